@@ -1,0 +1,146 @@
+"""The operators of `segkit.ops`, name for name, on torch's own kernels: fast, and the answer to compare with.
+
+Every function here has exactly the signature of its namesake in `segkit.ops` (a test compares them), so
+`segkit.use_engine("scratch" | "native")` can put one in the place of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IntOrPair = int | Sequence[int]
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "bed_of_nails",
+    "conv2d",
+    "conv_transpose2d",
+    "interpolate",
+    "max_pool2d",
+    "max_unpool2d",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "shift_and_stitch",
+]
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """`torch.nn.functional.conv2d`; see `segkit.ops.conv2d`."""
+    return F.conv2d(input, weight, bias, stride, padding, dilation, groups)  # type: ignore[arg-type, call-overload]
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    output_padding: IntOrPair = 0,
+    groups: int = 1,
+    dilation: IntOrPair = 1,
+) -> Tensor:
+    """`torch.nn.functional.conv_transpose2d`; see `segkit.ops.conv_transpose2d`."""
+    return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)  # type: ignore[arg-type]
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """`torch.nn.functional.max_pool2d`; see `segkit.ops.max_pool2d`."""
+    pool: Any = F.max_pool2d  # its stub knows `return_indices` only as a constant
+    return pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """`torch.nn.functional.avg_pool2d`; see `segkit.ops.avg_pool2d`."""
+    return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)  # type: ignore[arg-type]
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
+    """`torch.nn.functional.adaptive_avg_pool2d`; see `segkit.ops.adaptive_avg_pool2d`."""
+    return F.adaptive_avg_pool2d(input, output_size)  # type: ignore[arg-type]
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """`torch.nn.functional.max_unpool2d`; see `segkit.ops.max_unpool2d`."""
+    return F.max_unpool2d(input, indices, kernel_size, stride, padding, output_size)  # type: ignore[arg-type]
+
+
+def bed_of_nails(input: Tensor, stride: IntOrPair = 2) -> Tensor:
+    """Spread the values `stride` apart and fill with zeros, by torch's pixel shuffle; see `segkit.ops.bed_of_nails`."""
+    sh, sw = (stride, stride) if isinstance(stride, int) else stride
+    *batch, C, H, W = input.shape
+    nails = input.reshape(-1, 1, H, W)  # N·C, 1, H, W
+    s = max(sh, sw)
+    nails = F.pixel_shuffle(F.pad(nails, (0, 0, 0, 0, 0, s * s - 1)), s)[:, 0]  # N·C, H·s, W·s
+    nails = nails.unflatten(1, (H, s))[:, :, :sh].flatten(1, 2)  # a window of s×s keeps its upper left sh×sw
+    nails = nails.unflatten(2, (W, s))[..., :sw].flatten(2, 3)
+    return nails.reshape(*batch, C, H * sh, W * sw)
+
+
+def interpolate(
+    input: Tensor,
+    size: IntOrPair | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+) -> Tensor:
+    """`torch.nn.functional.interpolate`; see `segkit.ops.interpolate`."""
+    return F.interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor)  # type: ignore[arg-type]
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """`torch.nn.functional.pixel_shuffle`; see `segkit.ops.pixel_shuffle`."""
+    return F.pixel_shuffle(input, upscale_factor)
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """`torch.nn.functional.pixel_unshuffle`; see `segkit.ops.pixel_unshuffle`."""
+    return F.pixel_unshuffle(input, downscale_factor)
+
+
+def shift_and_stitch(network: Callable[[Tensor], Tensor], input: Tensor, stride: int) -> Tensor:
+    """Dense scores from a network of this output stride, by torch's pixel shuffle; see `segkit.ops.shift_and_stitch`."""
+    shifted = [network(input[..., y:, x:]) for y in range(stride) for x in range(stride)]
+    *_, h, w = shifted[0].shape  # the unshifted map is the largest
+    H = sum(s.shape[-2] for s in shifted[::stride])
+    W = sum(s.shape[-1] for s in shifted[:stride])
+    phases = [F.pad(s, (0, w - s.shape[-1], 0, h - s.shape[-2])) for s in shifted]
+    maps = torch.stack(phases, dim=-3).flatten(-4, -3)  # N, K·f², h, w
+    return F.pixel_shuffle(maps, stride)[..., :H, :W]  # N, K, H, W
