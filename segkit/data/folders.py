@@ -1,0 +1,37 @@
+"""Where real data sets lie on disk, and what is said when they are not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that holds the data sets: `root`, else SEGKIT_DATA, else data/ of the checkout or of here.
+
+    Args:
+        root: a folder, or None for the default.
+    """
+    if root is not None:
+        return Path(root).expanduser()
+    if os.environ.get("SEGKIT_DATA"):
+        return Path(os.environ["SEGKIT_DATA"]).expanduser()
+    return (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()) / "data"
+
+
+def require_folder(folder: Path, name: str) -> Path:
+    """The folder itself, if it is there.
+
+    Raises:
+        FileNotFoundError: it is missing; says where was looked, and how to get the data.
+    """
+    if not folder.is_dir():
+        setting = os.environ.get("SEGKIT_DATA")
+        now = f"it is {setting!r} now" if setting else "it is not set now"
+        raise FileNotFoundError(
+            f"no {name} data: there is no folder {folder}. Run `segkit data get {name}`, or let the environment "
+            f"variable SEGKIT_DATA name the folder that holds your data sets ({now}), or pass root=."
+        )
+    return folder
