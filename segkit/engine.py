@@ -9,7 +9,7 @@ _MODULES = {"scratch": "segkit.ops", "native": "segkit.native"}
 _current = "native"
 
 
-class use_engine:  # noqa: N801  (it reads as a verb: `segkit.use_engine("scratch")`)
+class use_engine:
     """Choose the engine of every layer and model, from now on or for the length of a `with` block.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,10 +67,10 @@ def collate(samples: Sequence[Sample]) -> Batch:
             f"collate got pictures of different sizes (H, W): {sorted(sizes)}; crop or resize them to one size first, "
             "or use batch_size=1"
         )
-    stacked: dict[str, Tensor | None] = {}
+    stacked: dict[str, Any] = {}
     for field in fields(Sample):
         if field.name == "name":
             continue
         values = [getattr(s, field.name) for s in samples]
         stacked[field.name] = None if any(v is None for v in values) else torch.stack(values)
-    return Batch(name=tuple(s.name for s in samples), **stacked)  # type: ignore[arg-type]
+    return Batch(name=tuple(s.name for s in samples), **stacked)

@@ -55,7 +55,7 @@ class VGGEncoder(nn.Module):
         for module in self.features:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                module.bias.data.zero_()  # type: ignore[union-attr]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         pooled = []

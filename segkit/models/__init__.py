@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
-from segkit.models.weights import load, load_torchvision, save
+from segkit.models.weights import load, load_torchvision, read_header, save
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {
     "fcn32s": partial(FCN, stride=32),
@@ -19,7 +19,8 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 __all__ = [
-    "FCN", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_torchvision", "save",
+    "FCN", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_torchvision",
+    "options", "read_header", "save",
 ]  # fmt: skip
 
 

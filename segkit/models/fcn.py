@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.encoders import AlexNet, AlexNetEncoder, VGG, VGGEncoder
+from segkit.encoders import VGG, AlexNet, AlexNetEncoder, VGGEncoder
 from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
 
 
@@ -57,7 +57,7 @@ def convolutionalise(classifier: VGG | AlexNet) -> nn.Sequential:
     Source:
         FCN, section 3.1 and Figure 2.
     """
-    cells = classifier.avgpool.output_size[0]
+    cells = (VGGEncoder if isinstance(classifier, VGG) else AlexNetEncoder).classifier_kernel
     head: list[nn.Module] = []
     for layer in classifier.classifier:
         if isinstance(layer, nn.Linear):
@@ -87,7 +87,8 @@ class FCN(nn.Module):
 
     Differs from the paper:
         poolings round up and fc6 is padded, where the paper pads the picture by 100 and crops with an offset: the same
-        scores in the interior, fewer wasted cells; with `batch_norm` the network trains from scratch, where the paper starts from ImageNet and from the next coarser FCN.
+        scores in the interior, fewer wasted cells. With `batch_norm` the network trains from scratch, where the paper
+        starts from ImageNet and from the next coarser FCN.
     """
 
     def __init__(

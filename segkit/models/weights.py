@@ -65,9 +65,8 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> nn.Module:
     config = dict(header["config"])
     model = create(config.pop("name"), **config)
     with safe_open(path, framework="pt", device=str(device)) as file:
-        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (safe_open has no __iter__)
+        state = {key: file.get_tensor(key) for key in file.keys()}
     load_exactly(model, state)
-    model.header = header  # type: ignore[assignment]
     return model.to(device).eval()
 
 
@@ -110,7 +109,7 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
         state: `torchvision.models.vgg16(weights=…).state_dict()` or the like.
 
     Returns:
-        the names in `state` that have no place in the model (FCN: the 1000-class layer), so that nothing is lost unsaid.
+        the names in `state` that have no place in the model: FCN has no use for the 1000-class layer.
 
     Raises:
         ValueError: keys or shapes do not fit; nothing is copied then.
@@ -118,7 +117,9 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     if not hasattr(model, "fc6"):
         load_exactly(model, state)
         return []
-    linear = sorted({key.rsplit(".", 1)[0] for key in state if key.startswith("classifier.")}, key=lambda k: int(k[11:]))
+    linear = sorted(
+        {key.rsplit(".", 1)[0] for key in state if key.startswith("classifier.")}, key=lambda k: int(k[11:])
+    )
     if len(linear) != 3:
         raise ValueError(f"expected a VGG or AlexNet with three fully connected layers, got {len(linear)}: {linear}")
     renamed = {}
@@ -127,7 +128,9 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
         if layer in linear[:2]:
             name = ("fc6", "fc7")[linear.index(layer)]
             own = getattr(model, name).weight.shape
-            renamed[f"{name}.{part}"] = value.reshape(own) if part == "weight" and value.numel() == own.numel() else value
+            renamed[f"{name}.{part}"] = (
+                value.reshape(own) if part == "weight" and value.numel() == own.numel() else value
+            )
         elif layer.startswith("features."):
             renamed[f"encoder.{key}"] = value
     new = ("score", "upscore", "fc6_norm", "fc7_norm")  # the layers that FCN adds to the classifier

@@ -1,0 +1,41 @@
+"""`segkit eval`: one confusion matrix over a whole split, and the four metrics of FCN from it."""
+
+from __future__ import annotations
+
+import argparse
+
+from segkit.cli.runs import find_weights
+from segkit.data import create
+from segkit.files import write_json
+from segkit.models import load, read_header
+from segkit.training import evaluate as run_over
+from segkit.training import provenance
+
+
+def evaluate(o: argparse.Namespace) -> int:
+    """Run the command."""
+    path = find_weights(o.run)
+    model, header = load(path), read_header(path)
+    name = o.data or header["data"]
+    dataset = create(name, split=o.split)
+    trained_on = tuple(header.get("classes", ()))
+    if trained_on and trained_on != tuple(dataset.classes):
+        raise ValueError(
+            f"{path} knows the classes {', '.join(trained_on)}; {name} has {', '.join(dataset.classes)}. "
+            "Evaluate on the data set it was trained for"
+        )
+    matrix = run_over(model, dataset, batch_size=4, device=o.device, quiet=False)
+    figures = {
+        "mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy(),
+        "mean_accuracy": matrix.mean_accuracy(), "frequency_weighted_iou": matrix.frequency_weighted_iou(),
+    }  # fmt: skip
+    iou = dict(zip(dataset.classes, matrix.iou().tolist(), strict=True))
+    print(f"{path} on {name} {o.split}: {len(dataset)} pictures, one matrix over all of them, void ignored")
+    for metric, value in figures.items():
+        print(f"  {metric.replace('_', ' '):24s}{100 * value:6.1f} %")
+    for label, value in iou.items():
+        print(f"  IoU {label:20s}{100 * value:6.1f} %")
+    if o.json:
+        facts = {"weights": str(path), "config": header["config"], "data": name, "split": o.split}
+        write_json({**facts, "void": "ignored", **figures, "iou": iou, "provenance": provenance()}, o.json)
+    return 0

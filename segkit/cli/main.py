@@ -1,0 +1,97 @@
+"""Reads the command line and calls the room that does the work; an error that a user can mend ends in one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import segkit
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when all is well, 1 when something is wrong, 2 when the command line is."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\nstopped; a training run goes on with the same command and --resume", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        print(f"segkit {options.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    from segkit import data, models
+
+    parser = argparse.ArgumentParser(prog="segkit", description="Semantic segmentation from scratch.")
+    parser.add_argument("--version", action="version", version=f"segkit {segkit.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help: str, run: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=lambda options: _call(run, options))
+        return sub
+
+    train = command("train", "train a model and write it to a folder under runs/", "segkit.cli.train:train")
+    train.add_argument("--model", default="fcn8s", choices=models.available())
+    train.add_argument("--data", default="street", choices=data.available())
+    train.add_argument("--out", help="folder of the run (default: runs/MODEL-DATA)")
+    train.add_argument(
+        "--width", type=int, default=16, help="channels of the first block; 64 is the paper's (default 16)"
+    )
+    train.add_argument("--hidden", type=int, help="channels of FCN's fc6 and fc7 (default: 64 times the width)")
+    train.add_argument("--no-batch-norm", action="store_true", help="the paper's network without BatchNorm")
+    train.add_argument("--encoder", help="another encoder than the model's own, such as alexnet for fcn32s")
+    train.add_argument("--steps", type=int, help="optimizer steps (default: what suits the data set)")
+    train.add_argument("--batch-size", type=int, help="pictures per step (default: what suits the data set)")
+    train.add_argument("--lr", type=float, default=3e-3, help="peak learning rate (default 3e-3)")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--weights", choices=("none", "median", "log"), default="none", help="class weights in the loss")
+    train.add_argument("--init", help="weights to start from (a file that segkit wrote, of the same model)")
+    train.add_argument(
+        "--pretrained", action="store_true", help="start from torchvision's ImageNet weights (downloads)"
+    )
+    train.add_argument("--ema", type=float, help="average the weights with this decay, such as 0.99")
+    train.add_argument("--engine", choices=("native", "scratch"), default="native", help="torch's kernels, or our own")
+    train.add_argument("--workers", type=int, default=0, help="processes that prepare pictures")
+    train.add_argument("--device", default="auto")
+    train.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
+
+    evaluate = command("eval", "score a trained model, void ignored", "segkit.cli.evaluate:evaluate")
+    evaluate.add_argument(
+        "run", nargs="?", metavar="RUN", help="folder of a run or a weights file (default: newest run)"
+    )
+    evaluate.add_argument("--data", choices=data.available(), help="default: what the model was trained on")
+    evaluate.add_argument("--split", default="test")
+    evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument("--json", help="also write the figures to this file")
+
+    predict = command("predict", "segment a picture and write it with its labels over it", "segkit.cli.predict:predict")
+    predict.add_argument("picture", metavar="PICTURE")
+    predict.add_argument("-o", "--output", required=True, metavar="OVERLAY.png")
+    predict.add_argument("--model", metavar="RUN", help="folder of a run or a weights file (default: newest run)")
+    predict.add_argument("--labels", metavar="LABELS.png", help="also write the class numbers, one byte a pixel")
+    predict.add_argument("--alpha", type=float, default=0.5, help="how much of the colours to lay over (default 0.5)")
+    predict.add_argument("--device", default="auto")
+
+    sets = command("data", "get or check a real data set", "segkit.cli.datasets:datasets")
+    sets.add_argument("action", choices=("get", "check"))
+    sets.add_argument("name", choices=[name for name in data.available() if name != "street"])
+    sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
+
+    grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
+    grade.add_argument("notebook", metavar="NOTEBOOK")
+
+    command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
+    return parser
+
+
+def _call(target: str, options: argparse.Namespace) -> int:
+    """Import the command's module only when it is run."""
+    from importlib import import_module
+
+    module, function = target.split(":")
+    return getattr(import_module(module), function)(options)

@@ -1,0 +1,31 @@
+"""Which weights a command means: a file, a run's folder, or the newest run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def find_weights(run: str | None) -> Path:
+    """The weights file of a run.
+
+    Args:
+        run: a .safetensors file, the folder of a run, or None for the newest run under runs/.
+
+    Raises:
+        FileNotFoundError: there is none, or the run is not finished.
+    """
+    if run is None:
+        finished = sorted(Path("runs").glob("*/weights.safetensors"), key=lambda p: p.stat().st_mtime)
+        if not finished:
+            raise FileNotFoundError(
+                "there is no finished run under runs/; name a weights file, or `segkit train` first"
+            )
+        return finished[-1]
+    path = Path(run)
+    if path.is_dir():
+        path = path / "weights.safetensors"
+        if not path.exists() and (path.parent / "checkpoint.safetensors").exists():
+            raise FileNotFoundError(f"the run in {run} is not finished; repeat its `segkit train` with --resume")
+    if not path.is_file():
+        raise FileNotFoundError(f"there are no weights at {path}; `segkit train` makes them")
+    return path
