@@ -1,0 +1,164 @@
+"""StreetScenes: the course's own data set, made on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from segkit.data.sample import VOID, Sample
+from segkit.data.street.classes import CLASSES, PALETTE, THINGS
+from segkit.data.street.domains import DOMAINS
+from segkit.data.street.knobs import Knobs
+from segkit.data.street.render import Rendered, Scene, camera, exact_flow, make_scene, render
+
+SPLITS = {"train": 0, "val": 1, "test": 2}
+LENGTHS = {"train": 2000, "val": 200, "test": 200}
+
+
+class StreetScenes(torch.utils.data.Dataset[Sample]):
+    """Made-up street scenes with labels, instances, depth and, on request, a next frame with exact flow.
+
+    Item i of a split is the same on every machine, in every process, in any order. Train, val and test never share a
+    scene. The four domains show different places: "dusk" is not the same street as "day" in the evening.
+
+    Args:
+        split: "train", "val" or "test".
+        size: (H, W) in pixels, each from 32 to 2048; thickness and distances go with the height.
+        length: how many scenes there are; by default 2000 for training, 200 for val and for test.
+        seed: another seed, another town.
+        domain: "day", "dusk", "fog" or "foreign".
+        thin, ambiguity, noise, shadows, objects, imbalance: difficulty from 0 (off) over 1 to 2, see `Knobs`.
+        void_border: label 255 within this many pixels of the edge of a class or an instance.
+        motion: also give `next_image` and `flow`.
+        supersample: average the image (not the labels) from this many times the pixels each way; 2 is for posters.
+        cache: keep each Sample in memory after it is first made; they must then not be changed in place.
+        transform: called on each Sample before it is handed out.
+
+    Attributes:
+        classes, num_classes, palette, ignore_index, name: as every data set has them.
+        things: the numbers of the countable classes, which have instance ids.
+
+    Raises:
+        ValueError: an option is out of range.
+        TypeError: an option is of the wrong type.
+    """
+
+    classes = CLASSES
+    num_classes = len(CLASSES)
+    palette = PALETTE
+    things = THINGS
+    ignore_index = VOID
+    name = "street"
+
+    def __init__(
+        self,
+        split: str = "train",
+        size: tuple[int, int] = (96, 128),
+        length: int | None = None,
+        seed: int = 0,
+        domain: str = "day",
+        *,
+        thin: float = 1.0,
+        ambiguity: float = 1.0,
+        noise: float = 1.0,
+        shadows: float = 1.0,
+        objects: float = 1.0,
+        imbalance: float = 1.0,
+        void_border: int = 0,
+        motion: bool = False,
+        supersample: int = 1,
+        cache: bool = False,
+        transform: Callable[[Sample], Sample] | None = None,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"StreetScenes got split={split!r}; it has {', '.join(map(repr, SPLITS))}")
+        if domain not in DOMAINS:
+            raise ValueError(f"StreetScenes got domain={domain!r}; it has {', '.join(map(repr, DOMAINS))}")
+        self.split, self.domain, self.size = split, domain, _checked_size(size)
+        self.length = LENGTHS[split] if length is None else _whole("length", length, 0, 1 << 31)
+        self.seed = _whole("seed", seed, 0, 1 << 63)
+        self.void_border = _whole("void_border", void_border, 0, 64)
+        self.supersample = _whole("supersample", supersample, 1, 4)
+        self.knobs = Knobs(thin, ambiguity, noise, shadows, objects, imbalance)
+        self.motion = bool(motion)
+        self.transform = transform
+        self._kept: dict[int, Sample] | None = {} if cache else None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        """Scene `index`; negative numbers count from the end."""
+        i = int(index) + self.length if index < 0 else int(index)
+        if not 0 <= i < self.length:
+            raise IndexError(f"StreetScenes has scenes 0 to {self.length - 1}; got {index}")
+        if self._kept is None:
+            sample = self._make(i)
+        else:
+            if i not in self._kept:
+                self._kept[i] = self._make(i)
+            sample = self._kept[i]
+        return sample if self.transform is None else self.transform(sample)
+
+    def scene(self, index: int) -> Scene:
+        """What stands where in scene `index`, in metres, before anything is painted."""
+        domain = DOMAINS[self.domain]
+        return make_scene((self.seed, SPLITS[self.split], domain.number, index), domain, self.knobs)
+
+    def _make(self, index: int) -> Sample:
+        scene = self.scene(index)
+        now = render(scene, self.size, 0, self.supersample)
+        sample = Sample(
+            image=torch.from_numpy(now.image),
+            labels=torch.from_numpy(now.labels.astype(np.int64)),
+            instances=torch.from_numpy(now.instances),
+            depth=torch.from_numpy(now.depth),
+            name=f"street/{self.domain}/{self.split}/{index}",
+        )
+        if self.motion:
+            sample.next_image = torch.from_numpy(render(scene, self.size, 1, self.supersample).image)
+            sample.flow = torch.from_numpy(exact_flow(scene, camera(scene, self.size), now))
+        if self.void_border:
+            sample.labels[torch.from_numpy(near_edges(now, self.void_border))] = VOID
+        return sample
+
+    def __repr__(self) -> str:
+        h, w = self.size
+        return (
+            f"StreetScenes({self.split!r}, {self.length} scenes of {h}×{w}, domain={self.domain!r}, seed={self.seed})"
+        )
+
+
+def near_edges(shown: Rendered, width: int) -> np.ndarray:
+    """Pixels within `width` steps (up, down, left, right) of another class or instance; H×W, bool."""
+    what = shown.labels.astype(np.int64) + 256 * shown.instances
+    edge = np.zeros(what.shape, bool)
+    across, down = what[:, 1:] != what[:, :-1], what[1:] != what[:-1]
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    for _ in range(width - 1):
+        grown = edge.copy()
+        grown[:, 1:] |= edge[:, :-1]
+        grown[:, :-1] |= edge[:, 1:]
+        grown[1:] |= edge[:-1]
+        grown[:-1] |= edge[1:]
+        edge = grown
+    return edge
+
+
+def _whole(name: str, value: int, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"StreetScenes got {name}={value!r}; it takes a whole number from {low} to {high}")
+    if not low <= value <= high:
+        raise ValueError(f"StreetScenes got {name}={value}; it takes a whole number from {low} to {high}")
+    return int(value)
+
+
+def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise TypeError(f"StreetScenes got size={size!r}; it takes (height, width), for instance (96, 128)")
+    return _whole("size[0] (height)", size[0], 32, 2048), _whole("size[1] (width)", size[1], 32, 2048)

@@ -1,0 +1,87 @@
+"""From materials to a picture: colour × light, air between, sky behind, the lens's softness, the camera's grain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from segkit.data.street.canvas import Canvas
+from segkit.data.street.dice import SMOOTH, raw
+from segkit.data.street.domains import Domain
+from segkit.data.street.knobs import Knobs
+from segkit.data.street.scene import Materials, Street
+
+
+def develop(canvas: Canvas, street: Street, domain: Domain, materials: Materials) -> np.ndarray:
+    """The clean picture.
+
+    Shape: 3, H, W, float32.
+    """
+    colours = np.array(materials.colours, np.float32)
+    picture = np.empty((3, *canvas.key.shape), np.float32)
+    thin = 1.0 / (canvas.depth * (1.0 / domain.haze_distance) + 1.0)  # what is left of a surface's own light
+    shine = None
+    if any(materials.glow):
+        shine = np.array(materials.glow, np.float32).take(canvas.key)
+    shaded = canvas.shade * thin
+    veil = 1.0 - thin
+    for band in range(3):
+        light = canvas.lit * domain.sun[band]
+        light += domain.ambient[band]
+        if shine is not None:
+            np.maximum(light, shine, out=light)
+        np.multiply(colours[:, band].take(canvas.key), shaded, out=picture[band])
+        picture[band] *= light
+        picture[band] += veil * domain.haze[band]
+    _sky(picture, canvas, street, domain)
+    return picture
+
+
+def _sky(picture: np.ndarray, canvas: Canvas, street: Street, domain: Domain) -> None:
+    """A fall of colour from the zenith to the horizon, with clouds."""
+    cam = canvas.camera
+    rows = min(cam.size[0], int(np.count_nonzero(cam.down <= 0.05)))
+    if rows == 0:
+        return
+    mask = canvas.key[:rows] == 0
+    rise = np.minimum(np.maximum(cam.down[:rows] * -1.9, 0.0), 1.0)
+    rise = rise * (2.0 - rise)
+    lift = 1.0 / (np.maximum(-cam.down[:rows], 0.0) + 0.12)  # clouds crowd towards the horizon
+    iy = ((lift * 30.0).astype(np.int64) + street.offset) & 255
+    ix = (cam.across * lift[:, None] * 22.0 + 2560.0 + 3.0 * street.offset).astype(np.int32) & 255
+    cloud = np.minimum(
+        np.maximum(SMOOTH.take(iy[:, None] * 256 + ix) * 1.3 + (0.1 + 0.3 * (1.0 - street.sun_power)), 0.0), 0.85
+    )
+    cloud = cloud * rise.astype(np.float32)[:, None]
+    for band in range(3):
+        low, top = domain.sky_low[band], domain.sky_top[band]
+        grey = 0.72 * (1.0 - street.sun_power)
+        clear = (low + (top - low) * (1.0 - grey) * rise).astype(np.float32)[:, None]
+        np.copyto(picture[band, :rows], clear + (domain.cloud[band] - clear) * cloud, where=mask)
+
+
+def expose(picture: np.ndarray, key: Sequence[int], domain: Domain, knobs: Knobs) -> np.ndarray:
+    """Soften by the lens, add the camera's grain, clip to 0…1. Changes its argument."""
+    _soften(picture)
+    count = picture.size
+    words = raw(key, (count + 3) // 4)
+    grains = words.astype("<u8").view(np.uint8)[: 2 * count].reshape(2, *picture.shape).astype(np.float32)
+    # the sum of two bytes is triangular around 255, with standard deviation 104.5
+    amount = 0.018 * knobs.noise * domain.grain / 104.5
+    picture += (grains[0] + grains[1] - 255.0) * amount
+    return np.minimum(np.maximum(picture, 0.0, out=picture), 1.0, out=picture)
+
+
+def _soften(picture: np.ndarray) -> None:
+    """A lens that spreads each point a little over its neighbours: weights (1, 4, 1) / 6 both ways."""
+    inner = picture[:, 1:-1] * 4.0
+    inner += picture[:, :-2]
+    inner += picture[:, 2:]
+    inner *= 1.0 / 6.0
+    picture[:, 1:-1] = inner
+    inner = picture[:, :, 1:-1] * 4.0
+    inner += picture[:, :, :-2]
+    inner += picture[:, :, 2:]
+    inner *= 1.0 / 6.0
+    picture[:, :, 1:-1] = inner
