@@ -1,0 +1,239 @@
+"""An exercise: its specification, the right answer, the cases it is tried on, and the mistakes people make."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segkit.grading.values import Leaf, Unusable, fresh, leaves
+
+Function = Callable[..., Any]
+CHAPTERS = ("ch01_counts", "ch01_pictures", "ch02_convolution", "ch02_pooling", "ch03_transposed", "ch03_resizing",
+            "ch03_dense", "ch04_fcn", "ch04_loss")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call that an answer is tried on.
+
+    Args:
+        args: the arguments, in the order of the signature.
+        group: the aspect it tests; an aspect earns its share of the marks when all of its cases pass.
+    """
+
+    args: tuple[Any, ...]
+    group: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way of being wrong: change the arguments, replace the computation, or change the result."""
+
+    before: Function | None = None  # (*args) -> args
+    core: Function | None = None  # (*args) -> result
+    after: Function | None = None  # (result, *args) -> result
+    stops: bool = False  # whether stopping with an error is what this mistake looks like
+
+
+def given(change: Function) -> Variant:
+    """As if the function had been called with other arguments."""
+    return Variant(before=change)
+
+
+def does(core: Function) -> Variant:
+    """Another computation altogether."""
+    return Variant(core=core)
+
+
+def gives(change: Function) -> Variant:
+    """The right computation, and then something done to its result."""
+    return Variant(after=change)
+
+
+def stops(core: Function) -> Variant:
+    """A computation that ends in an error in the cases where the mistake shows."""
+    return Variant(core=core, stops=True)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A typical mistake.
+
+    Args:
+        code: the stable code of its diagnosis.
+        message: what the learner seems to have done, and a hint at the mend.
+        variants: the ways in which the mistake is usually made.
+    """
+
+    code: str
+    message: str
+    variants: tuple[Variant, ...]
+
+
+def mistake(code: str, message: str, *variants: Variant) -> Mistake:
+    return Mistake(code, message, variants)
+
+
+@dataclass
+class Exercise:
+    """Everything the grader knows about one exercise.
+
+    Args:
+        name: the function's name.
+        signature: as the learner is asked to write it.
+        text: the specification, for `describe`.
+        reference: the right answer, on torch's own functions.
+        cases: makes the list of cases; the first group is the ordinary case.
+        mistakes: the catalogue, in the order of preference.
+        kinds: for each part of the result "float", "integer", "mask" or "number".
+        facts: what can be said of a call, for "it fails only when …".
+        observe: turns an unusual result (a layer) into arrays.
+        needs_gradient: whether the result has to carry a gradient.
+    """
+
+    name: str
+    signature: str
+    text: str
+    reference: Function
+    cases: Callable[[], list[Case]]
+    mistakes: tuple[Mistake, ...]
+    kinds: tuple[str, ...] = ("float",)
+    facts: Callable[..., dict[str, bool]] | None = None
+    observe: Function | None = None
+    needs_gradient: bool = False
+    _cases: list[Case] = field(default_factory=list, repr=False)
+    _results: dict[tuple[Any, ...], tuple[Leaf, ...] | None] = field(default_factory=dict, repr=False)
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the arguments, in order."""
+        inside = self.signature[self.signature.index("(") + 1 : self.signature.rindex(")")]
+        return [part.split("=")[0].strip() for part in inside.split(",")]
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """The default values that the signature shows, as text."""
+        inside = self.signature[self.signature.index("(") + 1 : self.signature.rindex(")")]
+        return dict(tuple(map(str.strip, part.split("="))) for part in inside.split(",") if "=" in part)  # type: ignore[misc]
+
+    def all_cases(self) -> list[Case]:
+        """The cases, and once more the first, which catches functions that remember earlier calls."""
+        if not self._cases:
+            made = self.cases()
+            self._cases = [*made, Case(made[0].args, "called twice")]
+        return self._cases
+
+    def read(self, result: Any, args: tuple[Any, ...]) -> tuple[Leaf, ...]:
+        """A result as plain arrays.
+
+        Raises:
+            Unusable: it cannot be read so.
+        """
+        return leaves(self.observe(result, *args) if self.observe else result, len(self.kinds))
+
+    def expected(self, index: int) -> tuple[Leaf, ...]:
+        """The right result of a case."""
+        found = self.imitate((), index)
+        if found is None:
+            raise RuntimeError(f"the reference of {self.name} fails on case {index}")
+        return found
+
+    def imitate(self, variants: tuple[Variant, ...], index: int) -> tuple[Leaf, ...] | None:
+        """What an answer with these mistakes gives on a case; None where it fails."""
+        key = (index, *(id(variant) for variant in variants))
+        if key not in self._results:
+            self._results[key] = self._compute(variants, self.all_cases()[index].args)
+        return self._results[key]
+
+    def _compute(self, variants: tuple[Variant, ...], args: tuple[Any, ...]) -> tuple[Leaf, ...] | None:
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                given_args = fresh(args)
+                core = self.reference
+                for variant in variants:
+                    given_args = variant.before(*given_args) if variant.before else given_args
+                    core = variant.core or core
+                result = core(*given_args)
+                for variant in variants:
+                    result = variant.after(result, *fresh(args)) if variant.after else result
+                return self.read(result, fresh(args))
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, Unusable):
+            if not variants:
+                raise
+            return None
+
+    def case_facts(self, index: int) -> dict[str, bool]:
+        """What can be said of a case."""
+        args = self.all_cases()[index].args
+        tensors = [value for value in args if isinstance(value, Tensor)]
+        known = {
+            "the input is float64": any(value.dtype == torch.float64 for value in tensors),
+            "an input is not contiguous in memory": any(not value.is_contiguous() for value in tensors),
+        }
+        return {**(self.facts(*args) if self.facts else {}), **known}
+
+
+_registry: dict[str, Exercise] = {}
+
+
+def register(exercise: Exercise) -> Exercise:
+    """Add an exercise to the list."""
+    _registry[exercise.name] = exercise
+    return exercise
+
+
+def registry() -> dict[str, Exercise]:
+    """All exercises by name, in the order of the chapters."""
+    for chapter in CHAPTERS:
+        importlib.import_module(f"segkit.grading.exercises.{chapter}")
+    return _registry
+
+
+def find(name: str) -> Exercise:
+    """The exercise of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    known = registry()
+    if name not in known:
+        raise ValueError(f"there is no exercise {name!r}; the exercises are {', '.join(known)}")
+    return known[name]
+
+
+def bind(function: Function, names: list[str], args: tuple[Any, ...], defaults: dict[str, str]) -> tuple[tuple, dict]:
+    """Match arguments to a function: by name where it uses ours, else by place; shorter where defaults allow.
+
+    Raises:
+        TypeError: the function cannot be called with them.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # built-in functions have no signature
+        return args, {}
+    if list(signature.parameters) != names and set(names) <= set(signature.parameters):
+        by_name = dict(zip(names, args, strict=True))
+        try:
+            signature.bind(**by_name)
+            return (), by_name
+        except TypeError:
+            pass
+    for length in range(len(args), 0, -1):
+        try:
+            signature.bind(*args[:length])
+            return args[:length], {}
+        except TypeError:
+            left_out = names[length - 1]
+            if str(args[length - 1]) != defaults.get(left_out):
+                break
+    wanted, found = ", ".join(names), str(signature)
+    raise TypeError(f"it is called with ({wanted}), but your function takes {found}")

@@ -1,0 +1,266 @@
+"""Chapter 01: mean IoU over a data set, and the boundary of a mask."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercises.ch01_counts import count, iou, recall
+from segkit.grading.exercises.made import labels, noncontiguous, with_void
+
+Pairs = list[tuple[Tensor, Tensor]]
+
+
+def total(pairs: Pairs, k: int, ignore: int) -> Tensor:
+    """One confusion matrix for all pictures."""
+    return sum((count(p, t, k, ignore) for p, t in pairs), torch.zeros(k, k, dtype=torch.int64))
+
+
+def mean_iou(pairs: Pairs, k: int, ignore: int = 255) -> Tensor:
+    """Reference of `mean_iou`."""
+    return iou(total(pairs, k, ignore)).nanmean()
+
+
+def _pictures(seed: int, k: int, sizes: list[tuple[int, int]], void: int | None = None, share: float = 0.3) -> Pairs:
+    """Predictions that are right more often than not, each picture with its own favourite class."""
+    pairs = []
+    for i, size in enumerate(sizes):
+        t = torch.where(labels(seed + i, 3, *size) > 0, labels(seed + 50 + i, k, *size), i % k)
+        p = torch.where(labels(seed + 100 + i, 3, *size) > 0, t, labels(seed + 150 + i, k, *size))
+        pairs.append((p, t if void is None else with_void(t, seed + 200 + i, share, void)))
+    return pairs
+
+
+def _iou_cases() -> list[Case]:
+    one = [(torch.tensor([[0, 0, 1], [1, 1, 1]]), torch.tensor([[0, 1, 1], [1, 1, 0]]))]
+    gap = [(p.clamp(max=2), t.clamp(max=2)) for p, t in _pictures(6, 4, [(5, 7), (4, 6)])]
+    missed = [(torch.where(p == 2, 0, p), t) for p, t in _pictures(7, 3, [(6, 5), (5, 5)])]
+    extra = [(p, torch.where(t == 2, 0, t)) for p, t in _pictures(8, 3, [(6, 5), (5, 5)])]
+    loose = [(noncontiguous(p), noncontiguous(t)) for p, t in _pictures(9, 3, [(6, 5), (3, 8)])]
+    return [
+        Case((one, 2, 255), "one picture"),
+        Case((_pictures(1, 3, [(7, 9)]), 3, 255), "one picture"),
+        Case((_pictures(2, 3, [(6, 6), (6, 6)]), 3, 255), "several pictures"),
+        Case((_pictures(3, 4, [(3, 4), (9, 11), (5, 8)]), 4, 255), "several pictures"),
+        Case((_pictures(4, 3, [(5, 6)], void=255), 3, 255), "void"),
+        Case((_pictures(5, 4, [(7, 5), (6, 9)], void=255), 4, 255), "void"),
+        Case((_pictures(15, 3, [(7, 5), (6, 9)], void=11), 3, 11), "another ignore_index"),
+        Case((_pictures(16, 3, [(7, 5)]), 3, 0), "another ignore_index"),
+        Case(([(one[0][0], one[0][1])], 5, 255), "absent classes"),
+        Case((gap, 4, 255), "absent classes"),
+        Case((missed, 3, 255), "a class never predicted"),
+        Case((extra, 3, 255), "a class never true"),
+        Case((loose, 3, 255), "memory layout"),
+    ]
+
+
+def _iou_facts(pairs: Pairs, k: int, ignore: int) -> dict[str, bool]:
+    m = total(pairs, k, ignore)
+    return {
+        "there is more than one picture": len(pairs) > 1,
+        "there are void pixels": any(bool((t == ignore).any()) for _, t in pairs),
+        "ignore_index is not 255": ignore != 255,
+        "a class occurs nowhere": bool(((m.sum(0) + m.sum(1)) == 0).any()),
+        "a class is predicted that is never true": bool(((m.sum(1) == 0) & (m.sum(0) > 0)).any()),
+        "a class is never predicted though it is there": bool(((m.sum(0) == 0) & (m.sum(1) > 0)).any()),
+    }
+
+
+def _void_in_union(pairs: Pairs, k: int, ignore: int) -> Tensor:
+    """Predictions on void pixels enlarge the union of the predicted class."""
+    m = total(pairs, k, ignore)
+    claimed = sum((torch.bincount(p.reshape(-1), minlength=k) for p, _ in pairs), torch.zeros(k, dtype=torch.int64))
+    union = claimed + m.sum(1) - m.diag()
+    return (m.diag() / union.double()).nanmean()
+
+
+def _void_as(pairs: Pairs, k: int, ignore: int, label: int) -> tuple[Pairs, int, int]:
+    return [(p, torch.where(t == ignore, label, t)) for p, t in pairs], k, -100
+
+
+def _over_true(m: Tensor, value: Tensor) -> Tensor:
+    return value[m.sum(1) > 0].mean()
+
+
+def _each(pairs: Pairs, k: int, ignore: int) -> Tensor:
+    """K IoUs for each picture."""
+    return torch.stack([iou(count(p, t, k, ignore)) for p, t in pairs])
+
+
+register(Exercise(
+    name="mean_iou",
+    signature="mean_iou(pairs, num_classes, ignore_index=255)",
+    text="Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W whose sizes may differ from picture\n"
+    "to picture. Add all pixels of all pictures first, then divide: IoU_i = n_ii / (t_i + Σ_j n_ji − n_ii) per class, and the mean\n"
+    "over the classes that occur anywhere in truth or prediction. Pixels whose target is ignore_index count nowhere.",
+    reference=mean_iou,
+    cases=_iou_cases,
+    kinds=("number",),
+    facts=_iou_facts,
+    mistakes=(
+        mistake("averaged-per-picture", "You compute a score per picture and average the scores. A picture with three pixels of a pole then weighs as "
+                "much as one with three thousand. Add the counts of all pictures first, and divide once at the end.",
+                does(lambda q, k, i: _each(q, k, i).nanmean(1).mean()), does(lambda q, k, i: _each(q, k, i).nanmean(0).nanmean()),
+                does(lambda q, k, i: _each(q, k, i).nanmean()), does(lambda q, k, i: _each(q, k, i).nan_to_num().mean())),
+        mistake("absent-class-zero", "A class that occurs nowhere is counted as IoU 0 and drags the mean down. There is nothing to get wrong: leave it out "
+                "of the mean.", does(lambda q, k, i: iou(total(q, k, i)).nan_to_num().mean())),
+        mistake("absent-class-one", "A class that occurs nowhere is counted as IoU 1, which lifts the mean for nothing. Leave it out.",
+                does(lambda q, k, i: iou(total(q, k, i)).nan_to_num(1.0).mean())),
+        mistake("absent-class-nan", "As soon as a class occurs nowhere the result is NaN (0/0). Leave such classes out of the mean.",
+                does(lambda q, k, i: iou(total(q, k, i)).mean())),
+        mistake("ignore-index-fixed", "The void label is taken to be 255 whatever `ignore_index` says.",
+                does(lambda q, k, i: mean_iou(q, k, 255)),
+                does(lambda q, k, i: _void_in_union(q, k, 255) if not any(((t >= k) & (t != 255)).any() for _, t in q) else
+                     _void_in_union(q, k, i))),
+        mistake("void-in-union", "What the network says on void pixels enlarges the union of the predicted class. Take void pixels out of prediction and "
+                "target alike, before anything is counted.", does(_void_in_union)),
+        mistake("void-counted", "Void pixels are counted as if they were a class. Leave them out before counting.",
+                given(lambda q, k, i: _void_as(q, k, i, k - 1)), given(lambda q, k, i: _void_as(q, k, i, 0)),
+                does(lambda q, k, i: iou(total([(p, torch.where(t == i, k, t)) for p, t in q], k + 1, -100)).nanmean()),
+                does(lambda q, k, i: iou(total([(torch.where(t == i, k, p), torch.where(t == i, k, t)) for p, t in q], k + 1, -100)).nanmean())),
+        mistake("overlap-counted-twice", "The union counts the common pixels twice: take the overlap off once.",
+                does(lambda q, k, i: (lambda m: (m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean())(total(q, k, i)))),
+        mistake("dice-instead", "This is the mean Dice score. For IoU the overlap is divided by the union.",
+                does(lambda q, k, i: (lambda m: (2 * m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean())(total(q, k, i)))),
+        mistake("mean-accuracy", "You divide by the true pixels of each class only: that is mean accuracy. The union also has the pixels wrongly claimed.",
+                does(lambda q, k, i: recall(total(q, k, i)).nanmean())),
+        mistake("pixel-accuracy", "This is pixel accuracy, one sum for all classes. Mean IoU has one fraction per class.",
+                does(lambda q, k, i: (lambda m: m.diag().sum().double() / m.sum())(total(q, k, i)))),
+        mistake("only-true-classes", "A class that is predicted but never true is left out. It was claimed wrongly: its IoU is 0, and it counts.",
+                does(lambda q, k, i: (lambda m: _over_true(m, iou(m)))(total(q, k, i)))),
+        mistake("only-predicted-classes", "A class that is there but never predicted is left out. It was missed: its IoU is 0, and it counts.",
+                does(lambda q, k, i: (lambda m: _over_true(m.T, iou(m)))(total(q, k, i)))),
+        mistake("last-picture-only", "Only the last picture counts: something is made anew in each round of the loop that should be made once before it.",
+                given(lambda q, k, i: (q[-1:], k, i))),
+        mistake("first-picture-only", "Only the first picture counts: does the function return inside its loop?", given(lambda q, k, i: (q[:1], k, i))),
+        mistake("background-left-out", "Class 0 is left out of the mean. It is a class like the others here.",
+                does(lambda q, k, i: iou(total(q, k, i))[1:].nanmean())),
+        mistake("prediction-and-target-exchanged", "Void is looked for in the prediction: have you exchanged the two parts of each pair?",
+                given(lambda q, k, i: ([(t, p) for p, t in q], k, i))),
+        mistake("not-averaged", "These are the IoUs of all classes. Their mean is asked for.", does(lambda q, k, i: iou(total(q, k, i)))),
+        mistake("percent", "This is a percentage. The mean IoU lies between 0 and 1.", gives(lambda r, *a: 100 * r)),
+    ),
+))  # fmt: skip
+
+
+# boundary_mask -----------------------------------------------------------------------------------------------------
+
+
+def _erode(mask: Tensor, width: int, outside: float = 0.0, rows: bool = True, columns: bool = True) -> Tensor:
+    """Mask pixels whose whole (2·width + 1)² neighbourhood is mask."""
+    h, w = (width if rows else 0), (width if columns else 0)
+    padded = F.pad(mask[None, None].float(), (w, w, h, h), value=outside)
+    return (-F.max_pool2d(-padded, (2 * h + 1, 2 * w + 1), stride=1))[0, 0] > 0.5
+
+
+def boundary(mask: Tensor, width: int) -> Tensor:
+    """Reference of `boundary_mask`."""
+    return mask.bool() & ~_erode(mask, width)
+
+
+def _cross(mask: Tensor, width: int) -> Tensor:
+    """Erosion with the four neighbours, `width` times."""
+    inside = mask.bool()
+    for _ in range(width):
+        p = F.pad(inside, (1, 1, 1, 1), value=False)
+        inside = inside & p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:]
+    return inside
+
+
+def _round(mask: Tensor, width: int) -> Tensor:
+    """Erosion with a disc."""
+    inside = mask.bool().clone()
+    p = F.pad(mask.bool(), (width,) * 4, value=False)
+    h, w = mask.shape
+    for dy in range(-width, width + 1):
+        for dx in range(-width, width + 1):
+            if dy * dy + dx * dx <= width * width:
+                inside &= p[width + dy : width + dy + h, width + dx : width + dx + w]
+    return inside
+
+
+def _rolled(mask: Tensor, width: int) -> Tensor:
+    """Erosion over the edge of the picture, as with torch.roll."""
+    inside = mask.bool()
+    for _ in range(width):
+        inside = torch.stack([inside.roll((dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]).all(0)
+    return inside
+
+
+def _shape(seed: int, h: int, w: int) -> Tensor:
+    """A mask with a rectangle, a disc and a few holes."""
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    disc = (y - h // 2) ** 2 + (x - w // 2) ** 2 <= (min(h, w) // 2 - 1) ** 2
+    box = (y > 1) & (y < h - 3) & (x > 2) & (x < w // 2 + 2)
+    return (disc | box) & (labels(seed, 40, h, w) > 0)
+
+
+def _boundary_cases() -> list[Case]:
+    square = torch.zeros(7, 8, dtype=torch.bool)
+    square[1:6, 1:6] = True
+    edge = torch.zeros(6, 9, dtype=torch.bool)
+    edge[:, :5] = True
+    large = _shape(1, 15, 19)
+    return [
+        Case((square, 1), "plain"),
+        Case((large, 1), "plain"),
+        Case((square, 2), "wider bands"),
+        Case((large, 2), "wider bands"),
+        Case((_shape(2, 21, 16), 3), "wider bands"),
+        Case((square, 9), "wider bands"),
+        Case((edge, 1), "the picture's edge"),
+        Case((torch.ones(5, 7, dtype=torch.bool), 1), "the picture's edge"),
+        Case((torch.ones(9, 9, dtype=torch.bool), 2), "the picture's edge"),
+        Case((torch.zeros(4, 5, dtype=torch.bool), 1), "empty mask"),
+        Case((noncontiguous(_shape(3, 12, 14)), 1), "memory layout"),
+    ]
+
+
+def _boundary_facts(mask: Tensor, width: int) -> dict[str, bool]:
+    rim = torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return {
+        "width is above 1": width > 1,
+        "the mask touches the edge of the picture": bool(rim.any()),
+        "the mask is empty": not bool(mask.any()),
+        "the band is wider than the object": width > min(mask.shape),
+    }
+
+
+def _outer(mask: Tensor, width: int) -> Tensor:
+    return ~_erode(~mask, width, outside=1.0) & ~mask
+
+
+register(Exercise(
+    name="boundary_mask",
+    signature="boundary_mask(mask, width)",
+    text="The inner boundary of a mask, as Boundary IoU uses it: the pixels of mask (H×W, bool) that have a pixel outside the mask within\n"
+    "`width` steps, where a step may go to any of the eight neighbours. Everything beyond the edge of the picture is outside.\n"
+    "The result has the shape of mask; bool, or 0 and 1.",
+    reference=boundary,
+    cases=_boundary_cases,
+    kinds=("mask",),
+    facts=_boundary_facts,
+    mistakes=(
+        mistake("edge-not-outside", "Where the mask touches the edge of the picture, no boundary is found. Beyond the edge everything is outside: "
+                "what do you pad with?", does(lambda m, w: m & ~_erode(m, w, outside=1.0))),
+        mistake("four-neighbours", "Corners are missing: steps go only up, down, left and right. Diagonal steps count as well.",
+                does(lambda m, w: m & ~_cross(m, w)), does(lambda m, w: m & ~_round(m, w))),
+        mistake("width-off-by-one", "The band is one pixel too thick or too thin. Try width=1 on a 5×5 square: how many pixels should be left inside?",
+                given(lambda m, w: (m, w + 1)), given(lambda m, w: (m, w - 1))),
+        mistake("width-as-kernel", "`width` is taken as the size of the whole window. A window that reaches `width` pixels to each side is 2·width + 1 wide.",
+                given(lambda m, w: (m, w // 2)), given(lambda m, w: (m, (w + 1) // 2)), given(lambda m, w: (m, 2 * w))),
+        mistake("outer-band", "Your band lies outside the mask. The pixels asked for belong to the mask: shrink it, and see what it loses.", does(_outer)),
+        mistake("both-sides", "Your band lies on both sides of the edge. Only the part inside the mask is asked for.",
+                does(lambda m, w: boundary(m, w) | _outer(m, w)),
+                does(lambda m, w: (m & ~_erode(m, w, outside=1.0)) | _outer(m, w))),
+        mistake("width-ignored", "`width` makes no difference: the band is always one pixel wide.", given(lambda m, w: (m, 1))),
+        mistake("wraps-around", "Pixels at one edge see those at the opposite edge: `torch.roll` wraps around. Pad instead.", does(lambda m, w: m & ~_rolled(m, w))),
+        mistake("eroded-returned", "This is the inside of the mask, without its boundary. What is asked for is what was taken away.", does(_erode)),
+        mistake("mask-returned", "This is the whole mask.", does(lambda m, w: m)),
+        mistake("inverted", "True and False are exchanged.", gives(lambda r, *a: ~r)),
+        mistake("one-direction", "Only edges in one direction are found. Look up and down as well as left and right.",
+                does(lambda m, w: m & ~_erode(m, w, rows=False)), does(lambda m, w: m & ~_erode(m, w, columns=False))),
+    ),
+))  # fmt: skip

@@ -1,0 +1,287 @@
+"""Chapter 03: transposed convolution, and how often each output is covered."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, Variant, does, given, gives, mistake, register
+from segkit.grading.exercises.made import noncontiguous, normal, quarters
+
+# conv_transpose2d --------------------------------------------------------------------------------------------------
+
+
+def transposed(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    """Reference of `conv_transpose2d`."""
+    return F.conv_transpose2d(x, w, b, s, p, o, 1, d)
+
+
+def _call(seed: int, x: tuple[int, ...], w: tuple[int, ...], group: str, *, bias: bool = False, s: int = 1, p: int = 0, o: int = 0,
+          d: int = 1, dtype: torch.dtype = torch.float32, loose: bool = False) -> Case:  # fmt: skip
+    make = normal if dtype == torch.float64 else quarters
+    picture, weight = make(seed, *x, dtype=dtype), make(seed + 1, *w, dtype=dtype)
+    if loose:
+        picture, weight = noncontiguous(picture), noncontiguous(weight)
+    return Case((picture, weight, make(seed + 2, w[1], dtype=dtype) if bias else None, s, p, o, d), group)
+
+
+def _cases() -> list[Case]:
+    mono = (1, 1, 3, 3)
+    return [
+        _call(1, (1, 1, 2, 2), (1, 1, 2, 2), "plain"),
+        _call(2, (1, 1, 3, 4), mono, "plain"),
+        _call(3, (1, 1, 4, 3), (1, 1, 2, 2), "plain"),
+        _call(4, (1, 3, 3, 4), (3, 1, 2, 2), "channels"),
+        _call(5, (1, 2, 3, 3), (2, 4, 3, 3), "channels"),
+        _call(6, (1, 3, 4, 3), (3, 3, 2, 2), "channels"),
+        _call(7, (2, 1, 3, 2), mono, "batch"),
+        _call(8, (3, 2, 2, 3), (2, 2, 3, 3), "batch"),
+        _call(9, (1, 1, 2, 3), (1, 1, 2, 2), "bias", bias=True),
+        _call(10, (1, 2, 3, 3), (2, 3, 3, 3), "bias", bias=True),
+        _call(11, (1, 1, 2, 3), (1, 1, 2, 2), "stride", s=2),
+        _call(12, (1, 1, 3, 4), mono, "stride", s=2),
+        _call(13, (1, 1, 3, 2), (1, 1, 2, 2), "stride", s=3),
+        _call(14, (1, 1, 3, 4), mono, "padding", p=1),
+        _call(15, (1, 1, 4, 5), mono, "padding", p=2),
+        _call(16, (1, 1, 3, 4), mono, "output_padding", s=2, o=1),
+        _call(17, (1, 1, 3, 3), mono, "output_padding", s=2, p=1, o=1),
+        _call(18, (1, 1, 3, 2), mono, "output_padding", s=3, p=1, o=2),
+        _call(19, (1, 1, 3, 4), mono, "dilation", d=2),
+        _call(20, (1, 1, 4, 3), (1, 1, 2, 2), "dilation", d=3),
+        _call(21, (1, 1, 3, 4), (1, 1, 1, 3), "kernel shape"),
+        _call(22, (1, 2, 4, 3), (2, 2, 3, 2), "kernel shape"),
+        _call(23, (2, 2, 3, 3), (2, 3, 3, 3), "float64", bias=True, s=2, dtype=torch.float64),
+        _call(24, (2, 3, 4, 3), (3, 3, 3, 2), "memory layout", loose=True),
+        _call(25, (2, 3, 4, 5), (3, 2, 3, 2), "everything together", bias=True, s=3, p=1, o=2, d=2),
+        _call(26, (3, 2, 5, 4), (2, 4, 2, 3), "everything together", bias=True, s=2, p=2, o=1, d=3),
+    ]
+
+
+def _facts(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> dict[str, bool]:
+    return {
+        "stride is above 1": s > 1,
+        "padding is above 0": p > 0,
+        "output_padding is above 0": o > 0,
+        "dilation is above 1": d > 1,
+        "there is a bias": b is not None,
+        "the stamps overlap": s < max(w.shape[2:]),
+        "there is more than one picture in the batch": x.shape[0] > 1,
+        "there is more than one input channel": x.shape[1] > 1,
+        "there is more than one output channel": w.shape[1] > 1,
+        "the kernel is not square": w.shape[2] != w.shape[3],
+        "the picture is not square": x.shape[2] != x.shape[3],
+    }
+
+
+def _resized(r: Tensor, bottom: int, right: int | None = None, top: int = 0) -> Tensor:
+    """Grow (or shrink, below 0) at the bottom, the right and, by `top`, at both opposite sides."""
+    return F.pad(r, (top, bottom if right is None else right, top, bottom))
+
+
+def _overwritten(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    """Stamps that replace what was there."""
+    (n, _, h, v), (_, c, kh, kw) = x.shape, w.shape
+    out = x.new_zeros(n, c, (h - 1) * s + d * (kh - 1) + 1 + o, (v - 1) * s + d * (kw - 1) + 1 + o)
+    stamps = torch.einsum("nihw,iouv->nohwuv", x, w)
+    for i in range(h):
+        for j in range(v):
+            out[..., i * s : i * s + d * (kh - 1) + 1 : d, j * s : j * s + d * (kw - 1) + 1 : d] = stamps[:, :, i, j]
+    out = out[..., p : out.shape[2] - p, p : out.shape[3] - p]
+    return out if b is None else out + b[:, None, None]
+
+
+def _late_crop(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    """output_padding as rows of nothing behind the cropped result, though stamps reach there."""
+    r = _resized(F.conv_transpose2d(x, w, None, s, p, 0, 1, d), o)
+    return r if b is None else r + b[:, None, None]
+
+
+def _bias_not_below(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    return _resized(transposed(x, w, b, s, p, 0, d), o)
+
+
+def _crop(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int, left: int, right: int) -> Tensor:
+    r = transposed(x, w, b, s, 0, o, d)
+    return r[..., left * p : r.shape[2] - right * p, left * p : r.shape[3] - right * p]
+
+
+def _args(change):  # type: ignore[no-untyped-def]
+    return given(lambda x, w, b, s, p, o, d: (x, w, b, *change(s, p, o, d)))
+
+
+def _grown(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    return transposed(x, w, b, s, 0, o, d) if not p else _resized(transposed(x, w, b, s, 0, o, d), p, p, p)
+
+
+def _as_conv(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    return F.conv2d(x, w.transpose(0, 1), b, s, p, d)
+
+
+def _pixelwise(r: Tensor, x: Tensor, w: Tensor, b: Tensor | None, *a: int) -> Tensor:
+    """The bias comes with every stamp."""
+    if b is None:
+        return r
+    cover = transposed(torch.ones_like(x[:, :1]), torch.ones_like(w[:1, :1]), None, *a)  # type: ignore[arg-type]
+    return r + (cover - 1) * b[:, None, None]
+
+
+def _weights_scaled(scale) -> Variant:  # type: ignore[no-untyped-def]
+    return given(lambda x, w, *a: (x, w / scale(w, a[1]), *a))
+
+
+register(Exercise(
+    name="conv_transpose2d",
+    signature="conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0, dilation=1)",
+    text=(
+        "The transposed convolution of torch.nn.functional.conv_transpose2d (groups left out; mind that dilation follows output_padding here).\n"
+        "x is N×C×H×W, weight is C×C_out×k_h×k_w, bias has C_out numbers or is None; the others are whole numbers. Each input pixel stamps\n"
+        "x[n, c, i, j] · weight[c, o, u, v] onto output row i·stride + u·dilation − padding and column j·stride + v·dilation − padding; stamps add up.\n"
+        "The height is (H − 1)·stride − 2·padding + dilation·(k_h − 1) + output_padding + 1. The result has the dtype of x."
+    ),
+    reference=transposed,
+    cases=_cases,
+    facts=_facts,
+    mistakes=(
+        mistake("kernel-flipped", "Your kernel is stamped upside down and back to front. A transposed convolution stamps it as it is. (Written as a convolution over "
+                "the spread-out input it has to be flipped, once.)", given(lambda x, w, *a: (x, w.flip(2, 3), *a))),
+        mistake("kernel-transposed", "Rows and columns of your kernel are exchanged.", given(lambda x, w, *a: (x, w.transpose(2, 3), *a))),
+        mistake("weight-order", "Your weight is read as C_out×C, as in an ordinary convolution. Here the input channel comes first.",
+                does(lambda x, w, *a: transposed(x, w.transpose(0, 1), *a))),
+        mistake("output-padding-ignored", "`output_padding` makes no difference. It adds rows at the bottom and columns at the right.",
+                _args(lambda s, p, o, d: (s, p, 0, d))),
+        mistake("output-padding-empty", "The rows that output_padding adds are left empty in your function. They are part of the output: stamps that reach them, and the bias, "
+                "belong there. Crop from a canvas that is large enough.", does(_late_crop), does(_bias_not_below)),
+        mistake("output-padding-all-sides", "`output_padding` is added on the wrong sides. It goes to the bottom and the right only.",
+                does(lambda x, w, b, s, p, o, d: _resized(transposed(x, w, b, s, p, 0, d), o, o, o)),
+                does(lambda x, w, b, s, p, o, d: _resized(transposed(x, w, b, s, p, 0, d), 0, 0, o)),
+                does(lambda x, w, b, s, p, o, d: (lambda r: r[..., : r.shape[2] - 2 * p + 2 * o, : r.shape[3] - 2 * p + 2 * o])(
+                    _resized(transposed(x, w, b, s, 0, 0, d), o, o, o))[..., p:, p:] if o else transposed(x, w, b, s, p, o, d))),
+        mistake("padding-ignored", "`padding` makes no difference. It takes rows and columns away on all four sides.", _args(lambda s, p, o, d: (s, 0, o, d))),
+        mistake("padding-added", "`padding` makes your output larger. In the transposed operation it takes away what the convolution's padding had added.", does(_grown)),
+        mistake("padding-off-by-one", "One row and column too many or too few are cut away on each side.",
+                does(lambda x, w, b, s, p, o, d: _resized(transposed(x, w, b, s, p, o, d), 1, 1, 1) if p else transposed(x, w, b, s, p, o, d)),
+                does(lambda x, w, b, s, p, o, d: _resized(transposed(x, w, b, s, p, o, d), -1, -1, -1)),
+                does(lambda x, w, b, s, p, o, d: transposed(x, w, b, s, p - 1, o, d) if p else transposed(x, w, b, s, p, o, d)),
+                does(lambda x, w, b, s, p, o, d: transposed(x, w, b, s, p + 1, o, d) if p else transposed(x, w, b, s, p, o, d)),
+                _args(lambda s, p, o, d: (s, p + 1, o, d))),
+        mistake("padding-one-sided", "`padding` is cut away on two sides only, or twice on one side. Each of the four sides loses `padding` pixels.",
+                *(does(lambda x, w, b, s, p, o, d, m=m: _crop(x, w, b, s, p, o, d, *m)) for m in ((1, 0), (0, 1), (2, 0), (0, 2)))),
+        mistake("overwritten", "Where stamps overlap, the later one replaces the earlier. They add up.", does(_overwritten)),
+        mistake("bias-ignored", "`bias` makes no difference in your function.", given(lambda x, w, b, *a: (x, w, None, *a))),
+        mistake("bias-per-stamp", "The bias comes with every stamp, so it is counted as often as stamps overlap. Add it once, at the end.",
+                gives(_pixelwise), gives(lambda r, x, w, b, *a: r if b is None else r + (x.shape[1] - 1) * b[:, None, None])),
+        mistake("stride-ignored", "`stride` makes no difference: neighbouring stamps always lie one pixel apart.", _args(lambda s, p, o, d: (1, p, o, d))),
+        mistake("stride-dilation-swapped", "Stride and dilation have changed places. Stride is the distance of the stamps; dilation is the distance of the weights within one.",
+                does(lambda x, w, b, s, p, o, d: _resized(transposed(x, w, b, d, p, 0, s), o)),
+                _args(lambda s, p, o, d: (d, p, o, s))),
+        mistake("dilation-ignored", "`dilation` makes no difference in your function.",
+                _args(lambda s, p, o, d: (s, p, o, 1))),
+        mistake("dilation-off-by-one", "`dilation` is the step from one weight to the next, so 1 leaves no gap.", _args(lambda s, p, o, d: (s, p, o, d + 1)),
+                _args(lambda s, p, o, d: (s, p, o, max(d - 1, 1)))),
+        mistake("arguments-in-torch-order", "torch has `groups` before `dilation`; here the seventh argument is dilation.",
+                does(lambda x, w, b, s, p, o, d: F.conv_transpose2d(x, w, b, s, p, o, d))),
+        mistake("size-too-small", "Your output is too small: the last stamp starts at (H − 1)·stride and reaches a whole kernel further.",
+                gives(lambda r, *a: r[..., :-1, :-1]),
+                gives(lambda r, x, w, b, s, *a: r[..., : x.shape[2] * s, : x.shape[3] * s])),
+        mistake("convolution", "This is the ordinary convolution: it gathers where the transposed one scatters.", does(_as_conv)),
+        mistake("first-picture-only", "Only the first picture of the batch is worked on.", gives(lambda r, *a: r[:1]), gives(lambda r, *a: r[:1].expand_as(r)),
+                gives(lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])]))),
+        mistake("first-channel-only", "Only one input channel counts. Each output is a sum over all of them.", given(lambda x, w, *a: (x[:, :1], w[:1], *a)),
+                given(lambda x, w, *a: (x[:, -1:], w[-1:], *a))),
+        mistake("channels-not-mixed", "Each output channel sees a single input channel. It should add up what all of them bring.",
+                given(lambda x, w, *a: (x, w * (torch.arange(w.shape[0])[:, None] == torch.arange(w.shape[1]) % w.shape[0])[..., None, None], *a))),
+        mistake("first-output-only", "All output channels use the first kernel, or only one is made. Each has its own, weight[:, o].",
+                gives(lambda r, *a: r[:, :1]), gives(lambda r, *a: r[:, :1].expand_as(r)), given(lambda x, w, *a: (x, w[:, :1].expand_as(w), *a))),
+        mistake("only-square-kernels", "Your function takes the kernel to be as wide as it is high. Read both sizes off `weight.shape`.",
+                given(lambda x, w, *a: (x, w[..., : w.shape[2]] if w.shape[3] >= w.shape[2] else 1 / 0, *a)),
+                given(lambda x, w, *a: (x, w[..., : w.shape[3], :] if w.shape[2] >= w.shape[3] else 1 / 0, *a)),
+                given(lambda x, w, *a: (x, w[..., : min(w.shape[2:]), : min(w.shape[2:])], *a))),
+        mistake("averaged", "You divide by the number of stamps or weights. Overlapping stamps are added, not averaged.",
+                _weights_scaled(lambda w, s: w.shape[2] * w.shape[3]), _weights_scaled(lambda w, s: s * s),
+                does(lambda x, w, b, *a: F.conv_transpose2d(x, w, None, *a[:3], 1, a[3]) /
+                     F.conv_transpose2d(torch.ones_like(x[:, :1]), torch.ones_like(w[:1, :1]), None, *a[:3], 1, a[3]).clamp(min=1)
+                     + (0 if b is None else b[:, None, None]))),
+    ),
+))  # fmt: skip
+
+
+# coverage_counts ---------------------------------------------------------------------------------------------------
+
+
+def coverage(n: int, k: int, s: int, p: int) -> list[int]:
+    """Reference of `coverage_counts`."""
+    length = (n - 1) * s - 2 * p + k
+    return [sum(0 <= at + p - s * i < k for i in range(n)) for at in range(length)]
+
+
+def _coverage_cases() -> list[Case]:
+    calls = [
+        ("plain", (2, 2, 1, 0)), ("plain", (4, 3, 1, 0)), ("plain", (3, 2, 2, 0)), ("stride", (4, 3, 2, 0)), ("stride", (5, 4, 2, 0)),
+        ("stride", (4, 5, 3, 0)), ("stride", (3, 16, 8, 0)), ("gaps", (3, 2, 3, 0)), ("gaps", (4, 1, 4, 0)), ("padding", (4, 3, 1, 1)),
+        ("padding", (5, 4, 2, 1)), ("padding", (4, 5, 3, 2)), ("padding", (6, 4, 1, 3)), ("one input", (1, 5, 2, 0)), ("one input", (1, 4, 3, 1)),
+    ]  # fmt: skip
+    return [Case(args, group) for group, args in calls]
+
+
+def _coverage_facts(n: int, k: int, s: int, p: int) -> dict[str, bool]:
+    return {
+        "stride is above 1": s > 1,
+        "padding is above 0": p > 0,
+        "stride does not divide kernel": k % s != 0,
+        "stride is larger than kernel": s > k,
+        "there is only one input": n == 1,
+    }
+
+
+def _cut(n: int, k: int, s: int, left: int, right: int) -> list[int]:
+    full = coverage(n, k, s, 0)
+    return full[left : len(full) - right]
+
+
+def _padded_ends(n: int, k: int, s: int, p: int) -> list[int]:
+    return [0] * p + coverage(n, k, s, 0) + [0] * p
+
+
+def _interior(n: int, k: int, s: int, p: int) -> list[int]:
+    """As if there were stamps without end on both sides."""
+    far = -(-k // s) + 1
+    return [sum(0 <= at + p - s * i < k for i in range(-far, n + far)) for at in range((n - 1) * s - 2 * p + k)]
+
+
+register(Exercise(
+    name="coverage_counts",
+    signature="coverage_counts(n, kernel, stride, padding)",
+    text=(
+        "How many stamps cover each output position of a one-dimensional transposed convolution: n inputs, kernel weights, no dilation. Return\n"
+        "(n − 1)·stride − 2·padding + kernel whole numbers; number p counts the inputs i from 0 to n − 1 with 0 ≤ p + padding − stride·i < kernel."
+    ),
+    reference=coverage,
+    cases=_coverage_cases,
+    kinds=("integer",),
+    facts=_coverage_facts,
+    mistakes=(
+        mistake("padding-not-cropped", "The padding is still there: `padding` positions go at each end.", given(lambda n, k, s, p: (n, k, s, 0))),
+        mistake("padding-one-sided", "The padding is taken from one end only. Each end loses `padding` positions.",
+                does(lambda n, k, s, p: _cut(n, k, s, p, 0)), does(lambda n, k, s, p: _cut(n, k, s, 0, p)),
+                does(lambda n, k, s, p: _cut(n, k, s, 2 * p, 0)), does(lambda n, k, s, p: _cut(n, k, s, 0, 2 * p))),
+        mistake("padding-added", "The padding makes your answer longer. In a transposed convolution it takes positions away.", does(_padded_ends)),
+        mistake("stride-ignored", "The stamps lie one position apart whatever the stride.", given(lambda n, k, s, p: (n, k, 1, p))),
+        mistake("capped-at-one", "You say whether a position is covered, not how often: the counts stop at 1.", gives(lambda r, *a: [min(1, v) for v in r])),
+        mistake("interior-everywhere", "Near the ends there are fewer stamps, since the inputs end. Yours go on for ever.", does(_interior)),
+        mistake("constant", "You give kernel / stride everywhere. That is the average; the counts change from position to position.",
+                gives(lambda r, n, k, s, p: [k / s] * len(r)), gives(lambda r, n, k, s, p: [k // s] * len(r)), gives(lambda r, n, k, s, p: [-(-k // s)] * len(r)),
+                gives(lambda r, n, k, s, p: [max(r)] * len(r))),
+        mistake("kernel-off-by-one", "Your stamps are one too long or too short: a kernel covers the positions 0 … kernel − 1 from where it starts.",
+                gives(lambda r, n, k, s, p: (coverage(n, k + 1, s, p) + [0])[: len(r)]), gives(lambda r, n, k, s, p: coverage(n, k - 1, s, p) + [0]),
+                given(lambda n, k, s, p: (n, k + 1, s, p)), given(lambda n, k, s, p: (n, k - 1, s, p))),
+        mistake("length-off", "The number of positions is wrong: the last stamp starts at (n − 1)·stride and is kernel long.",
+                gives(lambda r, *a: r[:-1]), gives(lambda r, *a: [*r, 0]), gives(lambda r, n, k, s, p: r[: n * s]),
+                gives(lambda r, n, k, s, p: (r + [0] * s)[: n * s - 2 * p + k])),
+        mistake("last-input-forgotten", "One input makes no stamp: its count is missing at one end.", gives(lambda r, n, k, s, p: coverage(n - 1, k, s, p) + [0] * s if n > 1 else [0] * len(r)),
+                gives(lambda r, n, k, s, p: [0] * s + coverage(n - 1, k, s, p) if n > 1 else [0] * len(r))),
+        mistake("kernel-stride-swapped", "kernel and stride have changed places.", given(lambda n, k, s, p: (n, s, k, p))),
+        mistake("convolution-counted", "You count how often each input is used by a convolution. Here it is the outputs that are covered.",
+                does(lambda n, k, s, p: [sum(0 <= at + p - s * i < k for i in range(max((n + 2 * p - k) // s + 1, 0))) for at in range(n)])),
+    ),
+))  # fmt: skip

@@ -1,0 +1,46 @@
+"""Numbers for the cases: the same on every machine."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def quarters(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Multiples of ¼ between −2 and 2, never 0: short to print, exact in float32."""
+    values = np.random.default_rng(seed).integers(1, 9, shape) * 0.25
+    signs = np.random.default_rng(seed + 1000).choice([-1.0, 1.0], shape)
+    return torch.from_numpy(np.asarray(values * signs)).to(dtype)
+
+
+def normal(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Normally distributed numbers."""
+    return torch.from_numpy(np.asarray(np.random.default_rng(seed).normal(size=shape))).to(dtype)
+
+
+def distinct(seed: int, *shape: int, dtype: torch.dtype = torch.float32, top: float | None = None) -> Tensor:
+    """Numbers of which no two are equal, around 0, or all below `top`."""
+    count = int(np.prod(shape))
+    values = np.random.default_rng(seed).permutation(count).reshape(shape) * 0.25
+    values = values - (count // 2) * 0.25 if top is None else values - count * 0.25 + top
+    return torch.from_numpy(np.asarray(values)).to(dtype)
+
+
+def labels(seed: int, classes: int, *shape: int, dtype: torch.dtype = torch.int64) -> Tensor:
+    """A label map."""
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, classes, shape)).to(dtype)
+
+
+def with_void(target: Tensor, seed: int, share: float = 0.25, void: int = 255) -> Tensor:
+    """A label map in which some pixels are void, at least one."""
+    hit = np.random.default_rng(seed).random(tuple(target.shape)) < share
+    hit.reshape(-1)[-1] = True
+    out = target.clone()
+    out[torch.from_numpy(hit)] = void
+    return out
+
+
+def noncontiguous(x: Tensor) -> Tensor:
+    """The same values in another memory order, as after `permute`."""
+    return x.transpose(-1, -2).contiguous().transpose(-1, -2)

@@ -1,0 +1,277 @@
+"""From the outcomes of all cases to diagnoses: known mistakes by imitation, the rest by detective work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import combinations
+
+from segkit.grading.attribution import fails_when, relation
+from segkit.grading.exercise import Exercise, Mistake, Variant
+from segkit.grading.report import Diagnosis
+from segkit.grading.sandbox import Outcome
+from segkit.grading.values import all_same, argument_text, array_text, same, shape_text
+
+BITS = {"float16": 16, "bfloat16": 16, "float32": 32, "float64": 64, "float": 64, "double": 64, "half": 16}
+
+
+def passes(exercise: Exercise, index: int, outcome: Outcome) -> bool:
+    """Whether a call gave the right values, whatever their type."""
+    return outcome.kind == "value" and all_same(outcome.leaves, exercise.expected(index))
+
+
+def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[Diagnosis]:
+    """What is wrong with the values of the failing cases."""
+    if not failed:
+        return []
+    last = len(outcomes) - 1
+    if failed == {last}:
+        return [_remembers(exercise, outcomes)]
+    known = _known_mistakes(exercise, outcomes, failed)
+    if known:
+        return [Diagnosis(m.code, m.message, _example(exercise, outcomes, _telling(exercise, outcomes, failed, v)))
+                for m, v in known]  # fmt: skip
+    typed = _integer_for_float(exercise, outcomes, failed)
+    return [typed] if typed else _generic(exercise, outcomes, failed)
+
+
+# Known mistakes ----------------------------------------------------------------------------------------------------
+
+
+def _known_mistakes(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[tuple[Mistake, Variant]]:
+    """The mistake of the catalogue, or two together, whose imitation does just what the answer does."""
+    single = [(m, v) for m in exercise.mistakes for v in m.variants]
+    for found in ([one] for one in single):
+        if _fits(exercise, outcomes, failed, (found[0][1],)):
+            return found
+    for a, b in combinations(single, 2):
+        if a[0].code == b[0].code or (a[1].core and b[1].core):
+            continue
+        for pair in ([a, b], [b, a]):
+            if _fits(exercise, outcomes, failed, tuple(v for _, v in pair)):
+                return [one for one in pair if _matters(exercise, outcomes, failed, one[1])]
+    return _two_places(exercise, outcomes, failed, single)
+
+
+def _matters(exercise: Exercise, outcomes: list[Outcome], failed: set[int], variant: Variant) -> bool:
+    return any(_wrong(exercise, (variant,), i) for i in failed)
+
+
+def _wrong(exercise: Exercise, variants: tuple[Variant, ...], index: int) -> bool:
+    found = exercise.imitate(variants, index)
+    return found is None or not all_same(found, exercise.expected(index))
+
+
+def _order(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[int]:
+    """Failing cases first: they refute a wrong guess soonest."""
+    return [*sorted(failed), *(i for i in range(len(outcomes)) if i not in failed)]
+
+
+def _fits(exercise: Exercise, outcomes: list[Outcome], failed: set[int], variants: tuple[Variant, ...]) -> bool:
+    agreeing, both_fail = 0, 0
+    for index in _order(exercise, outcomes, failed):
+        imitation = exercise.imitate(variants, index)
+        if index not in failed:
+            if imitation is not None and not all_same(imitation, exercise.expected(index)):
+                return False
+            if imitation is None:
+                return False
+        elif imitation is None:
+            both_fail += outcomes[index].kind == "raised"
+        elif outcomes[index].kind == "value":
+            if not all_same(outcomes[index].leaves, imitation):
+                return False
+            agreeing += 1
+        elif all_same(imitation, exercise.expected(index)):
+            return False  # the answer fails where this mistake would do no harm
+    if not any(outcomes[index].kind == "value" for index in failed):
+        return both_fail == len(failed) and any(variant.stops for variant in variants)
+    return agreeing > 0 and 2 * (agreeing + both_fail) >= len(failed)
+
+
+def _two_places(
+    exercise: Exercise, outcomes: list[Outcome], failed: set[int], single: list[tuple[Mistake, Variant]]
+) -> list[tuple[Mistake, Variant]]:
+    """Two mistakes that show in different cases: each failing case is imitated by one of them."""
+    explained = {}
+    for one in single:
+        hits = {i for i in failed if _agrees(exercise, outcomes, i, one[1])}
+        harmless = all(not _wrong(exercise, (one[1],), i) for i in range(len(outcomes)) if i not in failed)
+        if hits and harmless:
+            explained[one] = hits
+    for a, b in combinations(explained, 2):
+        if explained[a] | explained[b] == failed and a[0].code != b[0].code:
+            return [a, b]
+    return []
+
+
+def _agrees(exercise: Exercise, outcomes: list[Outcome], index: int, variant: Variant) -> bool:
+    found = exercise.imitate((variant,), index)
+    got = outcomes[index]
+    if found is None or all_same(found, exercise.expected(index)):
+        return False
+    return got.kind == "value" and all_same(got.leaves, found)
+
+
+def _telling(exercise: Exercise, outcomes: list[Outcome], failed: set[int], variant: Variant) -> set[int]:
+    """The failing cases in which this mistake does its harm."""
+    return {i for i in failed if _wrong(exercise, (variant,), i)} or failed
+
+
+# Anything else -----------------------------------------------------------------------------------------------------
+
+
+def _generic(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[Diagnosis]:
+    facts = [exercise.case_facts(i) for i in range(len(outcomes) - 1)]
+    found = []
+    for kinds, describe in _KINDS:
+        these = {i for i in failed if outcomes[i].kind in kinds}
+        if these:
+            index = _smallest(exercise, these)
+            code, message = describe(exercise, outcomes[index], index)
+            when = fails_when(facts, {i for i in these if i < len(facts)})
+            found.append(Diagnosis(code, f"{message} {when}".strip(), _example(exercise, outcomes, {index})))
+    return found or [Diagnosis("not-run", "The time was used up before the rest could be tried.")]
+
+
+def _values(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]:
+    expected = exercise.expected(index)
+    parts = list(zip(outcome.leaves, expected, strict=True))
+    place = next(i for i, (a, b) in enumerate(parts) if not same(a, b))
+    got, want = parts[place]
+    which = f"Part {place + 1} of your result: " if len(parts) > 1 else ""
+    told = relation(got, want)
+    if got.array.shape != want.array.shape and want.array.ndim:
+        return "wrong-shape", which + told + " Write the sizes of each step beside the code, and see where they part."
+    if "NaN" in told or "infinite" in told:
+        return "nan", which + told
+    lead = "The shape is right and the values are not. " if want.array.ndim else "The number is not the right one. "
+    return "wrong-values", which + lead + told
+
+
+def _raised(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]:
+    hints = {
+        "RecursionError": "It calls itself without end: what stops it?",
+        "MemoryError": "It asks for far more memory than the exercise needs.",
+        "IndexError": "An index points past the end: compare the ranges of your loops with the sizes below.",
+        "EOFError": "It waits for input, and here nobody answers.",
+        "NameError": "A name is used that is not defined in the notebook: a typing slip, or a cell that was not run?",
+        "ZeroDivisionError": "Something is divided by 0: which count can be 0?",
+    }
+    lines = "".join(f"\n    {line}" for line in outcome.trace)
+    hint = hints.get(outcome.error, "")
+    if "can't allocate memory" in outcome.note or "not enough memory" in outcome.note:
+        hint = hints["MemoryError"]
+    return "raises", f"Your function stops with {outcome.error}: {outcome.note}{lines}\n{hint}".rstrip() + "\n"
+
+
+def _other(code: str, message: str):  # type: ignore[no-untyped-def]
+    return lambda exercise, outcome, index: (code, message.format(note=outcome.note))
+
+
+_KINDS = (
+    (("arguments",), _other("wrong-arguments", "The arguments do not fit: {note}.")),
+    (("timeout",), _other("too-slow", "Your function did not finish in time. Is there a loop that never ends? Look at "
+                          "what its condition tests, and whether the loop changes it.")),
+    (("died",), _other("crashed", "Python itself was brought down by this call, as by endless recursion or memory "
+                       "that does not exist.")),
+    (("exit",), _other("exits", "Your function ends Python with exit() or sys.exit(). Use return to hand back a result.")),
+    (("raised",), _raised),
+    (("odd",), _other("wrong-type", "Your function returns {note}; tensors, arrays and numbers can be compared.")),
+    (("nothing",), _other("returns-nothing", "Here your function returns None: does every branch reach a return?")),
+    (("stub",), _other("not-yet-done-here", "This case is still to be written: NotImplementedError.")),
+    (("value",), _values),
+)  # fmt: skip
+
+
+def _remembers(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis:
+    message = (
+        "The first call is right, and the very same call made later is not: your function remembers something. "
+        "Look for a default argument that is a list or tensor, or for a variable outside the function."
+    )
+    return Diagnosis("remembers-earlier-calls", message, _example(exercise, outcomes, {len(outcomes) - 1}))
+
+
+def _smallest(exercise: Exercise, indices: Iterable[int]) -> int:
+    def size(index: int) -> int:
+        return sum(leaf.array.size for leaf in exercise.expected(index)) + sum(
+            value.numel() for value in exercise.all_cases()[index].args if hasattr(value, "numel")
+        )
+
+    return min(indices, key=lambda index: (size(index), index))
+
+
+def _example(exercise: Exercise, outcomes: list[Outcome], indices: set[int]) -> str:
+    """The smallest of the failing calls, what it should give and what it gave."""
+    index = _smallest(exercise, indices)
+    args = exercise.all_cases()[index].args
+    short, long = [], []
+    for name, value in zip(exercise.parameters, args, strict=True):
+        text = argument_text(value)
+        if len(text) <= 24:
+            short.append(f"{name}={text}")
+        else:
+            short.append(name)
+            shape = f"shape {shape_text(value.shape)}" if hasattr(value, "shape") else ""
+            long.append(f"  {name} = {shape if 'numbers' in text[:24] else text}")
+    lines = [f"{exercise.name}({', '.join(short)})", *(_flow(line) for line in long)]
+    lines.append(_flow(f"  should give {_result_text(exercise.expected(index))}"))
+    if outcomes[index].kind == "value":
+        lines.append(_flow(f"  and gave    {_result_text(outcomes[index].leaves)}"))
+    return "\n".join(lines)
+
+
+def _result_text(parts: tuple) -> str:  # type: ignore[type-arg]
+    texts = []
+    for part in parts:
+        text = array_text(part.array)
+        shape = f" (shape {shape_text(part.array.shape)})" if part.array.ndim else ""
+        texts.append(text if "numbers" in text[:24] else text + shape)
+    return ", ".join(texts)
+
+
+def _flow(line: str) -> str:
+    return line.replace("\n", "\n" + " " * 6)
+
+
+# The type of the result --------------------------------------------------------------------------------------------
+
+
+def _integer_for_float(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> Diagnosis | None:
+    wrong = [
+        i for i in failed
+        if outcomes[i].kind == "value"
+        and any(kind == "float" and leaf.array.dtype.kind in "iub" and leaf.array.ndim
+                for kind, leaf in zip(exercise.kinds, outcomes[i].leaves, strict=True))
+    ]  # fmt: skip
+    if not wrong or len(wrong) < len(failed) / 2:
+        return None
+    dtype = next(leaf.dtype for leaf in outcomes[wrong[0]].leaves if leaf.array.dtype.kind in "iub")
+    message = (
+        f"Your result holds {dtype}, so everything behind the decimal point is lost. "
+        "Create the result with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
+    )
+    return Diagnosis("wrong-dtype", message, _example(exercise, outcomes, set(wrong)))
+
+
+def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | None:
+    """A result with the right values in a type that will not do."""
+    for index, outcome in enumerate(outcomes):
+        if not passes(exercise, index, outcome):
+            continue
+        for kind, got, want in zip(exercise.kinds, outcome.leaves, exercise.expected(index), strict=True):
+            if got.origin == "python" or not got.array.ndim:
+                continue
+            have, need = BITS.get(got.dtype), BITS.get(want.dtype)
+            if kind == "integer" and have is not None and have < 64:
+                message = (
+                    f"Your whole numbers come as {got.dtype}. Floats cannot index a tensor, and counts stop growing at "
+                    "16,777,216 in float32. Use an integer type (torch.int64)."
+                )
+                return Diagnosis("wrong-dtype", message, _example(exercise, outcomes, {index}))
+            if kind == "float" and have is not None and need is not None and have < need:
+                message = (
+                    f"The input is {want.dtype} and your result is {got.dtype}: precision is lost on the way. Create the "
+                    "result with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
+                )
+                return Diagnosis("precision-lost", message, _example(exercise, outcomes, {index}))
+    return None

@@ -1,0 +1,296 @@
+"""Running a learner's function so that nothing it does can hurt: not the notebook, not the other exercises.
+
+Where the system can fork safely (Linux), all calls happen in a child process. It can loop for ever inside C code, ask for
+all the memory, call sys.exit, change the random seed or the default dtype: the child is ended, the notebook has seen
+nothing of it, and a new child goes on with the next case. Elsewhere (macOS, Windows) the calls happen in this process
+under a timer signal, or in a thread that is asked to stop; both end every loop written in Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import random
+import select
+import signal
+import struct
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from segkit.grading.capture import Printed, quiet_process, student_lines
+from segkit.grading.exercise import Exercise, Function, bind
+from segkit.grading.values import Leaf, Unusable, fresh, unchanged
+
+GRACE = 0.5  # seconds for each further case once the time is used up
+PATIENCE = 3  # further cases that may run out of time before the rest is left out
+MEMORY = 4 << 30  # bytes that a child may take in addition
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call came to.
+
+    Args:
+        kind: "value", "nothing", "stub", "raised", "exit", "arguments", "odd", "timeout", "died" or "skipped".
+        leaves: the result, for "value".
+        error: the exception's type, for "raised" and "stub".
+        note: the exception's message, or what came instead of a usable result.
+        trace: the lines of the learner's own code that led there.
+        changed: places of the arguments that were changed.
+        printed: the beginning of what was printed.
+        seconds: how long it took.
+    """
+
+    kind: str
+    leaves: tuple[Leaf, ...] = ()
+    error: str = ""
+    note: str = ""
+    trace: tuple[str, ...] = ()
+    changed: tuple[int, ...] = ()
+    printed: str = ""
+    seconds: float = 0.0
+
+
+class TimeIsUp(BaseException):
+    """Not an Exception, so that a learner's `except Exception` does not catch it."""
+
+
+def method() -> str:
+    """How calls are kept apart here: "fork", "alarm" or "thread"."""
+    if sys.platform.startswith("linux") and hasattr(os, "fork"):
+        return "fork"
+    in_main = threading.current_thread() is threading.main_thread()
+    return "alarm" if in_main and hasattr(signal, "setitimer") else "thread"
+
+
+def run_cases(function: Function, exercise: Exercise, seconds: float, how: str | None = None) -> list[Outcome]:
+    """Call the function on every case of an exercise, within `seconds` for all of them together."""
+    count = len(exercise.all_cases())
+    if (how or method()) == "fork":
+        return _run_forked(lambda index: call(function, exercise, index), count, seconds)
+    guard = _under_alarm if (how or method()) == "alarm" else _in_thread
+    outcomes: list[Outcome] = []
+    started, late = time.monotonic(), 0
+    for index in range(count):
+        left = seconds - (time.monotonic() - started)
+        allowed = GRACE if late else max(left, GRACE)
+        outcome = Outcome("skipped") if late > PATIENCE else guard(lambda i=index: call(function, exercise, i), allowed)
+        late += outcome.kind == "timeout"
+        outcomes.append(outcome)
+    return outcomes
+
+
+def call(function: Function, exercise: Exercise, index: int) -> Outcome:
+    """One call in this process, with output captured and every exception turned into an Outcome."""
+    original = exercise.all_cases()[index].args
+    args = fresh(original)
+    printed = Printed()
+    started = time.perf_counter()
+    try:
+        with _same_world(), redirect_stdout(printed), redirect_stderr(printed):
+            try:
+                places, names = bind(function, exercise.parameters, args, exercise.defaults)
+            except TypeError as error:
+                return Outcome("arguments", note=str(error))
+            outcome = _judge(function(*places, **names), exercise, original)
+    except SystemExit:
+        outcome = Outcome("exit", trace=())
+    except TimeIsUp:
+        raise
+    except BaseException as error:  # anything at all that a learner's code may raise
+        if isinstance(error, KeyboardInterrupt) and method() != "fork":
+            raise
+        # torch says "… not implemented for 'Int'" with the same exception as a stub
+        stub = isinstance(error, NotImplementedError) and "not implemented for '" not in str(error)
+        outcome = Outcome("stub" if stub else "raised", error=type(error).__name__, note=_first_lines(str(error)),
+                          trace=student_lines(error, function))  # fmt: skip
+    changed = tuple(i for i, (a, b) in enumerate(zip(original, args, strict=True)) if not unchanged(a, b))
+    took = time.perf_counter() - started
+    return Outcome(outcome.kind, outcome.leaves, outcome.error, outcome.note, outcome.trace, changed, printed.text(), took)
+
+
+def _judge(result: Any, exercise: Exercise, args: tuple[Any, ...]) -> Outcome:
+    if result is None or result is Ellipsis or result is NotImplemented:
+        return Outcome("nothing")
+    try:
+        return Outcome("value", exercise.read(result, fresh(args)))
+    except Unusable as odd:
+        return Outcome("odd", note=str(odd))
+
+
+def _first_lines(text: str) -> str:
+    lines = text.strip().splitlines()
+    short = lines[0] if lines else ""
+    return short if len(short) <= 300 else short[:300] + " …"
+
+
+@contextmanager
+def _same_world() -> Iterator[None]:
+    """Put back what a function may change for everybody: random states, default dtype, gradient mode, recursion limit."""
+    seeds = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    dtype, grad, depth, path = torch.get_default_dtype(), torch.is_grad_enabled(), sys.getrecursionlimit(), os.getcwd()
+    try:
+        with warnings.catch_warnings(), np.errstate():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.setrecursionlimit(depth)
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        torch.set_rng_state(seeds[0])
+        np.random.set_state(seeds[1])
+        random.setstate(seeds[2])
+        if os.getcwd() != path:
+            os.chdir(path)
+
+
+# In a child process ------------------------------------------------------------------------------------------------
+
+
+def _run_forked(one: Callable[[int], Outcome], count: int, seconds: float) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    late, left = 0, seconds
+    while len(outcomes) < count:
+        if late > PATIENCE:
+            outcomes += [Outcome("skipped")] * (count - len(outcomes))
+            break
+        for outcome in _one_child(one, len(outcomes), count, max(left, GRACE) if not late else GRACE, bool(late)):
+            outcomes.append(outcome)
+            left -= outcome.seconds
+            late += outcome.kind == "timeout"
+    return outcomes
+
+
+def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: float, each: bool) -> Iterator[Outcome]:
+    """The outcomes from `start` on, until all are there, the time is up, or the child has died.
+
+    Args:
+        each: whether `seconds` is the time of each case rather than of all together.
+    """
+    pid, stream = fork_child(lambda write: [write(one(index)) for index in range(start, count)])
+    try:
+        done, began = start, time.monotonic()
+        while done < count:
+            outcome = receive(stream, began + seconds)
+            if outcome is None:
+                late = time.monotonic() >= began + seconds
+                yield Outcome("timeout" if late else "died", seconds=time.monotonic() - began)
+                return
+            yield outcome
+            done += 1
+            began = time.monotonic() if each else began
+    finally:
+        end_child(pid, stream)
+
+
+def fork_child(work: Callable[[Callable[[Any], None]], Any]) -> tuple[int, int]:
+    """Start `work(write)` in a forked child; what it writes can be received here. Gives (process id, descriptor)."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn of forking beside threads; the child runs one thread only
+        pid = os.fork()
+    if pid:
+        os.close(writing)
+        return pid, reading
+    try:
+        os.close(reading)
+        with suppress(OSError):
+            os.setsid()
+        quiet_process(keep=writing)
+        torch.set_num_threads(1)
+        _limit_memory()
+        work(lambda item: _send(writing, item))
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def _send(stream: int, item: Any) -> None:
+    data = pickle.dumps(item)
+    data = struct.pack("<Q", len(data)) + data
+    while data:
+        data = data[os.write(stream, data) :]
+
+
+def receive(stream: int, deadline: float) -> Any | None:
+    """The next thing that a child wrote; None when it has ended or the deadline (monotonic seconds) has passed."""
+    head = _read(stream, 8, deadline)
+    body = _read(stream, struct.unpack("<Q", head)[0], deadline) if head else None
+    return pickle.loads(body) if body else None
+
+
+def _read(stream: int, size: int, deadline: float) -> bytes | None:
+    parts = b""
+    while len(parts) < size:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([stream], [], [], left)[0]:
+            return None
+        part = os.read(stream, min(size - len(parts), 1 << 20))
+        if not part:
+            return None
+        parts += part
+    return parts
+
+
+def end_child(pid: int, stream: int) -> None:
+    """End a child of `fork_child`, and what it has started."""
+    os.close(stream)
+    for kill in (os.killpg, os.kill):
+        with suppress(OSError):
+            kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def _limit_memory() -> None:
+    import resource
+
+    with suppress(OSError, ValueError):
+        pages = int(open("/proc/self/statm").read().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY))
+
+
+# In this process ---------------------------------------------------------------------------------------------------
+
+
+def _under_alarm(one: Callable[[], Outcome], seconds: float) -> Outcome:
+    def ring(number: int, frame: Any) -> None:
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)  # rings again for code that catches everything
+        return one()
+    except TimeIsUp:
+        return Outcome("timeout", seconds=seconds)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _in_thread(one: Callable[[], Outcome], seconds: float) -> Outcome:
+    found: list[Outcome] = []
+
+    def work() -> None:
+        with suppress(TimeIsUp):
+            found.append(one())
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    for _ in range(10):
+        if not thread.is_alive():
+            break
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TimeIsUp))
+        thread.join(0.2)
+    return found[0] if found else Outcome("timeout", seconds=seconds)
