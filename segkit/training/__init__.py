@@ -1,10 +1,17 @@
 """Training: losses, the loop, checkpoints, and where a number comes from."""
 
 from segkit.training.loop import Config, Trainer, evaluate, pick_device
-from segkit.training.losses import check_labels, class_weights, cross_entropy, sample_patches, sample_pixels
+from segkit.training.losses import (
+    check_labels,
+    class_weights,
+    cross_entropy,
+    keep_centre,
+    sample_patches,
+    sample_pixels,
+)
 from segkit.training.provenance import provenance
 
 __all__ = [
-    "Config", "Trainer", "check_labels", "class_weights", "cross_entropy", "evaluate", "pick_device", "provenance",
-    "sample_patches", "sample_pixels",
+    "Config", "Trainer", "check_labels", "class_weights", "cross_entropy", "evaluate", "keep_centre", "pick_device",
+    "provenance", "sample_patches", "sample_pixels",
 ]  # fmt: skip

@@ -110,7 +110,7 @@ class Trainer:
         train_set: a segkit data set or `Augmented`; pictures of one size. Its `set_epoch` is called where it has one.
         config: the settings.
         weight: K class weights for the loss.
-        loss: callable (logits, batch) → scalar; cross-entropy without void where None.
+        loss: callable (model, batch) → scalar, for auxiliary outputs or sampling; cross-entropy without void where None.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Trainer:
         self.device = pick_device(config.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.weight = None if weight is None else weight.to(self.device)
-        self.loss = loss or (lambda logits, batch: cross_entropy(logits, batch.labels, self.weight))
+        self.loss = loss or (lambda model, batch: cross_entropy(model(batch.image), batch.labels, self.weight))
         trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, config.lr, weight_decay=config.weight_decay)
         self.ema = copy.deepcopy(self.model).requires_grad_(False) if config.ema else None
@@ -173,14 +173,13 @@ class Trainer:
         start, rate = time.perf_counter(), self.config.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        image = batch.image.contiguous(memory_format=torch.channels_last)
+        batch.image = batch.image.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self.half, enabled=self.amp):
-            logits = self.model(image)
-        loss = self.loss(logits.float(), batch)
+            loss = self.loss(self.model, batch)
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"the loss is {float(loss)} at step {self.step}; lower the learning rate (now {rate:.2g}) or look at "
-                f"the pictures {', '.join(batch.name[:4])}"
+                f"the loss is {float(loss.detach())} at step {self.step}; lower the learning rate (now {rate:.2g}) or "
+                f"look at the pictures {', '.join(batch.name[:4])}"
             )
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
@@ -226,7 +225,7 @@ class Trainer:
 
     def _save(self, out: str | Path) -> None:
         facts = {"step": self.step, "history": self.history, "settings": self._facts()}
-        facts["model"] = getattr(self.model, "config", None)
+        facts["config"] = getattr(self.model, "config", None)
         save_checkpoint(out, self.model, self.optimizer, self.ema, self.scaler, **facts)
 
     def _resume(self, out: str | Path | None) -> None:

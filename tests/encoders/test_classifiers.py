@@ -1,4 +1,4 @@
-"""VGG and AlexNet: torchvision's weights fit to the last key and give torchvision's scores; strides hold at any size."""
+"""VGG and AlexNet: torchvision's weights fit to the last key and give its scores; strides hold at any size."""
 
 import pytest
 import torch
@@ -35,8 +35,7 @@ def test_batch_norm_weights_of_torchvision_fit():
 
 
 def test_convolutionalised_classifier_slides_over_a_larger_picture():
-    """Each output cell is the classifier's answer for the 224×224 window around it (in the interior of a padded net, all
-    of the window's context matters, so the check cuts windows with the zero padding that the classifier itself has)."""
+    """Each output cell is the fully connected part's answer for the 7×7 window of features under it."""
     torch.manual_seed(0)
     model = VGG(num_classes=5, depth=11, width=2).eval()
     x = torch.randn(1, 3, 256, 288)

@@ -107,7 +107,7 @@ def test_linear_to_conv_computes_the_same_and_names_a_wrong_map():
     torch.manual_seed(0)
     linear, x = torch.nn.Linear(6 * 3 * 4, 7), torch.randn(2, 6, 3, 4)
     torch.testing.assert_close(linear_to_conv(linear, 6, 3, 4)(x)[..., 0, 0], linear(x.flatten(1)))
-    with pytest.raises(ValueError, match="72 inputs.*6×3×3 = 54"):
+    with pytest.raises(ValueError, match=r"72 inputs.*6×3×3 = 54"):
         linear_to_conv(linear, 6, 3, 3)
 
 

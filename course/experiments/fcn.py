@@ -1,0 +1,137 @@
+"""Chapter 04's experiments, recorded over three seeds.
+
+python course/experiments/fcn.py skips     FCN-32s, 16s, 8s          → results/fcn_skips.json, weights/fcn*_street
+python course/experiments/fcn.py patches   whole picture or patches  → results/fcn_patches.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+from common import WEIGHTS, record, spread, street
+
+from segkit.data import Augmented, Batch
+from segkit.data.transforms import RandomFlip
+from segkit.metrics import TrimapIoU
+from segkit.models import create, save
+from segkit.training import (
+    Config,
+    Trainer,
+    class_weights,
+    cross_entropy,
+    evaluate,
+    keep_centre,
+    provenance,
+    sample_patches,
+    sample_pixels,
+)
+
+NET = {"width": 8, "hidden": 256, "batch_norm": True, "dropout": 0.1}  # 1.1 M parameters
+SCENES = {"train": 1000, "val": 100, "test": 200}
+
+
+def trimap(model: torch.nn.Module, scenes: Any, width: int) -> float:
+    """Mean IoU within `width` pixels of a true boundary."""
+    band = TrimapIoU(scenes.num_classes, width=width)
+    with torch.no_grad():
+        for sample in scenes.samples:
+            band.update(model(sample.image[None]).argmax(1), sample.labels[None])
+    return band.mean_iou()
+
+
+def skips(steps: int, seeds: int, scale: float) -> None:
+    """Train the three FCNs alike and score them on the test scenes."""
+    train, test = street("train", int(SCENES["train"] * scale)), street("test", int(SCENES["test"] * scale))
+    found: dict[str, dict[str, list[Any]]] = {}
+    for name in ("fcn32s", "fcn16s", "fcn8s"):
+        rows: dict[str, list[Any]] = {"mean_iou": [], "pixel_accuracy": [], "trimap_iou_2px": [], "iou": []}
+        for seed in range(seeds):
+            torch.manual_seed(seed)
+            model = create(name, train.num_classes, **NET)
+            Trainer(model, Augmented(train, RandomFlip(), seed), Config(steps=steps, seed=seed, device="cpu")).fit()
+            matrix = evaluate(model, test, device="cpu")
+            rows["mean_iou"].append(matrix.mean_iou())
+            rows["pixel_accuracy"].append(matrix.pixel_accuracy())
+            rows["trimap_iou_2px"].append(trimap(model, test, 2))
+            rows["iou"].append(matrix.iou().tolist())
+            print(name, seed, {key: round(values[-1], 4) for key, values in rows.items() if key != "iou"}, flush=True)
+            if seed == 0:
+                facts = {"data": "street", "classes": list(train.classes), "palette": train.palette.tolist()}
+                metrics = {"test_mean_iou": round(matrix.mean_iou(), 4), "scenes": len(test)}
+                path = WEIGHTS / f"{name}_street.safetensors"
+                save(model, path, half=True, **facts, metrics=metrics, provenance=provenance())
+        iou = torch.tensor(rows.pop("iou"), dtype=torch.float64).nanmean(0)
+        found[name] = {key: spread(values) for key, values in rows.items()}  # type: ignore[misc]
+        found[name]["iou"] = dict(zip(train.classes, [round(v, 4) for v in iou.tolist()], strict=True))  # type: ignore[assignment]
+    settings = {"net": NET, "steps": steps, "batch_size": 16, "train_scenes": len(train), "test_scenes": len(test)}
+    record("fcn_skips", {"settings": settings, "models": found})
+
+
+def patch_loss(kind: str, seed: int, weight: torch.Tensor) -> Any:
+    """How a step turns a batch into a loss; all kinds push the same number of pixels through the network."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def whole(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        return cross_entropy(model(batch.image), batch.labels)
+
+    def weighted(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        return cross_entropy(model(batch.image), batch.labels, weight)
+
+    def sampled(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        return cross_entropy(model(batch.image), sample_pixels(batch.labels, 0.25, generator))
+
+    def patches(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        count = batch.labels.numel() // PATCH**2
+        image, labels = sample_patches(batch.image, batch.labels, PATCH, count, generator, kind == "balanced patches")
+        return cross_entropy(model(image), keep_centre(labels, 8))
+
+    kinds = {"whole": whole, "whole, weighted": weighted, "whole, 25 % of pixels": sampled}
+    return kinds.get(kind, patches)
+
+
+PATCH = 64  # pixels; FCN-8s's field is wider than the scene, so a patch sees what fits
+KINDS = ("whole", "whole, weighted", "whole, 25 % of pixels", "patches", "balanced patches")
+
+
+def learn(kind: str, seed: int, steps: int, train: Any, val: Any, weight: torch.Tensor) -> list[dict[str, float]]:
+    """Train FCN-8s with one kind of loss; score an averaged copy of the weights ten times on the way."""
+    torch.manual_seed(seed)
+    model = create("fcn8s", train.num_classes, **NET)
+    compute = patch_loss(kind, seed, weight)
+    config = Config(steps=steps, seed=seed, device="cpu", schedule="constant", lr=2e-3, ema=0.97)
+    trainer = Trainer(model, Augmented(train, RandomFlip(), seed), config, loss=compute)
+    curve = []
+    for until in range(steps // 10, steps + 1, steps // 10):
+        trainer.fit(until=until, quiet=True)
+        matrix = evaluate(trainer.best, val, device="cpu")
+        curve.append({"step": until, "mean_iou": round(matrix.mean_iou(), 4),
+                      "mean_accuracy": round(matrix.mean_accuracy(), 4),
+                      "pixel_accuracy": round(matrix.pixel_accuracy(), 4)})  # fmt: skip
+    print(kind, seed, curve[-1], flush=True)
+    return curve
+
+
+def patches(steps: int, seeds: int, scale: float) -> None:
+    """Whole pictures, sampled pixels and patches at equal computation."""
+    train, val = street("train", int(SCENES["train"] * scale)), street("val", int(SCENES["val"] * scale))
+    counts = sum(torch.bincount(s.labels[s.labels != 255], minlength=train.num_classes) for s in train.samples)
+    weight = class_weights(counts, "log")  # type: ignore[arg-type]
+    curves = {kind: [learn(kind, seed, steps, train, val, weight) for seed in range(seeds)] for kind in KINDS}
+    final = {
+        kind: {key: spread([c[-1][key] for c in runs]) for key in ("mean_iou", "mean_accuracy", "pixel_accuracy")}
+        for kind, runs in curves.items()
+    }
+    settings = {"net": NET, "steps": steps, "batch_size": 16, "patch": PATCH, "val_scenes": len(val)}
+    record("fcn_patches", {"settings": settings, "final": final, "curves": curves})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", choices=("skips", "patches"))
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the scenes, to try the script out")
+    options = parser.parse_args()
+    {"skips": skips, "patches": patches}[options.experiment](options.steps, options.seeds, options.scale)

@@ -1,0 +1,134 @@
+"""The command as a user types it: train, stop, resume, evaluate, predict, doctor; and errors that end in one line."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segkit.cli import main
+from segkit.models import read_header
+
+TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of four steps."""
+    out = tmp_path_factory.mktemp("runs") / "a"
+    assert main(["train", *TINY, "--steps", "4", "--out", str(out)]) == 0
+    return out
+
+
+def said(capsys):
+    return capsys.readouterr()
+
+
+def test_train_writes_weights_and_history(run):
+    header = read_header(run / "weights.safetensors")
+    history = json.loads((run / "history.json").read_text())
+    assert header["data"] == "street" and len(header["classes"]) == header["config"]["num_classes"]
+    assert len(history["history"]) == 4 and set(history["provenance"]) >= {"command", "commit", "device", "versions"}
+
+
+def test_train_does_not_overwrite_a_run(run, capsys):
+    assert main(["train", *TINY, "--steps", "4", "--out", str(run)]) == 1
+    assert "holds a finished run" in said(capsys).err
+
+
+def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):
+    figures = tmp_path / "figures.json"
+    assert main(["eval", str(run), "--device", "cpu", "--split", "val", "--json", str(figures)]) == 0
+    text, facts = said(capsys).out, json.loads(figures.read_text())
+    assert "void ignored" in text and len(re.findall(r"  IoU ", text)) == len(facts["iou"])
+    assert 0 <= facts["mean_iou"] <= facts["pixel_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (37, 61), (128, 96)])
+def test_predict_writes_an_overlay_of_the_pictures_size(run, tmp_path, capsys, size):
+    rng = np.random.default_rng(0)
+    picture = tmp_path / "p.png"
+    Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(picture)
+    out, labels = tmp_path / "o.png", tmp_path / "l.png"
+    command = ["predict", str(picture), "-o", str(out), "--model", str(run), "--labels", str(labels), "--device", "cpu"]
+    assert main(command) == 0
+    assert Image.open(out).size == Image.open(labels).size == size[::-1]
+    assert np.asarray(Image.open(labels)).max() < 20
+    assert "%" in said(capsys).out
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "I;16", "CMYK"])
+def test_predict_reads_every_kind_of_picture(run, tmp_path, mode):
+    picture = tmp_path / ("p.jpg" if mode == "CMYK" else "p.png")
+    Image.new(mode, (40, 30)).save(picture)
+    command = ["predict", str(picture), "-o", str(tmp_path / "o.png"), "--model", str(run), "--device", "cpu"]
+    assert main(command) == 0
+
+
+def test_errors_end_in_one_line_that_says_the_mend(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGKIT_DATA", str(tmp_path))
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    cases = [
+        (["predict", "none.png", "-o", "o.png", "--model", str(run)], "there is no picture none.png"),
+        (["predict", "bad.png", "-o", "o.png", "--model", str(run)], "not a picture"),
+        (["predict", "bad.png", "-o", "o.jpg", "--model", str(run)], "end in .png"),
+        (["eval"], "no finished run under runs/"),
+        (["eval", "nowhere"], "no weights at nowhere"),
+        (["eval", str(run), "--data", "camvid"], "segkit data get camvid"),
+        (["train", "--data", "camvid", "--out", "x"], "segkit data get camvid"),
+        (["train", *TINY, "--encoder", "alexnet", "--out", "x"], "stride 32 only"),
+        (["train", *TINY, "--resume", "--steps", "0", "--out", "x"], "steps"),
+        (["grade", "none.ipynb"], "none.ipynb"),
+    ]
+    for command, words in cases:
+        assert main(command) == 1, command
+        error = said(capsys).err
+        assert words in error and "Traceback" not in error, (command, error)
+    assert not (tmp_path / "o.png").exists() and not (tmp_path / "x").exists(), "nothing half done is left"
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, capsys, monkeypatch):
+    from segkit.training import Trainer
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    command = ["train", *TINY, "--steps", "6"]
+    monkeypatch.setattr("segkit.training.loop.Config.save_every", 2, raising=False)
+    assert main([*command, "--out", str(whole)]) == 0
+    one_step = Trainer._one_step
+
+    def until_four(self, batch):
+        if self.step == 4:
+            self._save(cut / "checkpoint.safetensors")
+            raise KeyboardInterrupt
+        return one_step(self, batch)
+
+    monkeypatch.setattr(Trainer, "_one_step", until_four)
+    assert main([*command, "--out", str(cut)]) == 130
+    assert "--resume" in said(capsys).err
+    monkeypatch.setattr(Trainer, "_one_step", one_step)
+    assert main([*command, "--out", str(cut)]) == 1
+    assert "interrupted" in said(capsys).err
+    assert main([*command, "--out", str(cut), "--resume"]) == 0
+    from segkit.models import load
+
+    a, b = (load(d / "weights.safetensors").state_dict() for d in (whole, cut))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_doctor_names_versions_and_checks_the_operators(capsys):
+    assert main(["doctor"]) == 0
+    text = said(capsys).out
+    assert f"torch {torch.__version__}" in text and "conv2d and torch's differ" in text and "all is well" in text
+
+
+def test_the_scratch_engine_trains_too(tmp_path, capsys):
+    import segkit
+
+    try:
+        assert main(["train", *TINY, "--steps", "1", "--engine", "scratch", "--out", str(tmp_path / "s")]) == 0
+        assert "scratch engine" in said(capsys).out
+    finally:
+        segkit.use_engine("native")

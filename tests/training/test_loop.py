@@ -1,0 +1,158 @@
+"""Runs that are functions of their seed, and that resume to the same weights bit for bit."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from segkit.data import Augmented, Sample
+from segkit.data.transforms import RandomFlip
+from segkit.metrics import ConfusionMatrix
+from segkit.models import create
+from segkit.training import Config, Trainer, evaluate
+from segkit.training.checkpoint import save_checkpoint
+
+
+class Stripes:
+    """Two classes that a network can learn in seconds: bright and dark columns, with some void."""
+
+    name, classes, num_classes, ignore_index = "stripes", ("dark", "bright"), 2, 255
+    palette = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
+
+    def __init__(self, length=12, bad=False):
+        self.length, self.bad = length, bad
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, i):
+        if i >= self.length:
+            raise IndexError(i)
+        g = torch.Generator().manual_seed(i)
+        labels = (torch.rand(1, 4, generator=g) > 0.5).long().repeat_interleave(8, 1).expand(24, 32).clone()
+        image = labels * 0.6 + 0.4 * torch.rand(24, 32, generator=g)
+        labels[:2] = 255
+        if self.bad and i == 5:
+            labels[3, 3] = 7
+        return Sample(image.expand(3, 24, 32).clone(), labels, name=f"stripes/{i}")
+
+
+def trainer(steps=8, **settings):
+    torch.manual_seed(1)
+    model = create("fcn8s", 2, width=2, hidden=8, batch_norm=True)
+    data = Augmented(Stripes(), RandomFlip(), seed=0)
+    return Trainer(model, data, Config(steps=steps, batch_size=4, save_every=3, device="cpu", **settings))
+
+
+def weights(t):
+    return {k: v.clone() for k, v in t.best.state_dict().items()}
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"amp": True}], ids=["plain", "ema", "bfloat16"])
+@pytest.mark.parametrize("stop", [3, 4])
+def test_a_resumed_run_ends_at_the_same_weights_bit_for_bit(tmp_path, settings, stop):
+    whole = trainer(**settings)
+    whole.fit(quiet=True)
+    out = tmp_path / "run.safetensors"
+    trainer(**settings).fit(out, until=stop, quiet=True)  # stops within an epoch of 3 steps, and at its end
+    torch.manual_seed(999)  # whatever happened in between
+    again = trainer(**settings)
+    again.fit(out, resume=True, quiet=True)
+    assert [h["loss"] for h in again.history] == [h["loss"] for h in whole.history]
+    ours, theirs = weights(again), weights(whole)
+    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another():
+    runs = [trainer(seed=s) for s in (0, 0, 1)]
+    losses = [[h["loss"] for h in t.fit(quiet=True)] for t in runs]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_workers_change_nothing():
+    alone, helped = trainer(steps=4), trainer(steps=4, workers=2)
+    assert [h["loss"] for h in alone.fit(quiet=True)] == [h["loss"] for h in helped.fit(quiet=True)]
+
+
+def test_it_learns():
+    t = trainer(steps=60, lr=1e-2)
+    before = evaluate(t.model, Stripes(), device="cpu").mean_iou()
+    history = t.fit(quiet=True)
+    after = evaluate(t.best, Stripes(), device="cpu").mean_iou()
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert after > 0.75 > before
+
+
+def test_evaluate_sees_each_picture_once_and_leaves_the_model_as_it_was():
+    model = create("fcn32s", 2, width=2, hidden=8).train()
+    matrix = evaluate(model, Stripes(5), batch_size=2, device="cpu")
+    assert isinstance(matrix, ConfusionMatrix) and int(matrix.matrix.sum()) == 5 * 22 * 32
+    assert model.training
+
+
+def test_a_wrong_label_stops_training_with_its_picture_named():
+    torch.manual_seed(0)
+    t = Trainer(create("fcn8s", 2, width=2, hidden=8), Stripes(bad=True), Config(steps=3, batch_size=4, device="cpu"))
+    with pytest.raises(ValueError, match="stripes/5: 1 pixels have label 7"):
+        t.fit(quiet=True)
+
+
+def test_a_loss_that_explodes_stops_the_run():
+    t = trainer()
+    nn.init.constant_(t.model.score_fr.bias, float("nan"))
+    with pytest.raises(FloatingPointError, match="loss is nan at step 0"):
+        t.fit(quiet=True)
+
+
+def test_frozen_weights_stay():
+    t = trainer(steps=3)
+    before = t.model.upscore.weight.clone()
+    t.fit(quiet=True)
+    assert torch.equal(t.model.upscore.weight, before)
+
+
+def test_resuming_with_other_settings_is_refused(tmp_path):
+    out = tmp_path / "run.safetensors"
+    trainer().fit(out, until=3, quiet=True)
+    with pytest.raises(ValueError, match=r"other settings.*'lr': \(0.003, 0.1\)"):
+        trainer(lr=0.1).fit(out, resume=True, quiet=True)
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        trainer().fit(tmp_path / "none", resume=True, quiet=True)
+    out.write_bytes(out.read_bytes()[:-50])
+    with pytest.raises(ValueError, match="not a complete checkpoint"):
+        trainer().fit(out, resume=True, quiet=True)
+
+
+def test_a_run_killed_while_writing_leaves_the_last_checkpoint_whole(tmp_path):
+    """A process that dies by SIGKILL while it writes checkpoint after checkpoint never leaves a broken one."""
+    out = tmp_path / "run.safetensors"
+    t = trainer()
+    save_checkpoint(out, t.model, t.optimizer, step=0, history=[])
+    program = (
+        "import torch\nfrom segkit.models import create\nfrom segkit.training.checkpoint import save_checkpoint\n"
+        "m = create('fcn8s', 2, width=2, hidden=8, batch_norm=True)\no = torch.optim.AdamW(m.parameters())\n"
+        "for i in range(10**6):\n"
+        f"    save_checkpoint({str(out)!r}, m, o, step=i, history=[])\n    print(i, flush=True)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    for _ in range(5):
+        child.stdout.readline()
+    child.kill()
+    child.wait()
+    from segkit.training.checkpoint import read_checkpoint
+
+    assert read_checkpoint(out)[0]["step"] >= 4
+
+
+def test_schedules():
+    one = Config(steps=100)
+    assert one.rate(0) == pytest.approx(0.04 * one.lr) and one.rate(10) == pytest.approx(one.lr)
+    assert one.rate(99) < 0.01 * one.lr
+    poly = Config(steps=100, schedule="poly")
+    assert poly.rate(50) == pytest.approx(poly.lr * 0.5**0.9)
+    for wrong in ({"steps": 0}, {"schedule": "step"}, {"ema": 1.5}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Config(**wrong)

@@ -1,0 +1,126 @@
+"""Cross-entropy against torch's, void that neither crashes nor teaches, weights by hand, sampling."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from segkit.training import check_labels, class_weights, cross_entropy, keep_centre, sample_patches, sample_pixels
+
+
+def case(seed=0, void=0.3, dtype=torch.float64):
+    g = torch.Generator().manual_seed(seed)
+    logits = (3 * torch.randn(2, 4, 5, 7, generator=g, dtype=torch.float64)).to(dtype).requires_grad_()
+    target = torch.randint(4, (2, 5, 7), generator=g)
+    target[torch.rand(2, 5, 7, generator=g) < void] = 255
+    return logits, target
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("seed", range(5))
+def test_agrees_with_torch_in_value_and_gradient(weighted, reduction, seed):
+    logits, target = case(seed)
+    weight = torch.tensor([0.5, 2.0, 0.0, 1.5], dtype=torch.float64) if weighted else None
+    ours = cross_entropy(logits, target, weight, reduction=reduction)
+    theirs = F.cross_entropy(logits, target, weight, ignore_index=255, reduction=reduction)
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+    g = [torch.autograd.grad(loss.sum(), logits, retain_graph=True)[0] for loss in (ours, theirs)]
+    torch.testing.assert_close(g[0], g[1], rtol=1e-10, atol=1e-12)
+
+
+def test_a_batch_of_void_gives_nought_and_no_gradient():
+    logits, target = case(void=2.0)
+    loss = cross_entropy(logits, target)
+    loss.backward()
+    assert loss.item() == 0 and not logits.grad.any()
+
+
+def test_void_pixels_teach_nothing():
+    logits, target = case()
+    cross_entropy(logits, target).backward()
+    void = (target == 255)[:, None].expand_as(logits)
+    assert not logits.grad[void].any() and logits.grad[~void].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_logits_do_not_overflow(dtype):
+    logits = torch.zeros(1, 2, 64, 64, dtype=dtype)
+    logits[:, 0] = 6e4 if dtype == torch.float16 else 1e5
+    loss = cross_entropy(logits, torch.ones(1, 64, 64, dtype=torch.int64))
+    assert torch.isfinite(loss) and loss > 5e4
+
+
+def test_a_label_that_is_no_class_is_named_with_its_picture():
+    target = torch.zeros(2, 4, 4, dtype=torch.int64)
+    target[1, 2, :3] = 11
+    with pytest.raises(ValueError, match=r"b\.png: 3 pixels have label 11; the classes are 0 to 10"):
+        check_labels(target, 11, ("a.png", "b.png"))
+    with pytest.raises(ValueError, match="picture 1 of the batch"):
+        cross_entropy(torch.zeros(2, 11, 4, 4), target)
+    target[1] = -1
+    with pytest.raises(ValueError, match="label -1"):
+        check_labels(target, 11)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="N×K×H×W and N×H×W"):
+        cross_entropy(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 5, dtype=torch.int64))
+    with pytest.raises(ValueError, match="reduction='max'"):
+        cross_entropy(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), reduction="max")
+    with pytest.raises(ValueError, match="for 3 classes"):
+        cross_entropy(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), torch.ones(2))
+
+
+def test_class_weights_by_hand():
+    counts = torch.tensor([60, 30, 10, 0])
+    torch.testing.assert_close(class_weights(counts), torch.tensor([0.5, 1.0, 3.0, 0.0]))  # median frequency 0.3
+    expected = 1 / torch.log(torch.tensor([1.62, 1.32, 1.12]))
+    torch.testing.assert_close(class_weights(counts, "log")[:3], expected)
+    with pytest.raises(ValueError, match="scheme='other'"):
+        class_weights(counts, "other")
+    with pytest.raises(ValueError, match="non-negative"):
+        class_weights(torch.zeros(3))
+
+
+def test_sampled_pixels_keep_about_their_share_and_stay_what_they_were():
+    target = torch.arange(10000).view(1, 100, 100) % 7
+    kept = sample_pixels(target, 0.25, torch.Generator().manual_seed(0))
+    assert 0.22 < (kept != 255).double().mean() < 0.28
+    assert torch.equal(kept[kept != 255], target[kept != 255])
+    assert torch.equal(sample_pixels(target, 1.0), target) and (sample_pixels(target, 0.0) == 255).all()
+    with pytest.raises(ValueError, match=r"share=1\.5"):
+        sample_pixels(target, 1.5)
+
+
+def test_patches_are_centred_on_labelled_pixels_and_cut_at_one_place():
+    target = torch.arange(2 * 9 * 11).view(2, 9, 11) % 200
+    target[0, :, :5] = 255
+    image = target[:, None].float() + 1
+    patches, labels = sample_patches(image, target, 5, 60, torch.Generator().manual_seed(0))
+    assert patches.shape == (60, 1, 5, 5)
+    inside = patches[:, 0] > 0
+    assert torch.equal(patches[:, 0][inside].long() - 1, labels[inside]) and (labels[~inside] == 255).all()
+    centres = labels[:, 2, 2]
+    assert (centres != 255).all() and len(centres.unique()) > 30, "from many places, none of them void"
+
+
+def test_balanced_patches_see_rare_classes_as_often():
+    target = torch.zeros(1, 40, 40, dtype=torch.int64)
+    target[0, 3, 4] = 1
+    image = torch.zeros(1, 3, 40, 40)
+    g = torch.Generator().manual_seed(0)
+    rare = [
+        float((sample_patches(image, target, 7, 200, g, balanced=b)[1][:, 3, 3] == 1).double().mean())
+        for b in (False, True)
+    ]
+    assert rare[0] < 0.05 and 0.4 < rare[1] < 0.6
+
+
+def test_patch_errors_and_the_central_block():
+    image, target = torch.zeros(1, 3, 4, 4), torch.full((1, 4, 4), 255)
+    with pytest.raises(ValueError, match="all void"):
+        sample_patches(image, target, 3, 1)
+    with pytest.raises(ValueError, match="size=0"):
+        sample_patches(image, target, 0, 1)
+    kept = keep_centre(torch.arange(36).view(1, 6, 6), 2)
+    assert kept[kept != 255].tolist() == [14, 15, 20, 21]
