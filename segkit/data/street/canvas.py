@@ -15,17 +15,18 @@ from segkit.data.street.sprites import Sprite
 
 
 class Canvas:
-    """Four H×W maps: key (uint16), shade, lit, depth (float32)."""
+    """Four H×W maps: key (int64), shade, lit, depth (float32)."""
 
     def __init__(self, camera: Camera) -> None:
         self.camera = camera
-        self.key = np.zeros(camera.size, np.uint16)
+        self.key = np.zeros(camera.size, np.int64)
         self.shade = np.ones(camera.size, np.float32)
         self.lit = np.ones(camera.size, np.float32)
         self.depth = np.full(camera.size, SKY_DEPTH, np.float32)
+        self._y, self._x = (np.arange(n) + 0.5 for n in camera.size)  # centres of rows and columns
 
     def _write(self, window: tuple[slice, slice], mask, key, shade, lit, depth) -> None:  # type: ignore[no-untyped-def]
-        np.copyto(self.key[window], key, where=mask, casting="unsafe")
+        np.copyto(self.key[window], key, where=mask)
         np.copyto(self.shade[window], shade, where=mask)
         np.copyto(self.lit[window], lit, where=mask)
         np.copyto(self.depth[window], depth, where=mask)
@@ -57,15 +58,21 @@ class Canvas:
         r0, r1, top, tall = self._rows(low, high, z)
         if c0 >= c1 or r0 >= r1:
             return
-        h, w = sprite.part.shape
-        ix = ((np.arange(c0, c1) + (0.5 - left)) * (w / wide)).astype(np.int64)
-        iy = ((np.arange(r0, r1) + (0.5 - top)) * (h / tall)).astype(np.int64)
-        ix, iy = np.minimum(ix, w - 1), np.minimum(iy, h - 1)
-        at = (iy * w)[:, None] + (w - 1 - ix if flip else ix)
         window = (slice(r0, r1), slice(c0, c1))
-        part = sprite.part.take(at)
-        mask = (part != 0) & (self.depth[window] > z)
-        self._write(window, mask, part + base, sprite.shade.take(at), lit, z)
+        seen = self.depth[window] > z
+        if not seen.any():
+            return
+        h, w = sprite.part.shape
+        ix = np.minimum(((self._x[c0:c1] - left) * (w / wide)).astype(np.int64), w - 1)
+        if h == 1:  # a rod: the same all the way down, without holes
+            self._write(window, seen, sprite.part[0, 0] + base, sprite.shade[0].take(ix), lit, z)
+            return
+        iy = np.minimum(((self._y[r0:r1] - top) * (h / tall)).astype(np.int64), h - 1)
+        if flip:
+            ix = w - 1 - ix
+        part = sprite.part.take(iy, 0).take(ix, 1)
+        seen &= part != 0
+        self._write(window, seen, part + base, sprite.shade.take(iy, 0).take(ix, 1), lit, z)
 
     def side(
         self,
@@ -113,17 +120,20 @@ class Canvas:
         r0, r1, top, tall = self._rows(low, high, z)
         if c0 >= c1 or r0 >= r1:
             return
-        p = ((np.arange(c0, c1) + (0.5 - left)) * (2.0 / wide) - 1.0).astype(np.float32)
-        q = ((np.arange(r0, r1) + (0.5 - top)) * (2.0 / tall) - 1.0).astype(np.float32)
+        window = (slice(r0, r1), slice(c0, c1))
+        seen = self.depth[window] > z
+        if not seen.any():
+            return
+        p = ((self._x[c0:c1] - left) * (2.0 / wide) - 1.0).astype(np.float32)
+        q = ((self._y[r0:r1] - top) * (2.0 / tall) - 1.0).astype(np.float32)
         grain = 34.0  # points of the noise table across the crown
         ix = ((p + 1.0) * grain).astype(np.int64) + (seed & 255)
         iy = ((q + 1.0) * (grain * (high - low) / width)).astype(np.int64) + (seed >> 8)
-        noise = LEAF.take((iy & 255)[:, None] * 256 + (ix & 255))
+        noise = LEAF.take(iy & 255, 0).take(ix & 255, 1)
         body = (0.72 - p * p) - (q * q)[:, None]
-        window = (slice(r0, r1), slice(c0, c1))
-        mask = (body + noise * 0.55 > 0.0) & (self.depth[window] > z)
+        seen &= body + noise * 0.55 > 0.0
         shade = noise * 0.42 + (0.86 - 0.26 * q)[:, None] + (0.16 * sun) * p
-        self._write(window, mask, key, shade, lit, z)
+        self._write(window, seen, key, shade, lit, z)
 
     def ground_shadow(
         self, x: float, z: float, half_x: float, half_z: float, depth: float, dapple: float, seed: int
@@ -140,12 +150,15 @@ class Canvas:
         if r0 >= r1 or c0 >= c1:
             return
         zr = cam.height / cam.down[r0:r1]
-        q = ((zr - z) * (1.0 / half_z)).astype(np.float32)
-        p = cam.across[c0:c1].astype(np.float32) * (zr * (1.0 / half_x)).astype(np.float32)[:, None] - (x / half_x)
-        inside = 1.0 - p * p - (q * q)[:, None]
+        q = (zr - z) * (1.0 / half_z)
+        p = cam.across[c0:c1].astype(np.float32) * (zr * (1.0 / half_x)).astype(np.float32)[:, None]
+        p -= x / half_x
+        inside = (2.0 - 2.0 * q * q).astype(np.float32)[:, None] - 2.0 * p * p
         if dapple > 0.0:
             ix = ((p + 1.0) * 24.0).astype(np.int64) + (seed & 255)
             iy = ((q + 1.0) * 24.0).astype(np.int64) + (seed >> 8)
-            inside = inside + dapple * LEAF.take(((iy & 255) * 256)[:, None] + (ix & 255)) - 0.2
-        dark = np.minimum(np.maximum(inside * 2.0, 0.0), 1.0) * depth
-        self.lit[r0:r1, c0:c1] *= 1.0 - dark
+            inside += 2.0 * dapple * LEAF.take(((iy & 255) * 256)[:, None] + (ix & 255)) - 0.4
+        np.minimum(np.maximum(inside, 0.0, out=inside), 1.0, out=inside)
+        inside *= -depth
+        inside += 1.0
+        self.lit[r0:r1, c0:c1] *= inside

@@ -52,9 +52,11 @@ class Dice:
 
     def colour(self, base: tuple[float, float, float], jitter: float) -> tuple[float, float, float]:
         """A colour near `base`: lighter or darker as a whole, and a little in each channel."""
-        scale = 1.0 + jitter * (2.0 * self.unit() - 1.0)
-        r, g, b = (min(1.0, max(0.02, c * scale + 0.25 * jitter * (2.0 * self.unit() - 1.0))) for c in base)
-        return r, g, b
+        scale, tint = 1.0 - jitter + 2.0 * jitter * self.unit(), 0.5 * jitter
+        r = base[0] * scale + tint * (self.unit() - 0.5)
+        g = base[1] * scale + tint * (self.unit() - 0.5)
+        b = base[2] * scale + tint * (self.unit() - 0.5)
+        return (r if r > 0.02 else 0.02), (g if g > 0.02 else 0.02), (b if b > 0.02 else 0.02)
 
 
 def _white(key: int, size: int) -> np.ndarray:
@@ -80,7 +82,7 @@ def _octaves(key: int, factors: Sequence[int], weights: Sequence[float]) -> np.n
     for i, (factor, weight) in enumerate(zip(factors, weights, strict=True)):
         tile = tile + weight * _stretch(_white(key + i, 256 // factor), factor)
     low, high = float(tile.min()), float(tile.max())
-    return ((tile - low) * (2.0 / (high - low)) - 1.0).astype(np.float32)
+    return np.ascontiguousarray((tile - low) * (2.0 / (high - low)) - 1.0, np.float32)
 
 
 FINE = (_white(1, 256) * 2.0 - 1.0).astype(np.float32)  # grain of asphalt, stone and film

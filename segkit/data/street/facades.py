@@ -76,37 +76,6 @@ STYLES = len(_UPPER)
 # style, cell (upper storeys, ground floor, ground floor with the door), y, x → part; flattened for one look-up
 PATTERN = (
     np.stack([c().part for upper, ground in zip(_UPPER, _GROUND, strict=True) for c in (upper, *ground)])
-    .astype(np.uint16)
+    
     .reshape(-1)
 )
-
-
-def _bricks() -> np.ndarray:
-    """A 64×64 tile of lightness: courses of bricks with pale joints."""
-    y, x = np.arange(64)[:, None], np.arange(64)[None, :]
-    course = y // 4
-    joint = (y % 4 == 0) | ((x + (course % 2) * 4) % 8 == 0)
-    brick = ((course * 7 + ((x + (course % 2) * 4) // 8) * 13) % 11) / 11.0
-    return np.where(joint, 0.16, brick * 0.24 - 0.14).astype(np.float32)
-
-
-def _plaster() -> np.ndarray:
-    return np.zeros((64, 64), np.float32)
-
-
-def _slabs() -> np.ndarray:
-    """Large plates with dark joints."""
-    y, x = np.arange(64)[:, None], np.arange(64)[None, :]
-    return np.where((y % 32 == 0) | (x % 32 == 0), -0.22, 0.0).astype(np.float32)
-
-
-def _stones() -> np.ndarray:
-    """Rows of stones of uneven lightness, as in cobbles and rubble walls."""
-    y, x = np.arange(64)[:, None], np.arange(64)[None, :]
-    row, col = y // 8, (x + (y // 8 % 2) * 5) // 10
-    joint = (y % 8 == 0) | ((x + (row % 2) * 5) % 10 == 0)
-    return np.where(joint, -0.2, ((row * 5 + col * 11) % 13) / 13.0 * 0.3 - 0.12).astype(np.float32)
-
-
-SURFACES = {"plaster": 0, "bricks": 1, "slabs": 2, "stones": 3}
-SURFACE = np.stack([_plaster(), _bricks(), _slabs(), _stones()]).reshape(-1)  # lightness, 4·64·64

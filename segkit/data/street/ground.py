@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.data.street import facades
+from segkit.data.street import textures
 from segkit.data.street.camera import Camera
 from segkit.data.street.canvas import Canvas
-from segkit.data.street.dice import FINE, SMOOTH
+from segkit.data.street.dice import SMOOTH
 from segkit.data.street.domains import Domain
 from segkit.data.street.knobs import Knobs
 from segkit.data.street.scene import BEHIND, REACH, Street
 
 CELLS = 20  # of the table across the street, per metre
 HALF = 400  # cells on either side of the middle
+AREA = textures.TILE * textures.TILE
 FAR = 600.0  # metres; the ground ends here
 
 
 def across_tables(street: Street, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
     """For each 5 cm across the street: the key of the ground, and where its surface pattern starts."""
     keys, half = street.ground, street.half_width
-    key = np.full(2 * HALF, keys["pavement"], np.uint16)
-    pattern = np.full(2 * HALF, facades.SURFACES[domain.pavement_surface] * 4096, np.int64)
+    key = np.full(2 * HALF, keys["pavement"], np.int64)
+    pattern = np.full(2 * HALF, textures.SURFACES[domain.pavement_surface] * AREA, np.int64)
 
     def fill(low: float, high: float, name: str, surface: int) -> None:
         a, b = (min(2 * HALF, max(0, int(edge * CELLS + HALF + 0.5))) for edge in (low, high))
         key[a:b] = keys[name]
-        pattern[a:b] = surface * 4096
+        pattern[a:b] = surface * AREA
 
     for sign, side in zip((-1.0, 1.0), street.sides, strict=True):
         edge = abs(side.offset)
@@ -34,7 +35,7 @@ def across_tables(street: Street, domain: Domain) -> tuple[np.ndarray, np.ndarra
         if lawn is not None:
             fill(*sorted((sign * lawn, sign * 40.0)), "grass", 0)  # type: ignore[misc]
         fill(*sorted((sign * half, sign * (half + 0.2))), "kerb", 0)  # type: ignore[misc]
-    road = facades.SURFACES[domain.road_surface]
+    road = textures.SURFACES[domain.road_surface]
     fill(-half, half, "gutter", road)
     fill(-half + 0.3, half - 0.3, "road", road)
     return key, pattern
@@ -52,7 +53,7 @@ def paint_ground(canvas: Canvas, street: Street, domain: Domain, knobs: Knobs) -
     z32 = z.astype(np.float32)
     x = cam.across.astype(np.float32) * z32[:, None] + (cam.x - cam.bend * world * world).astype(np.float32)[:, None]
     key_table, pattern_table = across_tables(street, domain)
-    cell = np.minimum(np.maximum(x * float(CELLS) + float(HALF), 0.0), 2.0 * HALF - 1.0).astype(np.int32)
+    cell = np.minimum(np.maximum(x * float(CELLS) + float(HALF), 0.0), 2.0 * HALF - 1.0).astype(np.int64)
     key = key_table.take(cell)
     shade = _texture(cell, pattern_table, x, world, z32, street, knobs)
     _paint_lines(key, x, world, cam, street, knobs)
@@ -74,15 +75,14 @@ def _texture(
 ) -> np.ndarray:
     """Lightness of the ground: grain and joints near by, stains farther out."""
     shift = float(street.offset)
-    fade = 1.0 / (1.0 + z * (1.0 / 14.0))
-    row = ((world * 24.0).astype(np.int64) & 255) * 256
-    column = (x * 24.0 + (2400.0 + shift)).astype(np.int32)
-    shade = FINE.take(row[:, None] + (column & 255)) * (fade * (0.20 * knobs.noise))[:, None]
+    fade = 1.0 / (1.0 + z * (1.0 / 12.0))
+    row = ((world * textures.PER_METRE).astype(np.int64) & 255) * textures.TILE
+    column = (x * textures.PER_METRE + (2600.0 + shift)).astype(np.int64)
+    column &= 255
+    column += row[:, None]
+    column += pattern_table.take(cell)
+    shade = textures.ground_table(knobs.noise).take(column) * fade[:, None]
     shade += 1.0
-    near = int(np.count_nonzero(z > 30.0))
-    joints = ((world[near:] * 24.0).astype(np.int64) & 63) * 64
-    pattern = facades.SURFACE.take(pattern_table.take(cell[near:]) + joints[:, None] + (column[near:] & 63))
-    shade[near:] += pattern * (fade[near:] * fade[near:] * 0.9)[:, None]
     shade += _stains(x, world, street) * (0.14 * knobs.shadows)
     return shade
 

@@ -92,13 +92,15 @@ def _thing_shadow(canvas: Canvas, scene: Scene, thing: Thing, time: float) -> No
     street = scene.street
     depth = min(1.0, scene.knobs.shadows)
     x, z = place_at(thing, street, canvas.camera, time)
+    if z > 60.0:
+        return
     if thing.front is None:  # a tree: its shadow lies away from the sun, and leaves let light through
         reach = 0.5 * (thing.low + thing.high) / street.sun_tan
         x, z = x - street.sun_side * reach, z - street.sun_skew * reach
         canvas.ground_shadow(x, z, half_x, half_z, 0.8 * depth * street.sun_power, 0.7, thing.seed)
         return
     canvas.ground_shadow(x, z + 0.5 * thing.length, half_x, half_z, 0.85 * depth, 0.0, 0)
-    if street.sun_power > 0.5 and thing.length > 0.0:
+    if street.sun_power > 0.5 and thing.length > 0.0 and z < 30.0:
         reach = 0.5 * thing.high / street.sun_tan
         canvas.ground_shadow(
             x - street.sun_side * reach, z + 0.5 * thing.length - street.sun_skew * reach * 0.5,

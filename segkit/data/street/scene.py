@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segkit.data.street import classes as c
-from segkit.data.street import facades
+from segkit.data.street import facades, textures
 from segkit.data.street.dice import Dice
 from segkit.data.street.domains import Colour, Domain
 from segkit.data.street.knobs import Knobs
 
 BEHIND, REACH = 16, 192  # the tables along the street run from Z = −16 m to 176 m in steps of 1 m
-DESIGNS = 5  # house fronts per side; farther houses repeat them
+DESIGNS = 4  # house fronts per side; farther houses repeat them
 GAP_DEPTH = 14.0  # metres that a house reaches back from the street
 
 
@@ -190,7 +190,7 @@ def _block(dice: Dice, domain: Domain, materials: Materials, blocks: list[Block]
             storey=storey,
             bay=dice.between(2.1, 3.6),
             style=dice.choose(domain.styles),
-            surface=facades.SURFACES[dice.choose(domain.surfaces)],
+            surface=textures.SURFACES[dice.choose(domain.surfaces)],
             base=base,
             roof=roof_height,
             phase=dice.unit(),

@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass
 class Sprite:
-    """Part numbers (uint16) and lightness (float32), both h×w."""
+    """Part numbers (int64) and lightness (float32), both h×w."""
 
     part: np.ndarray
     shade: np.ndarray
@@ -23,7 +23,7 @@ class Drawing:
     """Paints parts of a sprite, later ones over earlier ones."""
 
     def __init__(self, height: int, width: int) -> None:
-        self.part = np.zeros((height, width), np.uint16)
+        self.part = np.zeros((height, width), np.int64)
         self.shade = np.ones((height, width), np.float32)
         self.y = ((np.arange(height) + 0.5) / height)[:, None]
         self.x = ((np.arange(width) + 0.5) / width)[None, :]

@@ -63,9 +63,9 @@ def _furniture(dice: Dice, street: Street, domain: Domain, knobs: Knobs, materia
     for sign, side in zip((-1.0, 1.0), street.sides, strict=True):
         kerb = sign * (street.half_width + 0.45)
         if dice.chance(0.75):
-            for i in range(4):
+            for i in range(3):
                 things += _lamp(kerb, lamp_start + i * lamp_spacing + sign * 3.0, lamp_height, sign, steel, lamp, knobs)
-        for _ in range(dice.whole(1, 3)):
+        for _ in range(dice.whole(1, 2)):
             things += _sign(dice, kerb, dice.between(6.0, 42.0), steel, domain, knobs, materials)
         trees = dice.whole(3, 8) if side.park else dice.whole(0, 5)
         step, first = dice.between(7.0, 13.0), dice.between(7.0, 26.0)
@@ -81,7 +81,7 @@ def _lamp(x: float, z: float, height: float, sign: float, steel: int, lamp: int,
     mast = Thing(x, z, width, 0.0, height, steel, sprites.ROD)
     arm = Thing(x - sign * 0.6, z, 1.2, height - 0.08 * knobs.width, height, steel, sprites.ROD)
     head = Thing(x - sign * 1.3, z, 0.5, height - 0.2, height - 0.02, lamp, sprites.ROD)
-    return [mast, arm, head]
+    return [mast, arm, head] if z < 45.0 else [mast]
 
 
 def _sign(

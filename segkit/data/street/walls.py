@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segkit.data.street import facades
+from segkit.data.street import facades, textures
 from segkit.data.street.camera import SKY_DEPTH, Camera
 from segkit.data.street.canvas import Canvas
-from segkit.data.street.dice import FINE, HASH, SMOOTH
+from segkit.data.street.dice import FINE, HASH, LEAF, SMOOTH
 from segkit.data.street.domains import Domain
 from segkit.data.street.knobs import Knobs
 from segkit.data.street.scene import BEHIND, GAP_DEPTH, REACH, Side, Street
@@ -42,6 +42,8 @@ def trace_houses(cam: Camera, street: Street) -> Columns:
         at = _bucket(z + cam.z)
         block = side.block[at]
         _keep(hit, z, block, z + cam.z, face, (block >= 0) & (z < limit))
+        if not (block < 0).any():
+            continue
         # through a gap: the ray may meet the flank of the next house, which stands across the street's direction
         flank = side.next_start[at] - cam.z
         safe = np.where(flank < limit, flank, 1.0)
@@ -93,7 +95,7 @@ def paint_houses(canvas: Canvas, street: Street, domain: Domain, knobs: Knobs) -
     shade = _surface(y, along, z, facts, street, knobs)
     np.add(shade, glass, out=shade, where=part == facades.GLASS)
     lit = _sunlight(y, z + cam.z, face, street, knobs)
-    key = part + facts[:, 7].astype(np.uint16)
+    key = part + facts[:, 7].astype(np.int64)
     canvas._write((slice(r0, r1), window), mask, key, shade, lit, z.astype(np.float32))
 
 
@@ -120,7 +122,7 @@ def _pattern(
     part[curtain] = facades.CURTAIN
     eaves = (height - roof).astype(np.float32)
     roofs = y >= eaves
-    np.copyto(part, np.where(roof > 1.0, facades.ROOF, facades.CORNICE).astype(np.uint16), where=roofs)
+    np.copyto(part, np.where(roof > 1.0, facades.ROOF, facades.CORNICE), where=roofs)
     return part, (mood - 128).astype(np.float32) * (1.0 / 420.0)
 
 
@@ -128,14 +130,13 @@ def _surface(
     y: np.ndarray, along: np.ndarray, z: np.ndarray, facts: np.ndarray, street: Street, knobs: Knobs
 ) -> np.ndarray:
     """Lightness of the walls: bricks or plaster, grain, dirt; finer patterns fade with distance."""
-    fade = (1.0 / (1.0 + z * (1.0 / 22.0))).astype(np.float32)
-    row = (np.maximum(y, 0.0) * 26.0).astype(np.int32)
-    column = (along * 26.0 + 2600.0).astype(np.int64)
-    start = facts[:, 6].astype(np.int64) * 4096 + (column & 63)
-    shade = facades.SURFACE.take((row & 63) * 64 + start.astype(np.int32)) * (fade * 0.8)
-    shade += FINE.take((row & 255) * 256 + (column & 255).astype(np.int32)) * (fade * (0.10 * knobs.noise))
-    dirt = ((along * 8.0 + 800.0 + street.offset).astype(np.int64) & 255).astype(np.int32)
-    shade += SMOOTH.take(((row >> 2) & 255) * 256 + dirt) * (0.08 * knobs.shadows)
+    fade = (1.0 / (1.0 + z * (1.0 / 20.0))).astype(np.float32)
+    column = (along * textures.PER_METRE + 2600.0).astype(np.int64) + street.offset
+    at = (y * textures.PER_METRE).astype(np.int64)
+    at &= 255
+    at *= textures.TILE
+    at += facts[:, 6].astype(np.int64) * (textures.TILE * textures.TILE) + (column & 255)
+    shade = textures.wall_table(knobs.noise, knobs.shadows).take(at) * fade
     shade += 1.0
     return shade
 
@@ -184,17 +185,17 @@ def _paint_fence(canvas: Canvas, street: Street, side: Side, face: int, knobs: K
         return
     y = (cam.height - cam.down[r0:r1, None] * z).astype(np.float32)
     z32 = z.astype(np.float32)
-    column = (along * 26.0 + 2600.0).astype(np.int64)
-    row = (np.maximum(y, 0.0) * 26.0).astype(np.int32)
+    column = ((along * textures.PER_METRE).astype(np.int64) + 512) & 255
+    row = ((y * textures.PER_METRE).astype(np.int64) & 255) * textures.TILE
+    dark = np.zeros(len(z), np.int64)
     if side.fence_surface < 0:  # a hedge: leaves, and a frayed top
-        leaf = SMOOTH.take(((row * 5) & 255) * 256 + ((column * 5) & 255)) + FINE.take(
-            (row & 255) * 256 + (column & 255)
-        )
-        shade = 0.85 + 0.16 * leaf
-        height, dark = height + 0.12 * FINE.take(column & 255), 0
+        shade = 0.85 + 0.3 * LEAF.take(row + column)
+        height = height + 0.12 * FINE.take(column)
     else:
-        shade = 1.0 + facades.SURFACE.take(side.fence_surface * 4096 + (row & 63) * 64 + (column & 63))
-        dark = (~slat).astype(np.uint16) if side.fence_surface == 0 else 0
+        start = side.fence_surface * (textures.TILE * textures.TILE)
+        shade = 1.0 + textures.wall_table(knobs.noise, knobs.shadows).take(row + (start + column))
+        if side.fence_surface == 0:
+            dark[~slat] = 1
     mask = (y >= 0.0) & (y < height.astype(np.float32)) & (canvas.depth[r0:r1, window] > z32)
     sunny = (face == 1) == (street.sun_side < 0.0)
     lit = 1.0 if sunny else 1.0 - 0.8 * street.sun_power
