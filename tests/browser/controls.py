@@ -1,0 +1,119 @@
+"""Move every control of a notebook as a hand would, and see whether the picture beside it answers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.browser.lab import Notebook
+
+STOPS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # where along its track a slider is dragged to
+IDLE = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+LABEL = """e => [...(e.closest('.widget-inline-hbox, .widget-inline-vbox') || e.parentElement)
+    .querySelectorAll('.widget-label, .widget-label-basic')].map(l => l.textContent.replace('\u200b', '').trim())
+    .filter(text => text).join(' ')"""
+
+
+@dataclass
+class Report:
+    """What happened when the controls were moved."""
+
+    moved: list[str] = field(default_factory=list)  # every control found
+    silent: list[str] = field(default_factory=list)  # those that changed no picture
+    keyless: list[str] = field(default_factory=list)  # sliders that the arrow keys do not move
+    nameless: int = 0  # controls without a label
+    milliseconds: dict[str, list[float]] = field(default_factory=dict)  # of each drag step, by slider
+
+    def median(self) -> float:
+        """The median over all steps of all sliders, in milliseconds; NaN without a slider."""
+        steps = [ms for times in self.milliseconds.values() for ms in times]
+        return statistics.median(steps) if steps else float("nan")
+
+
+def settled(book: Notebook) -> None:
+    """Wait until the kernel has answered what was just done."""
+    book.page.wait_for_timeout(120)
+    book.page.wait_for_function(IDLE)
+    book.page.wait_for_timeout(80)
+
+
+def drag(book: Notebook, handle: Any) -> Iterator[float]:
+    """Drag a slider along its track; gives, for each change of its value, the milliseconds until the new picture."""
+    track, box = handle.locator("xpath=ancestor::*[contains(@class,'noUi-base')]").bounding_box(), handle.bounding_box()
+    y = box["y"] + box["height"] / 2
+    book.page.mouse.move(box["x"] + box["width"] / 2, y)
+    book.page.mouse.down()
+    for stop in STOPS:
+        value, before = handle.get_attribute("aria-valuenow"), book.sources(handle)
+        book.page.mouse.move(track["x"] + stop * track["width"], y)
+        if handle.get_attribute("aria-valuenow") != value:
+            took = book.seconds_to_change(handle, before)
+            if took is not None:
+                yield 1000 * took
+        settled(book)
+    book.page.mouse.up()
+
+
+def press(book: Notebook, handle: Any) -> bool:
+    """Whether the arrow keys alone move the slider, in at least one direction."""
+    handle.focus()
+    for key in ("ArrowLeft", "ArrowRight"):
+        value = handle.get_attribute("aria-valuenow")
+        book.page.keyboard.press(key)
+        settled(book)
+        if handle.get_attribute("aria-valuenow") != value:
+            return True
+    return False
+
+
+def watch(book: Notebook, report: Report, kind: str, control: Any, action: Callable[[], Any]) -> None:
+    """Do something with a control and note whether a picture in the same output differs at any moment after it."""
+    control.scroll_into_view_if_needed()
+    label = control.evaluate(LABEL)
+    report.nameless += not label
+    report.moved.append(f"{kind} {label}".strip())
+    before, changed = book.digests(control), False
+    for _ in action():
+        changed |= book.digests(control) != before
+    if not changed:
+        report.silent.append(report.moved[-1])
+
+
+def move_all(book: Notebook) -> Report:
+    """Move every visible slider (mouse, then keys), dropdown, checkbox and toggle button of the notebook."""
+    report, page = Report(), book.page
+
+    def each(selector: str) -> Iterator[Any]:
+        yield from (c for c in page.locator(selector).all() if c.is_visible() and c.is_enabled())
+
+    def slide(handle: Any) -> Iterator[None]:
+        times = report.milliseconds.setdefault(handle.evaluate(LABEL) or f"slider {len(report.moved)}", [])
+        for ms in drag(book, handle):
+            times.append(ms)
+            yield
+        if not press(book, handle):
+            report.keyless.append(report.moved[-1])
+        yield
+
+    def choose(box: Any) -> Iterator[None]:
+        for number in [*range(box.locator("option").count()), 0]:
+            box.select_option(index=number)
+            settled(book)
+            yield
+
+    def click(button: Any) -> Iterator[None]:
+        button.click()
+        settled(book)
+        yield
+
+    for kind, selector, action in (
+        ("slider", ".noUi-handle", slide),
+        ("dropdown", ".widget-dropdown select", choose),
+        ("checkbox", ".widget-checkbox input[type=checkbox]", click),
+        ("toggle", ".widget-toggle-buttons button:not(.mod-active)", click),
+    ):
+        for control in each(selector):
+            watch(book, report, kind, control, lambda c=control, a=action: a(c))  # type: ignore[misc]
+    return report

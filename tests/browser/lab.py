@@ -1,0 +1,221 @@
+"""A real JupyterLab with a real Chromium, for tests and for looking at chapters.
+
+    with Lab(folder) as lab, lab.open("02_receptive_field.ipynb") as book:
+        book.run_all()
+        book.picture("shot.png")
+
+The server runs on a copy of the folder with settings of its own, so that nobody's JupyterLab is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.sign import NotebookNotary
+from playwright.sync_api import Page, Request, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+HOW_TO_GET_CHROMIUM = (
+    "no Chromium found: browser tests need one (Debian, Ubuntu: sudo apt-get install chromium; "
+    "macOS: brew install --cask chromium; elsewhere: install Chromium or Chrome and put it on PATH)"
+)
+FLAGS = [
+    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SETTINGS = {  # no news, no update check; every cell stays in the page, so that all of it can be scrolled to
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+STATE = """() => {
+    const panel = window.jupyterapp.shell.currentWidget, cells = [...panel.content.model.cells];
+    const code = cells.filter(c => c.type === 'code' && c.sharedModel.getSource().trim());
+    const errors = code.flatMap(c => c.outputs.toJSON().filter(o => o.output_type === 'error'));
+    return {idle: panel.sessionContext.session.kernel.status === 'idle', error: errors.length ? errors[0] : null,
+            waiting: code.filter(c => c.executionCount === null).length}; }"""
+PICTURES = "[...(e.closest('.jp-OutputArea') || document).querySelectorAll('img.widget-image')]"
+READY = """async () => {
+    const context = window.jupyterapp.shell.currentWidget.sessionContext;
+    const answer = async () => { await context.ready; await context.session.kernel.info;
+                                 await context.session.kernel.requestKernelInfo(); return ''; };
+    const late = new Promise(done => setTimeout(done, 60000, 'no kernel after 60 s: ' + context.kernelDisplayStatus));
+    return await Promise.race([answer(), late]); }"""
+
+
+class Notebook:
+    """A notebook open in the browser; collects page errors and requests that leave this machine."""
+
+    def __init__(self, page: Page, base: str) -> None:
+        self.page, self.errors, self.outside = page, [], []  # type: ignore[var-annotated]
+        inside = (base, base.replace("http", "ws", 1), "data:", "blob:")
+
+        def on_request(request: Request) -> None:
+            if not request.url.startswith(inside):
+                self.outside.append(request.url)
+
+        page.on("request", on_request)
+        page.on("pageerror", lambda error: self.errors.append(str(error)[:500]))
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the kernel has answered once; a command that comes earlier is lost by JupyterLab."""
+        problem = self.page.evaluate(READY)
+        if problem:
+            raise TimeoutError(problem)
+
+    def run_all(self, seconds: float = 300) -> None:
+        """Run every cell and wait until all have ended. An exception in a cell is raised here."""
+        self.wait_for_kernel()
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
+        deadline, calm = time.monotonic() + seconds, 0
+        while calm < 3:  # idle three times in a row: between two cells the kernel is idle for a moment
+            state = self.page.evaluate(STATE)
+            if state["error"]:
+                raise AssertionError(f"a cell raised {state['error']['ename']}: {state['error']['evalue']}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {seconds:.0f} s {state['waiting']} cells had not run")
+            calm = calm + 1 if state["idle"] and not state["waiting"] else 0
+            self.page.wait_for_timeout(100)
+
+    def sources(self, control: Any) -> str:
+        """Where the pictures beside a control come from: new with every update of a widget's picture."""
+        return str(control.evaluate(f"e => {PICTURES}.map(i => i.src).join()"))
+
+    def digests(self, control: Any) -> str:
+        """Digests of the bytes of those pictures: new when a picture looks different."""
+        return str(
+            control.evaluate(f"""async e => {{ const out = []; for (const picture of {PICTURES}) {{
+                const bytes = await (await fetch(picture.src)).arrayBuffer();
+                out.push(...new Uint8Array(await crypto.subtle.digest('SHA-1', bytes))); }}
+            return out.join(); }}""")
+        )
+
+    def seconds_to_change(self, control: Any, before: str, patience: float = 3) -> float | None:
+        """Seconds until a picture beside the control is replaced, or None."""
+        began = time.perf_counter()
+        while time.perf_counter() - began < patience:
+            if self.sources(control) != before:
+                return time.perf_counter() - began
+        return None
+
+    def picture(self, path: Path | str) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(path))
+
+    def pages(self) -> Iterator[bytes]:
+        """The whole notebook from top to bottom, as PNG pictures of one screen each with a little overlap."""
+        scroller = self.page.locator(".jp-WindowedPanel-outer").first
+        height, total = scroller.evaluate("e => [e.clientHeight, e.scrollHeight]")
+        for top in range(0, max(1, total - 60), height - 60):
+            scroller.evaluate("(e, y) => e.scrollTo(0, y)", top)
+            self.page.wait_for_timeout(300)
+            yield scroller.screenshot()
+
+
+class Lab:
+    """JupyterLab on a copy of a folder of notebooks, whose outputs are cleared unless they are to be kept."""
+
+    def __init__(self, folder: Path, keep_outputs: bool = False, environment: dict[str, str] | None = None) -> None:
+        if CHROMIUM is None:
+            raise RuntimeError(HOW_TO_GET_CHROMIUM)
+        self.folder, self.keep_outputs = Path(folder), keep_outputs
+        self.environment = environment or {}
+
+    def __enter__(self) -> Lab:
+        self.home = Path(tempfile.mkdtemp(prefix="segkit-lab-")).resolve()
+        try:
+            self.prepare()
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def prepare(self) -> None:
+        course = shutil.copytree(self.folder, self.home / "course", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        for path in course.glob("*.ipynb"):
+            book = nbformat.read(path, as_version=4)
+            book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            for cell in book.cells:
+                if cell.cell_type == "code" and not self.keep_outputs:
+                    cell.outputs, cell.execution_count = [], None
+            nbformat.write(book, path)
+            if self.keep_outputs:  # an unsigned notebook would have its HTML outputs cut down
+                NotebookNotary(data_dir=str(self.home / "data")).sign(book)
+        for name, value in SETTINGS.items():
+            file = self.home / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(value))
+
+    def start(self) -> None:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        self.base = f"http://127.0.0.1:{port}"
+        place = {f"JUPYTER_{k}_DIR": str(self.home / k.lower()) for k in ("CONFIG", "RUNTIME", "DATA")}
+        place |= {"JUPYTERLAB_SETTINGS_DIR": str(self.home / "settings"), "IPYTHONDIR": str(self.home / "ipython")}
+        place |= {"JUPYTERLAB_WORKSPACES_DIR": str(self.home / "workspaces")}
+        options = [
+            "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+            "--IdentityProvider.token=", f"--ServerApp.root_dir={self.home / 'course'}", "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
+            "--LabApp.expose_app_in_browser=True",
+        ]  # fmt: skip
+        with (self.home / "log").open("w") as log:
+            self.server = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *options],
+                env={**os.environ, **place, **self.environment}, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        self.wait_for_server()
+        self.playwright = sync_playwright().start()
+        root = hasattr(os, "geteuid") and os.geteuid() == 0  # Chromium refuses its sandbox to root
+        flags = [*FLAGS, "--no-sandbox"] if root else FLAGS
+        self.browser = self.playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
+
+    def wait_for_server(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                urllib.request.urlopen(self.base + "/api", timeout=1).close()
+                return
+            except OSError:
+                if self.server.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("JupyterLab did not start:\n" + (self.home / "log").read_text()) from None
+                time.sleep(0.1)
+
+    @contextmanager
+    def open(self, name: str, width: int = 1280, height: int = 1600) -> Iterator[Notebook]:
+        """One notebook alone in a fresh page, and its kernel stopped afterwards."""
+        page = self.browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(20000)
+        book = Notebook(page, self.base)
+        try:
+            page.goto(f"{self.base}/doc/tree/{name}?reset")
+            page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60000)
+            book.wait_for_kernel()
+            yield book
+        finally:
+            page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+            page.close()
+
+    def __exit__(self, *_: object) -> None:
+        for name, stop in (("browser", "close"), ("playwright", "stop"), ("server", "terminate")):
+            if hasattr(self, name):
+                getattr(getattr(self, name), stop)()
+        if hasattr(self, "server"):
+            self.server.wait(20)
+        shutil.rmtree(self.home, ignore_errors=True)
