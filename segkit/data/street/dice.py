@@ -50,9 +50,9 @@ class Dice:
         """One of the options."""
         return options[int(len(options) * self.unit())]
 
-    def colour(self, base: tuple[float, float, float], jitter: float) -> tuple[float, float, float]:
-        """A colour near `base`: lighter or darker as a whole, and a little in each channel."""
-        scale, tint = 1.0 - jitter + 2.0 * jitter * self.unit(), 0.5 * jitter
+    def colour(self, base: tuple[float, float, float], jitter: float, tint: float = 0.5) -> tuple[float, float, float]:
+        """A colour near `base`: lighter or darker as a whole, and by `tint` times as much in each channel."""
+        scale, tint = 1.0 - jitter + 2.0 * jitter * self.unit(), tint * jitter
         r = base[0] * scale + tint * (self.unit() - 0.5)
         g = base[1] * scale + tint * (self.unit() - 0.5)
         b = base[2] * scale + tint * (self.unit() - 0.5)

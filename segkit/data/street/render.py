@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segkit.data.street import classes as c
-from segkit.data.street import ground, light, walls
+from segkit.data.street import ground, light, sprites, walls
 from segkit.data.street.camera import Camera
 from segkit.data.street.canvas import Canvas
 from segkit.data.street.dice import Dice
@@ -119,7 +119,11 @@ def _paint_thing(canvas: Canvas, scene: Scene, thing: Thing, time: float) -> Non
         )
         return
     front_lit = sun * (1.0 - 0.45 * street.sun_power) if thing.length > 0.0 else sun
-    canvas.front(thing.front, x - half, x + half, thing.low, thing.high, z, thing.base, front_lit, thing.flip)
+    left, right = x - half, x + half
+    if thing.nose > 0.0:
+        bonnet = sprites.NOSE * thing.high
+        canvas.front(sprites.CAR_NOSE, left, right, thing.low, bonnet, z, thing.base, front_lit, thing.flip)
+    canvas.front(thing.front, left, right, thing.low, thing.high, z + thing.nose, thing.base, front_lit, thing.flip)
     if thing.side is not None and abs(x) > half:
         near = x - half if x > 0.0 else x + half
         sunny = (x > 0.0) == (street.sun_side < 0.0)

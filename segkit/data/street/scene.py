@@ -138,7 +138,7 @@ def lay_street(dice: Dice, domain: Domain, knobs: Knobs, materials: Materials) -
 
 def _ground(dice: Dice, domain: Domain, knobs: Knobs, materials: Materials) -> dict[str, int]:
     """Keys of the ground's surfaces. Ambiguity draws the pavement's grey towards the road's."""
-    road = dice.colour(domain.road, 0.18)
+    road = dice.colour(domain.road, 0.2, 0.12)
     apart = 1.0 - 0.5 * knobs.ambiguity  # 1 far apart, 0 the same
     shift = dice.choose((-1.0, 1.0, 1.0)) * apart * (0.05 + 0.30 * max(0.0, apart - 0.5)) + 0.07 * apart * dice.unit()
     pavement = (road[0] + shift * 1.05, road[1] + shift, road[2] + shift * 0.85)
@@ -172,7 +172,7 @@ def _block(dice: Dice, domain: Domain, materials: Materials, blocks: list[Block]
     wall = dice.colour(dice.choose(domain.facades), 0.14)
     accent = dice.colour(dice.choose(domain.accents), 0.1)
     roof = dice.colour(dice.choose(domain.roofs), 0.15)
-    glass = dice.colour(domain.glass, 0.3)
+    glass = dice.colour(domain.glass, 0.3, 0.12)
     frame = (0.88, 0.87, 0.84) if dice.chance(0.65) else (0.22, 0.22, 0.23)
     door = dice.colour(dice.choose(domain.accents[1:]), 0.3)
     night = dice.unit() < domain.night

@@ -61,27 +61,32 @@ class Drawing:
 def _car_end() -> Sprite:
     """Parts: 1 body, 2 glass, 3 tyre, 4 lamp, 5 plate, 6 bumper."""
     d = Drawing(64, 64)
-    d.box(3, 0.04, 0.78, 0.24, 1.0).box(3, 0.76, 0.78, 0.96, 1.0)
-    d.quad(1, (0.0, 0.22, 0.78), (0.42, 0.05, 0.95)).box(1, 0.01, 0.42, 0.99, 0.84)
-    d.quad(2, (0.07, 0.25, 0.75), (0.40, 0.13, 0.87)).quad(2, (0.07, 0.25, 0.5), (0.40, 0.13, 0.36), 1.35)
+    d.box(3, 0.10, 0.80, 0.90, 0.91, 0.6).box(3, 0.04, 0.78, 0.24, 1.0).box(3, 0.76, 0.78, 0.96, 1.0)
+    d.quad(1, (0.0, 0.13, 0.87), (0.42, 0.02, 0.98)).box(1, 0.01, 0.42, 0.99, 0.84)
+    d.quad(2, (0.07, 0.18, 0.82), (0.40, 0.10, 0.90)).quad(2, (0.07, 0.18, 0.42), (0.40, 0.10, 0.28), 1.35)
     d.box(1, 0.01, 0.42, 0.99, 0.47, 1.18)
     d.box(4, 0.03, 0.47, 0.20, 0.58).box(4, 0.80, 0.47, 0.97, 0.58)
     d.box(6, 0.02, 0.72, 0.98, 0.84).box(5, 0.36, 0.60, 0.64, 0.70)
     return d.done(1.1, 0.85)
 
 
-def _car_side(estate: bool) -> Sprite:
-    """x runs from the near end to the far end of the car."""
+def _car_side(roof: float) -> Sprite:
+    """x runs from the rear to the nose; the roof ends at `roof`."""
     d = Drawing(64, 128)
-    back = 0.04 if estate else 0.16
-    d.box(1, 0.0, 0.42, 1.0, 0.80).quad(1, (0.38, 0.02, 0.98), (0.46, 0.0, 1.0), 1.2)
-    d.quad(1, (0.0, back + 0.10, 0.62), (0.40, back - 0.03, 0.80))
-    d.quad(2, (0.07, back + 0.12, 0.37), (0.38, back + 0.03, 0.37)).quad(2, (0.07, 0.40, 0.60), (0.38, 0.40, 0.75))
+    d.box(1, 0.0, 0.42, 1.0, 0.80).quad(1, (0.38, 0.0, 0.98), (0.46, 0.0, 1.0), 1.2)
+    d.quad(1, (0.0, 0.05, roof), (0.40, 0.0, roof + 0.16))
+    d.quad(2, (0.07, 0.08, 0.37), (0.38, 0.05, 0.37)).quad(2, (0.07, 0.40, roof - 0.02), (0.38, 0.40, roof + 0.11))
     d.box(1, 0.38, 0.42, 0.388, 0.74, 0.7).box(6, 0.0, 0.70, 1.0, 0.80)
-    d.box(4, 0.0, 0.46, 0.035, 0.56).box(4, 0.965, 0.46, 1.0, 0.56)
+    d.box(4, 0.0, 0.46, 0.035, 0.56).box(5, 0.965, 0.46, 1.0, 0.56)
+    d.box(3, 0.1, 0.80, 0.9, 0.9, 0.6)
     for cx in (0.2, 0.79):
         d.disc(3, cx, 0.80, 0.092, 2.0, 0.5).disc(3, cx, 0.80, 0.075, 2.0).disc(5, cx, 0.80, 0.04, 2.0, 0.8)
     return d.done(1.08, 0.86)
+
+
+def mirrored(sprite: Sprite) -> Sprite:
+    """The sprite seen in a mirror."""
+    return Sprite(sprite.part[:, ::-1].copy(), sprite.shade[:, ::-1].copy())
 
 
 def _bus_end() -> Sprite:
@@ -190,7 +195,10 @@ def _rod() -> Sprite:
 
 
 CAR_END = _car_end()
-CAR_SIDES = (_car_side(False), _car_side(True))
+CAR_NOSE = Sprite(CAR_END.part[26:].copy(), CAR_END.shade[26:].copy())  # a bonnet's height, without the cabin
+NOSE = 38.0 / 64.0  # its share of the car's height
+CAR_SIDES = tuple(_car_side(roof) for roof in (0.58, 0.66, 0.80))
+CAR_SIDES_COMING = tuple(mirrored(side) for side in CAR_SIDES)
 BUS_END, BUS_SIDE = _bus_end(), _bus_side()
 PEOPLE = tuple(_person(s, k, b) for s, k, b in ((0.02, 0, 0), (0.13, 0, 1), (0.08, 1, 0), (0.17, 0, 0), (0.03, 1, 1)))
 RIDER_BEHIND, RIDER_SIDE = _rider_behind(), _rider_side()

@@ -48,4 +48,4 @@ def wall_table(noise: float, shadows: float) -> np.ndarray:
 @lru_cache(maxsize=16)
 def ground_table(noise: float) -> np.ndarray:
     """Patterns of roads and pavements with grain; flat, surface × TILE × TILE, float32."""
-    return (0.6 * _patterns() + 0.20 * noise * FINE).astype(np.float32).reshape(-1)
+    return (0.6 * _patterns() + 0.15 * noise * FINE).astype(np.float32).reshape(-1)

@@ -36,6 +36,7 @@ class Thing:
     front: sprites.Sprite | None = None  # None: a tree crown
     side: sprites.Sprite | None = None
     length: float = 0.0
+    nose: float = 0.0  # metres by which the front's upper part stands back behind a bonnet
     flip: bool = False
     shadow: tuple[float, float] = (0.0, 0.0)  # half-width and half-length of its shadow on the ground
     speed: tuple[float, float] = (0.0, 0.0)  # metres per time step in X and Z
@@ -190,8 +191,8 @@ def _car(
     ) - 1  # fmt: skip
     height = dice.between(1.38, 1.75)
     return Thing(
-        x, z, 1.75, 0.0, height, base, sprites.CAR_END, dice.choose(sprites.CAR_SIDES), length=dice.between(3.8, 4.6),
-        flip=coming, shadow=(1.05, 2.4), speed=(0.0, speed), instance=instance,
+        x, z, 1.75, 0.0, height, base, sprites.CAR_END, dice.choose(sprites.CAR_SIDES_COMING if coming else sprites.CAR_SIDES), length=dice.between(3.8, 4.6),
+        nose=1.0 if coming else 0.0, shadow=(1.05, 2.4), speed=(0.0, speed), instance=instance,
     )  # fmt: skip
 
 

@@ -177,7 +177,8 @@ def _paint_fence(canvas: Canvas, street: Street, side: Side, face: int, knobs: K
     along = z + cam.z
     picket = along * 3.0
     slat = picket - np.floor(picket) < 0.6
-    height = np.where(stands, side.fence_height - 0.10 * ~slat, -1.0)
+    ragged = 0.10 if side.fence_surface == 0 else 0.0  # pickets
+    height = np.where(stands, side.fence_height - ragged * ~slat, -1.0)
     low = float((cam.cy + cam.focal * (cam.height / z)).max())
     high = float((cam.cy + cam.focal * ((cam.height - height) / z)).min())
     r0, r1 = max(0, int(max(high, 0.0) - 0.5)), min(cam.size[0], int(low + 1.5))
