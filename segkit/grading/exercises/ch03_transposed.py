@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Variant, does, given, gives, mistake, register
+from segkit.grading.exercise import Case, Exercise, Variant, does, given, gives, mistake, register, stops
 from segkit.grading.exercises.made import noncontiguous, normal, quarters
 
 # conv_transpose2d --------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ register(Exercise(
         mistake("dilation-off-by-one", "`dilation` is the step from one weight to the next, so 1 leaves no gap.", _args(lambda s, p, o, d: (s, p, o, d + 1)),
                 _args(lambda s, p, o, d: (s, p, o, max(d - 1, 1)))),
         mistake("arguments-in-torch-order", "torch has `groups` before `dilation`; here the seventh argument is dilation.",
-                does(lambda x, w, b, s, p, o, d: F.conv_transpose2d(x, w, b, s, p, o, d))),
+                stops(lambda x, w, b, s, p, o, d: F.conv_transpose2d(x, w, b, s, p, o, d))),
         mistake("size-too-small", "Your output is too small: the last stamp starts at (H − 1)·stride and reaches a whole kernel further.",
                 gives(lambda r, *a: r[..., :-1, :-1]),
                 gives(lambda r, x, w, b, s, *a: r[..., : x.shape[2] * s, : x.shape[3] * s])),
