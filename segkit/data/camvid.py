@@ -67,7 +67,7 @@ class CamVid:
 
 
 def paired(pictures: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Pictures and masks of the same stem, sorted, whatever the pictures' extension; where there are several of one stem, PNG goes first.
+    """Pictures and masks of the same stem, sorted, whatever the pictures' extension (PNG, where there are several).
 
     Raises:
         FileNotFoundError: one is without the other, or there are none.

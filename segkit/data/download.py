@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from segkit.data import verify
-from segkit.data.fetch import DownloadError, digest, fetch, settle, sync_folder
+from segkit.data.fetch import DownloadError, Unfinished, digest, fetch, settle, sync_folder
 from segkit.data.folders import data_root
 from segkit.data.unpack import UnsafeArchive, unpack
 from segkit.data.verify import Report
@@ -86,6 +86,8 @@ def get_camvid(
     if len(wrong) > _FEW:
         try:
             _camvid_from_archive(base, wrong, source, progress)
+        except Unfinished:
+            raise  # the next run goes on with the archive where this one was
         except (DownloadError, UnsafeArchive) as error:
             tqdm.write(f"{error}\nGoing on with the files one by one.")
         wrong = _wrong(folder, source.sha256, progress)
@@ -155,8 +157,10 @@ def _camvid_from_archive(base: Path, wanted: list[str], source: CamVidSource, pr
                 if digest(file) == source.sha256[place]:
                     (base / "CamVid" / place).parent.mkdir(parents=True, exist_ok=True)
                     settle(file, base / "CamVid" / place)
-    finally:
-        _discard(archive)  # right or wrong: what is right in it is in place now
+    except UnsafeArchive:
+        _discard(archive)
+        raise
+    _discard(archive)
 
 
 def _below(folder: str) -> Callable[[str], str | None]:

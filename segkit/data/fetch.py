@@ -23,6 +23,10 @@ class DownloadError(RuntimeError):
     """A file could not be fetched, or is not what it should be."""
 
 
+class Unfinished(DownloadError):
+    """The transfer broke off too often; what has come is kept, and the next call goes on from there."""
+
+
 class _Interrupted(Exception):
     """The transfer broke off; another attempt may go on from there."""
 
@@ -49,7 +53,8 @@ def fetch(
         pause: seconds before the second try; doubles with each.
 
     Raises:
-        DownloadError: the server says no, does not answer, or the content is not the one expected.
+        DownloadError: the server says no, or the content is not the one expected.
+        Unfinished: the server does not answer, or the transfer breaks off again and again.
         OSError: the disk is full; what has come stays and the next call goes on from there.
     """
     if urlsplit(url).scheme not in ("http", "https"):
@@ -66,7 +71,7 @@ def fetch(
         except _Interrupted as reason:
             failures = 0 if _size(part) > before else failures + 1
             if failures >= attempts:
-                raise DownloadError(f"{url}: {reason}; tried {failures} times. Run it again to go on.") from reason
+                raise Unfinished(f"{url}: {reason}; tried {failures} times. Run it again to go on.") from reason
             time.sleep(min(60.0, reason.wait if reason.wait is not None else pause * 2**failures))
             continue
         fault = _fault(part, sha256, md5)
