@@ -32,7 +32,7 @@ class Canvas:
         np.copyto(self.depth[window], depth, where=mask)
 
     def _rows(self, low: float, high: float, z: float) -> tuple[int, int, float, float]:
-        """First and last row of the heights low…high at distance z, and where they begin and how many pixels they are."""
+        """First and last row of the heights low…high at distance z; their exact top and extent in pixels."""
         cam = self.camera
         scale = cam.focal / z
         top, count = cam.cy + (cam.height - high) * scale, (high - low) * scale
@@ -86,7 +86,7 @@ class Canvas:
         lit: float,
         shade: float,
     ) -> None:
-        """Paint a sprite on the plane X = x (from the camera's), its left edge at distance z0, its right edge at z1 > z0."""
+        """Paint a sprite on the plane X = x (from the camera's), from distance z0 (its left edge) to z1."""
         cam = self.camera
         z0 = max(z0, NEAR)
         if z0 >= z1 or abs(x) < 1e-3:

@@ -74,8 +74,6 @@ _GROUND = (
 STYLES = len(_UPPER)
 
 # style, cell (upper storeys, ground floor, ground floor with the door), y, x → part; flattened for one look-up
-PATTERN = (
-    np.stack([c().part for upper, ground in zip(_UPPER, _GROUND, strict=True) for c in (upper, *ground)])
-    
-    .reshape(-1)
+PATTERN = np.stack([c().part for upper, ground in zip(_UPPER, _GROUND, strict=True) for c in (upper, *ground)]).reshape(
+    -1
 )

@@ -25,6 +25,7 @@ def across_tables(street: Street, domain: Domain) -> tuple[np.ndarray, np.ndarra
     pattern = np.full(2 * HALF, textures.SURFACES[domain.pavement_surface] * AREA, np.int64)
 
     def fill(low: float, high: float, name: str, surface: int) -> None:
+        low, high = min(low, high), max(low, high)
         a, b = (min(2 * HALF, max(0, int(edge * CELLS + HALF + 0.5))) for edge in (low, high))
         key[a:b] = keys[name]
         pattern[a:b] = surface * AREA
@@ -33,8 +34,8 @@ def across_tables(street: Street, domain: Domain) -> tuple[np.ndarray, np.ndarra
         edge = abs(side.offset)
         lawn = edge if side.park else half + 2.3 if edge > half + 4.4 else None
         if lawn is not None:
-            fill(*sorted((sign * lawn, sign * 40.0)), "grass", 0)  # type: ignore[misc]
-        fill(*sorted((sign * half, sign * (half + 0.2))), "kerb", 0)  # type: ignore[misc]
+            fill(sign * lawn, sign * 40.0, "grass", 0)
+        fill(sign * half, sign * (half + 0.2), "kerb", 0)
     road = textures.SURFACES[domain.road_surface]
     fill(-half, half, "gutter", road)
     fill(-half + 0.3, half - 0.3, "road", road)

@@ -14,7 +14,8 @@ from segkit.data.street.dice import Dice
 from segkit.data.street.domains import Domain
 from segkit.data.street.knobs import Knobs
 from segkit.data.street.scene import BEHIND, REACH, Materials, Street, lay_street
-from segkit.data.street.things import Thing, place
+from segkit.data.street.things import Stage, Thing, place_furniture
+from segkit.data.street.traffic import place_traffic
 
 
 @dataclass
@@ -44,7 +45,9 @@ def make_scene(key: tuple[int, ...], domain: Domain, knobs: Knobs) -> Scene:
     materials = Materials()
     materials.add(c.SKY, domain.sky_low)
     street = lay_street(Dice(*key, 1), domain, knobs, materials)
-    things = place(Dice(*key, 2), Dice(*key, 3), street, domain, knobs, materials)
+    things = place_furniture(Stage(Dice(*key, 2), street, domain, knobs, materials))
+    things += place_traffic(Stage(Dice(*key, 3), street, domain, knobs, materials))
+    things.sort(key=lambda thing: thing.z)
     return Scene(key, street, things, materials, domain, knobs)
 
 
@@ -65,7 +68,7 @@ def paint(scene: Scene, cam: Camera, time: float = 0.0) -> Canvas:
     walls.paint_skyline(canvas, street)
     walls.paint_houses(canvas, street, domain, knobs)
     walls.paint_fences(canvas, street, knobs)
-    for thing in reversed(scene.things):  # near ones first: what hides most is painted once
+    for thing in scene.things:  # near ones first: what they hide need not be painted
         _paint_thing(canvas, scene, thing, time)
     return canvas
 
@@ -114,9 +117,8 @@ def _paint_thing(canvas: Canvas, scene: Scene, thing: Thing, time: float) -> Non
     sun = _sun_at(street, knobs, thing.x, thing.z)
     half = 0.5 * thing.width
     if thing.front is None:
-        canvas.crown(
-            x, thing.width, thing.low, thing.high, z, thing.base + 1, 0.35 + 0.65 * sun, thing.seed, street.sun_side
-        )
+        lit = 0.35 + 0.65 * sun
+        canvas.crown(x, thing.width, thing.low, thing.high, z, thing.base + 1, lit, thing.seed, street.sun_side)
         return
     front_lit = sun * (1.0 - 0.45 * street.sun_power) if thing.length > 0.0 else sun
     left, right = x - half, x + half
@@ -132,7 +134,7 @@ def _paint_thing(canvas: Canvas, scene: Scene, thing: Thing, time: float) -> Non
 
 
 def render(scene: Scene, size: tuple[int, int], time: int = 0, supersample: int = 1) -> Rendered:
-    """Paint and light one moment. With `supersample` the image alone is averaged from that many times the pixels each way."""
+    """Paint and light one moment; with `supersample` the image alone is averaged from finer pixels."""
     street = scene.street
     cam = camera(scene, size).moved(street.drift * time, street.speed * time)
     canvas = paint(scene, cam, float(time))

@@ -144,13 +144,16 @@ def _ground(dice: Dice, domain: Domain, knobs: Knobs, materials: Materials) -> d
     pavement = (road[0] + shift * 1.05, road[1] + shift, road[2] + shift * 0.85)
     kerb = dice.choose((0.10, 0.16, -0.10))
     warm = dice.between(0.9, 1.0)
-    paint = tuple(p * dice.between(0.88, 1.0) for p in domain.paint)
+    wear = dice.between(0.85, 1.0)
+    paint = (domain.paint[0] * wear, domain.paint[1] * wear, domain.paint[2] * wear)
+    sky = domain.sky_low
+    wet = (0.45 * road[0] + 0.35 * sky[0], 0.45 * road[1] + 0.35 * sky[1], 0.45 * road[2] + 0.35 * sky[2])
     return {
         "road": materials.add(c.ROAD, road),
         "pavement": materials.add(c.PAVEMENT, pavement),
         "kerb": materials.add(c.PAVEMENT, (road[0] + kerb, road[1] + kerb, road[2] + kerb)),
         "gutter": materials.add(c.ROAD, (road[0] * 0.84, road[1] * 0.84, road[2] * 0.84)),
-        "puddle": materials.add(c.ROAD, tuple(0.35 * r + 0.5 * s for r, s in zip(road, domain.sky_low, strict=True))),
+        "puddle": materials.add(c.ROAD, wet),
         "grass": materials.add(c.VEGETATION, dice.colour((0.36 * warm, 0.46, 0.22), 0.15)),
         "paint": materials.add(c.LANE_MARK, paint),
     }
@@ -177,7 +180,7 @@ def _block(dice: Dice, domain: Domain, materials: Materials, blocks: list[Block]
     door = dice.colour(dice.choose(domain.accents[1:]), 0.3)
     night = dice.unit() < domain.night
     bright = (0.98, 0.80, 0.46) if night else (0.62, 0.64, 0.64)
-    pale = tuple(min(1.0, w * 1.12) for w in wall)
+    pale = (wall[0] * 1.1, wall[1] * 1.1, wall[2] * 1.1)
     base = materials.add(
         c.BUILDING, wall, glass, frame, accent, door, roof, pale, bright, glow={facades.CURTAIN: 1.15 if night else 0.0}
     )

@@ -194,13 +194,16 @@ def _rod() -> Sprite:
     return d.done()
 
 
+# how far the legs part, a skirt, a bag
+_POSES = ((0.02, False, False), (0.13, False, True), (0.08, True, False), (0.17, False, False), (0.03, True, True))
+
 CAR_END = _car_end()
 CAR_NOSE = Sprite(CAR_END.part[26:].copy(), CAR_END.shade[26:].copy())  # a bonnet's height, without the cabin
 NOSE = 38.0 / 64.0  # its share of the car's height
 CAR_SIDES = tuple(_car_side(roof) for roof in (0.58, 0.66, 0.80))
 CAR_SIDES_COMING = tuple(mirrored(side) for side in CAR_SIDES)
 BUS_END, BUS_SIDE = _bus_end(), _bus_side()
-PEOPLE = tuple(_person(s, k, b) for s, k, b in ((0.02, 0, 0), (0.13, 0, 1), (0.08, 1, 0), (0.17, 0, 0), (0.03, 1, 1)))
+PEOPLE = tuple(_person(s, k, b) for s, k, b in _POSES)
 RIDER_BEHIND, RIDER_SIDE = _rider_behind(), _rider_side()
 PLATES = {kind: _plate(kind) for kind in ("disc", "triangle", "diamond", "lights", "board")}
 ROD = _rod()

@@ -31,7 +31,9 @@ def _stones(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Rows of stones, as in cobbles and rubble walls."""
     row = y // 8
     shifted = x + (row % 2) * 8
-    return np.where((y % 8 == 0) | (shifted % 16 == 0), -0.18, ((row * 5 + shifted // 16 * 11) % 13) / 13.0 * 0.26 - 0.10)
+    return np.where(
+        (y % 8 == 0) | (shifted % 16 == 0), -0.18, ((row * 5 + shifted // 16 * 11) % 13) / 13.0 * 0.26 - 0.10
+    )
 
 
 def _patterns() -> np.ndarray:

@@ -1,4 +1,4 @@
-"""House fronts, fences and the skyline, one ray per column of the picture: all of a column's wall is at one distance."""
+"""House fronts, fences and the skyline, by one ray per column: all of a column's wall is at one distance."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _surface(
 
 
 def _sunlight(y: np.ndarray, world: np.ndarray, face: np.ndarray, street: Street, knobs: Knobs) -> np.ndarray:
-    """Sun on the walls: the side under the sun lies in shade; the other is lit above the shadow from across the street."""
+    """Sun on the walls: one side lies in shade, the other is lit above the shadow from across the street."""
     near, far = street.sides if street.sun_side < 0.0 else street.sides[::-1]
     width = abs(near.offset - far.offset)
     cast = near.shade_height[_bucket(world - width * street.sun_skew)] - width * street.sun_tan
