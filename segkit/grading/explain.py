@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import combinations
 
+from torch import Tensor, nn
+
 from segkit.grading.attribution import fails_when, relation
 from segkit.grading.exercise import Exercise, Mistake, Variant
 from segkit.grading.report import Diagnosis
@@ -31,7 +33,13 @@ def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
         return [Diagnosis(m.code, m.message, _example(exercise, outcomes, _telling(exercise, outcomes, failed, v)))
                 for m, v in known]  # fmt: skip
     typed = _integer_for_float(exercise, outcomes, failed)
-    return [typed] if typed else _generic(exercise, outcomes, failed)
+    if typed:
+        return [typed]
+    near, explained = _nearest_mistake(exercise, outcomes, failed)
+    if near:
+        example = _example(exercise, outcomes, explained)
+        return [Diagnosis(near.code, near.message, example), *_generic(exercise, outcomes, failed - explained)]
+    return _generic(exercise, outcomes, failed)
 
 
 # Known mistakes ----------------------------------------------------------------------------------------------------
@@ -102,6 +110,18 @@ def _two_places(
         if explained[a] | explained[b] == failed and a[0].code != b[0].code:
             return [a, b]
     return []
+
+
+def _nearest_mistake(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> tuple[Mistake | None, set[int]]:
+    """A mistake that imitates at least half of the failing cases and does no harm where the answer is right."""
+    best: tuple[Mistake | None, set[int]] = (None, set())
+    for one in exercise.mistakes:
+        for variant in one.variants:
+            hits = {i for i in failed if _agrees(exercise, outcomes, i, variant)}
+            if len(hits) > len(best[1]) and 2 * len(hits) >= len(failed):
+                if all(not _wrong(exercise, (variant,), i) for i in range(len(outcomes)) if i not in failed):
+                    best = one, hits
+    return best
 
 
 def _agrees(exercise: Exercise, outcomes: list[Outcome], index: int, variant: Variant) -> bool:
@@ -258,20 +278,29 @@ def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | Non
     for index, outcome in enumerate(outcomes):
         if not passes(exercise, index, outcome):
             continue
-        for kind, got, want in zip(exercise.kinds, outcome.leaves, exercise.expected(index), strict=True):
+        for kind, got in zip(exercise.kinds, outcome.leaves, strict=True):
             if got.origin == "python" or not got.array.ndim:
                 continue
-            have, need = BITS.get(got.dtype), BITS.get(want.dtype)
+            have = BITS.get(got.dtype)
             if kind == "integer" and have is not None and have < 64:
                 message = (
                     f"Your whole numbers come as {got.dtype}. Floats cannot index a tensor, and counts stop growing at "
                     "16,777,216 in float32. Use an integer type (torch.int64)."
                 )
                 return Diagnosis("wrong-dtype", message, _example(exercise, outcomes, {index}))
-            if kind == "float" and have is not None and need is not None and have < need:
+            if kind == "float" and have is not None and have < _given_bits(exercise, index):
                 message = (
-                    f"The input is {want.dtype} and your result is {got.dtype}: precision is lost on the way. Create the "
+                    f"The input is float{_given_bits(exercise, index)} and your result is {got.dtype}: precision is lost on the way. Create the "
                     "result with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
                 )
                 return Diagnosis("precision-lost", message, _example(exercise, outcomes, {index}))
     return None
+
+
+def _given_bits(exercise: Exercise, index: int) -> int:
+    """The precision that the arguments of a case came in."""
+    bits = [0]
+    for value in exercise.all_cases()[index].args:
+        tensors = value.parameters() if isinstance(value, nn.Module) else [value] if isinstance(value, Tensor) else []
+        bits += [BITS.get(str(one.dtype).removeprefix("torch."), 0) for one in tensors]
+    return max(bits)

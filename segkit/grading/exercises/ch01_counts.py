@@ -118,7 +118,9 @@ register(Exercise(
         mistake("void-sought-in-prediction", "Void is marked in the target, and you look for it in the prediction, where it never "
                 "stands.", does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100))),
         mistake("uint8-overflow", "With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts again "
-                "at 0 behind 255. Turn the labels into int64 first.", does(_narrow)),
+                "at 0 behind 255. Turn the labels into int64 first.", does(_narrow),
+                does(lambda p, t, k, i: (lambda m: m[torch.arange(k * k) % 256].reshape(k, k) if t.dtype == torch.uint8 else m[: k * k].reshape(k, k))(
+                    torch.bincount((t * k + p)[t != i].long(), minlength=max(256, k * k))))),
         mistake("background-left-out", "Class 0 is left out. It is a class like the others here; only `ignore_index` is left out.",
                 does(lambda p, t, k, i: count(p[t != 0], t[t != 0], k, i)),
                 does(lambda p, t, k, i: count(p[p != 0], t[p != 0], k, i)),
@@ -308,7 +310,8 @@ register(Exercise(
         mistake("union-below", "Twice the overlap over the union can exceed 1. Below stand the two sizes added, the overlap counted twice.",
                 does(lambda m: 2 * iou(m))),
         mistake("whole-matrix", "Each class is divided by all pixels. Its own two sizes belong there: its row and its column.",
-                does(lambda m: 2 * m.diag().double() / m.sum()), does(lambda m: 2 * m.diag().double() / (2 * m.sum()))),
+                does(lambda m: 2 * m.diag().double() / m.sum()), does(lambda m: 2 * m.diag().double() / (2 * m.sum())),
+                gives(lambda r, m: torch.where(r.isnan(), r, 2 * m.diag().double() / m.sum()))),
         OVERFLOW,
     ),
 ))  # fmt: skip

@@ -84,6 +84,13 @@ def _zero_padded(x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Any]:
     return values, ANY if p else pool(x, k, s, p)[1]
 
 
+def _padded_with(x: Tensor, k: int, s: int, p: int, fill: float) -> tuple[Tensor, Tensor]:
+    """Pooling after padding by hand, which allows any padding; indices in the plane without padding."""
+    values, at = F.max_pool2d(F.pad(x, (p, p, p, p), value=fill), k, s, return_indices=True)
+    wide = x.shape[3] + 2 * p
+    return values, (at // wide - p) * x.shape[3] + at % wide - p
+
+
 def _part(r: Any, cut: Any) -> tuple[Tensor, Tensor]:
     return cut(r[0]), cut(r[1])
 
@@ -119,7 +126,7 @@ register(Exercise(
         mistake("stride-ignored", "`stride` makes no difference: your windows always lie side by side, or always move by 1.",
                 given(lambda x, k, s, p: (x, k, k, p)), given(lambda x, k, s, p: (x, k, 1, p)), given(lambda x, k, s, p: (x, k, 2, p))),
         mistake("kernel-ignored", "`kernel_size` makes no difference: your windows are always 2×2, or as large as the stride.",
-                given(lambda x, k, s, p: (x, 2, s, min(p, 1))), given(lambda x, k, s, p: (x, s, s, min(p, s // 2)))),
+                does(lambda x, k, s, p: _padded_with(x, 2, s, p, float("-inf"))), given(lambda x, k, s, p: (x, s, s, min(p, s // 2)))),
         mistake("padding-ignored", "`padding` makes no difference in your function.", given(lambda x, k, s, p: (x, k, s, 0))),
         mistake("output-rounded-up", "Windows that stick out over the edge are kept. The size is rounded down, so they are left out.",
                 does(lambda x, k, s, p: F.max_pool2d(x, k, s, p, ceil_mode=True, return_indices=True))),
@@ -128,7 +135,8 @@ register(Exercise(
                 does(lambda x, k, s, p: (F.avg_pool2d(x, k, s, p), ANY)),
                 does(lambda x, k, s, p: (F.avg_pool2d(x, k, s, p, count_include_pad=False), ANY))),
         mistake("smallest", "This is the smallest number of each window. The largest is asked for.",
-                does(lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), pool(-x, k, s, p)[1])), does(lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), ANY))),
+                does(lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), pool(-x, k, s, p)[1])), does(lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), ANY)),
+                does(lambda x, k, s, p: (-_padded_with(-x, k, s, p, float("inf"))[0], ANY)), does(lambda x, k, s, p: (-_padded_with(-x, k, s, p, 0.0)[0], ANY))),
         mistake("largest-magnitude", "The number farthest from 0 wins in your function. −3 is smaller than 1.",
                 does(lambda x, k, s, p: (lambda i: (x.flatten(2).gather(2, i.flatten(2)).view_as(i), i))(pool(x.abs(), k, s, p)[1])),
                 does(lambda x, k, s, p: pool(x.abs(), k, s, p))),
