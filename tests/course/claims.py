@@ -1,0 +1,133 @@
+"""Run a chapter's claim with one ingredient changed: does its assert notice?
+
+    run("01", "majority class")                                   # the claim as it stands
+    run("01", "majority class", labels=lambda old: balanced(old)) # the same cells, another ingredient
+
+The claim cell is found by words that stand in it alone. The cells that it needs are found by name, going backwards:
+a cell is needed when it defines a needed name, or calls a method of one or assigns into one. They are executed in
+order, by themselves, without a kernel. A changed ingredient replaces the chapter's own each time a cell has defined it.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+COURSE = Path(__file__).resolve().parents[2] / "course"
+Change = Callable[[Any], Any]  # the chapter's own value → the one to use instead
+
+
+def run(chapter: str, words: str, **changed: Change) -> dict[str, Any]:
+    """Execute the claim cell that holds `words`, after the cells that it needs; gives all names.
+
+    Args:
+        chapter: the beginning of the notebook's name, such as "01".
+        words: a piece of the claim cell's source that no other claim cell has.
+        changed: for a name, what to put in place of the chapter's value.
+
+    Raises:
+        AssertionError: from the claim cell itself, and from no other.
+    """
+    sources = code(chapter)
+    target = claim_cell(chapter, words)
+    names: dict[str, Any] = {"__name__": "__main__", "display": lambda *things: None}
+    chosen = needed(sources, target)
+    unused = set(changed) - {name for i in chosen for name in defined(sources[i])}
+    if unused:
+        raise ValueError(f"the claim {words!r} does not depend on {', '.join(sorted(unused))}")
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with contextlib.chdir(COURSE), quiet, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLBACKEND", "agg")
+        for i in chosen[:-1]:
+            try:
+                exec(compile(sources[i], f"{chapter}, cell {i}", "exec"), names)
+            except AssertionError as error:
+                raise RuntimeError(f"cell {i}, which the claim needs, fails before it: {error}") from error
+            for name in defined(sources[i]) & set(changed):
+                names[name] = changed[name](names[name])
+        exec(compile(sources[target], f"{chapter}, claim cell", "exec"), names)
+    return names
+
+
+def refuted(chapter: str, words: str, **changed: Change) -> None:
+    """The claim's assert fails when the ingredients are changed."""
+    with pytest.raises(AssertionError):
+        run(chapter, words, **changed)
+
+
+def book(chapter: str) -> nbformat.NotebookNode:
+    found = sorted(COURSE.glob(f"{chapter}*.ipynb"))
+    assert len(found) == 1, f"{len(found)} notebooks begin with {chapter!r}"
+    return nbformat.read(found[0], as_version=4)
+
+
+def code(chapter: str) -> list[str]:
+    """Source of every cell, "" for text; lines that only IPython understands are left out."""
+    sources = [c.source if c.cell_type == "code" else "" for c in book(chapter).cells]
+    return ["\n".join(line for line in s.splitlines() if not line.startswith(("%", "!"))) for s in sources]
+
+
+def claim_cell(chapter: str, words: str) -> int:
+    cells = book(chapter).cells
+    found = [i for i, c in enumerate(cells) if "claim" in c.metadata.get("tags", []) and words in c.source]
+    assert len(found) == 1, f"{len(found)} claim cells of chapter {chapter} hold {words!r}; it must be one"
+    return found[0]
+
+
+def needed(sources: list[str], target: int) -> list[int]:
+    """Numbers of the cells to execute for cell `target`, in order, itself last."""
+    wanted, chosen = used(sources[target]), [target]
+    for i in range(target - 1, -1, -1):
+        if (defined(sources[i]) | changed_in_place(sources[i])) & wanted:
+            wanted |= used(sources[i])
+            chosen.insert(0, i)
+    return chosen
+
+
+def used(source: str) -> set[str]:
+    names = {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return names - set(dir(builtins))
+
+
+def defined(source: str) -> set[str]:
+    """Names that the cell's own level defines: by assignment, import, def, class, for and with."""
+    out: set[str] = set()
+    todo: list[ast.AST] = list(ast.parse(source).body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            out.add(node.name)
+        elif isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            continue
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            out |= {(a.asname or a.name).split(".")[0] for a in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            out.add(node.id)
+        else:
+            todo += ast.iter_child_nodes(node)
+    return out
+
+
+def changed_in_place(source: str) -> set[str]:
+    """Names on which a statement of the cell calls a method, or into which it assigns."""
+    out: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        targets: list[ast.AST] = []
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            targets = [node.value.func]
+        elif isinstance(node, (ast.Assign, ast.AugAssign)):
+            targets = list(node.targets) if isinstance(node, ast.Assign) else [node.target]
+        for found in targets:
+            while isinstance(found, (ast.Attribute, ast.Subscript, ast.Call)):
+                found = found.func if isinstance(found, ast.Call) else found.value
+                if isinstance(found, ast.Name):
+                    out.add(found.id)
+    return out
