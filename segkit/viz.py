@@ -91,14 +91,17 @@ def error_map(prediction: Picture, target: Picture) -> np.ndarray:
 
 
 def to_picture(image: Picture) -> np.ndarray:
-    """Any picture as uint8 H×W×3: tensors 3×H×W, arrays H×W×3 or H×W, uint8 or floating-point in 0–1.
+    """Any picture as uint8 H×W×3: uint8 or floating-point in 0–1, grey or in colour.
+
+    A tensor is read as 3×H×W and an array as H×W×3 wherever the shape allows both.
 
     Raises:
         ValueError: another shape, or floating-point values outside 0–1.
     """
     array = _array(image)
-    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (3, 4):
-        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[0] in (1, 3):
+        if isinstance(image, torch.Tensor) or array.shape[2] not in (1, 3, 4):
+            array = array.transpose(1, 2, 0)  # H, W, 3
     if array.ndim == 3 and array.shape[2] in (1, 4):
         array = array[..., 0] if array.shape[2] == 1 else array[..., :3]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
@@ -130,7 +133,7 @@ def legend(axis: Axes, classes: Sequence[str], palette: Picture | None = None, c
 
 def show(
     pictures: Sequence[Picture], titles: Sequence[str] | None = None, columns: int | None = None, height: float = 2.2,
-    classes: Sequence[str] | None = None, palette: Picture | None = None,
+    classes: Sequence[str] | None = None, palette: Picture | None = None, caption: str = "",
 ) -> Figure:  # fmt: skip
     """Pictures in a grid on white. End a notebook cell with the call: the figure is its value.
 
@@ -140,6 +143,7 @@ def show(
         columns: pictures in a row; None for up to four.
         height: of one picture, inches.
         classes, palette: when classes are given, a legend of them stands below.
+        caption: a line below that says what to see.
 
     Raises:
         ValueError: no pictures, or not one title for each.
@@ -166,6 +170,8 @@ def show(
             axis.set_title(titles[k] if titles is not None else "", fontsize=9)
     if names:
         legend(figure.add_subplot(grid[-1, :]), names, palette, -(-len(names) // legend_rows))
+    if caption:
+        figure.supxlabel(caption, fontsize=9)
     plt.close(figure)  # pyplot would show it a second time at the end of the cell
     return figure
 
