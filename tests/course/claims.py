@@ -1,77 +1,133 @@
-"""Run one claim of a chapter outside its notebook: as it stands, or with an ingredient changed.
+"""Run a chapter's claim with one ingredient changed: does its assert notice?
 
-A claim that holds whatever one does to it shows nothing. So each claim has tests that take its cause away, and see
-the claim cell's own asserts fail. The cells come from the notebook, so that it is the reader's asserts that are tried.
+    run("01", "majority class")                                   # the claim as it stands
+    run("01", "majority class", labels=lambda old: balanced(old)) # the same cells, another ingredient
+
+The claim cell is found by words that stand in it alone. The cells that it needs are found by name, going backwards:
+a cell is needed when it defines a needed name, or calls a method of one or assigns into one. They are executed in
+order, by themselves, without a kernel. A changed ingredient replaces the chapter's own each time a cell has defined it.
 """
 
 from __future__ import annotations
 
+import ast
+import builtins
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import nbformat
+import pytest
 
 COURSE = Path(__file__).resolve().parents[2] / "course"
-Namespace = dict[str, Any]
+Change = Callable[[Any], Any]  # the chapter's own value → the one to use instead
 
 
-def code_cells(chapter: str) -> list[tuple[str, set[str]]]:
-    """Source and tags of every code cell of the chapter whose file name begins with this number."""
-    (path,) = COURSE.glob(f"{chapter}_*.ipynb")
-    book = nbformat.read(path, as_version=4)
-    return [(c.source, set(c.metadata.get("tags", []))) for c in book.cells if c.cell_type == "code"]
+def run(chapter: str, words: str, **changed: Change) -> dict[str, Any]:
+    """Execute the claim cell that holds `words`, after the cells that it needs; gives all names.
+
+    Args:
+        chapter: the beginning of the notebook's name, such as "01".
+        words: a piece of the claim cell's source that no other claim cell has.
+        changed: for a name, what to put in place of the chapter's value.
+
+    Raises:
+        AssertionError: from the claim cell itself, and from no other.
+    """
+    sources = code(chapter)
+    target = claim_cell(chapter, words)
+    names: dict[str, Any] = {"__name__": "__main__", "display": lambda *things: None}
+    chosen = needed(sources, target)
+    unused = set(changed) - {name for i in chosen for name in defined(sources[i])}
+    if unused:
+        raise ValueError(f"the claim {words!r} does not depend on {', '.join(sorted(unused))}")
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with contextlib.chdir(COURSE), quiet, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLBACKEND", "agg")
+        for i in chosen[:-1]:
+            try:
+                exec(compile(sources[i], f"{chapter}, cell {i}", "exec"), names)
+            except AssertionError as error:
+                raise RuntimeError(f"cell {i}, which the claim needs, fails before it: {error}") from error
+            for name in defined(sources[i]) & set(changed):
+                names[name] = changed[name](names[name])
+        exec(compile(sources[target], f"{chapter}, claim cell", "exec"), names)
+    return names
 
 
-def claim_cell(chapter: str, words: str) -> str:
-    """The one cell tagged "claim" that contains these words."""
-    found = [source for source, tags in code_cells(chapter) if "claim" in tags and words in source]
-    if len(found) != 1:
-        raise LookupError(f"chapter {chapter} has {len(found)} claim cells with {words!r}; it should have one")
+def refuted(chapter: str, words: str, **changed: Change) -> None:
+    """The claim's assert fails when the ingredients are changed."""
+    with pytest.raises(AssertionError):
+        run(chapter, words, **changed)
+
+
+def book(chapter: str) -> nbformat.NotebookNode:
+    found = sorted(COURSE.glob(f"{chapter}*.ipynb"))
+    assert len(found) == 1, f"{len(found)} notebooks begin with {chapter!r}"
+    return nbformat.read(found[0], as_version=4)
+
+
+def code(chapter: str) -> list[str]:
+    """Source of every cell, "" for text; lines that only IPython understands are left out."""
+    sources = [c.source if c.cell_type == "code" else "" for c in book(chapter).cells]
+    return ["\n".join(line for line in s.splitlines() if not line.startswith(("%", "!"))) for s in sources]
+
+
+def claim_cell(chapter: str, words: str) -> int:
+    cells = book(chapter).cells
+    found = [i for i, c in enumerate(cells) if "claim" in c.metadata.get("tags", []) and words in c.source]
+    assert len(found) == 1, f"{len(found)} claim cells of chapter {chapter} hold {words!r}; it must be one"
     return found[0]
 
 
-def run_claim(
-    chapter: str,
-    words: str,
-    needs: Sequence[str] = (),
-    patch: Callable[[Namespace], None] | None = None,
-    swap: Mapping[str, str] | None = None,
-) -> Namespace:
-    """Execute the first code cell, the cells that the claim needs, and the claim cell, in the chapter's order.
+def needed(sources: list[str], target: int) -> list[int]:
+    """Numbers of the cells to execute for cell `target`, in order, itself last."""
+    wanted, chosen = used(sources[target]), [target]
+    for i in range(target - 1, -1, -1):
+        if (defined(sources[i]) | changed_in_place(sources[i])) & wanted:
+            wanted |= used(sources[i])
+            chosen.insert(0, i)
+    return chosen
 
-    Args:
-        chapter: its number, "02".
-        words: some words of the claim cell that no other claim cell contains.
-        needs: for each cell needed between the first one and the claim, some words that it alone contains.
-        patch: changes the namespace just before the claim cell; functions of earlier cells see the change too.
-        swap: texts to replace, in the needed cells or the claim cell; each must occur, and none may touch an assert.
 
-    Returns:
-        The namespace afterwards. An assert of the claim that fails comes out as AssertionError.
-    """
-    cells = [source for source, _ in code_cells(chapter)]
-    claim = claim_cell(chapter, words)
-    chosen = {0, cells.index(claim)}
-    for need in needs:
-        found = [i for i, source in enumerate(cells) if need in source and source != claim]
-        if len(found) != 1:
-            raise LookupError(f"chapter {chapter} has {len(found)} cells with {need!r}; it should have one")
-        chosen.add(found[0])
-    sources = [cells[i] for i in sorted(chosen) if i <= cells.index(claim)]
-    for old, new in (swap or {}).items():
-        touched = [line for source in sources for line in source.splitlines() if old in line]
-        if not touched or any(line.lstrip().startswith("assert") for line in touched):
-            raise LookupError(f"{old!r} must occur in the cells of the claim {words!r}, outside its asserts")
-        sources = [source.replace(old, new) for source in sources]
-    matplotlib.use("agg")
-    namespace: Namespace = {"__name__": "__main__"}
-    with contextlib.chdir(COURSE):
-        for source in sources[:-1]:
-            exec(compile(source, f"chapter {chapter}", "exec"), namespace)
-        if patch is not None:
-            patch(namespace)
-        exec(compile(sources[-1], f"claim {words!r} of chapter {chapter}", "exec"), namespace)
-    return namespace
+def used(source: str) -> set[str]:
+    names = {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return names - set(dir(builtins))
+
+
+def defined(source: str) -> set[str]:
+    """Names that the cell's own level defines: by assignment, import, def, class, for and with."""
+    out: set[str] = set()
+    todo: list[ast.AST] = list(ast.parse(source).body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            out.add(node.name)
+        elif isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            continue
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            out |= {(a.asname or a.name).split(".")[0] for a in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            out.add(node.id)
+        else:
+            todo += ast.iter_child_nodes(node)
+    return out
+
+
+def changed_in_place(source: str) -> set[str]:
+    """Names on which a statement of the cell calls a method, or into which it assigns."""
+    out: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        targets: list[ast.AST] = []
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            targets = [node.value.func]
+        elif isinstance(node, (ast.Assign, ast.AugAssign)):
+            targets = list(node.targets) if isinstance(node, ast.Assign) else [node.target]
+        for found in targets:
+            while isinstance(found, (ast.Attribute, ast.Subscript, ast.Call)):
+                found = found.func if isinstance(found, ast.Call) else found.value
+                if isinstance(found, ast.Name):
+                    out.add(found.id)
+    return out
