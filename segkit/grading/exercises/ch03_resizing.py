@@ -69,6 +69,8 @@ def _matrix(at: Tensor, n: int, border: str = "clamp", swap: bool = False) -> Te
     share = at - low
     share = 1 - share if swap else share
     columns = torch.arange(n)
+    if n == 1 and border == "extend":
+        return torch.ones(len(at), 1)
     left = (columns == low[:, None]) * (1 - share)[:, None]
     return left + (columns == (low + 1)[:, None]) * share[:, None] + (columns == n - 1) * (low >= n - 1)[:, None] * share[:, None] * (border == "clamp")
 
@@ -79,8 +81,10 @@ def _by(x: Tensor, size: tuple[int, int], source: Any, **options: Any) -> Tensor
     return torch.einsum("ah,nchw,bw->ncab", rows, x, columns)
 
 
-def _one_axis(x: Tensor, size: tuple[int, int], align: bool, rows: bool) -> Tensor:
+def _one_axis(x: Tensor, size: tuple[int, int], align: bool, rows: bool, floor: bool = False) -> Tensor:
     first = bilinear(x, (size[0], x.shape[3]) if rows else (x.shape[2], size[1]), align)
+    if floor:
+        return _by(first, size, lambda n, m: torch.arange(m) if n == m else _source(n, m, align).floor())
     return F.interpolate(first, size=tuple(size), mode="nearest")
 
 
@@ -113,10 +117,12 @@ register(Exercise(
                 does(lambda x, z, a: F.interpolate(x, size=tuple(z), mode="nearest-exact")),
                 does(lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).floor())), does(lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).round()))),
         mistake("one-axis-only", "Along one axis you mix neighbours, along the other you copy the nearest. Do the same for rows and columns.",
-                does(lambda x, z, a: _one_axis(x, z, a, True)), does(lambda x, z, a: _one_axis(x, z, a, False))),
+                does(lambda x, z, a: _one_axis(x, z, a, True)), does(lambda x, z, a: _one_axis(x, z, a, False)),
+                does(lambda x, z, a: _one_axis(x, z, a, True, True)), does(lambda x, z, a: _one_axis(x, z, a, False, True))),
         mistake("size-swapped", "Height and width of `size` are exchanged: it is (height, width).", given(lambda x, z, a: (x, (z[1], z[0]), a))),
         mistake("scale-inverted", "The factor is upside down: to find where an output looks, multiply by input size / output size.",
-                does(lambda x, z, a: _by(x, z, lambda n, m: torch.arange(m) * ((m - 1) / max(n - 1, 1)) if a else (torch.arange(m) + 0.5) * m / n - 0.5))),
+                does(lambda x, z, a: _by(x, z, lambda n, m: torch.arange(m) * ((m - 1) / max(n - 1, 1)) if a else (torch.arange(m) + 0.5) * m / n - 0.5)),
+                does(lambda x, z, a: bilinear(x, z, a) if a else _by(x, z, lambda n, m: (torch.arange(m) + 0.5) * m / n - 0.5))),
         mistake("one-factor-for-both", "One factor serves both axes. Height and width have their own.",
                 does(lambda x, z, a: _by(x, z, lambda n, m: _source(x.shape[2], z[0], a) if m == z[0] else _source(x.shape[2], z[0], a)[:1].new_tensor(
                     [(i + 0.5) * x.shape[2] / z[0] - 0.5 if not a else i * (x.shape[2] - 1) / max(z[0] - 1, 1) for i in range(m)]))),
@@ -278,6 +284,13 @@ def _rearranged(order: str, into: str):  # type: ignore[no-untyped-def]
     return does(shuffle)
 
 
+def _by_two(x: Tensor, r: int) -> Tensor:
+    """Factor 2; channels that are left over are forgotten."""
+    n, k, h, w = x.shape
+    split = x[:, : k // 4 * 4].reshape(n, k // 4, 2, 2, h, w)
+    return split.permute(0, 1, 4, 2, 5, 3).reshape(n, k // 4, 2 * h, 2 * w)
+
+
 register(Exercise(
     name="pixel_shuffle",
     signature="pixel_shuffle(x, upscale_factor)",
@@ -304,7 +317,7 @@ register(Exercise(
                 does(lambda x, r: x.repeat_interleave(r, 2).repeat_interleave(r, 3)),
                 does(lambda x, r: x.unflatten(1, (-1, r * r)).mean(2).repeat_interleave(r, 2).repeat_interleave(r, 3))),
         mistake("unshuffled", "This is the way back, from resolution to channels.", does(lambda x, r: F.pixel_unshuffle(F.pad(x, (0, -x.shape[3] % r, 0, -x.shape[2] % r)), r))),
-        mistake("factor-fixed", "The factor is taken to be 2 whatever `upscale_factor` says.", given(lambda x, r: (x, 2))),
+        mistake("factor-fixed", "The factor is taken to be 2 whatever `upscale_factor` says.", given(lambda x, r: (x, 2)), does(_by_two)),
         mistake("rows-columns-exchanged", "Rows and columns of the result are exchanged.", gives(lambda o, *a: o.transpose(2, 3)),
                 gives(lambda o, *a: o.transpose(2, 3).reshape(o.shape))),
         mistake("offset-reversed", "The offsets run backwards: a = 0 is the upper one of the r rows.", given(lambda x, r: (x.unflatten(1, (-1, r * r)).flip(2).flatten(1, 2), r)),
