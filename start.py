@@ -90,9 +90,14 @@ def pip_install() -> None:
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
     pip = subprocess.Popen([*command, "-e", ".[course,test,teach]"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     said = []
-    for line in pip.stderr or ():
-        sys.stderr.write(line)
-        said.append(line)
+    try:
+        for line in pip.stderr or ():
+            sys.stderr.write(line)
+            said.append(line)
+    except KeyboardInterrupt:
+        pip.terminate()
+        pip.wait()
+        raise
     if pip.wait() == 0:
         return
     if pip.returncode > 0:

@@ -39,7 +39,7 @@ FLAGS = [
 ]  # fmt: skip
 SETTINGS = {  # no news, no update check; every cell stays in the page, so that all of it can be scrolled to
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "notebook-extension/tracker": {"windowingMode": "none"},
+    "notebook-extension/tracker": {"windowingMode": "none", "scrollPastLastCell": False},
 }
 STATE = """() => {
     const panel = window.jupyterapp.shell.currentWidget, cells = [...panel.content.model.cells];

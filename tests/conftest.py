@@ -1,0 +1,34 @@
+"""Shared by all tests: the same random cases for everybody, and where real data are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The same cases on every run and machine; SEGKIT_HYPOTHESIS=explore looks for new ones.
+hypothesis.settings.register_profile("segkit", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("SEGKIT_HYPOTHESIS", "segkit"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data sets: SEGKIT_DATA, data/ or ../shared/data; the test is skipped without one."""
+    named = os.environ.get("SEGKIT_DATA")
+    for folder in [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared" / "data"]:
+        if folder.is_dir() and any(p.is_dir() for p in folder.iterdir()):
+            return folder.resolve()
+    pytest.skip("no real data: set SEGKIT_DATA, or get some with `segkit data get NAME`")

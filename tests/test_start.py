@@ -1,0 +1,215 @@
+"""start.py, with a stand-in for pip: what it says when an install fails, and that the next start mends it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# A pip that writes down how it was called, then does what the file "mood" beside it says.
+PIP = """
+import pathlib, sys, time
+here = pathlib.Path(__file__).parent.parent
+if "--version" in sys.argv: sys.exit(0)
+with (here / "calls").open("a") as f: print(*sys.argv[1:], file=f)
+mood = (here / "mood").read_text()
+if mood == "sleep": time.sleep(60)
+sys.exit(mood if mood else 0)
+"""
+# A venv that is made in a tenth of a second: it gets no pip, and sees the packages of the tests' own environment.
+VENV = """
+import pathlib, sys, sysconfig
+sys.path = [p for p in sys.path if not p.endswith("fakes")]
+sys.modules.pop("venv", None)
+import venv
+home = pathlib.Path(sys.argv[1])
+venv.create(home, with_pip=False)
+place = sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)})
+(pathlib.Path(place) / "packages.pth").write_text(sysconfig.get_path("purelib"))
+"""
+LAB = "import sys; print('lab', *sys.argv[1:])"
+
+
+class Checkout:
+    """A checkout with start.py and the files it reads, and Python modules that stand in for pip and JupyterLab."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.fakes, self.venv = folder / "checkout", folder / "fakes", folder / "checkout/.venv"
+        (self.root / "course").mkdir(parents=True)
+        for name in ("start.py", "pyproject.toml", "constraints.txt"):
+            shutil.copy(ROOT / name, self.root / name)
+        for name, text in (("pip", PIP), ("venv", VENV), ("jupyterlab", LAB)):
+            (self.fakes / name).mkdir(parents=True)
+            (self.fakes / name / "__init__.py").touch()
+            (self.fakes / name / "__main__.py").write_text(text)
+        self.mood("")
+
+    def mood(self, text: str) -> None:
+        (self.fakes / "mood").write_text(text)
+
+    def calls(self) -> int:
+        file = self.fakes / "calls"
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        clean = {k: v for k, v in os.environ.items() if k != "SEGKIT_VENV"}
+        return subprocess.Popen(
+            [sys.executable, "start.py", *arguments], cwd=self.root, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env={**clean, "PYTHONPATH": str(self.fakes), **environment},
+        )  # fmt: skip
+
+    def start(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        process = self.begin(*arguments, **environment)
+        said = process.communicate(timeout=120)[0]
+        return process.returncode, said
+
+    def wait_for_pip(self, number: int) -> None:
+        deadline = time.monotonic() + 60
+        while self.calls() < number:
+            assert time.monotonic() < deadline, "pip was not called"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def load(name: str = "start_under_test") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "start.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_parses_on_old_pythons_and_is_short() -> None:
+    source = (ROOT / "start.py").read_text(encoding="utf-8")
+    ast.parse(source, feature_version=(3, 6))
+    assert source.count("\n") <= 260
+    modules = {a.name.split(".")[0] for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Import) for a in n.names}
+    assert modules <= sys.stdlib_module_names
+
+
+def test_an_old_python_is_told_what_is_needed() -> None:
+    pretend = "import sys, runpy; sys.version_info = (3, 9, 2); runpy.run_path('start.py', run_name='__main__')"
+    answer = subprocess.run([sys.executable, "-c", pretend], cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 1
+    assert "needs Python 3.11 or newer; this is Python 3.9" in answer.stderr and "Traceback" not in answer.stderr
+
+
+def test_first_start_installs_and_the_next_does_not(checkout: Checkout) -> None:
+    code, said = checkout.start("--no-browser")
+    assert code == 0 and "--no-browser" in said and "--ServerApp.ip=127.0.0.1" in said and "news_url=None" in said
+    assert "-c constraints.txt -e .[course,test,teach]" in (checkout.fakes / "calls").read_text()
+    assert "fetchNews" in (checkout.venv / "share/jupyter/lab/settings/overrides.json").read_text()
+    code, said = checkout.start("--no-browser")
+    assert code == 0 and checkout.calls() == 1 and "installing into" not in said
+    with (checkout.root / "constraints.txt").open("a") as file:
+        file.write("one-more==1\n")
+    code, said = checkout.start()
+    assert code == 0 and checkout.calls() == 2
+
+
+@pytest.mark.parametrize(
+    ("complaint", "words"),
+    [
+        ("ERROR: Could not find a version that satisfies the requirement torch", "needs a network"),
+        ("HTTPConnection: Failed to establish: [Errno -3] Temporary failure in name resolution", "needs a network"),
+        ("ERROR: [Errno 28] No space left on device", "disk is full"),
+        ("ERROR: something else", "its last lines above say why"),
+    ],
+)
+def test_a_failed_install_is_explained_and_tried_again(checkout: Checkout, complaint: str, words: str) -> None:
+    checkout.mood(complaint)
+    code, said = checkout.start()
+    assert code == 1 and complaint in said and words in said and "run the same command again" in said
+    assert "Traceback" not in said and "lab" not in said.split()
+    checkout.mood("")
+    made = (checkout.venv / "pyvenv.cfg").stat().st_mtime_ns
+    code, said = checkout.start()
+    assert code == 0 and checkout.calls() == 2
+    assert (checkout.venv / "pyvenv.cfg").stat().st_mtime_ns == made, "a sound environment is not made again"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_an_interrupted_install_starts_afresh(checkout: Checkout, blow: signal.Signals) -> None:
+    checkout.mood("sleep")
+    process = checkout.begin()
+    checkout.wait_for_pip(1)
+    (checkout.venv / "half-written").touch()
+    process.send_signal(blow)
+    if blow == signal.SIGINT:
+        said = process.communicate(timeout=90)[0]
+        assert process.returncode and "Run the same command again" in said and "Traceback" not in said
+    else:
+        process.wait(10)
+    checkout.mood("")
+    code, said = checkout.start()
+    assert code == 0 and "making it again" in said and checkout.calls() == 2
+    assert not (checkout.venv / "half-written").exists()
+    assert checkout.start()[0] == 0 and checkout.calls() == 2
+
+
+def test_a_python_without_venv(checkout: Checkout) -> None:
+    (checkout.fakes / "venv/__main__.py").write_text("raise SystemExit('ensurepip is not available')")
+    code, said = checkout.start()
+    assert code == 1 and "python3-venv" in said and "ensurepip is not available" in said
+    (checkout.fakes / "venv/__main__.py").write_text(VENV)
+    assert checkout.start()[0] == 0
+
+
+def test_another_place_for_the_environment(checkout: Checkout, tmp_path: Path) -> None:
+    code, _ = checkout.start(SEGKIT_VENV=str(tmp_path / "elsewhere"))
+    assert code == 0 and (tmp_path / "elsewhere/pyvenv.cfg").exists() and not checkout.venv.exists()
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters/important.txt").write_text("keep me")
+    code, said = checkout.start(SEGKIT_VENV=str(tmp_path / "letters"))
+    assert code == 1 and "holds other things" in said and (tmp_path / "letters/important.txt").exists()
+
+
+def test_a_full_disk_is_noticed_before_the_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = load()
+    for name, path in (("VENV", ""), ("PYTHON", "bin/python"), ("DONE", "done"), ("BUSY", "busy")):
+        monkeypatch.setattr(start, name, tmp_path / "venv" / path)
+    monkeypatch.setattr(start.shutil, "disk_usage", lambda _: SimpleNamespace(free=3e9))
+    with pytest.raises(SystemExit, match=r"about 8 GB to install; .* has 3\.0 GB free"):
+        start.install()
+    assert not (tmp_path / "venv").exists()
+
+
+def test_an_unknown_word(checkout: Checkout) -> None:
+    code, said = checkout.start("tset")
+    assert code == 2 and "does not know 'tset'" in said and checkout.calls() == 0
+
+
+def test_test_runs_every_stage_and_reports_failures(checkout: Checkout) -> None:
+    checkout.start()
+    tests = checkout.root / "tests"
+    for folder in ("browser", "benchmarks"):
+        (tests / folder).mkdir(parents=True)
+    (tests / "test_a.py").write_text("import os\ndef test_a(): assert os.environ['OMP_NUM_THREADS'] == '1'\n")
+    (tests / "browser/test_b.py").write_text("def test_b(): assert 1\n")
+    (tests / "benchmarks/test_c.py").write_text("import pytest\ndef test_c(): pytest.skip('slow machine')\n")
+    code, said = checkout.start("test")
+    assert code == 0 and "2 passed, 0 failed, 1 skipped" in said and "all passed" in said, said
+    (tests / "browser/test_b.py").write_text("def test_b(): assert 0\n")
+    code, said = checkout.start("test")
+    assert code == 1 and "FAILED: browser" in said and "=== units: passed" in said, said
+    code, said = checkout.start("test", "-k", "test_a")
+    assert code == 0 and "1 passed" in said, said
+    code, said = checkout.start("test", "-k", "no_such_test")
+    assert code == 1 and "no test ran" in said, said
+    code, said = checkout.start("test", "tests/test_a.py::test_a")
+    assert code == 1 and "=== chosen" in said, "one chosen file runs as it is, without the settings of the stages"
