@@ -68,7 +68,7 @@ def expose(picture: np.ndarray, key: Sequence[int], domain: Domain, knobs: Knobs
     words = raw(key, (count + 3) // 4)
     grains = words.astype("<u8").view(np.uint8)[: 2 * count].reshape(2, *picture.shape).astype(np.float32)
     # the sum of two bytes is triangular around 255, with standard deviation 104.5
-    amount = 0.018 * knobs.noise * domain.grain / 104.5
+    amount = 0.015 * knobs.noise * domain.grain / 104.5
     picture += (grains[0] + grains[1] - 255.0) * amount
     return np.minimum(np.maximum(picture, 0.0, out=picture), 1.0, out=picture)
 

@@ -161,7 +161,7 @@ def _ground(dice: Dice, domain: Domain, knobs: Knobs, materials: Materials) -> d
 
 def _lines(dice: Dice, half: float, knobs: Knobs) -> list[tuple[float, float, bool]]:
     """Lane lines: one in the middle, sometimes one along each edge and between more lanes."""
-    width = dice.between(0.11, 0.16) * knobs.width
+    width = dice.between(0.15, 0.22) * knobs.width
     lines = [(0.0, width, dice.chance(0.75))]
     if dice.chance(0.5):
         lines += [(side * (half - 0.45), width, False) for side in (-1.0, 1.0)]

@@ -57,7 +57,7 @@ def place_furniture(stage: Stage) -> list[Thing]:
     dice, street, domain, materials = stage.dice, stage.street, stage.domain, stage.materials
     things: list[Thing] = []
     steel = materials.add(c.POLE, dice.colour(domain.pole, 0.3)) - 1
-    spacing, height, start = dice.between(14.0, 30.0), dice.between(5.0, 8.5), dice.between(4.0, 20.0)
+    spacing, height, start = dice.between(12.0, 24.0), dice.between(5.0, 8.5), dice.between(4.0, 14.0)
     wood = materials.add(c.VEGETATION, dice.colour((0.30, 0.24, 0.19), 0.25)) - 1
     lamp = materials.add(c.POLE, (0.95, 0.92, 0.80), glow={0: 1.2 if domain.night > 0.0 else 0.0}) - 1
     for sign, side in zip((-1.0, 1.0), street.sides, strict=True):
@@ -66,7 +66,7 @@ def place_furniture(stage: Stage) -> list[Thing]:
             for i in range(3):
                 things += _lamp(stage, kerb, start + i * spacing + sign * 3.0, height, steel, lamp)
         for _ in range(dice.whole(1, 2)):
-            things += _sign(stage, kerb, dice.between(6.0, 42.0), steel)
+            things += _sign(stage, kerb, dice.between(5.0, 34.0), steel)
         trees = dice.whole(3, 8) if side.park else dice.whole(0, 5)
         step, first = dice.between(7.0, 13.0), dice.between(7.0, 26.0)
         beyond = side.park or abs(side.offset) > street.half_width + 5.0
@@ -79,7 +79,7 @@ def place_furniture(stage: Stage) -> list[Thing]:
 def _lamp(stage: Stage, x: float, z: float, height: float, steel: int, lamp: int) -> list[Thing]:
     thick = stage.knobs.width
     inward = -1.0 if x > 0.0 else 1.0
-    mast = Thing(x, z, 0.15 * thick, 0.0, height, steel, sprites.ROD)
+    mast = Thing(x, z, 0.19 * thick, 0.0, height, steel, sprites.ROD)
     arm = Thing(x + inward * 0.6, z, 1.2, height - 0.08 * thick, height, steel, sprites.ROD)
     head = Thing(x + inward * 1.3, z, 0.5, height - 0.2, height - 0.02, lamp, sprites.ROD)
     return [mast, arm, head] if z < 45.0 else [mast]
@@ -95,11 +95,11 @@ def _sign(stage: Stage, x: float, z: float, steel: int) -> list[Thing]:
     red, green = ((0.95, 0.16, 0.10), (0.1, 0.22, 0.12)) if stop else ((0.25, 0.1, 0.1), (0.1, 0.85, 0.4))
     glow = {3: 0.9 if stop else 0.0, 5: 0.0 if stop else 0.9}
     base = stage.materials.add(c.SIGN, face, rim, symbol, red, (0.28, 0.22, 0.1), green, glow=glow) - 1
-    board = (dice.between(0.8, 1.5), dice.between(0.5, 0.8))
-    wide, tall = {"lights": (0.34, 0.9), "board": board}.get(kind, (0.66, 0.66))
+    board = (dice.between(0.9, 1.7), dice.between(0.6, 0.9))
+    wide, tall = {"lights": (0.4, 1.05), "board": board}.get(kind, (0.8, 0.8))
     grow = 0.5 + 0.5 * stage.knobs.width
     low = dice.between(2.0, 2.5)
-    rod = Thing(x, z, 0.09 * stage.knobs.width, 0.0, low + 0.2, steel, sprites.ROD)
+    rod = Thing(x, z, 0.12 * stage.knobs.width, 0.0, low + 0.2, steel, sprites.ROD)
     plate = Thing(x, z - 0.05, wide * grow, low, low + tall * grow, base, sprites.PLATES[kind])
     return [rod, plate]
 

@@ -25,9 +25,9 @@ def place_traffic(stage: Stage) -> list[Thing]:
     things: list[Thing] = []
     count = int(knobs.objects * dice.between(5.0, 13.0) + 0.5)
     rare = 1.0 - 0.5 * knobs.imbalance  # 1 balanced, 0.5 the default, 0 rarest
-    walk = 0.10 + 0.24 * rare
-    ride = walk + 0.03 + 0.30 * rare
-    bus = ride + 0.02 + 0.13 * rare
+    walk = 0.08 + 0.18 * rare
+    ride = walk + 0.03 + 0.21 * rare
+    bus = ride + 0.02 + 0.17 * rare
     for number in range(1, count + 1):
         u = dice.unit()
         make = _pedestrian if u < walk else _bicyclist if u < ride else _bus if u < bus else _car
@@ -114,7 +114,7 @@ def _pedestrian(stage: Stage, number: int) -> Thing:
     height, pace = dice.between(1.5, 1.92), dice.between(-0.13, 0.13)
     room = max(0.1, min(abs(side.offset) for side in street.sides) - street.half_width - 0.8)
     x = dice.choose((-1.0, 1.0)) * (street.half_width + 0.5 + room * dice.unit())
-    z, speed = _distance(dice, 6.0, 50.0), (0.0, pace)
+    z, speed = _distance(dice, 5.0, 32.0), (0.0, pace)
     if street.crossing is not None and dice.chance(0.4):
         x, z = dice.between(-1.0, 1.0) * street.half_width, street.crossing + dice.between(0.3, 2.7)
         speed = (pace, 0.0)
@@ -131,7 +131,7 @@ def _bicyclist(stage: Stage, number: int) -> Thing:
         c.BICYCLIST, *_clothes(dice), dice.choose(COATS[4:]), dice.colour(dice.choose(COATS), 0.2), instance=number
     )
     z, height, pace, flip = (
-        _distance(dice, 6.0, 45.0),
+        _distance(dice, 5.0, 32.0),
         dice.between(1.65, 1.9),
         dice.between(0.2, 0.4),
         dice.chance(0.5),
