@@ -1,0 +1,18 @@
+"""Numbers about networks: what a layer can see, and what it does see."""
+
+from segkit.analysis.effective import EffectiveField, effective_field
+from segkit.analysis.footprint import gradient_footprint
+from segkit.analysis.receptive import receptive_field
+from segkit.analysis.rules import UnknownOperation
+from segkit.analysis.table import Box, Row, Table
+
+__all__ = [
+    "Box",
+    "EffectiveField",
+    "Row",
+    "Table",
+    "UnknownOperation",
+    "effective_field",
+    "gradient_footprint",
+    "receptive_field",
+]

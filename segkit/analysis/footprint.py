@@ -1,0 +1,116 @@
+"""The pixels that can reach a unit at all, found with gradients alone: what theory has to agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from segkit.analysis.effective import checked_position, input_gradient, named_row
+from segkit.analysis.receptive import as_network, picture_shape, receptive_field
+from segkit.analysis.table import Table
+
+
+def gradient_footprint(
+    model: nn.Module | Sequence[nn.Module],
+    input_size: int | Sequence[int],
+    layer: str | None = None,
+    position: tuple[int, int] | None = None,
+    *,
+    table: Table | None = None,
+) -> Tensor:
+    """The pixels that can move a unit, found without any theory: where the gradient is not zero.
+
+    All weights are made positive, so that nothing cancels and no ReLU closes; max pooling is made to average its window
+    and unpooling to fill it, since any place of it may be the largest.
+
+    Args:
+        model, input_size, layer, position, table: as for `effective_field`.
+
+    Returns:
+        bool H×W. Its bounding box is `receptive_field(model, input_size)[layer].box(*position)`.
+    """
+    network = as_network(model)
+    shape = picture_shape(network, input_size)
+    row = named_row(network, table or receptive_field(network, shape[1:]), layer)
+    position = checked_position(row, position)
+    # so faint that no ReLU6 or hard sigmoid saturates, however many branches add up
+    picture = 1e-20 * (1 + torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    with _Open():
+        gradient = input_gradient(network, picture, layer, row, position, None, _positive(network))
+    return gradient.abs().sum((0, 1)) > 0
+
+
+def _positive(network: nn.Module) -> dict[str, Tensor]:
+    """Every weight near 1 / fan-in, no biases; BatchNorm passes its input through."""
+    new: dict[str, Tensor] = {}
+    generator = torch.Generator().manual_seed(0)
+    for name, p in [*network.named_parameters(), *network.named_buffers()]:
+        if p.is_floating_point():
+            end = name.rpartition(".")[2]
+            fan = p[0].numel() if p.ndim > 1 else 1
+            size = 0.0 if end in ("running_mean", "bias") else 1.0 / fan
+            spread = 0.5 + torch.rand(p.shape, generator=generator, dtype=torch.float64)  # alike ones cancel
+            new[name] = spread.mul_(size).to(p.device)
+    return new
+
+
+class _Open(TorchFunctionMode):
+    """Max pooling lets every value of its window through, unpooling fills its window."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        if name in ("max_pool2d", "max_pool2d_with_indices"):
+            return _window_mean(name, *args, **kwargs)
+        if name == "max_unpool2d":
+            return _filled(*args, **kwargs)
+        if name == "adaptive_max_pool2d":
+            return F.adaptive_avg_pool2d(*args[:2])
+        if name in ("amax", "amin"):
+            return torch.mean(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+
+
+def _window_mean(
+    name: str,
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """What max_pool2d returns, with the sum of each window over its size in place of the maximum."""
+    pooled, indices = F.max_pool2d_with_indices(x.detach(), kernel_size, stride, padding, dilation, ceil_mode)
+    kernel, pad, gap = _pair(kernel_size), _pair(padding), _pair(dilation)
+    step = _pair(stride) if stride else kernel
+    C, (H, W) = x.shape[-3], pooled.shape[-2:]
+    beyond = [
+        max((n - 1) * s + (k - 1) * d + 1 - p - size, 0)
+        for n, s, k, d, p, size in zip((H, W), step, kernel, gap, pad, x.shape[-2:], strict=True)
+    ]
+    wide = F.pad(x, (pad[1], beyond[1], pad[0], beyond[0]))
+    ones = torch.full((C, 1, *kernel), 1 / (kernel[0] * kernel[1]), dtype=x.dtype, device=x.device)
+    mean = F.conv2d(wide, ones, None, step, 0, gap, C)[..., :H, :W]
+    return (mean, indices) if return_indices or name == "max_pool2d_with_indices" else mean
+
+
+def _filled(
+    x: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Tensor:
+    """What max_unpool2d returns, with each value at every place of its window."""
+    H, W = F.max_unpool2d(x.detach(), indices, kernel_size, stride, padding, output_size).shape[-2:]
+    kernel, pad = _pair(kernel_size), _pair(padding)
+    ones = torch.ones((x.shape[-3], 1, *kernel), dtype=x.dtype, device=x.device)
+    full = F.conv_transpose2d(x, ones, None, _pair(stride) if stride else kernel, groups=x.shape[-3])
+    full = full[..., pad[0] : pad[0] + H, pad[1] : pad[1] + W]
+    return F.pad(full, (0, W - full.shape[-1], 0, H - full.shape[-2]))

@@ -1,0 +1,196 @@
+"""How each operation of torch moves receptive fields: one rule per family, found by the operation's name.
+
+A rule gets a `Call` (the operation, its arguments by name, the fields of its tensor arguments, its real output) and
+gives the field of each output, or None for an output that depends on no pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from segkit.analysis import taps
+from segkit.analysis.carry import joined, over_channels, reduced, spread, through
+from segkit.analysis.fields import Field
+
+
+class UnknownOperation(ValueError):
+    """An operation whose effect on receptive fields has no rule."""
+
+
+@dataclass
+class Call:
+    """One executed operation. `field` knows the field of every tensor argument, empty for constants."""
+
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    named: dict[str, Any]
+    out: Any
+    field: Callable[[Tensor], Field | None]
+
+    def tracked(self) -> list[Field]:
+        """Fields of all tensor arguments that depend on the picture."""
+        flat = tree_leaves((self.args, self.kwargs))
+        found = [self.field(t) for t in flat if isinstance(t, Tensor)]
+        return [f for f in found if f is not None]
+
+    def first(self) -> Field:
+        """The field of the operation's main input."""
+        main = next(iter(self.named.values()))
+        field = self.field(main) if isinstance(main, Tensor) else None
+        if field is None:
+            raise UnknownOperation(f"{self.func} mixes the picture into a constant; there is no rule for that")
+        return field
+
+
+Rule = Callable[[Call], "list[Field | None]"]
+
+
+def pointwise(call: Call) -> list[Field | None]:
+    """Element by element, with broadcasting: the union of the operands' fields."""
+    parts = call.tracked()
+    return [joined(parts, call.out.shape) if parts else None]
+
+
+def convolution(call: Call) -> list[Field | None]:
+    a, x = call.named, call.first()
+    stamps, weight = a["transposed"], a["weight"]
+    channels = call.out.shape[1]
+    x = over_channels(x, a["groups"], channels)
+    rule = taps.stamp if stamps else taps.window
+    spatial = weight.ndim - 2
+    steps = [tuple(a[k]) * (spatial if len(a[k]) == 1 else 1) for k in ("stride", "padding", "dilation")]
+    for i, (stride, padding, dilation) in enumerate(zip(*steps, strict=True)):
+        x = through(x, 2 + i, rule(weight.shape[2 + i], stride, padding, dilation), call.out.shape[2 + i])
+    return [x]
+
+
+def pool_windows(a: dict[str, Any]) -> list[tuple[int, int, int, int]]:
+    """Kernel, stride, padding and dilation of a 2-D pooling, per axis."""
+
+    def pair(value: Any) -> list[int]:
+        values = [value] if isinstance(value, int) else list(value)
+        return values * 2 if len(values) == 1 else values
+
+    kernel, padding = pair(a["kernel_size"]), pair(a.get("padding", 0))
+    return list(zip(kernel, pair(a.get("stride") or kernel), padding, pair(a.get("dilation", 1)), strict=True))
+
+
+def pooling(call: Call) -> list[Field | None]:
+    """Max and average pooling; max pooling's indices remember the windows, for unpooling."""
+    x, windows = call.first(), pool_windows(call.named)
+    outs = call.out if isinstance(call.out, tuple) else (call.out,)
+    for i, geometry in enumerate(windows):
+        dim = len(x.shape) - 2 + i
+        x = through(x, dim, taps.window(*geometry), outs[0].shape[dim])
+    if len(outs) > 1:
+        outs[1]._segkit_windows = windows
+    return [x, None][: len(outs)]
+
+
+def unpooling(call: Call) -> list[Field | None]:
+    """A pooled value goes back to one place of its window, any of them: all places of the window may see it."""
+    x, windows = call.first(), getattr(call.named["indices"], "_segkit_windows", None)
+    if windows is None:
+        raise UnknownOperation("max_unpool2d got indices that do not come straight from max_pool2d")
+    for i, geometry in enumerate(windows):
+        dim = len(x.shape) - 2 + i
+        x = through(x, dim, taps.stamp(*geometry), call.out.shape[dim])
+    return [x]
+
+
+def adaptive_pooling(call: Call) -> list[Field | None]:
+    x, outs = call.first(), call.out if isinstance(call.out, tuple) else (call.out,)
+    for dim in (len(x.shape) - 2, len(x.shape) - 1):
+        n, size = x.shape[dim], outs[0].shape[dim]
+        if size == 1:
+            x = reduced(x, [dim], keepdim=True)
+        else:
+            x = through(x, dim, taps.adaptive(n, size), size)
+    return [x, None][: len(outs)]
+
+
+def resizing(mode: str) -> Rule:
+    def rule(call: Call) -> list[Field | None]:
+        a, x = call.named, call.first()
+        factors = a.get("scale_factors") or (a.get("scales_h"), a.get("scales_w"))
+        for i, dim in enumerate((2, 3)):
+            n, size = x.shape[dim], call.out.shape[dim]
+            x = through(x, dim, taps.resize(n, size, mode, bool(a.get("align_corners")), factors[i]), size)
+        return [x]
+
+    return rule
+
+
+def reduction(call: Call) -> list[Field | None]:
+    a = call.named
+    dim = a.get("dim")
+    dims = [dim] if isinstance(dim, int) else list(dim or [])
+    outs = call.out if isinstance(call.out, tuple) else (call.out,)
+    return [reduced(call.first(), dims, bool(a.get("keepdim")))] * len(outs)
+
+
+def along(call: Call) -> list[Field | None]:
+    """Softmax, sort, cumulative sums …: the shape stays, every element sees the whole of one dimension."""
+    x = call.first()
+    dim = call.named.get("dim", -1)
+    whole = reduced(x, [dim], keepdim=True)
+    outs = call.out if isinstance(call.out, tuple) else (call.out,)
+    return [spread(whole, out.shape) for out in outs]
+
+
+def normalisation(call: Call) -> list[Field | None]:
+    """BatchNorm with stored statistics is pointwise; the others see what their statistics are taken over."""
+    x, name, outs = call.first(), call.func._schema.name, call.out
+    shape, ndim = x.shape, len(x.shape)
+    if "batch_norm" in name:
+        if call.named.get("training", "no_training" not in name):
+            x = spread(reduced(x, [0, *range(2, ndim)], keepdim=True), shape)
+    elif "group_norm" in name:
+        groups = call.named["group"]
+        mixed = over_channels(x, groups, shape[1])
+        x = spread(reduced(mixed, list(range(2, ndim)), keepdim=True), shape)
+    else:
+        count = len(call.named["normalized_shape"])
+        x = spread(reduced(x, list(range(ndim - count, ndim)), keepdim=True), shape)
+    return [x] + [None] * (len(outs) - 1)
+
+
+def contraction(call: Call) -> list[Field | None]:
+    """Matrix products: element (i, j) sees row i of the left and column j of the right operand."""
+    *added, left, right = (call.field(v) for v in call.named.values() if isinstance(v, Tensor))
+    parts = [reduced(left, [-1], True)] if left else []
+    parts += [reduced(right, [-2], True)] if right else []
+    return [joined([*parts, *(f for f in added if f)], call.out.shape)]
+
+
+def attention(call: Call) -> list[Field | None]:
+    """softmax(QKᵀ)V in one operation: query i sees itself and all keys and values."""
+    q, k, v = (call.field(call.named[name]) for name in ("query", "key", "value"))
+    parts = [reduced(f, [-1], True) for f in [q] if f] + [reduced(f, [-2, -1], True) for f in [k, v] if f]
+    outs = call.out if isinstance(call.out, tuple) else (call.out,)
+    return [joined(parts, outs[0].shape), *[None] * (len(outs) - 1)]
+
+
+def sampling(call: Call) -> list[Field | None]:
+    """grid_sample reads wherever its grid says: anything in the picture."""
+    whole = [reduced(f, list(range(1, len(f.shape))), True) for f in call.tracked()]
+    return [joined(whole, call.out.shape)]
+
+
+def constant(call: Call) -> list[Field | None]:
+    """zeros_like and its kin: the shape comes from the picture, the values do not."""
+    return [None]
+
+
+def restrided(call: Call) -> list[Field | None]:
+    """as_strided_ that changes the order in memory only."""
+    x = call.first()
+    if tuple(call.named["size"]) != tuple(x.shape):
+        raise UnknownOperation(f"there is no rule for {call.func} to another shape")
+    return [x]
