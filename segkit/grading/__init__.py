@@ -1,13 +1,29 @@
 """Checks for the assignments: each says what is wrong, not only that something is.
 
-    >>> from segkit.grading import check, describe, exercises
-    >>> print(describe("conv2d"))
-    >>> check("conv2d", my_conv2d)
+>>> from segkit.grading import check, describe, exercises
+>>> print(describe("conv2d"))
+>>> check("conv2d", my_conv2d)
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from segkit.grading.checking import check, describe, exercises
 from segkit.grading.report import Diagnosis, Result
 
-__all__ = ["Diagnosis", "Result", "check", "describe", "exercises"]
+if TYPE_CHECKING:
+    from segkit.grading.classroom import class_run
+    from segkit.grading.notebook import Report, grade_notebook
+
+__all__ = ["Diagnosis", "Report", "Result", "check", "class_run", "describe", "exercises", "grade_notebook"]
+
+_LATER = {"Report": "notebook", "grade_notebook": "notebook", "class_run": "classroom"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what only graders of whole notebooks need on first use."""
+    if name in _LATER:
+        return getattr(importlib.import_module(f"segkit.grading.{_LATER[name]}"), name)
+    raise AttributeError(f"segkit.grading has no {name!r}; it has {', '.join(__all__)}")

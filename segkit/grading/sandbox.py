@@ -78,7 +78,7 @@ def run_cases(function: Function, exercise: Exercise, seconds: float, how: str |
     count = len(exercise.all_cases())
     if (how or method()) == "fork":
         return _run_forked(lambda index: call(function, exercise, index), count, seconds)
-    guard = _under_alarm if (how or method()) == "alarm" else _in_thread
+    guard = guarded(how)
     outcomes: list[Outcome] = []
     started, late = time.monotonic(), 0
     for index in range(count):
@@ -88,6 +88,13 @@ def run_cases(function: Function, exercise: Exercise, seconds: float, how: str |
         late += outcome.kind == "timeout"
         outcomes.append(outcome)
     return outcomes
+
+
+def guarded(how: str | None = None) -> Callable[[Callable[[], Outcome], float], Outcome]:
+    """The way to run something in this process with a time limit: `guarded()(work, seconds)`."""
+    in_main = threading.current_thread() is threading.main_thread()
+    alarm = how == "alarm" or (how != "thread" and in_main and hasattr(signal, "setitimer"))
+    return _under_alarm if alarm else _in_thread
 
 
 def call(function: Function, exercise: Exercise, index: int) -> Outcome:
@@ -204,8 +211,9 @@ def fork_child(work: Callable[[Callable[[Any], None]], Any]) -> tuple[int, int]:
         return pid, reading
     try:
         os.close(reading)
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):
             os.setsid()
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # Linux: end together with the parent
         quiet_process(keep=writing)
         torch.set_num_threads(1)
         _limit_memory()

@@ -1,0 +1,294 @@
+"""A whole class: grade a folder of submissions, write marks and feedback; or try it all with a class that is made up.
+
+    python -m segkit.grading.classroom --submitted submitted --out graded      # a real class
+    python -m segkit.grading.classroom --students 30                           # thirty made submissions
+
+Submissions lie as nbgrader collects them: submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import html
+import io
+import multiprocessing
+import os
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import torch
+
+from segkit.files import write_bytes
+from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, read_notebook, source_path, student_version, write_notebook
+from segkit.grading.notebook import Report, grade_notebook
+from segkit.grading.sandbox import method
+from segkit.grading.slips import SLIPS
+
+
+@dataclass
+class Submission:
+    """A student's notebook and what became of it."""
+
+    student: str
+    assignment: str
+    path: Path
+    report: Report | None = None
+    error: str = ""
+
+    @property
+    def points(self) -> float:
+        return self.report.points if self.report else 0.0
+
+
+@dataclass
+class ClassResult:
+    """A graded class.
+
+    Args:
+        folder: where marks.csv and feedback/ are.
+        submissions: all of them, by student.
+        seconds: how long the grading took.
+    """
+
+    folder: Path
+    submissions: list[Submission] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def csv(self) -> Path:
+        return self.folder / "marks.csv"
+
+    def table(self) -> str:
+        """What a lecturer wants to know first: marks per exercise, and what went wrong most often."""
+        lines = [f"{len(self.submissions)} submissions graded in {self.seconds:.1f} s, marks in {self.csv}"]
+        for assignment in sorted({one.assignment for one in self.submissions}):
+            mine = [one for one in self.submissions if one.assignment == assignment]
+            total = sum(ASSIGNMENTS.get(assignment, {}).values())
+            lines += ["", f"{assignment}: mean {sum(one.points for one in mine) / len(mine):.1f} of {total} marks"]
+            for exercise, points in ASSIGNMENTS.get(assignment, {}).items():
+                rows = [row for one in mine if one.report for row in one.report.rows if row.exercise == exercise]
+                codes = Counter(d.code for row in rows for d in row.result.diagnoses)
+                often = ", ".join(f"{code} ({count})" for code, count in codes.most_common(4))
+                mean = sum(row.points for row in rows) / len(mine)
+                lines.append(f"  {exercise:<24} {mean:4.1f} / {points}   {often}")
+        failed = [one for one in self.submissions if one.error]
+        lines += ["", *(f"{one.student}, {one.assignment}: {one.error}" for one in failed)] if failed else []
+        return "\n".join(lines)
+
+
+def collect(submitted: Path) -> list[Submission]:
+    """The submissions in a folder, submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb or submitted/STUDENT/ASSIGNMENT.ipynb.
+
+    Raises:
+        NotebookError: there are none.
+    """
+    found = []
+    for student in sorted(path for path in submitted.glob("*") if path.is_dir() and not path.name.startswith(".")):
+        for path in sorted(student.rglob("*.ipynb")):
+            if ".ipynb_checkpoints" not in path.parts:
+                found.append(Submission(student.name, path.stem, path))
+    if not found:
+        raise NotebookError(f"no notebooks in {submitted}; they lie in submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb")
+    return found
+
+
+def _grade_one(one: Submission) -> Submission:
+    try:
+        one.report = grade_notebook(one.path, assignment=one.assignment if one.assignment in ASSIGNMENTS else None)
+        one.assignment = one.report.assignment
+    except (NotebookError, OSError) as error:
+        one.error = str(error)
+    return one
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def grade_class(submitted: str | Path, out: str | Path, workers: int | None = None) -> ClassResult:
+    """Grade every submission in a folder; write marks.csv and feedback/STUDENT/ASSIGNMENT.md and .html.
+
+    Args:
+        submitted: the folder with one folder for each student.
+        out: where the results go.
+        workers: notebooks graded at a time (default: as many as there are processor cores).
+
+    Raises:
+        NotebookError: there are no submissions.
+    """
+    started = time.monotonic()
+    result = ClassResult(Path(out))
+    jobs = collect(Path(submitted))
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    if workers == 1:
+        result.submissions = [_grade_one(job) for job in jobs]
+    else:
+        context = multiprocessing.get_context("fork" if method() == "fork" else "spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+            result.submissions = list(pool.map(_grade_one, jobs))
+    result.seconds = time.monotonic() - started
+    _write(result)
+    return result
+
+
+def _write(result: ClassResult) -> None:
+    names = [name for exercises in ASSIGNMENTS.values() for name in exercises
+             if any(name in ASSIGNMENTS.get(one.assignment, {}) for one in result.submissions)]  # fmt: skip
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["student", "assignment", "points", "out_of", *names, "note"])
+    for one in result.submissions:
+        marks = {row.exercise: f"{row.points:g}" for row in one.report.rows} if one.report else {}
+        out_of = sum(ASSIGNMENTS.get(one.assignment, {}).values())
+        writer.writerow([one.student, one.assignment, f"{one.points:g}", out_of, *(marks.get(n, "") for n in names), one.error])
+        text = one.report.feedback() if one.report else f"# {one.assignment}: not graded\n\n{one.error}\n"
+        place = result.folder / "feedback" / one.student / one.assignment
+        write_bytes(text.encode(), place.with_suffix(".md"))
+        write_bytes(_page(one, text).encode(), place.with_suffix(".html"))
+    write_bytes(buffer.getvalue().encode(), result.csv)
+
+
+def _page(one: Submission, text: str) -> str:
+    """Feedback as one small page that needs nothing else."""
+    body = []
+    for line in text.split("\n"):
+        level = len(line) - len(line.lstrip("#"))
+        if line.startswith("```"):
+            body.append("<pre>" if line != "```" else "</pre>")
+        elif level in (1, 2):
+            body.append(f"<h{level}>{html.escape(line.lstrip('# '))}</h{level}>")
+        else:
+            body.append(html.escape(line))
+    style = "body{font-family:sans-serif;max-width:60em;margin:2em auto;background:#fff;color:#222}pre{background:#f4f4f4;padding:1em;white-space:pre-wrap}"
+    title = html.escape(f"{one.student}, {one.assignment}")
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>\n'
+        f"<body>\n<p>{title}</p>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+# A made class ------------------------------------------------------------------------------------------------------
+
+TRICKS = ("syntax error", "endless loop", "not a notebook", "checks rewritten", "cell deleted")
+
+
+def make_class(folder: str | Path, students: int = 30, assignments: tuple[str, ...] = ("ch02",), seed: int = 0) -> dict[str, dict[str, str]]:
+    """Write made submissions: model solutions, slips of the pen, stubs, and a few students who do stranger things.
+
+    Args:
+        folder: receives STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb.
+        students: how many.
+        assignments: which notebooks each of them hands in.
+        seed: of the choices.
+
+    Returns:
+        For each "STUDENT/ASSIGNMENT" what was done to each exercise: "right", "stub", a diagnosis code, or a trick.
+    """
+    rng = Random(seed)
+    done: dict[str, dict[str, str]] = {}
+    for number in range(1, students + 1):
+        trick = TRICKS[number % len(TRICKS)] if number % 6 == 0 else ""
+        for name in assignments:
+            student = f"student{number:02d}"
+            path = Path(folder) / student / name / f"{name}.ipynb"
+            done[f"{student}/{name}"] = _hand_in(path, name, rng, trick, diligence=rng.random())
+    return done
+
+
+def _hand_in(path: Path, name: str, rng: Random, trick: str, diligence: float) -> dict[str, str]:
+    source = read_notebook(source_path(name))
+    notebook = student_version(source)
+    solutions = {cell["metadata"]["nbgrader"]["grade_id"]: cell["source"] for cell in source["cells"]
+                 if cell["metadata"].get("nbgrader", {}).get("solution")}  # fmt: skip
+    done = {}
+    for cell in notebook["cells"]:
+        exercise = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        if exercise in solutions:
+            cell["source"], done[exercise] = _write_answer(solutions[exercise], cell["source"], exercise, rng, diligence)
+    if trick == "not a notebook":
+        write_bytes(b'{"cells": [{"cell_type": "code", "sou', path)
+        return dict.fromkeys(done, trick)
+    if trick:
+        _play(trick, notebook, list(solutions)[0], done)
+    write_notebook(notebook, path)
+    return done
+
+
+def _write_answer(solution: str, stub: str, exercise: str, rng: Random, diligence: float) -> tuple[str, str]:
+    draw = rng.random()
+    if draw < 0.35 + 0.4 * diligence:
+        return solution, "right"
+    if draw > 0.92:
+        return stub, "stub"
+    old, new, code = rng.choice(SLIPS[exercise])
+    return solution.replace(old, new), code
+
+
+def _play(trick: str, notebook: Notebook, first: str, done: dict[str, str]) -> None:
+    """What some students do to their first exercise."""
+    for cell in list(notebook["cells"]):
+        meta = cell["metadata"].get("nbgrader", {})
+        if meta.get("grade_id") == first:
+            if trick == "syntax error":
+                cell["source"] = cell["source"].replace("):", ")", 1)
+            elif trick == "endless loop":
+                cell["source"] = cell["source"].split('"""\n')[0] + '"""\n    while True:\n        pass\n'
+            elif trick == "cell deleted":
+                notebook["cells"].remove(cell)
+        if trick == "checks rewritten" and meta.get("grade"):
+            cell["source"] = f"result = {meta['points']}\nresult"
+    if trick != "checks rewritten":
+        done[first] = trick
+
+
+def class_run(
+    students: int = 30, *, folder: str | Path | None = None, assignments: tuple[str, ...] = ("ch02",), seed: int = 0,
+    workers: int | None = None,
+) -> ClassResult:  # fmt: skip
+    """Make a class, grade it, write marks and feedback.
+
+    Args:
+        students: how many.
+        folder: receives submitted/ and graded/ (default: a new temporary folder).
+        assignments: which notebooks each student hands in.
+        seed: of the made submissions.
+        workers: notebooks graded at a time.
+    """
+    if students < 1:
+        raise ValueError(f"students is {students}; a class has at least one")
+    place = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="segkit-class-"))
+    make_class(place / "submitted", students, assignments, seed)
+    return grade_class(place / "submitted", place / "graded", workers)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="python -m segkit.grading.classroom", description="Grade a class.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--submitted", type=Path, help="folder with STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb")
+    what.add_argument("--students", type=int, help="make up this many students instead")
+    parser.add_argument("--assignment", action="append", choices=list(ASSIGNMENTS), help="for made students (default ch02)")
+    parser.add_argument("--out", type=Path, help="folder for the results")
+    parser.add_argument("--seed", type=int, default=0, help="for made students")
+    parser.add_argument("--workers", type=int, help="notebooks graded at a time (default: processor cores)")
+    given = parser.parse_args(arguments)
+    try:
+        if given.submitted:
+            result = grade_class(given.submitted, given.out or Path("graded"), given.workers)
+        else:
+            chosen = tuple(given.assignment or ["ch02"])
+            result = class_run(given.students, folder=given.out, assignments=chosen, seed=given.seed, workers=given.workers)
+    except ValueError as error:
+        parser.exit(1, f"{error}\n")
+    print(result.table())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

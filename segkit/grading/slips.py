@@ -1,0 +1,98 @@
+"""Slips of the pen in the model solutions: (what stands there, what a student writes, the code of the diagnosis).
+
+They make the submissions of a made class, with which the way from notebooks to marks is tried.
+"""
+
+from __future__ import annotations
+
+Slip = tuple[str, str, str]
+
+SLIPS: dict[str, list[Slip]] = {
+    "confusion_matrix": [
+        ("num_classes * target[valid].long() + prediction[valid].long()", "num_classes * prediction[valid].long() + target[valid].long()", "transposed"),
+        ("target != ignore_index", "target != 255", "ignore-index-fixed"),
+        ("counts.reshape", "counts.float().reshape", "wrong-dtype"),
+    ],
+    "pixel_accuracy": [
+        ("matrix.diagonal().sum() / matrix.sum()", "(matrix.diagonal() / matrix.sum(1)).nanmean()", "mean-accuracy"),
+        ("/ matrix.sum()", "// matrix.sum()", "whole-number-division"),
+    ],
+    "frequency_weighted_iou": [
+        ("true, claimed, hit = m.sum(1), m.sum(0)", "true, claimed, hit = m.sum(0), m.sum(1)", "weighted-by-prediction"),
+        ("true + claimed - hit", "true + claimed", "overlap-counted-twice"),
+    ],
+    "dice": [
+        ("return 2 * m", "return m", "two-forgotten"),
+        ("sizes = m.sum(0) + m.sum(1)", "sizes = (m.sum(0) + m.sum(1)).clamp(min=1)", "absent-class-zero"),
+    ],
+    "mean_iou": [
+        ("seen = union > 0", "seen = m.sum(1) > 0", "only-true-classes"),
+        ("m += confusion_matrix", "m = confusion_matrix", "last-picture-only"),
+    ],
+    "boundary_mask": [
+        ("torch.zeros(h + 2, w + 2, dtype=torch.bool)", "torch.ones(h + 2, w + 2, dtype=torch.bool)", "edge-not-outside"),
+        ("range(width)", "range(1)", "width-ignored"),
+    ],
+    "conv2d": [
+        ("top, left = u * dilation, v * dilation", "top, left = u, v", "dilation-ignored"),
+        ("return out if bias is None else out + bias[:, None, None]", "return out", "bias-ignored"),
+        ("weight[:, :, u, v])", "weight[:, :, kh - 1 - u, kw - 1 - v])", "kernel-flipped"),
+        ("    padded = x.new_zeros", "    stride, dilation = dilation, stride\n    padded = x.new_zeros", "stride-dilation-swapped"),
+    ],
+    "max_pool2d": [
+        ('float("-inf")', "0.0", "zero-padding"),
+        ("rows * w + columns", "at", "index-per-window"),
+        ("rows * w + columns", "columns * h + rows", "index-column-major"),
+    ],
+    "max_pool2d_backward": [
+        ("flat.scatter_add_", "flat.scatter_", "overwritten"),
+        ("return flat.reshape(n, c, h, w)", "return flat", "left-flat"),
+    ],
+    "receptive_field": [
+        ("(kernel - 1) * dilation * jump", "(kernel - 1) * dilation", "stride-ignored"),
+        ("jump *= stride", "jump += stride", "strides-added"),
+        ("field, jump = 1, 1", "field, jump = 0, 1", "starts-at-zero"),
+    ],
+    "conv_transpose2d": [
+        ("+ 1 + output_padding, (w", "+ 1, (w", "wrong-shape"),
+        ("] += torch.einsum", "] = torch.einsum", "overwritten"),
+        ("weight[:, :, u, v])", "weight[:, :, kh - 1 - u, kw - 1 - v])", "kernel-flipped"),
+    ],
+    "coverage_counts": [
+        ("p + padding - stride * i", "p - stride * i", "wrong-values"),
+        ("- 2 * padding + kernel", "+ kernel", "wrong-shape"),
+    ],
+    "interpolate_bilinear": [
+        ("if align_corners else", "if not align_corners else", "align-corners-inverted"),
+        ("(i + 0.5) * (have / want) - 0.5", "i * (have / want)", "half-pixel-missing"),
+    ],
+    "max_unpool2d": [
+        (".scatter(", ".scatter_add(", "summed-twice"),
+        ("indices.flatten(2), x.flatten(2)).reshape", "indices.flatten(2), x.flatten(2).clamp(min=0)).reshape", "negative-lost"),
+    ],
+    "pixel_shuffle": [
+        ("permute(0, 1, 4, 2, 5, 3)", "permute(0, 1, 4, 3, 5, 2)", "offsets-exchanged"),
+        ("split.permute(0, 1, 4, 2, 5, 3).reshape", "split.reshape", "only-reshaped"),
+    ],
+    "shift_and_stitch": [
+        ("out[:, :, dy::factor, dx::factor]", "out[:, :, dx::factor, dy::factor]", "offsets-exchanged"),
+        ("moved[:, :, : h - dy, : w - dx] = x[:, :, dy:, dx:]", "moved[:, :, dy:, dx:] = x[:, :, : h - dy, : w - dx]", "shifted-wrong-way"),
+    ],
+    "linear_to_conv": [
+        ("            conv.bias.copy_(linear.bias)", "            conv.bias.zero_()", "bias-lost"),
+        ("linear.weight.reshape(-1, channels, height, width)", "linear.weight.reshape(-1, height, width, channels).permute(0, 3, 1, 2)", "channels-last"),
+    ],
+    "bilinear_kernel": [
+        ("weight[channel, channel] = torch.outer", "weight[channel, :] = torch.outer", "channels-mixed"),
+        ("(torch.arange(k) - (k - 1) / 2)", "(torch.arange(k) - k // 2)", "centre-off"),
+    ],
+    "fuse_skip": [
+        ("large[:, :, 1 : 1 + h, 1 : 1 + w]", "large[:, :, :h, :w]", "cut-at-zero"),
+        ("1 : 1 + w] + fine", "1 : 1 + w] * fine", "not-summed"),
+    ],
+    "cross_entropy_with_void": [
+        ("/ shares.sum()", "/ valid.sum()", "divided-by-count"),
+        ("target != ignore_index", "target != 255", "ignore-index-fixed"),
+        ("torch.ones_like(losses) if weight is None else weight[labels]", "torch.ones_like(losses)", "weights-ignored"),
+    ],
+}  # fmt: skip
