@@ -108,3 +108,15 @@ def test_constraints_are_exact_and_cover_what_the_project_asks_for() -> None:
     asked = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     names = {re.split(r"[<>=~! ]", line)[0].lower() for line in asked}
     assert names <= pinned, names - pinned
+
+
+def test_readme_lists_the_chapters_and_every_link_leads_somewhere() -> None:
+    links = {
+        (ROOT / name, target)
+        for name in ("README.md", "CONTRIBUTING.md")
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text(encoding="utf-8"))
+    }
+    broken = [f"{page.name}: {target}" for page, target in links if not (ROOT / target).exists()]
+    assert not broken, broken
+    chapters = {f"course/{p.name}" for p in (ROOT / "course").glob("*.ipynb")}
+    assert chapters <= {target for _, target in links}, chapters - {target for _, target in links}
