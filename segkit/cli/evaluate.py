@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from segkit.cli.runs import find_weights
+from segkit.cli.runs import find_weights, first
 from segkit.data import create
 from segkit.files import write_json
 from segkit.models import load, read_header
@@ -17,7 +17,7 @@ def evaluate(o: argparse.Namespace) -> int:
     path = find_weights(o.run)
     model, header = load(path), read_header(path)
     name = o.data or header["data"]
-    dataset = create(name, split=o.split)
+    dataset = first(create(name, split=o.split), o.limit)
     trained_on = tuple(header.get("classes", ()))
     if trained_on and trained_on != tuple(dataset.classes):
         raise ValueError(

@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return options.run(options)
+        return options.call(options)
     except KeyboardInterrupt:
         print("\nstopped; a training run goes on with the same command and --resume", file=sys.stderr)
         return 130
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, help: str, run: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
-        sub.set_defaults(run=lambda options: _call(run, options))
+        sub.set_defaults(call=lambda options: _call(run, options))
         return sub
 
     train = command("train", "train a model and write it to a folder under runs/", "segkit.cli.train:train")
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--engine", choices=("native", "scratch"), default="native", help="torch's kernels, or our own")
     train.add_argument("--workers", type=int, default=0, help="processes that prepare pictures")
     train.add_argument("--device", default="auto")
+    train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
 
     evaluate = command("eval", "score a trained model, void ignored", "segkit.cli.evaluate:evaluate")
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--data", choices=data.available(), help="default: what the model was trained on")
     evaluate.add_argument("--split", default="test")
+    evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--json", help="also write the figures to this file")
 

@@ -1,8 +1,9 @@
-"""Which weights a command means: a file, a run's folder, or the newest run."""
+"""Which weights a command means (a file, a run's folder, or the newest run), and how many pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 def find_weights(run: str | None) -> Path:
@@ -29,3 +30,32 @@ def find_weights(run: str | None) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}; `segkit train` makes them")
     return path
+
+
+class First:
+    """The first pictures of a data set."""
+
+    def __init__(self, dataset: Any, length: int) -> None:
+        self.dataset, self.length = dataset, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, i: int) -> Any:
+        if not 0 <= i < self.length:
+            raise IndexError(f"there are {self.length} pictures; there is no number {i}")
+        return self.dataset[i]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "dataset":  # asked for while a worker unpacks this object
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+
+def first(dataset: Any, limit: int | None) -> Any:
+    """The data set, or its first `limit` pictures."""
+    if limit is None:
+        return dataset
+    if limit < 1:
+        raise ValueError(f"--limit {limit} leaves nothing; give at least 1")
+    return First(dataset, min(limit, len(dataset)))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 import segkit
-from segkit.cli.runs import find_weights
+from segkit.cli.runs import find_weights, first
 from segkit.data import Augmented, create
 from segkit.data.transforms import ColourJitter, Compose, RandomCrop, RandomFlip, RandomScale
 from segkit.files import write_json
@@ -58,12 +58,17 @@ def train(o: argparse.Namespace) -> int:
             f"{out} holds a run that was interrupted; go on with --resume, choose another --out, or delete it"
         )
     segkit.use_engine(o.engine)
-    train_set = create(o.data, split="train")
+    train_set = first(create(o.data, split="train"), o.limit)
     model = _model(o, train_set.num_classes)
     config = Config(
-        steps=o.steps or preset.steps, batch_size=o.batch_size or preset.batch, lr=o.lr, seed=o.seed, ema=o.ema,
-        workers=o.workers, device=o.device,
-    )  # fmt: skip
+        steps=preset.steps if o.steps is None else o.steps,
+        batch_size=preset.batch if o.batch_size is None else o.batch_size,
+        lr=o.lr,
+        seed=o.seed,
+        ema=o.ema,
+        workers=o.workers,
+        device=o.device,
+    )
     weight = None if o.weights == "none" else class_weights(_count(train_set), o.weights)
     trainer = Trainer(model, Augmented(train_set, augmentation(preset), o.seed), config, weight)
     size = sum(p.numel() for p in model.parameters()) / 1e6
@@ -72,7 +77,7 @@ def train(o: argparse.Namespace) -> int:
         f"{config.steps} steps of {config.batch_size} on {trainer.device}"
     )
     history = trainer.fit(checkpoint, resume=o.resume and checkpoint.exists())
-    val = create(o.data, split="val")
+    val = first(create(o.data, split="val"), o.limit)
     matrix = evaluate(trainer.best, val, batch_size=4, device=o.device, quiet=False)
     metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
     facts = {

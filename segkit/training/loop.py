@@ -110,7 +110,7 @@ class Trainer:
         train_set: a segkit data set or `Augmented`; pictures of one size. Its `set_epoch` is called where it has one.
         config: the settings.
         weight: K class weights for the loss.
-        loss: callable (model, batch) → scalar, for auxiliary outputs or sampling; cross-entropy without void where None.
+        loss: callable (model, batch) → scalar, for auxiliary outputs or sampling; cross-entropy where None.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from PIL import Image
 from segkit.cli import main
 from segkit.models import read_header
 
-TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu"]
+TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu", "--limit", "6"]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_train_does_not_overwrite_a_run(run, capsys):
 
 def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):
     figures = tmp_path / "figures.json"
-    assert main(["eval", str(run), "--device", "cpu", "--split", "val", "--json", str(figures)]) == 0
+    assert main(["eval", str(run), "--device", "cpu", "--limit", "6", "--json", str(figures)]) == 0
     text, facts = said(capsys).out, json.loads(figures.read_text())
     assert "void ignored" in text and len(re.findall(r"  IoU ", text)) == len(facts["iou"])
     assert 0 <= facts["mean_iou"] <= facts["pixel_accuracy"] <= 1
