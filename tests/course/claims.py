@@ -4,7 +4,7 @@
     run("01", "majority class", labels=lambda old: balanced(old)) # the same cells, another ingredient
 
 The claim cell is found by words that stand in it alone. The cells that it needs are found by name, going backwards:
-a cell is needed when it defines a needed name, or calls a method of one or assigns into one. They are executed in
+a cell is needed when it sets a needed name, or calls a method of one or assigns into one. They are executed in
 order, by themselves, without a kernel. A changed ingredient replaces the chapter's own each time a cell has defined it.
 """
 
@@ -13,11 +13,14 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import dis
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
@@ -53,7 +56,10 @@ def run(chapter: str, words: str, **changed: Change) -> dict[str, Any]:
                 raise RuntimeError(f"cell {i}, which the claim needs, fails before it: {error}") from error
             for name in defined(sources[i]) & set(changed):
                 names[name] = changed[name](names[name])
-        exec(compile(sources[target], f"{chapter}, claim cell", "exec"), names)
+        try:
+            exec(compile(sources[target], f"{chapter}, claim cell", "exec"), names)
+        finally:
+            plt.close("all")
     return names
 
 
@@ -84,36 +90,44 @@ def claim_cell(chapter: str, words: str) -> int:
 
 def needed(sources: list[str], target: int) -> list[int]:
     """Numbers of the cells to execute for cell `target`, in order, itself last."""
+    modules = {name for source in sources for name in imported(source)}  # plt.show() changes nothing
     wanted, chosen = used(sources[target]), [target]
     for i in range(target - 1, -1, -1):
-        if (defined(sources[i]) | changed_in_place(sources[i])) & wanted:
-            wanted |= used(sources[i])
+        made = defined(sources[i])
+        if (made | changed_in_place(sources[i]) - modules) & wanted:
+            wanted = (wanted - made) | used(sources[i])
             chosen.insert(0, i)
     return chosen
 
 
+def accesses(code: CodeType, at_top: bool = True) -> Iterator[tuple[str, bool]]:
+    """Each use of a name of the notebook's own level, in order of execution: the name, and whether it is set."""
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_NAME", "LOAD_GLOBAL"):
+            yield str(step.argval), False
+        elif step.opname == "STORE_NAME" and at_top:
+            yield str(step.argval), True
+        elif isinstance(step.argval, CodeType):  # a function: what it reads is counted where it is defined
+            yield from accesses(step.argval, at_top=False)
+
+
 def used(source: str) -> set[str]:
-    names = {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    return names - set(dir(builtins))
+    """Names that the cell reads before it sets them."""
+    own: set[str] = set(dir(builtins))
+    out: set[str] = set()
+    for name, is_set in accesses(compile(source, "cell", "exec")):
+        (own if is_set else out if name not in own else set()).add(name)
+    return out
 
 
 def defined(source: str) -> set[str]:
-    """Names that the cell's own level defines: by assignment, import, def, class, for and with."""
-    out: set[str] = set()
-    todo: list[ast.AST] = list(ast.parse(source).body)
-    while todo:
-        node = todo.pop()
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            out.add(node.name)
-        elif isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            continue
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            out |= {(a.asname or a.name).split(".")[0] for a in node.names}
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            out.add(node.id)
-        else:
-            todo += ast.iter_child_nodes(node)
-    return out
+    """Names that the cell's own level sets: by assignment, import, def, class, for and with."""
+    return {name for name, is_set in accesses(compile(source, "cell", "exec")) if is_set}
+
+
+def imported(source: str) -> set[str]:
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return {(a.asname or a.name).split(".")[0] for node in found for a in node.names}
 
 
 def changed_in_place(source: str) -> set[str]:
