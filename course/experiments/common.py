@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ def spread(values: list[float]) -> dict[str, Any]:
     return {"mean": round(mean, 4), "sd": round(sd, 4), "seeds": [round(v, 4) for v in values]}
 
 
+def command() -> str:
+    """What was typed, from the root of the checkout."""
+    return " ".join(["python", f"course/experiments/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
 def record(name: str, result: dict[str, Any]) -> Path:
     """Write course/results/NAME.json with what was found and where it comes from."""
-    return write_json({"experiment": name, **result, "provenance": provenance()}, RESULTS / f"{name}.json")
+    return write_json({"experiment": name, **result, "provenance": provenance(command())}, RESULTS / f"{name}.json")

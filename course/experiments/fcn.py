@@ -1,6 +1,6 @@
 """Chapter 04's experiments, recorded over three seeds.
 
-python course/experiments/fcn.py skips     FCN-32s, 16s, 8s          → results/fcn_skips.json, weights/fcn*_street
+python course/experiments/fcn.py skips     FCN-32s, 16s, 8s          → results/fcn_skips.json, weights/fcn8s_street
 python course/experiments/fcn.py patches   whole picture or patches  → results/fcn_patches.json
 """
 
@@ -10,7 +10,7 @@ import argparse
 from typing import Any
 
 import torch
-from common import WEIGHTS, record, spread, street
+from common import WEIGHTS, command, record, spread, street
 
 from segkit.data import Augmented, Batch
 from segkit.data.transforms import RandomFlip
@@ -59,11 +59,11 @@ def skips(steps: int, seeds: int, scale: float) -> None:
             rows["trimap_iou_2px"].append(trimap(model, test, 2))
             rows["iou"].append(matrix.iou().tolist())
             print(name, seed, {key: round(values[-1], 4) for key, values in rows.items() if key != "iou"}, flush=True)
-            if seed == 0:
+            if seed == 0 and name == "fcn8s":
                 facts = {"data": "street", "classes": list(train.classes), "palette": train.palette.tolist()}
                 metrics = {"test_mean_iou": round(matrix.mean_iou(), 4), "scenes": len(test)}
                 path = WEIGHTS / f"{name}_street.safetensors"
-                save(model, path, half=True, **facts, metrics=metrics, provenance=provenance())
+                save(model, path, half=True, **facts, metrics=metrics, provenance=provenance(command()))
         iou = torch.tensor(rows.pop("iou"), dtype=torch.float64).nanmean(0)
         found[name] = {key: spread(values) for key, values in rows.items()}  # type: ignore[misc]
         found[name]["iou"] = dict(zip(train.classes, [round(v, 4) for v in iou.tolist()], strict=True))  # type: ignore[assignment]
