@@ -122,7 +122,7 @@ def _where(a: np.ndarray, b: np.ndarray) -> str:
         return ""
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
     spot = f"The first difference is at {list(place)}: {number_text(a[place])} instead of {number_text(b[place])}."
-    return f"{_region(wrong)} {spot}".strip()
+    return f"{_region(wrong)} {spot}"
 
 
 def _region(wrong: np.ndarray) -> str:

@@ -75,6 +75,9 @@ def mark(exercise: Exercise, outcomes: list[Outcome]) -> Result:
     groups = {case.group: True for case in cases}
     for index in failed:
         groups[cases[index].group] = False
+    last = len(cases) - 1
+    if last in failed and (0 in failed or outcomes[last].kind == "skipped"):
+        del groups[cases[last].group]  # says nothing new
     for group, problem in _properties(exercise, outcomes):
         groups[group] = groups.get(group, True) and problem is None
         diagnoses += [problem] if problem else []

@@ -11,7 +11,7 @@ from segkit.grading.attribution import fails_when, relation
 from segkit.grading.exercise import Exercise, Mistake, Variant
 from segkit.grading.report import Diagnosis
 from segkit.grading.sandbox import Outcome
-from segkit.grading.values import all_same, argument_text, array_text, same, shape_text
+from segkit.grading.values import Leaf, all_same, argument_text, array_text, same, shape_text
 
 BITS = {"float16": 16, "bfloat16": 16, "float32": 32, "float64": 64, "float": 64, "double": 64, "half": 16}
 
@@ -22,11 +22,11 @@ def passes(exercise: Exercise, index: int, outcome: Outcome) -> bool:
 
 
 def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[Diagnosis]:
-    """What is wrong with the values of the failing cases."""
+    """What is wrong with the values of the failing cases, the most telling first."""
     if not failed:
         return []
     last = len(outcomes) - 1
-    if failed == {last}:
+    if last in failed and 0 not in failed and outcomes[last].kind in ("value", "raised"):
         return [_remembers(exercise, outcomes)]
     known = _known_mistakes(exercise, outcomes, failed)
     if known:
@@ -141,15 +141,17 @@ def _telling(exercise: Exercise, outcomes: list[Outcome], failed: set[int], vari
 
 
 def _generic(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[Diagnosis]:
-    facts = [exercise.case_facts(i) for i in range(len(outcomes) - 1)]
+    ran = [i for i in range(len(outcomes) - 1) if outcomes[i].kind != "skipped"]
+    facts = [exercise.case_facts(i) for i in ran]
+    when = fails_when(facts, {place for place, i in enumerate(ran) if i in failed})
     found = []
     for kinds, describe in _KINDS:
         these = {i for i in failed if outcomes[i].kind in kinds}
         if these:
             index = _smallest(exercise, these)
             code, message = describe(exercise, outcomes[index], index)
-            when = fails_when(facts, {i for i in these if i < len(facts)})
-            found.append(Diagnosis(code, f"{message} {when}".strip(), _example(exercise, outcomes, {index})))
+            message = message if code == "wrong-arguments" or found else f"{message} {when}".strip()
+            found.append(Diagnosis(code, message, _example(exercise, outcomes, {index})))
     return found or [Diagnosis("not-run", "The time was used up before the rest could be tried.")]
 
 
@@ -181,7 +183,8 @@ def _raised(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]
     hint = hints.get(outcome.error, "")
     if "can't allocate memory" in outcome.note or "not enough memory" in outcome.note:
         hint = hints["MemoryError"]
-    return "raises", f"Your function stops with {outcome.error}: {outcome.note}{lines}\n{hint}".rstrip() + "\n"
+    end = f"\n{hint}" if hint or lines else ""
+    return "raises", f"Your function stops with {outcome.error}: {outcome.note}{lines}{end}"
 
 
 def _other(code: str, message: str):  # type: ignore[no-untyped-def]
@@ -205,8 +208,8 @@ _KINDS = (
 
 def _remembers(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis:
     message = (
-        "The first call is right, and the very same call made later is not: your function remembers something. "
-        "Look for a default argument that is a list or tensor, or for a variable outside the function."
+        "The first call is right, and the very same call made later is not: your function remembers something. Look for "
+        "a default argument that is a list or tensor, for a variable outside the function, and for torch.empty."
     )
     return Diagnosis("remembers-earlier-calls", message, _example(exercise, outcomes, {len(outcomes) - 1}))
 
@@ -217,7 +220,8 @@ def _smallest(exercise: Exercise, indices: Iterable[int]) -> int:
             value.numel() for value in exercise.all_cases()[index].args if hasattr(value, "numel")
         )
 
-    return min(indices, key=lambda index: (size(index), index))
+    cases = exercise.all_cases()
+    return min(indices, key=lambda index: (cases[index].group != cases[0].group, size(index), index))
 
 
 def _example(exercise: Exercise, outcomes: list[Outcome], indices: set[int]) -> str:
@@ -227,30 +231,33 @@ def _example(exercise: Exercise, outcomes: list[Outcome], indices: set[int]) -> 
     short, long = [], []
     for name, value in zip(exercise.parameters, args, strict=True):
         text = argument_text(value)
-        if len(text) <= 24:
+        if len(text) <= 24 and "numbers" not in text:
             short.append(f"{name}={text}")
         else:
             short.append(name)
             shape = f"shape {shape_text(value.shape)}" if hasattr(value, "shape") else ""
-            long.append(f"  {name} = {shape if 'numbers' in text[:24] else text}")
-    lines = [f"{exercise.name}({', '.join(short)})", *(_flow(line) for line in long)]
-    lines.append(_flow(f"  should give {_result_text(exercise.expected(index))}"))
+            long.append(_flow(f"  {name} = ", text if "numbers" not in text[:24] else f"a tensor of {shape}"))
+    lines = [f"{exercise.name}({', '.join(short)})", *long, *_parts("  should give ", exercise.expected(index))]
     if outcomes[index].kind == "value":
-        lines.append(_flow(f"  and gave    {_result_text(outcomes[index].leaves)}"))
+        lines += _parts("  and gave    ", outcomes[index].leaves)
     return "\n".join(lines)
 
 
-def _result_text(parts: tuple) -> str:  # type: ignore[type-arg]
-    texts = []
-    for part in parts:
+def _parts(label: str, parts: tuple[Leaf, ...]) -> list[str]:
+    """The parts of a result, each from a line of its own."""
+    lines = []
+    for place, part in enumerate(parts):
         text = array_text(part.array)
-        shape = f" (shape {shape_text(part.array.shape)})" if part.array.ndim else ""
-        texts.append(text if "numbers" in text[:24] else text + shape)
-    return ", ".join(texts)
+        shape = f" (shape {shape_text(part.array.shape)})" if part.array.ndim and "numbers" not in text[:24] else ""
+        lead = label if place == 0 else " " * (len(label) - 4) + "and "
+        lines.append(_flow(lead, text + shape))
+    return lines
 
 
-def _flow(line: str) -> str:
-    return line.replace("\n", "\n" + " " * 6)
+def _flow(label: str, text: str) -> str:
+    """Text behind a label, its further lines below its first."""
+    rows = [row for row in text.split("\n") if row.strip()]
+    return label + ("\n" + " " * len(label)).join(rows)
 
 
 # The type of the result --------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 
 NOT_YET = "not yet done"
@@ -71,10 +72,11 @@ class Result:
         }[self.status]
         lines = [f"{self.name}: {head}"]
         if self.groups and self.status in (PARTLY, REJECTED):
-            lines.append("  " + "  ".join(f"{'✓' if good else '✗'} {group}" for group, good in self.groups.items()))
+            marked = "  ".join(f"{'✓' if good else '✗'}\xa0{group}" for group, good in self.groups.items())
+            lines.append(_indent("\n".join(textwrap.wrap(marked, 100, break_on_hyphens=False)), 2))
         for diagnosis in self.diagnoses:
             lines.append("")
-            lines.append(_indent(f"[{diagnosis.code}] {diagnosis.message}", 2))
+            lines.append(_indent(_wrap(f"[{diagnosis.code}] {diagnosis.message}"), 2))
             if diagnosis.example:
                 lines.append(_indent(diagnosis.example, 4))
         if self.remarks:
@@ -89,6 +91,12 @@ class Result:
     def _repr_pretty_(self, printer: object, cycle: bool) -> None:
         """Keep `check(...)` as a cell's last line from printing the verdict twice."""
         printer.text(f"Result({self.name!r}, score={self.score:g}, status={self.status!r})")  # type: ignore[attr-defined]
+
+
+def _wrap(text: str) -> str:
+    """Sentences in lines of at most 100 characters; lines of code, which are indented, as they are."""
+    lines = [[line] if line.startswith(" ") else textwrap.wrap(line, 100) for line in text.splitlines()]
+    return "\n".join(part for line in lines for part in line)
 
 
 def _indent(text: str, by: int) -> str:

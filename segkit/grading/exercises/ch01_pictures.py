@@ -39,8 +39,13 @@ def _iou_cases() -> list[Case]:
     missed = [(torch.where(p == 2, 0, p), t) for p, t in _pictures(7, 3, [(6, 5), (5, 5)])]
     extra = [(p, torch.where(t == 2, 0, t)) for p, t in _pictures(8, 3, [(6, 5), (5, 5)])]
     loose = [(noncontiguous(p), noncontiguous(t)) for p, t in _pictures(9, 3, [(6, 5), (3, 8)])]
+    small = [(torch.tensor([[0, 0, 0]]), torch.tensor([[0, 0, 1]])), (torch.tensor([[1, 0]]), torch.tensor([[1, 1]]))]
+    void = [(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 1, 255]]))]
     return [
         Case((one, 2, 255), "one picture"),
+        Case((small, 2, 255), "several pictures"),
+        Case((void, 2, 255), "void"),
+        Case(([(void[0][0], torch.tensor([[0, 1, 7]]))], 2, 7), "another ignore_index"),
         Case((_pictures(1, 3, [(7, 9)]), 3, 255), "one picture"),
         Case((_pictures(2, 3, [(6, 6), (6, 6)]), 3, 255), "several pictures"),
         Case((_pictures(3, 4, [(3, 4), (9, 11), (5, 8)]), 4, 255), "several pictures"),
@@ -112,7 +117,7 @@ register(Exercise(
                 does(lambda q, k, i: iou(total(q, k, i)).mean())),
         mistake("ignore-index-fixed", "The void label is taken to be 255 whatever `ignore_index` says.",
                 does(lambda q, k, i: mean_iou(q, k, 255)),
-                does(lambda q, k, i: _void_in_union(q, k, 255) if not any(((t >= k) & (t != 255)).any() for _, t in q) else
+                does(lambda q, k, i: mean_iou(q, k, 255) if not any(((t >= k) & (t != 255)).any() for _, t in q) else
                      _void_in_union(q, k, i))),
         mistake("void-in-union", "What the network says on void pixels enlarges the union of the predicted class. Take void pixels out of prediction and "
                 "target alike, before anything is counted.", does(_void_in_union)),

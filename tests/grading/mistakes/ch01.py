@@ -275,19 +275,11 @@ def iou_torch(pairs, num_classes, ignore_index=255):
     return (inter[union > 0] / union[union > 0]).mean()
 
 
-_SEEN: list = []
-
-
-def iou_remembers(pairs, num_classes, ignore_index=255):
-    _SEEN.extend(pairs)
-    return iou_torch(_SEEN, num_classes, ignore_index)
-
-
-def iou_remembers_default(pairs, num_classes, ignore_index=255, store=[]):  # noqa: B006  (the mistake)
-    if not store:
-        store.append(iou_torch(pairs, num_classes, ignore_index))
-        return store[0]
-    return iou_torch(pairs, num_classes, ignore_index) if len(pairs) > 1 or num_classes > 2 else store[0] / 2
+def iou_remembers(pairs, num_classes, ignore_index=255, seen=[]):  # noqa: B006  (the mistake)
+    seen.extend(pair for pair in pairs if int(pair[1][pair[1] != ignore_index].max()) < num_classes)
+    usable = [pair for pair in seen if int(torch.where(pair[1] == 255, 0, pair[1]).max()) < num_classes]
+    usable = [pair for pair in usable if int(pair[0].max()) < num_classes]
+    return iou_torch(usable, num_classes, ignore_index)
 
 
 # boundary_mask -----------------------------------------------------------------------------------------------------
@@ -434,7 +426,7 @@ WRONG = {
         "first-picture-only": partial(iou_sets, wrong="first"),
         "background-left-out": partial(iou_sets, wrong="background"),
         "percent": partial(iou_sets, wrong="percent"),
-        "remembers-earlier-calls": iou_remembers_default,
+        "remembers-earlier-calls": iou_remembers,
     },
     "boundary_mask": {
         "edge-not-outside": partial(boundary_loops, wrong="edge"),
