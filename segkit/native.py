@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.ops.stitching import shifted_maps, stitched_size
+
 IntOrPair = int | Sequence[int]
 
 __all__ = [
@@ -136,11 +138,10 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def shift_and_stitch(network: Callable[[Tensor], Tensor], input: Tensor, stride: int) -> Tensor:
-    """Dense scores from a network of this output stride, by torch's pixel shuffle; see `segkit.ops.shift_and_stitch`."""
-    shifted = [network(input[..., y:, x:]) for y in range(stride) for x in range(stride)]
-    *_, h, w = shifted[0].shape  # the unshifted map is the largest
-    H = sum(s.shape[-2] for s in shifted[::stride])
-    W = sum(s.shape[-1] for s in shifted[:stride])
-    phases = [F.pad(s, (0, w - s.shape[-1], 0, h - s.shape[-2])) for s in shifted]
-    maps = torch.stack(phases, dim=-3).flatten(-4, -3)  # N, K·f², h, w
-    return F.pixel_shuffle(maps, stride)[..., :H, :W]  # N, K, H, W
+    """Dense scores from a network that strides, by torch's pixel shuffle; see `segkit.ops.shift_and_stitch`."""
+    maps = shifted_maps(network, input if input.ndim == 4 else input[None], stride)
+    H, W = stitched_size(maps)
+    h, w = maps[0][0].shape[2:]  # the unshifted map is the largest
+    phases = [F.pad(scores, (0, w - scores.shape[3], 0, h - scores.shape[2])) for row in maps for scores in row]
+    dense = F.pixel_shuffle(torch.stack(phases, dim=2).flatten(1, 2), stride)[..., :H, :W]  # N, K, H, W
+    return dense if input.ndim == 4 else dense[0]

@@ -1,0 +1,29 @@
+"""The operators of segmentation networks from tensor arithmetic alone: indexing, padding, matrix products, scatter.
+
+Names and arguments are those of torch.nn.functional, so that `ops.conv2d` can stand where `F.conv2d` stands;
+`segkit.native` has the same functions on torch's kernels. Read `convolution` first, then `patches` and `correlation`,
+its two ways to compute.
+"""
+
+from segkit.ops.average_pooling import adaptive_avg_pool2d, avg_pool2d
+from segkit.ops.convolution import conv2d
+from segkit.ops.interpolation import interpolate
+from segkit.ops.max_pooling import max_pool2d
+from segkit.ops.shuffling import pixel_shuffle, pixel_unshuffle
+from segkit.ops.stitching import shift_and_stitch
+from segkit.ops.transposed_convolution import conv_transpose2d
+from segkit.ops.unpooling import bed_of_nails, max_unpool2d
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "bed_of_nails",
+    "conv2d",
+    "conv_transpose2d",
+    "interpolate",
+    "max_pool2d",
+    "max_unpool2d",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "shift_and_stitch",
+]

@@ -1,0 +1,85 @@
+"""Every patch that a kernel sees, side by side (im2col), and the adjoint, which adds patches into a picture (col2im).
+
+    im2col   column[c, i, j, n, u, v] = x[n, c, u·stride + i·dilation, v·stride + j·dilation]
+    col2im   x[n, c, y, z] = the sum of all column entries that im2col would read from there
+
+With patches as columns a convolution is one matrix product, weight · im2col(x), and a transposed convolution is its
+transpose, col2im(weightᵀ · y). Each function is the other's backward pass, so they can be differentiated again and
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Pair = tuple[int, int]
+
+
+def im2col(x: Tensor, kernel: Pair, stride: Pair, dilation: Pair, windows: Pair) -> Tensor:
+    """Copy the patches at `windows` places, `stride` apart, from the upper left corner on.
+
+    Shape:
+        N×C×H×W → C×kh×kw×N×h×w, with (h, w) = windows.
+    """
+    return _Im2Col.apply(x, kernel, stride, dilation, windows)
+
+
+def col2im(columns: Tensor, size: Pair, stride: Pair, dilation: Pair) -> Tensor:
+    """Add the patches into a picture of this size that is zero at first.
+
+    Shape:
+        C×kh×kw×N×h×w → N×C×H×W, with (H, W) = size.
+    """
+    return _Col2Im.apply(columns, size, stride, dilation)
+
+
+class _Im2Col(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Pair, stride: Pair, dilation: Pair, windows: Pair) -> Tensor:
+        N, C, H, W = x.shape
+        ctx.settings = (H, W), stride, dilation
+        (kh, kw), (sh, sw), (dh, dw), (h, w) = kernel, stride, dilation, windows
+        steps = H * W, dh * W, dw, C * H * W, sh * W, sw  # how far memory moves for one more of c, i, j, n, u, v
+        return x.contiguous().as_strided((C, kh, kw, N, h, w), steps).contiguous()  # C, kh, kw, N, h, w
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return col2im(grad, *ctx.settings), None, None, None, None
+
+
+class _Col2Im(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, columns: Tensor, size: Pair, stride: Pair, dilation: Pair) -> Tensor:
+        C, kh, kw, N, h, w = columns.shape
+        ctx.settings = (kh, kw), stride, dilation, (h, w)
+        (H, W), (sh, sw), (dh, dw) = size, stride, dilation
+        cells_h = max(-(-H // sh), (kh - 1) * dh // sh + h)
+        cells_w = max(-(-W // sw), (kw - 1) * dw // sw + w)
+        x = columns.new_zeros(N, C, cells_h, sh, cells_w, sw)  # the picture in cells of one stride each
+        for top, a, i, n in _cells(kh, sh, dh):
+            for left, b, j, m in _cells(kw, sw, dw):
+                part = columns[:, i : i + n, j : j + m].permute(3, 0, 4, 1, 5, 2)  # N, C, h, n, w, m
+                x[:, :, top : top + h, a : a + n, left : left + w, b : b + m] += part
+        return x.view(N, C, cells_h * sh, cells_w * sw)[..., :H, :W]  # N, C, H, W
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return im2col(grad, *ctx.settings), None, None, None
+
+
+def _cells(kernel: int, stride: int, dilation: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cut one axis of a kernel at the strides, so that a run of taps is added at once and not each by itself.
+
+    Yields:
+        (cell, first place in the cell, first tap, number of taps); the taps of a run lie in one cell, side by side.
+    """
+    if dilation == 1:
+        for cell, tap in enumerate(range(0, kernel, stride)):
+            yield cell, 0, tap, min(stride, kernel - tap)
+    else:
+        for tap in range(kernel):
+            yield tap * dilation // stride, tap * dilation % stride, tap, 1

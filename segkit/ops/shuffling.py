@@ -1,0 +1,70 @@
+"""Pixel shuffle: r² channels become one channel r times as high and wide, and back. Nothing is computed, only moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from segkit.ops.arguments import whole
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """Lay the r² channels of a block out as r×r pixels, as `torch.nn.functional.pixel_shuffle`.
+
+    Args:
+        input: the maps.
+        upscale_factor: r, how many times higher and wider the output is.
+
+    Shape:
+        …×(C·r²)×H×W → …×C×(H·r)×(W·r); output[c, u·r + i, v·r + j] = input[c·r² + i·r + j, u, v].
+
+    Raises:
+        TypeError: the input is not a tensor, or the factor is not a whole number.
+        ValueError: r² does not divide the number of channels, or there are fewer than three dimensions.
+
+    Source:
+        Shi et al., CVPR 2016, equation 4.
+    """
+    r = whole(upscale_factor, "upscale_factor", "pixel_shuffle", 1)
+    *batch, C, H, W = _shape(input, "pixel_shuffle")
+    if C % r**2:
+        raise ValueError(
+            f"pixel_shuffle got {C} channels and upscale_factor={r}; the channels are a multiple of {r}² = {r**2}"
+        )
+    x = input.reshape(*batch, C // r**2, r, r, H, W)
+    x = x.movedim((-4, -3), (-3, -1))  # …, C, H, r, W, r
+    return x.reshape(*batch, C // r**2, H * r, W * r)
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """Stack the r×r pixels of each block as r² channels, as `torch.nn.functional.pixel_unshuffle`: the way back.
+
+    Args:
+        input: the maps.
+        downscale_factor: r, how many times lower and narrower the output is.
+
+    Shape:
+        …×C×(H·r)×(W·r) → …×(C·r²)×H×W; output[c·r² + i·r + j, u, v] = input[c, u·r + i, v·r + j].
+
+    Raises:
+        TypeError: the input is not a tensor, or the factor is not a whole number.
+        ValueError: r does not divide height and width, or there are fewer than three dimensions.
+    """
+    r = whole(downscale_factor, "downscale_factor", "pixel_unshuffle", 1)
+    *batch, C, H, W = _shape(input, "pixel_unshuffle")
+    if H % r or W % r:
+        raise ValueError(
+            f"pixel_unshuffle got {H}×{W} pixels and downscale_factor={r}; both are multiples of {r}: pad first"
+        )
+    x = input.reshape(*batch, C, H // r, r, W // r, r)
+    x = x.movedim((-3, -1), (-4, -3))  # …, C, r, r, H, W
+    return x.reshape(*batch, C * r**2, H // r, W // r)
+
+
+def _shape(input: Any, op: str) -> tuple[int, ...]:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{op} got input of type {type(input).__name__}; it takes a torch.Tensor")
+    if input.ndim < 3:
+        raise ValueError(f"{op} got input of shape {tuple(input.shape)}; it takes channels, height and width at least")
+    return tuple(input.shape)
