@@ -30,9 +30,9 @@ class Rendered:
         return self.samples[i]
 
 
-def street(split: str, length: int, **options: Any) -> Rendered:
-    """The first scenes of a split of StreetScenes at 96×128."""
-    return Rendered(StreetScenes(split=split, size=(96, 128), **options), length)
+def street(split: str, length: int, size: tuple[int, int] = (96, 128)) -> Rendered:
+    """The first scenes of a split of StreetScenes."""
+    return Rendered(StreetScenes(split=split, size=size), length)
 
 
 def spread(values: list[float]) -> dict[str, Any]:

@@ -33,42 +33,72 @@ SMALL = {**NET, "encoder": "vgg11", "hidden": 128}  # for the fifteen trainings 
 SCENES = {"train": 1000, "val": 100, "test": 200}
 
 
-def trimap(model: torch.nn.Module, scenes: Any, width: int) -> float:
+TIERS = {  # what a processor does in twenty minutes, and what a GPU does in the same time
+    "cpu": {"net": NET, "size": (96, 128), "steps": 600, "train": 1000, "device": "cpu", "result": "fcn_skips"},
+    "gpu": {"net": {**NET, "width": 32, "hidden": 1024}, "size": (192, 256), "steps": 4000, "train": 2000,
+            "device": "cuda", "result": "fcn_skips_gpu"},
+}  # fmt: skip
+
+
+def trimap(model: torch.nn.Module, scenes: Any, width: int, device: str) -> float:
     """Mean IoU within `width` pixels of a true boundary."""
     band = TrimapIoU(scenes.num_classes, width=width)
     with torch.no_grad():
         for sample in scenes.samples:
-            band.update(model(sample.image[None]).argmax(1), sample.labels[None])
+            band.update(model(sample.image[None].to(device)).argmax(1).cpu(), sample.labels[None])
     return band.mean_iou()
 
 
-def skips(steps: int, seeds: int, scale: float) -> None:
+def one_run(
+    name: str, seed: int, steps: int, train: Any, test: Any, tier: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Train one network with one seed; the network and its scores on the test scenes."""
+    torch.manual_seed(seed)
+    model = create(name, train.num_classes, **tier["net"])
+    config = Config(steps=steps, seed=seed, lr=4e-3, device=tier["device"])
+    Trainer(model, Augmented(train, RandomFlip(), seed), config).fit(quiet=True)
+    matrix = evaluate(model, test, device=tier["device"])
+    scores = {
+        "mean_iou": matrix.mean_iou(),
+        "pixel_accuracy": matrix.pixel_accuracy(),
+        "trimap_iou_2px": trimap(model, test, 2, tier["device"]),
+    }
+    print(name, seed, {key: round(value, 4) for key, value in scores.items()}, flush=True)
+    return model, {**scores, "iou": matrix.iou().tolist()}
+
+
+def gpu_equals_cpu(model: torch.nn.Module, image: torch.Tensor) -> float:
+    """Largest difference of the probabilities between the two devices, in float32."""
+    with torch.no_grad():
+        there = model(image[None].cuda()).softmax(1).cpu()
+        return float((model.cpu()(image[None]).softmax(1) - there).abs().max())
+
+
+def skips(o: argparse.Namespace) -> None:
     """Train the three FCNs alike and score them on the test scenes."""
-    train, test = street("train", int(SCENES["train"] * scale)), street("test", int(SCENES["test"] * scale))
-    found: dict[str, dict[str, list[Any]]] = {}
+    tier = TIERS[o.tier]
+    steps = o.steps or tier["steps"]
+    train = street("train", int(tier["train"] * o.scale), tier["size"])
+    test = street("test", int(SCENES["test"] * o.scale), tier["size"])
+    found: dict[str, dict[str, Any]] = {}
     for name in ("fcn32s", "fcn16s", "fcn8s"):
-        rows: dict[str, list[Any]] = {"mean_iou": [], "pixel_accuracy": [], "trimap_iou_2px": [], "iou": []}
-        for seed in range(seeds):
-            torch.manual_seed(seed)
-            model = create(name, train.num_classes, **NET)
-            config = Config(steps=steps, seed=seed, lr=4e-3, device="cpu")
-            Trainer(model, Augmented(train, RandomFlip(), seed), config).fit(quiet=True)
-            matrix = evaluate(model, test, device="cpu")
-            rows["mean_iou"].append(matrix.mean_iou())
-            rows["pixel_accuracy"].append(matrix.pixel_accuracy())
-            rows["trimap_iou_2px"].append(trimap(model, test, 2))
-            rows["iou"].append(matrix.iou().tolist())
-            print(name, seed, {key: round(values[-1], 4) for key, values in rows.items() if key != "iou"}, flush=True)
-            if seed == 0 and name == "fcn8s":
+        runs = []
+        for seed in range(o.seeds):
+            model, scores = one_run(name, seed, steps, train, test, tier)
+            runs.append(scores)
+            if (name, seed, o.tier) == ("fcn8s", 0, "cpu"):
                 facts = {"data": "street", "classes": list(train.classes), "palette": train.palette.tolist()}
-                metrics = {"test_mean_iou": round(matrix.mean_iou(), 4), "scenes": len(test)}
+                metrics = {"test_mean_iou": round(scores["mean_iou"], 4), "scenes": len(test)}
                 path = WEIGHTS / f"{name}_street.safetensors"
                 save(model, path, half=True, **facts, metrics=metrics, provenance=provenance(command()))
-        iou = torch.tensor(rows.pop("iou"), dtype=torch.float64).nanmean(0)
-        found[name] = {key: spread(values) for key, values in rows.items()}  # type: ignore[misc]
-        found[name]["iou"] = dict(zip(train.classes, [round(v, 4) for v in iou.tolist()], strict=True))  # type: ignore[assignment]
-    settings = {"net": NET, "steps": steps, "batch_size": 16, "train_scenes": len(train), "test_scenes": len(test)}
-    record("fcn_skips", {"settings": settings, "models": found})
+        found[name] = {key: spread([run[key] for run in runs]) for key in runs[0] if key != "iou"}
+        iou = torch.tensor([run["iou"] for run in runs], dtype=torch.float64).nanmean(0).tolist()
+        found[name]["iou"] = dict(zip(train.classes, [round(value, 4) for value in iou], strict=True))
+        if tier["device"] == "cuda":
+            found[name]["largest_difference_from_cpu"] = gpu_equals_cpu(model, test[0].image)
+    settings = {"net": tier["net"], "size": tier["size"], "steps": steps, "batch_size": 16}
+    settings |= {"train_scenes": len(train), "test_scenes": len(test)}
+    record(tier["result"], {"settings": settings, "models": found})
 
 
 def patch_loss(kind: str, seed: int, weight: torch.Tensor) -> Any:
@@ -115,9 +145,10 @@ def learn(kind: str, seed: int, steps: int, train: Any, val: Any, weight: torch.
     return curve
 
 
-def patches(steps: int, seeds: int, scale: float) -> None:
+def patches(o: argparse.Namespace) -> None:
     """Whole pictures, sampled pixels and patches at equal computation."""
-    train, val = street("train", int(SCENES["train"] * scale)), street("val", int(SCENES["val"] * scale))
+    steps, seeds = o.steps or 400, o.seeds
+    train, val = street("train", int(SCENES["train"] * o.scale)), street("val", int(SCENES["val"] * o.scale))
     counts = sum(torch.bincount(s.labels[s.labels != 255], minlength=train.num_classes) for s in train.samples)
     weight = class_weights(counts, "log")  # type: ignore[arg-type]
     curves = {kind: [learn(kind, seed, steps, train, val, weight) for seed in range(seeds)] for kind in KINDS}
@@ -132,9 +163,9 @@ def patches(steps: int, seeds: int, scale: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", choices=("skips", "patches"))
-    parser.add_argument("--steps", type=int, help="default: 600 for skips, 400 for patches")
+    parser.add_argument("--steps", type=int, help="default: what suits the experiment")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the scenes, to try the script out")
+    parser.add_argument("--tier", choices=tuple(TIERS), default="cpu", help="skips only: network, size and device")
     options = parser.parse_args()
-    run, usual = {"skips": (skips, 600), "patches": (patches, 400)}[options.experiment]
-    run(options.steps or usual, options.seeds, options.scale)
+    {"skips": skips, "patches": patches}[options.experiment](options)
