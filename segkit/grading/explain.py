@@ -30,7 +30,7 @@ def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
         return [_remembers(exercise, outcomes)]
     known = _known_mistakes(exercise, outcomes, failed)
     if known:
-        return [Diagnosis(m.code, m.message, _example(exercise, outcomes, _telling(exercise, outcomes, failed, v)))
+        return [Diagnosis(m.code, m.message, _example(exercise, outcomes, _telling(exercise, failed, v)))
                 for m, v in known]  # fmt: skip
     typed = _integer_for_float(exercise, outcomes, failed)
     if typed:
@@ -51,16 +51,19 @@ def _known_mistakes(exercise: Exercise, outcomes: list[Outcome], failed: set[int
     for found in ([one] for one in single):
         if _fits(exercise, outcomes, failed, (found[0][1],)):
             return found
+    if not any(outcomes[i].kind == "value" for i in failed):
+        return []
     for a, b in combinations(single, 2):
         if a[0].code == b[0].code or (a[1].core and b[1].core):
             continue
-        for pair in ([a, b], [b, a]):
+        either_way = (a[1].before and b[1].before) or (a[1].after and b[1].after)
+        for pair in ([a, b], [b, a]) if either_way else ([a, b],):
             if _fits(exercise, outcomes, failed, tuple(v for _, v in pair)):
-                return [one for one in pair if _matters(exercise, outcomes, failed, one[1])]
+                return [one for one in pair if _matters(exercise, failed, one[1])]
     return _two_places(exercise, outcomes, failed, single)
 
 
-def _matters(exercise: Exercise, outcomes: list[Outcome], failed: set[int], variant: Variant) -> bool:
+def _matters(exercise: Exercise, failed: set[int], variant: Variant) -> bool:
     return any(_wrong(exercise, (variant,), i) for i in failed)
 
 
@@ -69,14 +72,14 @@ def _wrong(exercise: Exercise, variants: tuple[Variant, ...], index: int) -> boo
     return found is None or not all_same(found, exercise.expected(index))
 
 
-def _order(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[int]:
-    """Failing cases first: they refute a wrong guess soonest."""
-    return [*sorted(failed), *(i for i in range(len(outcomes)) if i not in failed)]
+def _order(outcomes: list[Outcome], failed: set[int]) -> list[int]:
+    """Wrong values first, then what passed: they refute a wrong guess soonest."""
+    return sorted(range(len(outcomes)), key=lambda i: (i not in failed or outcomes[i].kind != "value", i in failed, i))
 
 
 def _fits(exercise: Exercise, outcomes: list[Outcome], failed: set[int], variants: tuple[Variant, ...]) -> bool:
     agreeing, both_fail = 0, 0
-    for index in _order(exercise, outcomes, failed):
+    for index in _order(outcomes, failed):
         imitation = exercise.imitate(variants, index)
         if index not in failed:
             if imitation is not None and not all_same(imitation, exercise.expected(index)):
@@ -132,7 +135,7 @@ def _agrees(exercise: Exercise, outcomes: list[Outcome], index: int, variant: Va
     return got.kind == "value" and all_same(got.leaves, found)
 
 
-def _telling(exercise: Exercise, outcomes: list[Outcome], failed: set[int], variant: Variant) -> set[int]:
+def _telling(exercise: Exercise, failed: set[int], variant: Variant) -> set[int]:
     """The failing cases in which this mistake does its harm."""
     return {i for i in failed if _wrong(exercise, (variant,), i)} or failed
 
@@ -150,6 +153,8 @@ def _generic(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
         if these:
             index = _smallest(exercise, these)
             code, message = describe(exercise, outcomes[index], index)
+            if code == "wrong-values":
+                message = _pattern(exercise, outcomes, these) or message
             message = message if code == "wrong-arguments" or found else f"{message} {when}".strip()
             found.append(Diagnosis(code, message, _example(exercise, outcomes, {index})))
     return found or [Diagnosis("not-run", "The time was used up before the rest could be tried.")]
@@ -160,7 +165,7 @@ def _values(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]
     parts = list(zip(outcome.leaves, expected, strict=True))
     place = next(i for i, (a, b) in enumerate(parts) if not same(a, b))
     got, want = parts[place]
-    which = f"Part {place + 1} of your result: " if len(parts) > 1 else ""
+    which = _which(place, len(parts))
     told = relation(got, want)
     if got.array.shape != want.array.shape and want.array.ndim:
         return "wrong-shape", which + told + " Write the sizes of each step beside the code, and see where they part."
@@ -168,6 +173,21 @@ def _values(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]
         return "nan", which + told
     lead = "The shape is right and the values are not. " if want.array.ndim else "The number is not the right one. "
     return "wrong-values", which + lead + told
+
+
+def _which(place: int, count: int) -> str:
+    return f"Part {place + 1} of your result: " if count > 1 else ""
+
+
+def _pattern(exercise: Exercise, outcomes: list[Outcome], these: set[int]) -> str:
+    """What holds of the wrong numbers as a whole, read off the largest failing case; empty where nothing does."""
+    index = max(these, key=lambda i: sum(leaf.array.size for leaf in exercise.expected(i)))
+    for place, (got, want) in enumerate(zip(outcomes[index].leaves, exercise.expected(index), strict=True)):
+        if not same(got, want):
+            told = relation(got, want)
+            simple = got.array.shape == want.array.shape and told and "first difference" not in told
+            return f"{_which(place, len(exercise.kinds))}The shape is right and the values are not. {told}" if simple else ""
+    return ""
 
 
 def _raised(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]:

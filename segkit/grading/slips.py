@@ -59,7 +59,7 @@ SLIPS: dict[str, list[Slip]] = {
         ("weight[:, :, u, v])", "weight[:, :, kh - 1 - u, kw - 1 - v])", "kernel-flipped"),
     ],
     "coverage_counts": [
-        ("p + padding - stride * i", "p - stride * i", "wrong-values"),
+        ("p + padding - stride * i", "p - stride * i", "padding-one-sided"),
         ("- 2 * padding + kernel", "+ kernel", "wrong-shape"),
     ],
     "interpolate_bilinear": [

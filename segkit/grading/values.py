@@ -101,8 +101,9 @@ def same(got: Leaf, expected: Leaf) -> bool:
         return False
     a, b = got.array.astype(np.float64).reshape(-1), expected.array.astype(np.float64).reshape(-1)
     finite = b[np.isfinite(b)]
-    atol = 1e-4 * min(1.0, float(np.abs(finite).max())) if finite.size else 0.0
-    return bool(np.allclose(a, b, rtol=1e-4, atol=max(atol, 1e-7), equal_nan=True))
+    rtol = 2e-2 if got.dtype in ("float16", "bfloat16") else 1e-4  # half precision is a matter of its own
+    atol = rtol * min(1.0, float(np.abs(finite).max())) if finite.size else 0.0
+    return bool(np.allclose(a, b, rtol=rtol, atol=max(atol, 1e-7), equal_nan=True))
 
 
 def all_same(got: tuple[Leaf, ...], expected: tuple[Leaf, ...]) -> bool:

@@ -95,6 +95,12 @@ def _same(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int) -> Ten
     return F.conv2d(F.pad(x, (h // 2, h - h // 2, v // 2, v - v // 2)), w, b, s, 0, d)
 
 
+def _sized(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int, stride: int, dilation: int) -> Tensor:
+    """The right size, but steps of `stride` and `dilation` inside."""
+    h, v = ((x.shape[i] + 2 * p - d * (w.shape[i] - 1) - 1) // s + 1 for i in (2, 3))
+    return F.conv2d(x, w, b, stride, p, dilation)[..., :h, :v]
+
+
 def _plus(times):  # type: ignore[no-untyped-def]
     """A bias that is added more than once."""
     return lambda r, x, w, b, *a: r if b is None else r + (times(x, w) - 1) * b[:, None, None]
@@ -141,10 +147,12 @@ register(Exercise(
                 gives(_plus(lambda x, w: x.shape[1])), gives(_plus(lambda x, w: w.shape[2] * w.shape[3])), gives(_plus(lambda x, w: w[0].numel()))),
         mistake("bias-first-only", "All output channels get the same bias. Each has its own.",
                 given(lambda x, w, b, *a: (x, w, None if b is None else b[:1].expand(len(b)), *a))),
-        mistake("stride-ignored", "`stride` makes no difference in your function.", given(lambda x, w, b, s, p, d: (x, w, b, 1, p, d))),
+        mistake("stride-ignored", "`stride` makes no difference in your function.", given(lambda x, w, b, s, p, d: (x, w, b, 1, p, d)),
+                does(lambda x, w, b, s, p, d: _sized(x, w, b, s, p, d, 1, d))),
         mistake("stride-one-axis", "The stride is used along one axis only.", does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, (s, 1), p, d)),
                 does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, (1, s), p, d))),
-        mistake("dilation-ignored", "`dilation` makes no difference in your function.", given(lambda x, w, b, s, p, d: (x, w, b, s, p, 1))),
+        mistake("dilation-ignored", "`dilation` makes no difference in your function.", given(lambda x, w, b, s, p, d: (x, w, b, s, p, 1)),
+                does(lambda x, w, b, s, p, d: _sized(x, w, b, s, p, d, s, 1))),
         mistake("dilation-off-by-one", "`dilation` is the step from one weight to the next, so 1 leaves no gap. You leave `dilation` pixels out instead.",
                 given(lambda x, w, b, s, p, d: (x, w, b, s, p, d + 1)), given(lambda x, w, b, s, p, d: (x, w, b, s, p, max(d - 1, 1)))),
         mistake("dilation-one-axis", "The dilation is used along one axis only.", does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (d, 1))),

@@ -85,16 +85,42 @@ def _resized(r: Tensor, bottom: int, right: int | None = None, top: int = 0) -> 
     return F.pad(r, (top, bottom if right is None else right, top, bottom))
 
 
+def _canvas(x: Tensor, w: Tensor, s: int, o: int, d: int) -> Tensor:
+    """Zeros of the full size, before the padding is cut away."""
+    (n, _, h, v), (_, c, kh, kw) = x.shape, w.shape
+    return x.new_zeros(n, c, (h - 1) * s + d * (kh - 1) + 1 + o, (v - 1) * s + d * (kw - 1) + 1 + o)
+
+
+def _cut_out(out: Tensor, b: Tensor | None, p: int) -> Tensor:
+    out = out[..., p : out.shape[2] - p, p : out.shape[3] - p]
+    return out if b is None else out + b[:, None, None]
+
+
+def _crowded(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int, stride: int, dilation: int) -> Tensor:
+    """A canvas of the right size, but steps of `stride` and `dilation` on it."""
+    out, part = _canvas(x, w, s, o, d), transposed(x, w, None, stride, 0, 0, dilation)
+    out[..., : part.shape[2], : part.shape[3]] = part
+    return _cut_out(out, b, p)
+
+
+def _overwritten_by_taps(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    """One weight after the other, each replacing what was there."""
+    (h, v), (kh, kw), out = x.shape[2:], w.shape[2:], _canvas(x, w, s, o, d)
+    for i in range(kh):
+        for j in range(kw):
+            part = torch.einsum("nihw,io->nohw", x, w[:, :, i, j])
+            out[..., i * d : i * d + (h - 1) * s + 1 : s, j * d : j * d + (v - 1) * s + 1 : s] = part
+    return _cut_out(out, b, p)
+
+
 def _overwritten(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
     """Stamps that replace what was there."""
-    (n, _, h, v), (_, c, kh, kw) = x.shape, w.shape
-    out = x.new_zeros(n, c, (h - 1) * s + d * (kh - 1) + 1 + o, (v - 1) * s + d * (kw - 1) + 1 + o)
+    (h, v), (kh, kw), out = x.shape[2:], w.shape[2:], _canvas(x, w, s, o, d)
     stamps = torch.einsum("nihw,iouv->nohwuv", x, w)
     for i in range(h):
         for j in range(v):
             out[..., i * s : i * s + d * (kh - 1) + 1 : d, j * s : j * s + d * (kw - 1) + 1 : d] = stamps[:, :, i, j]
-    out = out[..., p : out.shape[2] - p, p : out.shape[3] - p]
-    return out if b is None else out + b[:, None, None]
+    return _cut_out(out, b, p)
 
 
 def _late_crop(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
@@ -173,16 +199,18 @@ register(Exercise(
                 _args(lambda s, p, o, d: (s, p + 1, o, d))),
         mistake("padding-one-sided", "`padding` is cut away on two sides only, or twice on one side. Each of the four sides loses `padding` pixels.",
                 *(does(lambda x, w, b, s, p, o, d, m=m: _crop(x, w, b, s, p, o, d, *m)) for m in ((1, 0), (0, 1), (2, 0), (0, 2)))),
-        mistake("overwritten", "Where stamps overlap, the later one replaces the earlier. They add up.", does(_overwritten)),
+        mistake("overwritten", "Where stamps overlap, the later one replaces the earlier. They add up.", does(_overwritten),
+                does(_overwritten_by_taps)),
         mistake("bias-ignored", "`bias` makes no difference in your function.", given(lambda x, w, b, *a: (x, w, None, *a))),
         mistake("bias-per-stamp", "The bias comes with every stamp, so it is counted as often as stamps overlap. Add it once, at the end.",
                 gives(_pixelwise), gives(lambda r, x, w, b, *a: r if b is None else r + (x.shape[1] - 1) * b[:, None, None])),
-        mistake("stride-ignored", "`stride` makes no difference: neighbouring stamps always lie one pixel apart.", _args(lambda s, p, o, d: (1, p, o, d))),
+        mistake("stride-ignored", "`stride` makes no difference: neighbouring stamps always lie one pixel apart.", _args(lambda s, p, o, d: (1, p, o, d)),
+                does(lambda x, w, b, s, p, o, d: _crowded(x, w, b, s, p, o, d, 1, d))),
         mistake("stride-dilation-swapped", "Stride and dilation have changed places. Stride is the distance of the stamps; dilation is the distance of the weights within one.",
                 does(lambda x, w, b, s, p, o, d: _resized(transposed(x, w, b, d, p, 0, s), o)),
                 _args(lambda s, p, o, d: (d, p, o, s))),
         mistake("dilation-ignored", "`dilation` makes no difference in your function.",
-                _args(lambda s, p, o, d: (s, p, o, 1))),
+                _args(lambda s, p, o, d: (s, p, o, 1)), does(lambda x, w, b, s, p, o, d: _crowded(x, w, b, s, p, o, d, s, 1))),
         mistake("dilation-off-by-one", "`dilation` is the step from one weight to the next, so 1 leaves no gap.", _args(lambda s, p, o, d: (s, p, o, d + 1)),
                 _args(lambda s, p, o, d: (s, p, o, max(d - 1, 1)))),
         mistake("arguments-in-torch-order", "torch has `groups` before `dilation`; here the seventh argument is dilation.",

@@ -1,0 +1,157 @@
+"""The assignments: complete, with working model solutions and examples, and student versions just like nbgrader's."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from segkit.grading import exercises, grade_notebook
+from segkit.grading.assignments import ASSIGNMENTS, folder, generate, main, read_notebook, source_path, student_version
+
+NAMES = list(ASSIGNMENTS)
+
+
+def grade_id(cell):
+    return cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+
+
+def test_every_exercise_is_in_one_assignment():
+    assert sorted(name for one in ASSIGNMENTS.values() for name in one) == sorted(exercises())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_points_in_the_notebook_are_those_of_the_package(name):
+    cells = read_notebook(source_path(name))["cells"]
+    points = {grade_id(c).removeprefix("check-"): c["metadata"]["nbgrader"]["points"] for c in cells if grade_id(c).startswith("check-")}
+    assert points == ASSIGNMENTS[name]
+    for exercise, out_of in points.items():
+        check_cell = next(c["source"] for c in cells if grade_id(c) == f"check-{exercise}")
+        assert f'check("{exercise}", {exercise})' in check_cell and f"result.points({out_of})" in check_cell
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_of_an_assignment(name):
+    cells = read_notebook(source_path(name))["cells"]
+    title = cells[0]["source"]
+    assert title.startswith("# Assignment ") and "minutes" in title and f"chapter {name[2:]}" in title
+    assert "To think about" in cells[-2]["source"] and cells[-1]["cell_type"] == "markdown"
+    assert all(len(cell["source"].splitlines()) <= 30 for cell in cells if cell["cell_type"] == "code")
+    for exercise in ASSIGNMENTS[name]:
+        task = next(c["source"] for c in cells if c["cell_type"] == "markdown" and f"`{exercise}`" in c["source"].split("\n")[0])
+        assert ">>> " in task, f"{exercise} has no worked example"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_worked_examples_hold(name):
+    """The examples in the text, run with the model solutions as doctests."""
+    cells = read_notebook(source_path(name))["cells"]
+    namespace: dict = {}
+    for cell in cells:
+        if cell["cell_type"] == "code" and not grade_id(cell).startswith("check-"):
+            exec(cell["source"], namespace)
+    blocks = [b for c in cells if c["cell_type"] == "markdown" for b in re.findall(r"```python\n(.*?)```", c["source"], re.DOTALL)]
+    assert len(blocks) == len(ASSIGNMENTS[name])
+    for block in blocks:
+        test = doctest.DocTestParser().get_doctest(block, namespace, name, None, 0)
+        assert test.examples and doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test).failed == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_model_solutions_earn_all_marks_and_student_versions_none(name):
+    full = grade_notebook(source_path(name))
+    assert full.points == full.out_of == sum(ASSIGNMENTS[name].values()) and not full.problems
+    empty = grade_notebook(folder() / "student" / f"{name}.ipynb")
+    assert empty.points == 0 and not empty.problems
+    assert {row.result.status for row in empty.rows} == {"not yet done"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_student_version_gives_nothing_away(name):
+    text = (folder() / "student" / f"{name}.ipynb").read_text(encoding="utf-8")
+    assert "BEGIN" not in text and "result.points" not in text and "scatter" not in text
+    cells = json.loads(text)["cells"]
+    stubs = [c for c in cells if c["metadata"].get("nbgrader", {}).get("solution")]
+    assert len(stubs) == len(ASSIGNMENTS[name])
+    for cell in stubs:
+        assert "".join(cell["source"]).endswith("    # YOUR CODE HERE\n    raise NotImplementedError()")
+    assert all(not c["metadata"]["editable"] for c in cells if c["metadata"].get("nbgrader", {}).get("grade"))
+
+
+def test_student_versions_are_up_to_date(tmp_path):
+    """`python -m segkit.grading.assignments` would change nothing."""
+    assert main(["--target", str(tmp_path)]) == 0
+    for name in NAMES:
+        fresh = (tmp_path / f"{name}.ipynb").read_bytes()
+        assert fresh == (folder() / "student" / f"{name}.ipynb").read_bytes(), f"{name}: run python -m segkit.grading.assignments"
+
+
+def test_generator_refuses_what_would_leak():
+    cell = {"cell_type": "code", "metadata": {}, "source": "### BEGIN SOLUTION\n1\n### END SOLUTION", "outputs": []}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    with pytest.raises(ValueError, match="would reach the students"):
+        student_version(notebook)
+    meta = {"nbgrader": {"solution": True, "grade": False, "locked": False, "grade_id": "a"}}
+    with pytest.raises(ValueError, match="has no END SOLUTION"):
+        student_version({**notebook, "cells": [{**cell, "metadata": meta, "source": "### BEGIN SOLUTION\n1"}]})
+    with pytest.raises(ValueError, match="not marked as a test"):
+        student_version({**notebook, "cells": [{**cell, "source": "### BEGIN HIDDEN TESTS\n1\n### END HIDDEN TESTS"}]})
+
+
+@pytest.fixture
+def nbgrader_api(tmp_path, monkeypatch):
+    """nbgrader on a course folder made of our sources."""
+    pytest.importorskip("nbgrader", reason="nbgrader is not installed (it is in the extra `teach`)")
+    from nbgrader.apps import NbGraderAPI
+    from traitlets.config import Config
+
+    root = tmp_path
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)  # nbgrader calls `alembic`
+    shutil.copytree(folder() / "source", root / "source")
+    config = Config()
+    config.CourseDirectory.root = str(root)
+    config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}"
+    (root / "exchange").mkdir(mode=0o777)
+    config.Exchange.root = str(root / "exchange")
+    return NbGraderAPI(config=config)
+
+
+def test_student_versions_equal_nbgraders(tmp_path, nbgrader_api):
+    ours = {path.stem: path for path in generate(folder() / "source", tmp_path / "ours")}
+    for name in NAMES:
+        with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+            outcome = nbgrader_api.generate_assignment(name)
+        assert outcome["success"], outcome.get("log", outcome.get("error"))
+        theirs = tmp_path / "release" / name / f"{name}.ipynb"
+        assert json.loads(theirs.read_text(encoding="utf-8")) == json.loads(ours[name].read_text(encoding="utf-8"))
+        assert theirs.read_bytes() == ours[name].read_bytes()
+
+
+def test_nbgrader_gives_the_same_marks(tmp_path, nbgrader_api):
+    """Three submissions of one assignment, through nbgrader and through grade_notebook."""
+    from segkit.grading.classroom import make_class
+
+    made = make_class(tmp_path / "submitted", 3, ("ch02",), seed=5)
+    assert len({tuple(done.values()) for done in made.values()}) == 3, "three different submissions"
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        assert nbgrader_api.generate_assignment("ch02")["success"]
+        for number in (1, 2, 3):
+            outcome = nbgrader_api.autograde("ch02", f"student{number:02d}")
+            assert outcome["success"], outcome.get("log", outcome.get("error"))
+    totals = []
+    with nbgrader_api.gradebook as gradebook:
+        for number in (1, 2, 3):
+            student = f"student{number:02d}"
+            report = grade_notebook(tmp_path / "submitted" / student / "ch02" / "ch02.ipynb")
+            graded = gradebook.find_submission_notebook("ch02", "ch02", student)
+            theirs = {grade.name.removeprefix("check-"): grade.auto_score for grade in graded.grades}
+            assert theirs == pytest.approx({row.exercise: row.points for row in report.rows}, abs=0.005)
+            totals.append(report.points)
+    assert len(set(totals)) > 1 and max(totals) > 0, "marks that differ, or the comparison shows little"

@@ -1,0 +1,111 @@
+"""Every exercise: stubs are not yet done, right answers of any style get full marks, each planted mistake its own diagnosis."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from segkit.grading import check, describe, exercises
+from segkit.grading.exercise import find, registry
+from segkit.grading.report import FULL, NOT_YET, PARTLY, REJECTED
+
+CHAPTERS = [importlib.import_module(f"tests.grading.mistakes.{name}") for name in ("ch01", "ch02", "ch03", "ch04")]
+RIGHT = [(e, s, f) for chapter in CHAPTERS for e, styles in chapter.RIGHT.items() for s, f in styles.items()]
+WRONG = [(e, c, f) for chapter in CHAPTERS for e, codes in chapter.WRONG.items() for c, f in codes.items()]
+
+
+def raises(*args):
+    raise NotImplementedError
+
+
+def returns_none(*args):
+    pass
+
+
+def test_the_list_is_complete():
+    names = [name for chapter in CHAPTERS for name in chapter.RIGHT]
+    assert sorted(names) == sorted(exercises())
+    assert len(exercises()) == len(set(exercises())) == 20
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_enough_is_planted(name):
+    wrong = next(chapter.WRONG[name] for chapter in CHAPTERS if name in chapter.WRONG)
+    right = next(chapter.RIGHT[name] for chapter in CHAPTERS if name in chapter.RIGHT)
+    assert len(wrong) >= 8, "at least eight planted mistakes"
+    assert len(right) >= 2, "at least two styles of right answer"
+
+
+@pytest.mark.parametrize("name", exercises())
+@pytest.mark.parametrize("stub", [raises, returns_none, lambda *args: ..., None, ...], ids=["raise", "None", "...", "no function", "Ellipsis"])
+def test_stub_is_not_yet_done(name, stub):
+    result = check(name, stub, quiet=True)
+    assert (result.score, result.status, result.passed) == (0.0, NOT_YET, False)
+    assert [d.code for d in result.diagnoses] == ["not-yet-done"]
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_reference_gets_full_marks(name):
+    result = check(name, find(name).reference, quiet=True)
+    assert (result.score, result.status, result.diagnoses) == (1.0, FULL, [])
+
+
+@pytest.mark.parametrize(("name", "style", "function"), RIGHT, ids=[f"{e}-{s}" for e, s, _ in RIGHT])
+def test_another_style_gets_full_marks(name, style, function):
+    result = check(name, function, quiet=True)
+    assert result.passed and result.score == 1.0 and not result.diagnoses, result.text()
+
+
+@pytest.mark.parametrize(("name", "code", "function"), WRONG, ids=[f"{e}-{c}" for e, c, _ in WRONG])
+def test_planted_mistake_gets_its_own_diagnosis(name, code, function):
+    result = check(name, function, quiet=True)
+    assert not result.passed and result.score < 1.0
+    assert result.status in (PARTLY, REJECTED)
+    assert result.diagnoses[0].code == code, result.text()
+    assert {d.code for d in result.diagnoses} == {code}, "and no other"
+    assert len(result.diagnoses[0].message) > 20
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_catalogue_holds_only_mistakes(name):
+    """Every imitation is wrong somewhere, and mistakes of different codes differ somewhere."""
+    exercise = registry()[name]
+    count = len(exercise.all_cases())
+    seen: dict[tuple, str] = {}
+    for mistake in exercise.mistakes:
+        assert mistake.variants, mistake.code
+        for place, variant in enumerate(mistake.variants):
+            imitations = [exercise.imitate((variant,), i) for i in range(count)]
+            behaviour = tuple(
+                None if parts is None else tuple((leaf.array.shape, leaf.array.astype(float).round(4).tobytes()) for leaf in parts)
+                for parts in imitations
+            )
+            right = tuple(
+                tuple((leaf.array.shape, leaf.array.astype(float).round(4).tobytes()) for leaf in exercise.expected(i)) for i in range(count)
+            )
+            assert behaviour != right, f"{mistake.code} {place} does no harm"
+            assert seen.setdefault(behaviour, mistake.code) == mistake.code, f"{mistake.code} {place} behaves like {seen[behaviour]}"
+    codes = [mistake.code for mistake in exercise.mistakes]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_description_and_signature(name):
+    text = describe(name)
+    assert text.startswith(f"{name}(") and len(text) > 150
+    assert len(find(name).parameters) == len(find(name).all_cases()[0].args)
+
+
+def test_unknown_exercise_is_refused_with_the_list():
+    with pytest.raises(ValueError, match="there is no exercise 'conv3d'.*conv2d"):
+        check("conv3d", raises)
+    with pytest.raises(ValueError, match="time_limit"):
+        check("conv2d", raises, time_limit=0)
+
+
+def test_verdict_is_printed_unless_quiet(capsys):
+    check("pixel_accuracy", lambda matrix: matrix.diag().sum() / matrix.sum())
+    assert capsys.readouterr().out == "pixel_accuracy: right, full marks\n"
+    check("pixel_accuracy", raises, quiet=True)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,167 @@
+"""Mistakes that nobody planted: rejected all the same, with a diagnosis that says where and how."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from segkit.grading import check
+from segkit.grading.attribution import fails_when, relation
+from segkit.grading.report import PARTLY, REJECTED
+from segkit.grading.values import Leaf
+
+
+def conv(x, weight, bias, stride, padding, dilation):
+    return F.conv2d(x, weight, bias, stride, padding, dilation)
+
+
+def only(result):
+    assert not result.passed
+    return result.diagnoses[0]
+
+
+def test_wrong_for_one_argument_only():
+    result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) * (1.5 if d > 1 else 1), quiet=True)
+    told = only(result)
+    assert told.code == "wrong-values" and result.status == PARTLY and 0.7 < result.score < 1
+    assert "1.5 times the right one" in told.message
+    assert "fails when dilation is above 1, and only then" in told.message
+    assert [group for group, good in result.groups.items() if not good] == ["dilation", "everything together"]
+
+
+def test_wrong_for_two_arguments_together():
+    result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) + (1 if s > 1 and p > 0 else 0), quiet=True)
+    assert "stride is above 1 and padding is above 0" in only(result).message
+    assert result.score > 0.9 and result.groups["stride"] and result.groups["padding"]
+
+
+def test_the_smallest_example_is_shown():
+    told = only(check("conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) - 0.125, quiet=True))
+    assert "0.125 too small" in told.message
+    assert "(shape 1×1×3×3)" in told.example and "should give" in told.example and "and gave" in told.example
+
+
+def test_two_known_mistakes_are_both_named():
+    result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w.flip(2, 3), None, s, p, d), quiet=True)
+    assert [d.code for d in result.diagnoses] == ["kernel-flipped", "bias-ignored"]
+
+
+def test_two_known_mistakes_of_different_arguments_are_both_named():
+    result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w, None, s, p, 1), quiet=True)
+    assert not result.groups["bias"] and not result.groups["dilation"] and result.groups["stride"]
+    assert {d.code for d in result.diagnoses} == {"bias-ignored", "dilation-ignored"}
+
+
+def test_a_known_mistake_with_another_beside_it():
+    """An uncatalogued slip on top of a known one: the known one is still named, the rest described."""
+
+    def student(x, w, b, s, p, d):
+        out = conv(x, w, None, s, p, d)
+        return out + 1 if x.shape[0] == 3 and w.shape[2] == 3 and s == 1 else out
+
+    result = check("conv2d", student, quiet=True)
+    assert result.diagnoses[0].code == "bias-ignored"
+    assert not result.groups["bias"] and not result.groups["batch"]
+
+
+@pytest.mark.parametrize(
+    ("student", "code", "words"),
+    [
+        (lambda x, w, *a: conv(x, w, *a)[:, :, 1:], "wrong-shape", "the height has 1 too few"),
+        (lambda x, w, *a: conv(x, w, *a)[0], "wrong-shape", "3 dimensions instead of 4"),
+        (lambda x, w, *a: conv(x, w, *a) / 0 * 0, "nan", "NaN"),
+        (lambda x, w, *a: conv(x, w, *a).log(), "nan", "NaN"),
+        (lambda x, w, *a: "a string", "wrong-type", "a str"),
+        (lambda x, w, *a: {"out": conv(x, w, *a)}, "wrong-type", "a dict"),
+        (lambda x, w, *a: (conv(x, w, *a), None), "wrong-type", "NoneType"),
+        (lambda x: x, "wrong-arguments", "it is called with (x, weight, bias, stride, padding, dilation)"),
+        (lambda x, w, *a: x[99], "raises", "IndexError"),
+        (lambda x, w, *a: undefined_name, "raises", "typing slip"),  # type: ignore[name-defined]  # noqa: F821
+        (lambda x, w, *a: conv(x, w, *a).half(), "precision-lost", "float16"),
+        (lambda x, w, *a: -conv(x, w, *a), "wrong-values", "wrong sign"),
+        (lambda x, w, *a: conv(x, w, *a).flip(2), "wrong-values", "upside down"),
+        (lambda x, w, *a: torch.rand_like(conv(x, w, *a)), "wrong-values", "The first difference is at [0, 0, 0, 0]"),
+        (lambda x, w, *a: x @ w, "raises", "RuntimeError"),
+    ],
+)
+def test_generic_diagnosis(student, code, words):
+    told = only(check("conv2d", student, quiet=True))
+    assert told.code == code, told
+    assert words in told.message
+
+
+def test_none_in_one_branch():
+    told = only(check("conv2d", lambda x, w, b, s, p, d: None if s > 2 else conv(x, w, b, s, p, d), quiet=True))
+    assert told.code == "returns-nothing" and "does every branch reach a return" in told.message
+
+
+def test_not_written_for_one_case():
+    def student(x, w, b, s, p, d):
+        if d > 1:
+            raise NotImplementedError
+        return conv(x, w, b, s, p, d)
+
+    result = check("conv2d", student, quiet=True)
+    assert result.status == PARTLY and only(result).code == "not-yet-done-here"
+    assert "dilation is above 1, and only then" in only(result).message
+
+
+def test_missing_trailing_arguments_still_earn_marks():
+    """A function without dilation is tried wherever dilation has its default value."""
+    result = check("conv2d", lambda x, weight, bias=None, stride=1, padding=0: conv(x, weight, bias, stride, padding, 1), quiet=True)
+    assert result.status == PARTLY and only(result).code == "wrong-arguments"
+    assert [group for group, good in result.groups.items() if not good] == ["dilation", "everything together"]
+
+
+def test_arguments_go_by_name_where_the_names_are_ours():
+    def student(x, weight, stride, dilation, padding, bias):
+        return conv(x, weight, bias, stride, padding, dilation)
+
+    assert check("conv2d", student, quiet=True).passed
+    assert check("conv2d", F.conv2d, quiet=True).passed
+    assert check("conv_transpose2d", F.conv_transpose2d, quiet=True).passed
+
+    def with_groups(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+        return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+    assert check("conv_transpose2d", with_groups, quiet=True).passed
+
+
+def test_basic_case_wrong_earns_nothing():
+    result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) + 1, quiet=True)
+    assert (result.score, result.status) == (0.0, REJECTED)
+
+
+def test_not_a_function():
+    assert only(check("conv2d", torch.zeros(3), quiet=True)).code == "not-a-function"
+
+
+def test_fails_when():
+    facts = [{"a": True, "b": False}, {"a": True, "b": True}, {"a": False, "b": True}, {"a": False, "b": False}]
+    assert fails_when(facts, {0, 1}) == "It fails when a, and only then."
+    assert fails_when(facts, {1}) == "It fails when a and b, and only then."
+    assert fails_when(facts, {0}) == "It fails only when a (1 of 2 such cases)."
+    assert fails_when(facts, {0, 1, 2}) == "It always fails when a, and in some other cases too."
+    assert fails_when(facts, {0, 1, 2, 3}) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda b: b.T, "rows and columns exchanged"),
+        (lambda b: b[::-1], "upside down"),
+        (lambda b: b[:, ::-1], "left and right exchanged"),
+        (lambda b: 3 * b, "3 times the right one"),
+        (lambda b: b + 2, "2 too large"),
+        (lambda b: np.roll(b, 1, 0), "moved by one row"),
+        (lambda b: np.where(np.pad(np.ones((2, 2), bool), 1), b, 77), "Only the border is wrong"),
+        (lambda b: np.where(np.pad(np.ones((2, 2), bool), 1), 77, b), "Only the inside is wrong"),
+        (lambda b: np.where(b == b[1, 2], np.inf, b), "1 of its 16 numbers are infinite"),
+        (lambda b: b[:3], "the height has 1 too few"),
+    ],
+)
+def test_relation(change, words):
+    right = np.random.default_rng(0).normal(size=(4, 4))
+    assert words in relation(Leaf(change(right), "float64", "numpy"), Leaf(right, "float64", "numpy"))
