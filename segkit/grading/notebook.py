@@ -274,7 +274,7 @@ def _listen(stream: int, results: dict[str, Result], problems: dict[int, str], s
     """Collect what a child tells; the number of the cell in which it got stuck or died, if it did."""
     running: int | None = None
     while True:
-        told = receive(stream, time.monotonic() + max(CELL_SECONDS, 4 * seconds) + 10)
+        told = receive(stream, time.monotonic() + CELL_SECONDS + 15 * seconds + 60)  # checks end by themselves
         if told is None:
             return running
         kind, what, value = told
