@@ -97,7 +97,7 @@ def effective_field(
     total = torch.zeros(shape[-2:], dtype=torch.float64)
     for each in pictures:
         total += input_gradient(network, each, layer, row, position, channel).abs().double().sum((0, 1)).cpu()
-    return _summary(total, position, row)
+    return summarised(total, position, row)
 
 
 def input_gradient(
@@ -123,7 +123,7 @@ def input_gradient(
         network.eval()
         with torch.enable_grad(), use_engine("native"):
             out = torch.func.functional_call(network, weights, (x,)) if weights is not None else network(x)
-            unit = _unit(first_tensor(out) if layer is None else kept[turn], row, position, channel)
+            unit = unit_values(first_tensor(out) if layer is None else kept[turn], row, position, channel)
             probe = torch.ones_like(unit) if weights is None else torch.linspace(1, 2, len(unit)).to(unit)
             (gradient,) = torch.autograd.grad(unit @ probe + 0 * x.sum(), x)
     finally:
@@ -147,7 +147,8 @@ def first_tensor(output: Any) -> Tensor:
     return next(t for t in tree_leaves(output) if isinstance(t, Tensor) and t.is_floating_point())
 
 
-def _unit(target: Tensor, row: Row, position: tuple[int, int], channel: int | None) -> Tensor:
+def unit_values(target: Tensor, row: Row, position: tuple[int, int], channel: int | None = None) -> Tensor:
+    """A layer's output at one position: all channels, or one."""
     if channel is not None:
         if not -target.shape[1] <= channel < target.shape[1]:
             raise ValueError(f"{row.name} has {target.shape[1]} channels; there is no channel {channel}")
@@ -176,7 +177,8 @@ def checked_position(row: Row, position: tuple[int, int] | None) -> tuple[int, i
     return position
 
 
-def _summary(total: Tensor, position: tuple[int, int], row: Row) -> EffectiveField:
+def summarised(total: Tensor, position: tuple[int, int], row: Row) -> EffectiveField:
+    """Figures of an effective field from summed |gradients|, H×W."""
     mass = float(total.sum())
     box = row.box(*position)
     if not mass > 0:

@@ -177,27 +177,27 @@ def padded(call: Call) -> list[Field | None]:
 
 def concatenated(call: Call) -> list[Field | None]:
     """cat, stack: along channels the union for the lines, the exact piece for the bounds."""
-    tensors, dim = call.named["tensors"], call.named.get("dim", 0)
-    parts = [call.field(t) for t in tensors]
-    known = [p for p in parts if p is not None]
-    ndim = call.out.ndim
-    dim %= ndim
-    shapes = [(*t.shape[:dim], 1, *t.shape[dim:]) if "stack" in str(call.func) else t.shape for t in tensors]
+    dim, ndim = call.named.get("dim", 0) % call.out.ndim, call.out.ndim
+    parts = [call.field(t) or Field(fields.empty_bounds(t.shape), None) for t in call.named["tensors"]]
+    known = [call.field(t) is not None for t in call.named["tensors"]]
+    if call.func._schema.name == "aten::stack":
+        parts = [_unsqueezed(part, dim) for part in parts]
     bounds = []
     for k in range(4):
-        pieces = []
-        for part, shape, t in zip(parts, shapes, tensors, strict=True):
-            piece = part.bounds[k] if part else torch.full((), NOTHING).expand(t.shape)
-            pieces.append(fields.squeezed(piece.reshape(shape) if piece.shape != torch.Size(shape) else piece))
+        pieces = [fields.squeezed(part.bounds[k]) for part in parts]
         common = [max(p.shape[d] for p in pieces) for d in range(ndim)]
-        grown = [p.expand(*common[:dim], s[dim], *common[dim + 1 :]) for p, s in zip(pieces, shapes, strict=True)]
+        sizes = [part.shape[dim] for part in parts]
+        grown = [p.expand(*common[:dim], n, *common[dim + 1 :]) for p, n in zip(pieces, sizes, strict=True)]
         bounds.append(torch.cat(grown, dim).expand(call.out.shape))
-    if "stack" in str(call.func):
-        return [Field(tuple(map(fields.packed, bounds)), None)]
-    lines = merge_lines(known, ndim)
+    lines = merge_lines([part for part, there in zip(parts, known, strict=True) if there], ndim)
     if lines is not None and any(axis.dim == dim for axis in lines):
         lines = None  # laid side by side along an axis of the picture: no longer one line
     return [Field(tuple(bounds), lines)]
+
+
+def _unsqueezed(field: Field, dim: int) -> Field:
+    bounds = tuple(b.unsqueeze(dim) for b in field.bounds)
+    return Field(bounds, map_lines(field, lambda _, axis: Axis(axis.line, axis.dim + (axis.dim >= dim))))  # type: ignore
 
 
 def shuffled(call: Call) -> list[Field | None]:

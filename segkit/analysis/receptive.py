@@ -142,7 +142,8 @@ class _Run:
 
     def _picture(self, fake: bool) -> Tensor:
         like = next((p for p in self.network.parameters() if p.is_floating_point()), torch.zeros(()))
-        picture = torch.rand(self.shape, device=like.device).to(like.dtype)
+        generator = torch.Generator().manual_seed(0)  # its own: the reader's random numbers stay as they are
+        picture = torch.rand(self.shape, generator=generator).to(like.device, like.dtype)
         return FakeTensorMode(allow_non_fake_inputs=True).from_tensor(picture) if fake else picture
 
     def _hooks(self, name: str, module: nn.Module) -> list[Any]:

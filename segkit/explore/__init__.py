@@ -1,0 +1,28 @@
+"""Things to move: explorers for JupyterLab. Each computes with a pure function, draws with another, and wraps a shell
+of ipywidgets around both, so it works without a browser too: set a control, read `.results` and `.picture.value`."""
+
+from __future__ import annotations
+
+try:
+    import anywidget  # noqa: F401
+    import ipywidgets  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"segkit.explore needs {error.name}, which the course extra brings: pip install segkit[course]", name=error.name
+    ) from None
+
+from segkit.explore.metrics import MetricsExplorer
+from segkit.explore.picture import Picture
+from segkit.explore.receptive import ReceptiveFieldExplorer
+from segkit.explore.skip import SkipExplorer
+from segkit.explore.unpool import UnpoolExplorer
+from segkit.explore.upsample import UpsampleExplorer
+
+__all__ = [
+    "MetricsExplorer",
+    "Picture",
+    "ReceptiveFieldExplorer",
+    "SkipExplorer",
+    "UnpoolExplorer",
+    "UpsampleExplorer",
+]

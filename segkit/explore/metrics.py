@@ -1,0 +1,211 @@
+"""MetricsExplorer: spoil a perfect prediction in one way or another, and watch which metric notices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segkit.data.sample import VOID, Sample
+from segkit.explore.canvas import BLUE, FAINT, INK, Canvas
+from segkit.explore.shell import Explorer
+from segkit.metrics import ConfusionMatrix, boundary_iou, trimap_iou
+from segkit.viz import colourise, default_palette, error_map, legend
+
+EVERYTHING = -1  # "merge every class into …"
+NAMES = ("pixel accuracy", "mean accuracy", "mean IoU", "freq. weighted IoU", "mean Dice", "trimap IoU", "Boundary IoU")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A spoilt prediction and what the metrics say of it; all but `prediction` lie between 0 and 1.
+
+    Args:
+        prediction: int64 H×W.
+        iou: K, NaN for classes in neither map.
+    """
+
+    prediction: Tensor
+    pixel_accuracy: float
+    mean_accuracy: float
+    mean_iou: float
+    frequency_weighted_iou: float
+    dice: float
+    trimap_iou: float
+    boundary_iou: float
+    iou: Tensor
+
+    def values(self) -> list[float]:
+        """The seven figures in the order of NAMES."""
+        return [
+            self.pixel_accuracy, self.mean_accuracy, self.mean_iou, self.frequency_weighted_iou, self.dice,
+            self.trimap_iou, self.boundary_iou,
+        ]  # fmt: skip
+
+
+def spoil(
+    labels: Tensor, target: int, grow: int = 0, down: int = 0, right: int = 0, merge: int | None = None, into: int = 0
+) -> Tensor:
+    """A prediction that is wrong in a known way.
+
+    Args:
+        labels: the truth, int64 H×W; void (255) is predicted as what stands left of it.
+        target: the class that grows or shrinks.
+        grow: pixels by which it is dilated, or eroded if negative, by a square; what it loses goes to its neighbours.
+        down, right: pixels by which the whole prediction is shifted; the border is repeated.
+        merge: a class that is called `into` instead, or EVERYTHING; None for none.
+        into: what the merged class is called.
+
+    Returns:
+        int64 H×W without void.
+    """
+    prediction = _without_void(labels)
+    for _ in range(abs(grow)):
+        inside = prediction == target
+        window = _neighbours(inside if grow > 0 else ~inside)
+        if grow > 0:
+            prediction = torch.where(window, target, prediction)
+        else:
+            others = _neighbours_max(torch.where(inside, -1, prediction))
+            prediction = torch.where(inside & window, others, prediction)
+    h, w = prediction.shape
+    rows, columns = (torch.arange(h) - down).clamp(0, h - 1), (torch.arange(w) - right).clamp(0, w - 1)
+    prediction = prediction[rows][:, columns]
+    if merge is not None:
+        prediction = torch.where((prediction == merge) | (merge == EVERYTHING), into, prediction)
+    return prediction
+
+
+def score(prediction: Tensor, labels: Tensor, num_classes: int, width: int = 2) -> Scores:
+    """All seven metrics of one prediction; `width` pixels on each side of an edge count for the last two."""
+    confusion = ConfusionMatrix(num_classes)
+    confusion.update(prediction, labels)
+    return Scores(
+        prediction, **confusion.summary(), dice=float(confusion.dice().nanmean()), iou=confusion.iou(),
+        trimap_iou=float(trimap_iou(prediction, labels, num_classes, width)),
+        boundary_iou=float(boundary_iou(prediction, labels, num_classes, width=width)),
+    )  # fmt: skip
+
+
+def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette: np.ndarray) -> dict[str, Any]:
+    """The empty picture: prediction, errors, and a bar for each metric."""
+    places = ((0.01, "prediction"), (0.345, "errors (orange)"))
+    pictures = []
+    for left, title in places:
+        axes = canvas.axes(left, 0.2, 0.32, 0.73, title)
+        pictures.append(axes.imshow(image, interpolation="nearest"))
+    bars = canvas.axes(0.83, 0.2, 0.11, 0.73)
+    bars.set_xlim(0, 1)
+    bars.set_ylim(len(NAMES) - 0.4, -0.6)
+    bars.set_yticks(range(len(NAMES)), NAMES, fontsize=8)
+    for side in ("top", "right", "bottom"):
+        bars.spines[side].set_visible(False)
+    bars.tick_params(length=0)
+    rectangles = bars.barh(range(len(NAMES)), [1] * len(NAMES), height=0.6, color=BLUE).patches
+    texts = [bars.text(1.04, k, "", va="center", fontsize=9, color=INK) for k in range(len(NAMES))]
+    bars.axvline(1, color=FAINT, linewidth=0.6)
+    legend(canvas.axes(0.0, 0.0, 1.0, 0.18), classes, palette, columns=7)
+    canvas.moves(*pictures, *rectangles, *texts)
+    return {"pictures": pictures, "bars": rectangles, "texts": texts}
+
+
+def draw(parts: dict[str, Any], scores: Scores, labels: Tensor, palette: np.ndarray) -> None:
+    """Put a prediction and its scores into the picture."""
+    prediction, errors = parts["pictures"]
+    prediction.set_data(colourise(scores.prediction, palette))
+    errors.set_data(error_map(scores.prediction, labels))
+    for bar, text, value in zip(parts["bars"], parts["texts"], scores.values(), strict=True):
+        bar.set_width(value)
+        text.set_text(f"{value:.3f}")
+
+
+class MetricsExplorer(Explorer):
+    """Erode, dilate, shift and merge the classes of a perfect prediction; click one to choose it.
+
+    Args:
+        sample: a Sample with labels; None for a street scene.
+        classes: their names, in order.
+        palette: uint8 K×3.
+        width: pixels on each side of an edge that trimap and Boundary IoU look at.
+    """
+
+    title = "Metrics of a spoilt prediction"
+
+    def __init__(
+        self, sample: Sample | None = None, classes: tuple[str, ...] | None = None, palette: Any = None, width: int = 2
+    ) -> None:
+        from segkit.data.street import StreetScenes
+
+        if (classes is None) != (sample is None):
+            raise ValueError("give a sample together with the names of its classes, or neither for a street scene")
+        chosen = StreetScenes(split="val")[0] if sample is None else sample
+        super().__init__(Canvas(9.4, 3.4))
+        self.labels, self.classes = chosen.labels, tuple(classes or StreetScenes.classes)
+        self.palette = palette if palette is not None or sample is not None else StreetScenes.palette
+        if self.palette is None:
+            self.palette = default_palette(len(self.classes))
+        self.width = width
+        present = [k for k in self.labels.unique().tolist() if k != VOID]
+        if not present or max(present) >= len(self.classes):
+            raise ValueError(f"labels {present} do not fit {len(self.classes)} classes")
+        self.parts = drawing(
+            self.canvas, colourise(_without_void(self.labels), self.palette), self.classes, self.palette
+        )
+        options = [(self.classes[k], k) for k in present]
+        every = [("nothing", None), ("everything", EVERYTHING), *options]
+        names = [(name, k) for k, name in enumerate(self.classes)]
+        largest = int(torch.bincount(self.labels[self.labels != VOID].flatten()).argmax())
+        with self.together():
+            self.menu("target", "class", options, largest, "the class that grows or shrinks; a click chooses it too")
+            self.slider("grow", "erode / dilate", -6, 6, 0, "pixels: below 0 the class shrinks, above 0 it grows")
+            self.slider("right", "shift right", -12, 12, 0, "pixels by which the prediction is shifted sideways")
+            self.slider("down", "shift down", -12, 12, 0, "pixels by which the prediction is shifted down")
+            self.menu("merge", "merge", every, None, "this class is called …")
+            self.menu("into", "… into", names, largest, "… by this name")
+
+    def compute(self) -> Scores:
+        prediction = spoil(
+            self.labels, self["target"], self["grow"], self["down"], self["right"], self["merge"], self["into"]
+        )
+        return score(prediction, self.labels, len(self.classes), self.width)
+
+    def draw(self, results: Scores) -> str:
+        draw(self.parts, results, self.labels, self.palette)
+        wrong = int(((results.prediction != self.labels) & (self.labels != VOID)).sum())
+        iou = float(results.iou[self["target"]])
+        own = f"IoU of {self.classes[self['target']]} {iou:.3f}"
+        return (
+            f"{wrong} pixels wrong: pixel accuracy {results.pixel_accuracy:.3f}, mean IoU {results.mean_iou:.3f}, "
+            f"Boundary IoU {results.boundary_iou:.3f}; {own}."
+        )
+
+    def click(self, axes: Any, column: float, row: float) -> None:
+        """A pixel of either picture: choose its true class."""
+        if axes in [image.axes for image in self.parts["pictures"]]:
+            h, w = self.labels.shape
+            label = int(self.labels[int(np.clip(round(row), 0, h - 1)), int(np.clip(round(column), 0, w - 1))])
+            if label != VOID:
+                self.controls["target"].value = label
+
+
+def _without_void(labels: Tensor) -> Tensor:
+    known = torch.where(labels == VOID, -1, labels)
+    place = torch.where(known >= 0, torch.arange(labels.shape[1]), 0).cummax(1).values
+    return known.gather(1, place).clamp(min=0)
+
+
+def _neighbours(mask: Tensor) -> Tensor:
+    return _neighbours_max(mask.to(torch.int64)) > 0
+
+
+def _neighbours_max(values: Tensor) -> Tensor:
+    """Largest value of each pixel's 3×3 neighbourhood."""
+    for dim in (0, 1):
+        ends = values.narrow(dim, 0, 1), values.narrow(dim, values.shape[dim] - 1, 1)
+        wide = torch.cat((ends[0], values, ends[1]), dim)
+        n = values.shape[dim]
+        values = torch.maximum(torch.maximum(wide.narrow(dim, 0, n), wide.narrow(dim, 1, n)), wide.narrow(dim, 2, n))
+    return values

@@ -1,0 +1,76 @@
+"""SkipExplorer: heads, mixtures, the model left alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import segkit.models
+from segkit.data.sample import Sample
+from segkit.explore import SkipExplorer
+from segkit.explore.skip import HEADS, head_scores, mix
+
+
+class Heads(nn.Module):
+    """Three heads that know one thing each: where the left third, the middle third and the right third are."""
+
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        H, W = x.shape[-2:]
+        out = {"logits": torch.zeros(1, 3, H, W)}
+        for k, (name, stride) in enumerate(HEADS.items()):
+            h, w = -(-H // stride), -(-W // stride)
+            out[name] = torch.zeros(1, 3, h, w)
+            out[name][:, k, :, k * w // 3 : (k + 1) * w // 3] = 1.0
+        return out
+
+
+def sample() -> Sample:
+    labels = torch.arange(3).repeat_interleave(32).expand(64, 96).clone()
+    return Sample(torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(0)), labels)
+
+
+def test_heads_lie_over_their_pixels() -> None:
+    heads = head_scores(Heads(), torch.zeros(3, 61, 90))
+    assert all(scores.shape == (3, 61, 90) for scores in heads.values())
+    assert heads["score_32"][0, 30, 15] == 1 and heads["score_32"][0, 30, 50] == 0  # centres of cells of 32 pixels
+    assert heads["score_8"][2].argmax() % 90 >= 64
+
+
+def test_weights_choose_who_is_heard() -> None:
+    e = SkipExplorer(Heads(), sample(), classes=("left", "middle", "right"))
+    assert e.results.mean_iou > 0.8
+    e.controls["score_8"].value = 0.0
+    assert not (e.results.labels == 2).any() and e.results.mean_iou < 0.6
+    e.controls["score_32"].value = 0.5
+    expected = 0.5 * e.heads["score_32"] + e.heads["score_16"]
+    torch.testing.assert_close(e.results.scores, expected)
+    assert e.results.labels.equal(expected.argmax(0))
+
+
+def test_click_and_caption() -> None:
+    e = SkipExplorer(Heads(), sample(), classes=("left", "middle", "right"))
+    axes = e.parts["pictures"]["mixture"].axes
+    e.picture.x, e.picture.y = e.canvas.point(axes, 80, 12)
+    assert (e["row"], e["column"]) == (12, 80)
+    assert "fc7 says left, pool4 left, pool3 right, the mixture right; it is right" in e.caption.value
+
+
+def test_a_real_fcn8s() -> None:
+    model = segkit.models.create("fcn8s", num_classes=3, width=2)
+    model.train()
+    heads = head_scores(model, sample().image)
+    assert model.training and set(heads) == {*HEADS, "logits"}
+    with torch.no_grad():
+        torch.testing.assert_close(heads["logits"], model.eval().outputs(sample().image[None])["logits"][0])
+    m = mix(heads, (1.0, 0.0, 0.0))
+    assert m.scores.equal(heads["score_32"]) and m.mean_iou != m.mean_iou, "no truth, no IoU"
+
+
+def test_refuses() -> None:
+    with pytest.raises(ValueError, match="has no outputs"):
+        SkipExplorer(nn.Conv2d(3, 3, 1), sample())
+    with pytest.raises(ValueError, match="lacks score_8; take fcn8s"):
+        SkipExplorer(segkit.models.create("fcn16s", num_classes=3, width=2), sample())
+    with pytest.raises(ValueError, match="3 classes and there are 13 names"):
+        SkipExplorer(Heads(), sample())
