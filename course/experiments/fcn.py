@@ -30,7 +30,7 @@ from segkit.training import (
 
 NET = {"width": 8, "hidden": 256, "batch_norm": True, "dropout": 0.1}  # 1.1 M parameters with VGG16
 SMALL = {**NET, "encoder": "vgg11", "hidden": 128}  # for the fifteen trainings of the second experiment
-SCENES = {"train": 1000, "val": 100, "test": 200}
+SCENES = {"train": 1000, "val": 50, "test": 200}
 
 
 TIERS = {  # what a processor does in twenty minutes, and what a GPU does in the same time
@@ -147,7 +147,7 @@ def learn(kind: str, seed: int, steps: int, train: Any, val: Any, weight: torch.
 
 def patches(o: argparse.Namespace) -> None:
     """Whole pictures, sampled pixels and patches at equal computation."""
-    steps, seeds = o.steps or 400, o.seeds
+    steps, seeds = o.steps or 300, o.seeds
     train, val = street("train", int(SCENES["train"] * o.scale)), street("val", int(SCENES["val"] * o.scale))
     counts = sum(torch.bincount(s.labels[s.labels != 255], minlength=train.num_classes) for s in train.samples)
     weight = class_weights(counts, "log")  # type: ignore[arg-type]
