@@ -19,12 +19,25 @@ from segkit.files import write_bytes
 
 # What each exercise is worth. The notebooks carry the same numbers; a test compares them.
 ASSIGNMENTS: dict[str, dict[str, int]] = {
-    "ch01": {"confusion_matrix": 4, "pixel_accuracy": 2, "frequency_weighted_iou": 3, "dice": 3, "mean_iou": 4, "boundary_mask": 4},
+    "ch01": {
+        "confusion_matrix": 4,
+        "pixel_accuracy": 2,
+        "frequency_weighted_iou": 3,
+        "dice": 3,
+        "mean_iou": 4,
+        "boundary_mask": 4,
+    },
     "ch02": {"conv2d": 6, "max_pool2d": 5, "max_pool2d_backward": 4, "receptive_field": 5},
-    "ch03": {"conv_transpose2d": 5, "coverage_counts": 3, "interpolate_bilinear": 4, "max_unpool2d": 3, "pixel_shuffle": 2,
-             "shift_and_stitch": 3},
+    "ch03": {
+        "conv_transpose2d": 5,
+        "coverage_counts": 3,
+        "interpolate_bilinear": 4,
+        "max_unpool2d": 3,
+        "pixel_shuffle": 2,
+        "shift_and_stitch": 3,
+    },
     "ch04": {"linear_to_conv": 5, "bilinear_kernel": 4, "fuse_skip": 5, "cross_entropy_with_void": 6},
-}  # fmt: skip
+}
 
 Notebook = dict[str, Any]
 _STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
@@ -64,7 +77,9 @@ def read_notebook(path: str | Path) -> Notebook:
             cell.setdefault("metadata", {})
             cell["cell_type"] = str(cell["cell_type"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = "; notebooks end in .ipynb" if path.suffix != ".ipynb" else "; has it been cut off while saving or copying?"
+        hint = (
+            "; notebooks end in .ipynb" if path.suffix != ".ipynb" else "; has it been cut off while saving or copying?"
+        )
         raise NotebookError(f"{path} is not a notebook that can be read{hint}") from error
     return notebook
 
@@ -148,7 +163,14 @@ def _without_region(text: str, name: str, stub: str | None) -> tuple[str, bool]:
 def _checksum(cell: Notebook) -> str:
     """nbgrader's checksum of a cell: source, type, the three flags, the id and the points."""
     meta = _meta(cell)
-    parts = [cell["source"], cell["cell_type"], bool(meta.get("grade")), bool(meta.get("solution")), _is_locked(cell), meta["grade_id"]]
+    parts = [
+        cell["source"],
+        cell["cell_type"],
+        bool(meta.get("grade")),
+        bool(meta.get("solution")),
+        _is_locked(cell),
+        meta["grade_id"],
+    ]
     if meta.get("grade"):
         parts.append(float(meta["points"]))
     return hashlib.md5("".join(map(str, parts)).encode("utf-8")).hexdigest()
@@ -165,9 +187,13 @@ def generate(source: Path, target: Path) -> list[Path]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m segkit.grading.assignments", description="Write the student versions.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segkit.grading.assignments", description="Write the student versions."
+    )
     parser.add_argument("--source", type=Path, help="folder with NAME/NAME.ipynb (default: the course's)")
-    parser.add_argument("--target", type=Path, help="folder for the student versions (default: student/ beside source/)")
+    parser.add_argument(
+        "--target", type=Path, help="folder for the student versions (default: student/ beside source/)"
+    )
     given = parser.parse_args(arguments)
     source = given.source or folder() / "source"
     for path in generate(source, given.target or source.parent / "student"):

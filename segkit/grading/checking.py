@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from segkit.grading.exercise import Exercise, find, registry
-from segkit.grading.explain import diagnose, passes, type_problem
+from segkit.grading.explain import diagnose
 from segkit.grading.report import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
+from segkit.grading.result_types import passes, type_problem
 from segkit.grading.sandbox import Outcome, run_cases
 
 UNTOUCHED, TYPE, GRADIENT = "input left alone", "result type", "gradient"
@@ -28,9 +29,7 @@ def describe(name: str) -> str:
     return f"{exercise.signature}\n\n{exercise.text}"
 
 
-def check(
-    name: str, student_function: Callable[..., Any], *, quiet: bool = False, time_limit: float = 10.0
-) -> Result:
+def check(name: str, student_function: Callable[..., Any], *, quiet: bool = False, time_limit: float = 10.0) -> Result:
     """Check an answer to an exercise, and print a verdict.
 
     Args:
@@ -69,7 +68,9 @@ def mark(exercise: Exercise, outcomes: list[Outcome]) -> Result:
     if all(outcome.kind in ("stub", "nothing") for outcome in outcomes):
         return _not_yet(exercise, outcomes)
     cases = exercise.all_cases()
-    good = [passes(exercise, i, outcome) or _numpy_answer(cases[i].group, outcome) for i, outcome in enumerate(outcomes)]
+    good = [
+        passes(exercise, i, outcome) or _numpy_answer(cases[i].group, outcome) for i, outcome in enumerate(outcomes)
+    ]
     failed = {i for i, fine in enumerate(good) if not fine}
     diagnoses = diagnose(exercise, outcomes, failed)
     groups = {case.group: True for case in cases}
@@ -116,7 +117,8 @@ def _changed(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | None:
             name = exercise.parameters[outcome.changed[0]]
             message = (
                 f"Your function changes `{name}`, which belongs to the caller: after the call it holds other numbers. "
-                f"Work on a copy (`{name}.clone()`), or build a new tensor; beware of `+=`, `[...] =` and names ending in `_`."
+                f"Work on a copy (`{name}.clone()`), or build a new tensor; beware of `+=`, `[...] =` and names "
+                "that end in `_`."
             )
             return Diagnosis("input-changed", message)
     return None

@@ -20,16 +20,15 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
 import torch
 
 from segkit.files import write_bytes
-from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, read_notebook, source_path, student_version, write_notebook
+from segkit.grading.assignments import ASSIGNMENTS, NotebookError
 from segkit.grading.exercise import registry
+from segkit.grading.made_class import make_class
 from segkit.grading.notebook import Report, grade_notebook
 from segkit.grading.sandbox import method
-from segkit.grading.slips import SLIPS
 
 
 @dataclass
@@ -150,7 +149,9 @@ def _write(result: ClassResult) -> None:
     for one in result.submissions:
         marks = {row.exercise: f"{row.points:g}" for row in one.report.rows} if one.report else {}
         out_of = sum(ASSIGNMENTS.get(one.assignment, {}).values())
-        writer.writerow([one.student, one.assignment, f"{one.points:g}", out_of, *(marks.get(n, "") for n in names), one.error])
+        writer.writerow(
+            [one.student, one.assignment, f"{one.points:g}", out_of, *(marks.get(n, "") for n in names), one.error]
+        )
         text = one.report.feedback() if one.report else f"# {one.assignment}: not graded\n\n{one.error}\n"
         place = result.folder / "feedback" / one.student / one.assignment
         write_bytes(text.encode(), place.with_suffix(".md"))
@@ -169,86 +170,16 @@ def _page(one: Submission, text: str) -> str:
             body.append(f"<h{level}>{html.escape(line.lstrip('# '))}</h{level}>")
         else:
             body.append(html.escape(line))
-    style = "body{font-family:sans-serif;max-width:60em;margin:2em auto;background:#fff;color:#222}pre{background:#f4f4f4;padding:1em;white-space:pre-wrap}"
+    style = (
+        "body{font-family:sans-serif;max-width:60em;margin:2em auto;background:#fff;color:#222}"
+        "pre{background:#f4f4f4;padding:1em;white-space:pre-wrap}"
+    )
     title = html.escape(f"{one.student}, {one.assignment}")
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>\n'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+        f"<style>{style}</style></head>\n"
         f"<body>\n<p>{title}</p>\n" + "\n".join(body) + "\n</body></html>\n"
     )
-
-
-# A made class ------------------------------------------------------------------------------------------------------
-
-TRICKS = ("syntax error", "endless loop", "not a notebook", "checks rewritten", "cell deleted")
-
-
-def make_class(folder: str | Path, students: int = 30, assignments: tuple[str, ...] = ("ch02",), seed: int = 0) -> dict[str, dict[str, str]]:
-    """Write made submissions: model solutions, slips of the pen, stubs, and a few students who do stranger things.
-
-    Args:
-        folder: receives STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb.
-        students: how many.
-        assignments: which notebooks each of them hands in.
-        seed: of the choices.
-
-    Returns:
-        For each "STUDENT/ASSIGNMENT" what was done to each exercise: "right", "stub", a diagnosis code, or a trick.
-    """
-    rng = Random(seed)
-    done: dict[str, dict[str, str]] = {}
-    for number in range(1, students + 1):
-        trick = TRICKS[number % len(TRICKS)] if number % 6 == 0 else ""
-        for name in assignments:
-            student = f"student{number:02d}"
-            path = Path(folder) / student / name / f"{name}.ipynb"
-            done[f"{student}/{name}"] = _hand_in(path, name, rng, trick, diligence=rng.random())
-    return done
-
-
-def _hand_in(path: Path, name: str, rng: Random, trick: str, diligence: float) -> dict[str, str]:
-    source = read_notebook(source_path(name))
-    notebook = student_version(source)
-    solutions = {cell["metadata"]["nbgrader"]["grade_id"]: cell["source"] for cell in source["cells"]
-                 if cell["metadata"].get("nbgrader", {}).get("solution")}  # fmt: skip
-    done = {}
-    for cell in notebook["cells"]:
-        exercise = cell["metadata"].get("nbgrader", {}).get("grade_id")
-        if exercise in solutions:
-            cell["source"], done[exercise] = _write_answer(solutions[exercise], cell["source"], exercise, rng, diligence)
-    if trick == "not a notebook":
-        write_bytes(b'{"cells": [{"cell_type": "code", "sou', path)
-        return dict.fromkeys(done, trick)
-    if trick:
-        _play(trick, notebook, list(solutions)[0], done)
-    write_notebook(notebook, path)
-    return done
-
-
-def _write_answer(solution: str, stub: str, exercise: str, rng: Random, diligence: float) -> tuple[str, str]:
-    draw = rng.random()
-    if draw < 0.35 + 0.4 * diligence:
-        return solution, "right"
-    if draw > 0.92:
-        return stub, "stub"
-    old, new, code = rng.choice(SLIPS[exercise])
-    return solution.replace(old, new), code
-
-
-def _play(trick: str, notebook: Notebook, first: str, done: dict[str, str]) -> None:
-    """What some students do to their first exercise."""
-    for cell in list(notebook["cells"]):
-        meta = cell["metadata"].get("nbgrader", {})
-        if meta.get("grade_id") == first:
-            if trick == "syntax error":
-                cell["source"] = cell["source"].replace("):", ")", 1)
-            elif trick == "endless loop":
-                cell["source"] = cell["source"].split('"""\n')[0] + '"""\n    while True:\n        pass\n'
-            elif trick == "cell deleted":
-                notebook["cells"].remove(cell)
-        if trick == "checks rewritten" and meta.get("grade"):
-            cell["source"] = f"result = {meta['points']}\nresult"
-    if trick != "checks rewritten":
-        done[first] = trick
 
 
 def class_run(
@@ -277,7 +208,9 @@ def main(arguments: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--submitted", type=Path, help="folder with STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb")
     what.add_argument("--students", type=int, help="make up this many students instead")
-    parser.add_argument("--assignment", action="append", choices=list(ASSIGNMENTS), help="for made students (default ch02)")
+    parser.add_argument(
+        "--assignment", action="append", choices=list(ASSIGNMENTS), help="for made students (default ch02)"
+    )
     parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--seed", type=int, default=0, help="for made students")
     parser.add_argument("--workers", type=int, help="notebooks graded at a time (default: processor cores)")
@@ -287,7 +220,9 @@ def main(arguments: list[str] | None = None) -> int:
             result = grade_class(given.submitted, given.out or Path("graded"), given.workers)
         else:
             chosen = tuple(given.assignment or ["ch02"])
-            result = class_run(given.students, folder=given.out, assignments=chosen, seed=given.seed, workers=given.workers)
+            result = class_run(
+                given.students, folder=given.out, assignments=chosen, seed=given.seed, workers=given.workers
+            )
     except ValueError as error:
         parser.exit(1, f"{error}\n")
     print(result.table())

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import combinations
 
-from torch import Tensor, nn
-
 from segkit.grading.attribution import fails_when, relation
+from segkit.grading.examples import example, smallest
 from segkit.grading.exercise import Exercise, Mistake, Variant
 from segkit.grading.report import Diagnosis
+from segkit.grading.result_types import integer_for_float
 from segkit.grading.sandbox import Outcome
-from segkit.grading.values import Leaf, all_same, argument_text, array_text, same, shape_text
-
-BITS = {"float16": 16, "bfloat16": 16, "float32": 32, "float64": 64, "float": 64, "double": 64, "half": 16}
-
-
-def passes(exercise: Exercise, index: int, outcome: Outcome) -> bool:
-    """Whether a call gave the right values, whatever their type."""
-    return outcome.kind == "value" and all_same(outcome.leaves, exercise.expected(index))
+from segkit.grading.values import all_same, same
 
 
 def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[Diagnosis]:
@@ -30,15 +22,15 @@ def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
         return [_remembers(exercise, outcomes)]
     known = _known_mistakes(exercise, outcomes, failed)
     if known:
-        return [Diagnosis(m.code, m.message, _example(exercise, outcomes, _telling(exercise, failed, v)))
+        return [Diagnosis(m.code, m.message, example(exercise, outcomes, _telling(exercise, failed, v)))
                 for m, v in known]  # fmt: skip
-    typed = _integer_for_float(exercise, outcomes, failed)
+    typed = integer_for_float(exercise, outcomes, failed)
     if typed:
         return [typed]
     near, explained = _nearest_mistake(exercise, outcomes, failed)
     if near:
-        example = _example(exercise, outcomes, explained)
-        return [Diagnosis(near.code, near.message, example), *_generic(exercise, outcomes, failed - explained)]
+        shown = example(exercise, outcomes, explained)
+        return [Diagnosis(near.code, near.message, shown), *_generic(exercise, outcomes, failed - explained)]
     return _generic(exercise, outcomes, failed)
 
 
@@ -147,16 +139,16 @@ def _generic(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
     ran = [i for i in range(len(outcomes) - 1) if outcomes[i].kind != "skipped"]
     facts = [exercise.case_facts(i) for i in ran]
     when = fails_when(facts, {place for place, i in enumerate(ran) if i in failed})
-    found = []
+    found: list[Diagnosis] = []
     for kinds, describe in _KINDS:
         these = {i for i in failed if outcomes[i].kind in kinds}
         if these:
-            index = _smallest(exercise, these)
+            index = smallest(exercise, these)
             code, message = describe(exercise, outcomes[index], index)
             if code == "wrong-values":
                 message = _pattern(exercise, outcomes, these) or message
             message = message if code == "wrong-arguments" or found else f"{message} {when}".strip()
-            found.append(Diagnosis(code, message, _example(exercise, outcomes, {index})))
+            found.append(Diagnosis(code, message, example(exercise, outcomes, {index})))
     return found or [Diagnosis("not-run", "The time was used up before the rest could be tried.")]
 
 
@@ -186,7 +178,11 @@ def _pattern(exercise: Exercise, outcomes: list[Outcome], these: set[int]) -> st
         if not same(got, want):
             told = relation(got, want)
             simple = got.array.shape == want.array.shape and told and "first difference" not in told
-            return f"{_which(place, len(exercise.kinds))}The shape is right and the values are not. {told}" if simple else ""
+            return (
+                f"{_which(place, len(exercise.kinds))}The shape is right and the values are not. {told}"
+                if simple
+                else ""
+            )
     return ""
 
 
@@ -217,7 +213,7 @@ _KINDS = (
                           "what its condition tests, and whether the loop changes it.")),
     (("died",), _other("crashed", "Python itself was brought down by this call, as by endless recursion or memory "
                        "that does not exist.")),
-    (("exit",), _other("exits", "Your function ends Python with exit() or sys.exit(). Use return to hand back a result.")),
+    (("exit",), _other("exits", "Your function ends Python with exit() or sys.exit(). Use return for a result.")),
     (("raised",), _raised),
     (("odd",), _other("wrong-type", "Your function returns {note}; tensors, arrays and numbers can be compared.")),
     (("nothing",), _other("returns-nothing", "Here your function returns None: does every branch reach a return?")),
@@ -228,106 +224,7 @@ _KINDS = (
 
 def _remembers(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis:
     message = (
-        "The first call is right, and the very same call made later is not: your function remembers something. Look for "
-        "a default argument that is a list or tensor, for a variable outside the function, and for torch.empty."
+        "The first call is right, and the very same call made later is not: your function remembers something. "
+        "Look for a default argument that is a list or tensor, a variable outside the function, or torch.empty."
     )
-    return Diagnosis("remembers-earlier-calls", message, _example(exercise, outcomes, {len(outcomes) - 1}))
-
-
-def _smallest(exercise: Exercise, indices: Iterable[int]) -> int:
-    def size(index: int) -> int:
-        return sum(leaf.array.size for leaf in exercise.expected(index)) + sum(
-            value.numel() for value in exercise.all_cases()[index].args if hasattr(value, "numel")
-        )
-
-    cases = exercise.all_cases()
-    return min(indices, key=lambda index: (cases[index].group != cases[0].group, size(index), index))
-
-
-def _example(exercise: Exercise, outcomes: list[Outcome], indices: set[int]) -> str:
-    """The smallest of the failing calls, what it should give and what it gave."""
-    index = _smallest(exercise, indices)
-    args = exercise.all_cases()[index].args
-    short, long = [], []
-    for name, value in zip(exercise.parameters, args, strict=True):
-        text = argument_text(value)
-        if len(text) <= 24 and "numbers" not in text:
-            short.append(f"{name}={text}")
-        else:
-            short.append(name)
-            shape = f"shape {shape_text(value.shape)}" if hasattr(value, "shape") else ""
-            long.append(_flow(f"  {name} = ", text if "numbers" not in text[:24] else f"a tensor of {shape}"))
-    lines = [f"{exercise.name}({', '.join(short)})", *long, *_parts("  should give ", exercise.expected(index))]
-    if outcomes[index].kind == "value":
-        lines += _parts("  and gave    ", outcomes[index].leaves)
-    return "\n".join(lines)
-
-
-def _parts(label: str, parts: tuple[Leaf, ...]) -> list[str]:
-    """The parts of a result, each from a line of its own."""
-    lines = []
-    for place, part in enumerate(parts):
-        text = array_text(part.array)
-        shape = f" (shape {shape_text(part.array.shape)})" if part.array.ndim and "numbers" not in text[:24] else ""
-        lead = label if place == 0 else " " * (len(label) - 4) + "and "
-        lines.append(_flow(lead, text + shape))
-    return lines
-
-
-def _flow(label: str, text: str) -> str:
-    """Text behind a label, its further lines below its first."""
-    rows = [row for row in text.split("\n") if row.strip()]
-    return label + ("\n" + " " * len(label)).join(rows)
-
-
-# The type of the result --------------------------------------------------------------------------------------------
-
-
-def _integer_for_float(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> Diagnosis | None:
-    wrong = [
-        i for i in failed
-        if outcomes[i].kind == "value"
-        and any(kind == "float" and leaf.array.dtype.kind in "iub" and leaf.array.ndim
-                for kind, leaf in zip(exercise.kinds, outcomes[i].leaves, strict=True))
-    ]  # fmt: skip
-    if not wrong or len(wrong) < len(failed) / 2:
-        return None
-    dtype = next(leaf.dtype for leaf in outcomes[wrong[0]].leaves if leaf.array.dtype.kind in "iub")
-    message = (
-        f"Your result holds {dtype}, so everything behind the decimal point is lost. "
-        "Create the result with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
-    )
-    return Diagnosis("wrong-dtype", message, _example(exercise, outcomes, set(wrong)))
-
-
-def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | None:
-    """A result with the right values in a type that will not do."""
-    for index, outcome in enumerate(outcomes):
-        if not passes(exercise, index, outcome):
-            continue
-        for kind, got in zip(exercise.kinds, outcome.leaves, strict=True):
-            if got.origin == "python" or not got.array.ndim:
-                continue
-            have = BITS.get(got.dtype)
-            if kind == "integer" and have is not None and have < 64:
-                message = (
-                    f"Your whole numbers come as {got.dtype}. Floats cannot index a tensor, and counts stop growing at "
-                    "16,777,216 in float32. Use an integer type (torch.int64)."
-                )
-                return Diagnosis("wrong-dtype", message, _example(exercise, outcomes, {index}))
-            if kind == "float" and have is not None and have < _given_bits(exercise, index):
-                message = (
-                    f"The input is float{_given_bits(exercise, index)} and your result is {got.dtype}: precision is lost on the way. Create the "
-                    "result with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
-                )
-                return Diagnosis("precision-lost", message, _example(exercise, outcomes, {index}))
-    return None
-
-
-def _given_bits(exercise: Exercise, index: int) -> int:
-    """The precision that the arguments of a case came in."""
-    bits = [0]
-    for value in exercise.all_cases()[index].args:
-        tensors = value.parameters() if isinstance(value, nn.Module) else [value] if isinstance(value, Tensor) else []
-        bits += [BITS.get(str(one.dtype).removeprefix("torch."), 0) for one in tensors]
-    return max(bits)
+    return Diagnosis("remembers-earlier-calls", message, example(exercise, outcomes, {len(outcomes) - 1}))

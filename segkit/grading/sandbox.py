@@ -1,20 +1,17 @@
 """Running a learner's function so that nothing it does can hurt: not the notebook, not the other exercises.
 
-Where the system can fork safely (Linux), all calls happen in a child process. It can loop for ever inside C code, ask for
-all the memory, call sys.exit, change the random seed or the default dtype: the child is ended, the notebook has seen
-nothing of it, and a new child goes on with the next case. Elsewhere (macOS, Windows) the calls happen in this process
-under a timer signal, or in a thread that is asked to stop; both end every loop written in Python.
+Where the system can fork safely (Linux), all calls happen in a child process. It can loop for ever inside C code, ask
+for all the memory, call sys.exit, change the random seed or the default dtype: the child is ended, the notebook has
+seen nothing of it, and a new child goes on with the next case. Elsewhere (macOS, Windows) the calls happen in this
+process under a timer signal, or in a thread that is asked to stop; both end every loop written in Python.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import pickle
 import random
-import select
 import signal
-import struct
 import sys
 import threading
 import time
@@ -22,18 +19,19 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from segkit.grading.capture import Printed, quiet_process, student_lines
+from segkit.grading.capture import Printed, student_lines
+from segkit.grading.child import end_child, fork_child, owed, receive
 from segkit.grading.exercise import Exercise, Function, bind
 from segkit.grading.values import Leaf, Unusable, fresh, unchanged
 
 GRACE = 0.5  # seconds for each further case once the time is used up
 PATIENCE = 3  # further cases that may run out of time before the rest is left out
-MEMORY = 4 << 30  # bytes that a child may take in addition
 
 
 @dataclass(frozen=True)
@@ -77,14 +75,14 @@ def run_cases(function: Function, exercise: Exercise, seconds: float, how: str |
     """Call the function on every case of an exercise, within `seconds` for all of them together."""
     count = len(exercise.all_cases())
     if (how or method()) == "fork":
-        return _run_forked(lambda index: call(function, exercise, index), count, seconds)
+        return _run_forked(partial(call, function, exercise), count, seconds)
     guard = guarded(how)
     outcomes: list[Outcome] = []
     started, late = time.monotonic(), 0
     for index in range(count):
         left = seconds - (time.monotonic() - started)
         allowed = GRACE if late else max(left, GRACE)
-        outcome = Outcome("skipped") if late > PATIENCE else guard(lambda i=index: call(function, exercise, i), allowed)
+        outcome = Outcome("skipped") if late > PATIENCE else guard(partial(call, function, exercise, index), allowed)
         late += outcome.kind == "timeout"
         outcomes.append(outcome)
     return outcomes
@@ -123,7 +121,9 @@ def call(function: Function, exercise: Exercise, index: int) -> Outcome:
                           trace=student_lines(error, function))  # fmt: skip
     changed = tuple(i for i, (a, b) in enumerate(zip(original, args, strict=True)) if not unchanged(a, b))
     took = time.perf_counter() - started
-    return Outcome(outcome.kind, outcome.leaves, outcome.error, outcome.note, outcome.trace, changed, printed.text(), took)
+    return Outcome(
+        outcome.kind, outcome.leaves, outcome.error, outcome.note, outcome.trace, changed, printed.text(), took
+    )
 
 
 def _judge(result: Any, exercise: Exercise, args: tuple[Any, ...]) -> Outcome:
@@ -143,7 +143,7 @@ def _first_lines(text: str) -> str:
 
 @contextmanager
 def _same_world() -> Iterator[None]:
-    """Put back what a function may change for everybody: random states, default dtype, gradient mode, recursion limit."""
+    """Put back what a function may change for everybody: random states, default dtype, gradient mode, …"""
     seeds = torch.get_rng_state(), np.random.get_state(), random.getstate()
     dtype, grad, depth, path = torch.get_default_dtype(), torch.is_grad_enabled(), sys.getrecursionlimit(), os.getcwd()
     try:
@@ -184,11 +184,16 @@ def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: f
     Args:
         each: whether `seconds` is the time of each case rather than of all together.
     """
-    pid, stream = fork_child(lambda write: [write(one(index)) for index in range(start, count)])
+
+    def work(write: Callable[[Any], None]) -> None:
+        for index in range(start, count):
+            write(one(index))
+
+    pid, stream = fork_child(work)
     try:
         done, began = start, time.monotonic()
         while done < count:
-            outcome = receive(stream, began + seconds, lambda: _owed(pid, seconds, began))
+            outcome = receive(stream, began + seconds, partial(owed, pid, seconds, began))
             if outcome is None:
                 late = time.monotonic() >= began + seconds
                 yield Outcome("timeout" if late else "died", seconds=time.monotonic() - began)
@@ -198,100 +203,6 @@ def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: f
             began = time.monotonic() if each else began
     finally:
         end_child(pid, stream)
-
-
-def fork_child(work: Callable[[Callable[[Any], None]], Any]) -> tuple[int, int]:
-    """Start `work(write)` in a forked child; what it writes can be received here. Gives (process id, descriptor)."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # newer Pythons warn of forking beside threads; the child runs one thread only
-        pid = os.fork()
-    if pid:
-        os.close(writing)
-        return pid, reading
-    try:
-        os.close(reading)
-        with suppress(OSError, AttributeError):
-            os.setsid()
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # Linux: end together with the parent
-        quiet_process(keep=writing)
-        torch.set_num_threads(1)
-        _limit_memory()
-        work(lambda item: _send(writing, item))
-    except BaseException:
-        os._exit(1)
-    os._exit(0)
-
-
-def _send(stream: int, item: Any) -> None:
-    data = pickle.dumps(item)
-    data = struct.pack("<Q", len(data)) + data
-    while data:
-        data = data[os.write(stream, data) :]
-
-
-def _owed(pid: int, seconds: float, began: float) -> float:
-    """Time that a child still has because a busy machine let it wait: up to ten times as long by the clock.
-
-    A child that sleeps, or has had its share of the processor, is owed nothing.
-    """
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    runnable = fields[0] in "RD"
-    return seconds - used if runnable and time.monotonic() < began + 10 * seconds else 0.0
-
-
-def receive(stream: int, deadline: float, more: Callable[[], float] = lambda: 0.0) -> Any | None:
-    """The next thing that a child wrote; None when it has ended or the deadline (monotonic seconds) has passed.
-
-    Args:
-        stream: the descriptor to read from.
-        deadline: in the seconds of time.monotonic().
-        more: asked at the deadline, seconds to go on waiting.
-    """
-    head = _read(stream, 8, deadline, more)
-    body = _read(stream, struct.unpack("<Q", head)[0], deadline, more) if head else None
-    return pickle.loads(body) if body else None
-
-
-def _read(stream: int, size: int, deadline: float, more: Callable[[], float]) -> bytes | None:
-    parts = b""
-    while len(parts) < size:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            left = more()
-            deadline = time.monotonic() + left
-        if left <= 0:
-            return None
-        if not select.select([stream], [], [], left)[0]:
-            continue
-        part = os.read(stream, min(size - len(parts), 1 << 20))
-        if not part:
-            return None
-        parts += part
-    return parts
-
-
-def end_child(pid: int, stream: int) -> None:
-    """End a child of `fork_child`, and what it has started."""
-    os.close(stream)
-    for kill in (os.killpg, os.kill):
-        with suppress(OSError):
-            kill(pid, signal.SIGKILL)
-    with suppress(ChildProcessError):
-        os.waitpid(pid, 0)
-
-
-def _limit_memory() -> None:
-    import resource
-
-    with suppress(OSError, ValueError):
-        pages = int(open("/proc/self/statm").read().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY))
 
 
 # In this process ---------------------------------------------------------------------------------------------------

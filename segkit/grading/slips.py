@@ -9,7 +9,11 @@ Slip = tuple[str, str, str]
 
 SLIPS: dict[str, list[Slip]] = {
     "confusion_matrix": [
-        ("num_classes * target[valid].long() + prediction[valid].long()", "num_classes * prediction[valid].long() + target[valid].long()", "transposed"),
+        (
+            "num_classes * target[valid].long() + prediction[valid].long()",
+            "num_classes * prediction[valid].long() + target[valid].long()",
+            "transposed",
+        ),
         ("target != ignore_index", "target != 255", "ignore-index-fixed"),
         ("counts.reshape", "counts.float().reshape", "wrong-dtype"),
     ],
@@ -18,7 +22,11 @@ SLIPS: dict[str, list[Slip]] = {
         ("/ matrix.sum()", "// matrix.sum()", "whole-number-division"),
     ],
     "frequency_weighted_iou": [
-        ("true, claimed, hit = m.sum(1), m.sum(0)", "true, claimed, hit = m.sum(0), m.sum(1)", "weighted-by-prediction"),
+        (
+            "true, claimed, hit = m.sum(1), m.sum(0)",
+            "true, claimed, hit = m.sum(0), m.sum(1)",
+            "weighted-by-prediction",
+        ),
         ("true + claimed - hit", "true + claimed", "overlap-counted-twice"),
     ],
     "dice": [
@@ -30,14 +38,22 @@ SLIPS: dict[str, list[Slip]] = {
         ("m += confusion_matrix", "m = confusion_matrix", "last-picture-only"),
     ],
     "boundary_mask": [
-        ("torch.zeros(h + 2, w + 2, dtype=torch.bool)", "torch.ones(h + 2, w + 2, dtype=torch.bool)", "edge-not-outside"),
+        (
+            "torch.zeros(h + 2, w + 2, dtype=torch.bool)",
+            "torch.ones(h + 2, w + 2, dtype=torch.bool)",
+            "edge-not-outside",
+        ),
         ("range(width)", "range(1)", "width-ignored"),
     ],
     "conv2d": [
         ("top, left = u * dilation, v * dilation", "top, left = u, v", "dilation-ignored"),
         ("return out if bias is None else out + bias[:, None, None]", "return out", "bias-ignored"),
         ("weight[:, :, u, v])", "weight[:, :, kh - 1 - u, kw - 1 - v])", "kernel-flipped"),
-        ("    padded = x.new_zeros", "    stride, dilation = dilation, stride\n    padded = x.new_zeros", "stride-dilation-swapped"),
+        (
+            "    padded = x.new_zeros",
+            "    stride, dilation = dilation, stride\n    padded = x.new_zeros",
+            "stride-dilation-swapped",
+        ),
     ],
     "max_pool2d": [
         ('float("-inf")', "0.0", "zero-padding"),
@@ -68,7 +84,11 @@ SLIPS: dict[str, list[Slip]] = {
     ],
     "max_unpool2d": [
         (".scatter(", ".scatter_add(", "summed-twice"),
-        ("indices.flatten(2), x.flatten(2)).reshape", "indices.flatten(2), x.flatten(2).clamp(min=0)).reshape", "negative-lost"),
+        (
+            "indices.flatten(2), x.flatten(2)).reshape",
+            "indices.flatten(2), x.flatten(2).clamp(min=0)).reshape",
+            "negative-lost",
+        ),
     ],
     "pixel_shuffle": [
         ("permute(0, 1, 4, 2, 5, 3)", "permute(0, 1, 4, 3, 5, 2)", "offsets-exchanged"),
@@ -76,11 +96,19 @@ SLIPS: dict[str, list[Slip]] = {
     ],
     "shift_and_stitch": [
         ("out[:, :, dy::factor, dx::factor]", "out[:, :, dx::factor, dy::factor]", "offsets-exchanged"),
-        ("moved[:, :, : h - dy, : w - dx] = x[:, :, dy:, dx:]", "moved[:, :, dy:, dx:] = x[:, :, : h - dy, : w - dx]", "shifted-wrong-way"),
+        (
+            "moved[:, :, : h - dy, : w - dx] = x[:, :, dy:, dx:]",
+            "moved[:, :, dy:, dx:] = x[:, :, : h - dy, : w - dx]",
+            "shifted-wrong-way",
+        ),
     ],
     "linear_to_conv": [
         ("            conv.bias.copy_(linear.bias)", "            conv.bias.zero_()", "bias-lost"),
-        ("linear.weight.reshape(-1, channels, height, width)", "linear.weight.reshape(-1, height, width, channels).permute(0, 3, 1, 2)", "channels-last"),
+        (
+            "linear.weight.reshape(-1, channels, height, width)",
+            "linear.weight.reshape(-1, height, width, channels).permute(0, 3, 1, 2)",
+            "channels-last",
+        ),
     ],
     "bilinear_kernel": [
         ("weight[channel, channel] = torch.outer", "weight[channel, :] = torch.outer", "channels-mixed"),
@@ -95,4 +123,4 @@ SLIPS: dict[str, list[Slip]] = {
         ("target != ignore_index", "target != 255", "ignore-index-fixed"),
         ("torch.ones_like(losses) if weight is None else weight[labels]", "torch.ones_like(losses)", "weights-ignored"),
     ],
-}  # fmt: skip
+}

@@ -165,7 +165,10 @@ def argument_text(value: Any) -> str:
     if isinstance(value, nn.Module):
         return str(value)
     if isinstance(value, list) and value and isinstance(value[0], tuple) and isinstance(value[0][0], Tensor):
-        rows = [" ".join(f"{part.tolist()}," if part.numel() <= 36 else shape_text(part.shape) for part in pair) for pair in value]
+        rows = [
+            " ".join(f"{part.tolist()}," if part.numel() <= 36 else shape_text(part.shape) for part in pair)
+            for pair in value
+        ]
         return "[" + ",\n ".join(f"({row.rstrip(',')})" for row in rows) + "]"
     if callable(value):
         return str(getattr(value, "__name__", type(value).__name__))

@@ -30,7 +30,11 @@ def test_every_exercise_is_in_one_assignment():
 @pytest.mark.parametrize("name", NAMES)
 def test_points_in_the_notebook_are_those_of_the_package(name):
     cells = read_notebook(source_path(name))["cells"]
-    points = {grade_id(c).removeprefix("check-"): c["metadata"]["nbgrader"]["points"] for c in cells if grade_id(c).startswith("check-")}
+    points = {
+        grade_id(c).removeprefix("check-"): c["metadata"]["nbgrader"]["points"]
+        for c in cells
+        if grade_id(c).startswith("check-")
+    }
     assert points == ASSIGNMENTS[name]
     for exercise, out_of in points.items():
         check_cell = next(c["source"] for c in cells if grade_id(c) == f"check-{exercise}")
@@ -45,7 +49,9 @@ def test_parts_of_an_assignment(name):
     assert "To think about" in cells[-2]["source"] and cells[-1]["cell_type"] == "markdown"
     assert all(len(cell["source"].splitlines()) <= 30 for cell in cells if cell["cell_type"] == "code")
     for exercise in ASSIGNMENTS[name]:
-        task = next(c["source"] for c in cells if c["cell_type"] == "markdown" and f"`{exercise}`" in c["source"].split("\n")[0])
+        task = next(
+            c["source"] for c in cells if c["cell_type"] == "markdown" and f"`{exercise}`" in c["source"].split("\n")[0]
+        )
         assert ">>> " in task, f"{exercise} has no worked example"
 
 
@@ -57,7 +63,12 @@ def test_worked_examples_hold(name):
     for cell in cells:
         if cell["cell_type"] == "code" and not grade_id(cell).startswith("check-"):
             exec(cell["source"], namespace)
-    blocks = [b for c in cells if c["cell_type"] == "markdown" for b in re.findall(r"```python\n(.*?)```", c["source"], re.DOTALL)]
+    blocks = [
+        b
+        for c in cells
+        if c["cell_type"] == "markdown"
+        for b in re.findall(r"```python\n(.*?)```", c["source"], re.DOTALL)
+    ]
     assert len(blocks) == len(ASSIGNMENTS[name])
     for block in blocks:
         test = doctest.DocTestParser().get_doctest(block, namespace, name, None, 0)
@@ -90,7 +101,9 @@ def test_student_versions_are_up_to_date(tmp_path):
     assert main(["--target", str(tmp_path)]) == 0
     for name in NAMES:
         fresh = (tmp_path / f"{name}.ipynb").read_bytes()
-        assert fresh == (folder() / "student" / f"{name}.ipynb").read_bytes(), f"{name}: run python -m segkit.grading.assignments"
+        assert fresh == (folder() / "student" / f"{name}.ipynb").read_bytes(), (
+            f"{name}: run python -m segkit.grading.assignments"
+        )
 
 
 def test_generator_refuses_what_would_leak():
@@ -136,7 +149,7 @@ def test_student_versions_equal_nbgraders(tmp_path, nbgrader_api):
 
 def test_nbgrader_gives_the_same_marks(tmp_path, nbgrader_api):
     """Three submissions of one assignment, through nbgrader and through grade_notebook."""
-    from segkit.grading.classroom import make_class
+    from segkit.grading.made_class import make_class
 
     made = make_class(tmp_path / "submitted", 3, ("ch02",), seed=5)
     assert len({tuple(done.values()) for done in made.values()}) == 3, "three different submissions"

@@ -8,7 +8,8 @@ import pytest
 
 from segkit.grading import check, class_run
 from segkit.grading.assignments import ASSIGNMENTS, NotebookError, read_notebook, source_path
-from segkit.grading.classroom import TRICKS, collect, grade_class, main, make_class
+from segkit.grading.classroom import collect, grade_class, main
+from segkit.grading.made_class import TRICKS, make_class
 from segkit.grading.slips import SLIPS
 
 
@@ -25,7 +26,11 @@ def solutions():
     return sources, namespace
 
 
-@pytest.mark.parametrize(("exercise", "slip"), [(e, s) for e, slips in SLIPS.items() for s in slips], ids=lambda v: v if isinstance(v, str) else v[2])
+@pytest.mark.parametrize(
+    ("exercise", "slip"),
+    [(e, s) for e, slips in SLIPS.items() for s in slips],
+    ids=lambda v: v if isinstance(v, str) else v[2],
+)
 def test_each_slip_is_diagnosed(exercise, slip):
     sources, namespace = solutions()
     old, new, code = slip
@@ -54,7 +59,13 @@ def test_class_of_thirty(tmp_path):
             else:
                 assert float(marks) < out_of, (row["student"], exercise, what)
                 assert f"[{what}]" in (tmp_path / "graded" / "feedback" / row["student"] / "ch02.md").read_text()
-    assert {what for done in made.values() for what in done.values()} >= {"right", "stub", "not a notebook", "endless loop", "kernel-flipped"}
+    assert {what for done in made.values() for what in done.values()} >= {
+        "right",
+        "stub",
+        "not a notebook",
+        "endless loop",
+        "kernel-flipped",
+    }
     page = (tmp_path / "graded" / "feedback" / "student01" / "ch02.html").read_text()
     assert page.startswith("<!doctype html>") and "<h2>conv2d" in page and "http" not in page
     assert "30 submissions graded" in result.table() and "kernel-flipped" in result.table()
@@ -68,7 +79,10 @@ def test_submissions_that_lie_flat(tmp_path):
     nested = tmp_path / "flat" / "student01" / ".ipynb_checkpoints"
     nested.mkdir()
     (nested / "ch01-checkpoint.ipynb").write_text("{}")
-    assert [(one.student, one.assignment) for one in collect(tmp_path / "flat")] == [("student01", "ch01"), ("student02", "ch01")]
+    assert [(one.student, one.assignment) for one in collect(tmp_path / "flat")] == [
+        ("student01", "ch01"),
+        ("student02", "ch01"),
+    ]
     graded = grade_class(tmp_path / "flat", tmp_path / "out", workers=1)
     assert all(one.report is not None for one in graded.submissions)
 

@@ -1,4 +1,4 @@
-"""Every exercise: stubs are not yet done, right answers of any style get full marks, each planted mistake its own diagnosis."""
+"""Every exercise: stubs are not yet done, right answers get full marks, each planted mistake its own diagnosis."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ def test_enough_is_planted(name):
 
 
 @pytest.mark.parametrize("name", exercises())
-@pytest.mark.parametrize("stub", [raises, returns_none, lambda *args: ..., None, ...], ids=["raise", "None", "...", "no function", "Ellipsis"])
+@pytest.mark.parametrize(
+    "stub",
+    [raises, returns_none, lambda *args: ..., None, ...],
+    ids=["raise", "None", "...", "no function", "Ellipsis"],
+)
 def test_stub_is_not_yet_done(name, stub):
     result = check(name, stub, quiet=True)
     assert (result.score, result.status, result.passed) == (0.0, NOT_YET, False)
@@ -78,14 +82,19 @@ def test_catalogue_holds_only_mistakes(name):
         for place, variant in enumerate(mistake.variants):
             imitations = [exercise.imitate((variant,), i) for i in range(count)]
             behaviour = tuple(
-                None if parts is None else tuple((leaf.array.shape, leaf.array.astype(float).round(4).tobytes()) for leaf in parts)
+                None
+                if parts is None
+                else tuple((leaf.array.shape, leaf.array.astype(float).round(4).tobytes()) for leaf in parts)
                 for parts in imitations
             )
             right = tuple(
-                tuple((leaf.array.shape, leaf.array.astype(float).round(4).tobytes()) for leaf in exercise.expected(i)) for i in range(count)
+                tuple((leaf.array.shape, leaf.array.astype(float).round(4).tobytes()) for leaf in exercise.expected(i))
+                for i in range(count)
             )
             assert behaviour != right, f"{mistake.code} {place} does no harm"
-            assert seen.setdefault(behaviour, mistake.code) == mistake.code, f"{mistake.code} {place} behaves like {seen[behaviour]}"
+            assert seen.setdefault(behaviour, mistake.code) == mistake.code, (
+                f"{mistake.code} {place} behaves like {seen[behaviour]}"
+            )
     codes = [mistake.code for mistake in exercise.mistakes]
     assert len(codes) == len(set(codes))
 
@@ -98,7 +107,7 @@ def test_description_and_signature(name):
 
 
 def test_unknown_exercise_is_refused_with_the_list():
-    with pytest.raises(ValueError, match="there is no exercise 'conv3d'.*conv2d"):
+    with pytest.raises(ValueError, match=r"there is no exercise 'conv3d'.*conv2d"):
         check("conv3d", raises)
     with pytest.raises(ValueError, match="time_limit"):
         check("conv2d", raises, time_limit=0)

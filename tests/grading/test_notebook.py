@@ -9,7 +9,8 @@ import pytest
 
 from segkit.grading import grade_notebook
 from segkit.grading.assignments import NotebookError, read_notebook, source_path, write_notebook
-from segkit.grading.notebook import _in_new_python, main, steps
+from segkit.grading.notebook import main
+from segkit.grading.running import in_new_python, steps
 
 
 @pytest.fixture
@@ -26,7 +27,14 @@ def edited(tmp_path):
                     else:
                         cell["source"] = text(cell["source"]) if callable(text) else text
         for place, text in extra:
-            cell = {"cell_type": "code", "id": f"own{place}", "metadata": {}, "source": text, "outputs": [], "execution_count": None}
+            cell = {
+                "cell_type": "code",
+                "id": f"own{place}",
+                "metadata": {},
+                "source": text,
+                "outputs": [],
+                "execution_count": None,
+            }
             notebook["cells"].insert(place, cell)
         path = tmp_path / f"{name}.ipynb"
         write_notebook(notebook, path)
@@ -52,7 +60,9 @@ def test_table(edited):
 
 
 def test_a_failing_cell_does_not_stop_the_rest(edited):
-    report = grade_notebook(edited({"conv2d": "def conv2d(:\n    pass"}, extra=[(1, "1 / 0"), (2, "import nothing_of_this_name")]))
+    report = grade_notebook(
+        edited({"conv2d": "def conv2d(:\n    pass"}, extra=[(1, "1 / 0"), (2, "import nothing_of_this_name")])
+    )
     assert points(report) == {**ALL, "conv2d": 0}
     assert report.rows[0].result.diagnoses[0].code == "missing"
     assert any("ZeroDivisionError" in p for p in report.problems) and any("SyntaxError" in p for p in report.problems)
@@ -72,8 +82,12 @@ def test_deleted_check_cells_and_functions(edited):
 
 
 def test_helpers_magics_and_prints(edited):
-    helpers = "%matplotlib inline\n!echo hello\ntorch.zeros?\nprint('x' * 10**6)\ndef ones(*size):\n    return torch.ones(*size)"
-    report = grade_notebook(edited({"receptive_field": lambda s: s.replace("1, 1\n", "int(ones(1)), 1\n", 1)}, extra=[(2, helpers)]))
+    helpers = (
+        "%matplotlib inline\n!echo hello\ntorch.zeros?\nprint('x' * 10**6)\ndef ones(*s):\n    return torch.ones(*s)"
+    )
+    report = grade_notebook(
+        edited({"receptive_field": lambda s: s.replace("1, 1\n", "int(ones(1)), 1\n", 1)}, extra=[(2, helpers)])
+    )
     assert points(report) == ALL and not report.problems
 
 
@@ -95,7 +109,7 @@ def test_endless_function_leaves_the_rest(edited):
 
 
 def test_endless_cell_is_passed_over(edited, monkeypatch):
-    monkeypatch.setattr("segkit.grading.notebook.CELL_SECONDS", 0.5)
+    monkeypatch.setattr("segkit.grading.running.CELL_SECONDS", 0.5)
     report = grade_notebook(edited({}, extra=[(2, "while True:\n    pass"), (3, "raise SystemExit")]))
     assert points(report) == ALL
     assert any("did not end in time" in problem for problem in report.problems)
@@ -108,7 +122,9 @@ def test_a_cell_that_ends_python_is_passed_over(edited):
 
 def test_one_exercise_uses_another(edited):
     """ch01's mean_iou calls confusion_matrix: both are the student's own."""
-    report = grade_notebook(edited({"confusion_matrix": lambda s: s.replace("num_classes)\n", "num_classes).T\n")}, name="ch01"))
+    report = grade_notebook(
+        edited({"confusion_matrix": lambda s: s.replace("num_classes)\n", "num_classes).T\n")}, name="ch01")
+    )
     assert points(report)["confusion_matrix"] == 0 and points(report)["mean_iou"] > 0
 
 
@@ -129,8 +145,14 @@ def test_what_is_no_notebook(tmp_path, capsys):
     (tmp_path / "text.py").write_text("print(1)")
     (tmp_path / "list.ipynb").write_text(json.dumps([1, 2]))
     (tmp_path / "bytes.ipynb").write_bytes(b"\x80\xff\x00")
-    for name, words in [("nowhere.ipynb", "there is no file"), ("cut.ipynb", "cut off"), ("text.py", "notebooks end in .ipynb"),
-                        ("list.ipynb", "not a notebook"), ("bytes.ipynb", "not a notebook"), ("", "is a folder")]:  # fmt: skip
+    for name, words in [
+        ("nowhere.ipynb", "there is no file"),
+        ("cut.ipynb", "cut off"),
+        ("text.py", "notebooks end in .ipynb"),
+        ("list.ipynb", "not a notebook"),
+        ("bytes.ipynb", "not a notebook"),
+        ("", "is a folder"),
+    ]:
         with pytest.raises(NotebookError, match=words):
             grade_notebook(tmp_path / name)
     assert main([str(tmp_path / "nowhere.ipynb")]) == 1
@@ -141,7 +163,7 @@ def test_in_a_new_python(edited):
     """The way of systems without fork gives the same marks."""
     path = edited({"receptive_field": lambda s: s.replace("jump *= stride", "jump += stride")}, extra=[(2, "1 / 0")])
     todo = steps(read_notebook(path), list(ALL))
-    results, problems = _in_new_python(path, todo, 10.0)
+    results, problems = in_new_python(path, todo, 10.0)
     direct = grade_notebook(path)
     assert {name: result.points(ALL[name]) for name, result in results.items()} == points(direct)
     assert problems == direct.problems

@@ -1,4 +1,4 @@
-"""Functions that loop for ever, print a lot, end Python, eat memory or change the world: the check survives and goes on."""
+"""Functions that loop for ever, print a lot, end Python, eat memory or change the world: the check goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from segkit.grading.exercise import find
 from segkit.grading.report import PARTLY, REJECTED
 from segkit.grading.sandbox import method, run_cases
 
-needs_fork = pytest.mark.skipif(method() != "fork", reason="this system has no safe fork: the calls happen in this process")
+needs_fork = pytest.mark.skipif(
+    method() != "fork", reason="this system has no safe fork: the calls happen in this process"
+)
 
 
 def right(matrix):
@@ -88,7 +90,11 @@ def test_short_traceback_of_their_own_lines():
     told = check("pixel_accuracy", student, quiet=True).diagnoses[0]
     assert told.code == "raises"
     lines = [line.strip() for line in told.message.splitlines() if line.startswith("    line ")]
-    assert len(lines) == 2 and lines[0].endswith("in student: return helper(rows)") and "in helper: return torch.stack" in lines[1]
+    assert (
+        len(lines) == 2
+        and lines[0].endswith("in student: return helper(rows)")
+        and "in helper: return torch.stack" in lines[1]
+    )
     assert "segkit" not in told.message
 
 
@@ -144,7 +150,13 @@ def test_the_world_is_as_before():
     for how in ("fork", "alarm", "thread"):
         if how == "fork" and method() != "fork":
             continue
-        before = torch.get_rng_state().clone(), np.random.get_state()[1].copy(), random.getstate(), os.getcwd(), sys.getrecursionlimit()
+        before = (
+            torch.get_rng_state().clone(),
+            np.random.get_state()[1].copy(),
+            random.getstate(),
+            os.getcwd(),
+            sys.getrecursionlimit(),
+        )
         outcomes = run_cases(student, find("pixel_accuracy"), 5.0, how)
         assert {outcome.kind for outcome in outcomes} == {"value"}
         assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled()

@@ -32,7 +32,9 @@ def test_wrong_for_one_argument_only():
 
 
 def test_wrong_for_two_arguments_together():
-    result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) + (1 if s > 1 and p > 0 else 0), quiet=True)
+    result = check(
+        "conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) + (1 if s > 1 and p > 0 else 0), quiet=True
+    )
     assert "stride is above 1 and padding is above 0" in only(result).message
     assert result.score > 0.9 and result.groups["stride"] and result.groups["padding"]
 
@@ -110,7 +112,11 @@ def test_not_written_for_one_case():
 
 def test_missing_trailing_arguments_still_earn_marks():
     """A function without dilation is tried wherever dilation has its default value."""
-    result = check("conv2d", lambda x, weight, bias=None, stride=1, padding=0: conv(x, weight, bias, stride, padding, 1), quiet=True)
+    result = check(
+        "conv2d",
+        lambda x, weight, bias=None, stride=1, padding=0: conv(x, weight, bias, stride, padding, 1),
+        quiet=True,
+    )
     assert result.status == PARTLY and only(result).code == "wrong-arguments"
     assert [group for group, good in result.groups.items() if not good] == ["dilation", "everything together"]
 

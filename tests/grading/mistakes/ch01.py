@@ -323,7 +323,9 @@ def boundary_slices(mask, width):
     inside = np.asarray(mask).astype(np.uint8)
     for _ in range(width):
         padded = np.pad(inside, 1)
-        inside = np.min([padded[i : i + inside.shape[0], j : j + inside.shape[1]] for i in range(3) for j in range(3)], 0)
+        inside = np.min(
+            [padded[i : i + inside.shape[0], j : j + inside.shape[1]] for i in range(3) for j in range(3)], 0
+        )
     return np.asarray(mask).astype(np.uint8) - inside
 
 

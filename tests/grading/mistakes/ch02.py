@@ -21,7 +21,7 @@ def conv_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, *, wrong="
         stride, dilation = dilation, stride
     stride = 1 if wrong == "no stride" else stride
     dilation = {"no dilation": 1, "holes": dilation + 1}.get(wrong, dilation)
-    (n, c, h, v), (o, _, kh, kw) = x.shape, w.shape
+    (n, c), (o, _, kh, kw) = x.shape[:2], w.shape
     kw = kh if wrong == "square" else kw
     p = padding + (1 if wrong == "pad more" else 0)
     edges = (p, 0) if wrong == "pad left" else (p, p)
@@ -153,7 +153,7 @@ def pool_loops(x, kernel_size, stride, padding, *, wrong=""):
     for i in range(ho):
         for j in range(wo):
             window = wide[:, :, i * s : i * s + k, j * s : j * s + k].flatten(2)
-            best, at = (-window if wrong == "min" else window).max(2)
+            _, at = (-window if wrong == "min" else window).max(2)
             if wrong == "abs":
                 at = window.abs().where(window.isfinite(), torch.tensor(-1.0, dtype=x.dtype)).argmax(2)
             values[:, :, i, j] = window.gather(2, at[..., None])[..., 0] if wrong != "mean" else window.mean(2)

@@ -18,7 +18,7 @@ def stamps(x, weight, bias=None, stride=1, padding=0, output_padding=0, dilation
     d = {"no dilation": 1, "holes": d + 1}.get(wrong, d)
     o = 0 if wrong in ("no output padding", "empty rows", "top") else o
     s, d = (d, s) if wrong == "swap" else (s, d)
-    n, c, h, w = x.shape
+    n, _, h, w = x.shape
     weight = weight.transpose(0, 1) if wrong == "weight order" else weight
     co, (kh, kw) = weight.shape[1], weight.shape[2:]
     kw = kh if wrong == "square" else kw
@@ -207,7 +207,11 @@ def bilinear_gather(x, size, align_corners):
     for axis, want in ((2, size[0]), (3, size[1])):
         have = x.shape[axis]
         i = torch.arange(want, dtype=x.dtype)
-        at = i * ((have - 1) / max(want - 1, 1)) if align_corners else ((i + 0.5) * (have / want) - 0.5).clamp(0, have - 1)
+        at = (
+            i * ((have - 1) / max(want - 1, 1))
+            if align_corners
+            else ((i + 0.5) * (have / want) - 0.5).clamp(0, have - 1)
+        )
         low = at.long().clamp(max=have - 1)
         high = (low + 1).clamp(max=have - 1)
         share = (at - low).view(-1, 1) if axis == 2 else at - low
@@ -230,7 +234,9 @@ def unpool_loops(x, indices, output_size, *, wrong=""):
             for i in range(x.shape[2]):
                 for j in range(x.shape[3]):
                     at = int(indices[a, b, i, j])
-                    row, column = (at % h, at // h) if wrong == "columns" else (at // output_size[1], at % output_size[1])
+                    row, column = (
+                        (at % h, at // h) if wrong == "columns" else (at // output_size[1], at % output_size[1])
+                    )
                     plane = (a, 0) if wrong == "one plane" else (a, b)
                     value = 1.0 if wrong == "ones" else x[a, b, i, j]
                     if wrong == "nails":
@@ -280,7 +286,9 @@ def shuffle_loops(x, upscale_factor, *, wrong=""):
     for o in range(c):
         for a in range(r):
             for b in range(r):
-                source = {"offset first": (a * r + b) * c + o, "exchanged": o * r * r + b * r + a}.get(wrong, o * r * r + a * r + b)
+                source = {"offset first": (a * r + b) * c + o, "exchanged": o * r * r + b * r + a}.get(
+                    wrong, o * r * r + a * r + b
+                )
                 if wrong == "copy":
                     source = o
                 if wrong == "reversed":
@@ -302,14 +310,14 @@ def shuffle_reshape(x, upscale_factor):
 
 def shuffle_numpy(x, upscale_factor):
     r = upscale_factor
-    n, k, h, w = x.shape
+    _n, k, h, w = x.shape
     y, z = np.arange(h * r)[:, None], np.arange(w * r)
     c = np.arange(k // r**2)[:, None, None]
     return x.numpy()[:, c * r * r + (y % r) * r + z % r, y // r, z // r]
 
 
 def shuffle_view_only(x, upscale_factor):
-    n, k, h, w = x.shape
+    n, _k, h, w = x.shape
     return x.contiguous().view(n, -1, h * upscale_factor, w * upscale_factor)
 
 
@@ -385,7 +393,7 @@ def stitch_batched(network, x, factor):
 
 def stitch_numpy(network, x, factor):
     """Lists of rows in numpy; the network still wants tensors."""
-    n, c, h, w = x.shape
+    n, _c, h, w = x.shape
     rows = []
     for a in range(factor):
         columns = []

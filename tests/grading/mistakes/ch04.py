@@ -44,8 +44,12 @@ def conv_copied(linear, channels, height, width, *, wrong=""):
 
 
 def conv_view(linear, channels, height, width):
-    conv = nn.Conv2d(channels, linear.out_features, (height, width), bias=linear.bias is not None).to(linear.weight.dtype)
-    conv.load_state_dict({k: v.view(-1, channels, height, width) if k == "weight" else v for k, v in linear.state_dict().items()})
+    conv = nn.Conv2d(channels, linear.out_features, (height, width), bias=linear.bias is not None).to(
+        linear.weight.dtype
+    )
+    conv.load_state_dict(
+        {k: v.view(-1, channels, height, width) if k == "weight" else v for k, v in linear.state_dict().items()}
+    )
     return conv.eval()
 
 
@@ -146,7 +150,9 @@ def fuse_loops(coarse, fine, *, wrong=""):
         for j in range(w):
             up[:, :, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += (source[:, :, i, j, None, None] * stamp).to(up.dtype)
     height, width = fine.shape[2:]
-    y, x = {"at zero": (0, 0), "at two": (2, 2), "middle": ((2 * h + 2 - height) // 2, (2 * w + 2 - width) // 2)}.get(wrong, (1, 1))
+    y, x = {"at zero": (0, 0), "at two": (2, 2), "middle": ((2 * h + 2 - height) // 2, (2 * w + 2 - width) // 2)}.get(
+        wrong, (1, 1)
+    )
     up = up[:, :, y : y + height, x : x + width]
     if wrong == "concatenated":
         return torch.cat([up, fine], 1)
@@ -237,7 +243,11 @@ def loss_loops(logits, target, weight=None, ignore_index=255, *, wrong=""):
                 share = 1.0 if weight is None or wrong == "no weights" else float(weight[c])
                 share = share**2 if wrong == "squared" else share
                 total += share * each
-                below += 1.0 if wrong in ("count", "all pixels", "void in mean") and (weight is None or wrong != "void in mean") else share
+                below += (
+                    1.0
+                    if wrong in ("count", "all pixels", "void in mean") and (weight is None or wrong != "void in mean")
+                    else share
+                )
         pictures.append(total / below)
     if wrong == "sum":
         return total
@@ -312,7 +322,12 @@ RIGHT = {
     },
     "bilinear_kernel": {"loops": kernel_loops, "numpy": kernel_numpy, "float64": kernel_boxes},
     "fuse_skip": {"stamps": fuse_loops, "grouped": fuse_grouped, "numpy matrices": fuse_numpy},
-    "cross_entropy_with_void": {"logsumexp": loss_logsumexp, "one-hot": loss_one_hot, "numpy": loss_numpy, "python": loss_loops},
+    "cross_entropy_with_void": {
+        "logsumexp": loss_logsumexp,
+        "one-hot": loss_one_hot,
+        "numpy": loss_numpy,
+        "python": loss_loops,
+    },
 }
 
 WRONG = {
@@ -392,7 +407,9 @@ WRONG = {
 
 
 def _exchanged(linear, channels, height, width):
-    conv = nn.Conv2d(channels, linear.out_features, (width, height), bias=linear.bias is not None, dtype=linear.weight.dtype)
+    conv = nn.Conv2d(
+        channels, linear.out_features, (width, height), bias=linear.bias is not None, dtype=linear.weight.dtype
+    )
     conv.weight.data = linear.weight.data.reshape(-1, channels, height, width).mT.clone()
     if linear.bias is not None:
         conv.bias.data = linear.bias.data
@@ -400,4 +417,6 @@ def _exchanged(linear, channels, height, width):
 
 
 def _fixed(logits, target, weight):
-    return loss_one_hot(logits, target, weight, 255) if int(target[target != 255].max()) < logits.shape[1] else target[999]
+    return (
+        loss_one_hot(logits, target, weight, 255) if int(target[target != 255].max()) < logits.shape[1] else target[999]
+    )

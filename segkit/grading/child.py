@@ -1,0 +1,115 @@
+"""A child process to run something in: started by a fork, heard through a pipe, ended whatever it does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import select
+import signal
+import struct
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import torch
+
+from segkit.grading.capture import quiet_process
+
+MEMORY = 4 << 30  # bytes that a child may take in addition
+
+
+def fork_child(work: Callable[[Callable[[Any], None]], Any]) -> tuple[int, int]:
+    """Start `work(write)` in a forked child; what it writes can be received here. Gives (process id, descriptor)."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn of forking beside threads; the child runs one thread only
+        pid = os.fork()
+    if pid:
+        os.close(writing)
+        return pid, reading
+    try:
+        os.close(reading)
+        with suppress(OSError, AttributeError):
+            os.setsid()
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # Linux: end together with the parent
+        quiet_process(keep=writing)
+        torch.set_num_threads(1)
+        _limit_memory()
+        work(lambda item: _send(writing, item))
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def _send(stream: int, item: Any) -> None:
+    data = pickle.dumps(item)
+    data = struct.pack("<Q", len(data)) + data
+    while data:
+        data = data[os.write(stream, data) :]
+
+
+def owed(pid: int, seconds: float, began: float) -> float:
+    """Time that a child still has because a busy machine let it wait: up to five times as long by the clock.
+
+    A child that sleeps, or has had its share of the processor, is owed nothing.
+    """
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    runnable = fields[0] in "RD"
+    return seconds - used if runnable and time.monotonic() < began + 5 * seconds else 0.0
+
+
+def receive(stream: int, deadline: float, more: Callable[[], float] = lambda: 0.0) -> Any | None:
+    """The next thing that a child wrote; None when it has ended or the deadline (monotonic seconds) has passed.
+
+    Args:
+        stream: the descriptor to read from.
+        deadline: in the seconds of time.monotonic().
+        more: asked at the deadline, seconds to go on waiting.
+    """
+    head = _read(stream, 8, deadline, more)
+    body = _read(stream, struct.unpack("<Q", head)[0], deadline, more) if head else None
+    return pickle.loads(body) if body else None
+
+
+def _read(stream: int, size: int, deadline: float, more: Callable[[], float]) -> bytes | None:
+    parts = b""
+    while len(parts) < size:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            left = more()
+            deadline = time.monotonic() + left
+        if left <= 0:
+            return None
+        if not select.select([stream], [], [], left)[0]:
+            continue
+        part = os.read(stream, min(size - len(parts), 1 << 20))
+        if not part:
+            return None
+        parts += part
+    return parts
+
+
+def end_child(pid: int, stream: int) -> None:
+    """End a child of `fork_child`, and what it has started."""
+    os.close(stream)
+    for kill in (os.killpg, os.kill):
+        with suppress(OSError):
+            kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def _limit_memory() -> None:
+    import resource
+
+    with suppress(OSError, ValueError):
+        pages = int(open("/proc/self/statm").read().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY))

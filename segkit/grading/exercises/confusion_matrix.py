@@ -1,0 +1,198 @@
+"""Chapter 01: the confusion matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register, stops
+from segkit.grading.exercises.made import labels, noncontiguous, with_void
+
+
+def count(prediction: Tensor, target: Tensor, k: int, ignore: int = 255) -> Tensor:
+    """Reference of `confusion_matrix`."""
+    valid = target != ignore
+    pairs = k * target[valid].long() + prediction[valid].long()
+    return torch.bincount(pairs, minlength=k * k).reshape(k, k)
+
+
+def _matrix_cases() -> list[Case]:
+    p, t = labels(1, 3, 2, 3), labels(2, 3, 2, 3)
+    big_p, big_t = labels(3, 5, 9, 7), labels(4, 5, 9, 7)
+    many_p, many_t = labels(5, 4, 3, 5, 6), labels(6, 4, 3, 5, 6)
+    void = with_void(big_t, 7)
+    return [
+        Case((p, t, 3, 255), "plain"),
+        Case((big_p, big_t, 5, 255), "plain"),
+        Case((many_p, many_t, 4, 255), "batch"),
+        Case((many_p[:1], many_t[:1], 4, 255), "batch"),
+        Case((p, with_void(t, 8), 3, 255), "void"),
+        Case((big_p, void, 5, 255), "void"),
+        Case((many_p, with_void(many_t, 9, 0.5), 4, 255), "void"),
+        Case((p, torch.full_like(t, 255), 3, 255), "void"),
+        Case((big_p, with_void(big_t, 10, void=11), 5, 11), "another ignore_index"),
+        Case((big_p, big_t, 5, 0), "another ignore_index"),
+        Case((big_p.clamp(max=2), big_t.clamp(max=3), 8, 255), "absent classes"),
+        Case((p, t, 12, 255), "absent classes"),
+        Case(
+            (labels(11, 19, 8, 8, dtype=torch.uint8), labels(12, 19, 8, 8, dtype=torch.uint8), 19, 255), "uint8 labels"
+        ),
+        Case((noncontiguous(big_p), noncontiguous(void), 5, 255), "memory layout"),
+    ]
+
+
+def _matrix_facts(p: Tensor, t: Tensor, k: int, ignore: int) -> dict[str, bool]:
+    seen = set(t[t != ignore].unique().tolist()) | set(p.unique().tolist())
+    return {
+        "there are void pixels": bool((t == ignore).any()),
+        "ignore_index is not 255": ignore != 255,
+        "there is more than one picture": t.ndim == 3 and len(t) > 1,
+        "the label maps have a batch dimension": t.ndim == 3,
+        "some class does not occur": len(seen - {ignore}) < k,
+        "the labels are uint8": t.dtype == torch.uint8,
+    }
+
+
+def _narrow(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
+    valid = t != ignore
+    return torch.bincount((t[valid] * k + p[valid]).long(), minlength=k * k)[: k * k].reshape(k, k)
+
+
+def _crash_on_void(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
+    if bool(((t >= k) | (p >= k)).any()):
+        raise IndexError
+    return count(p, t, k, -100)
+
+
+def _small(p: Tensor, t: Tensor, k: int, ignore: int, of: Any) -> Tensor:
+    valid = t != ignore
+    size = of(p[valid], t[valid])
+    return count(p, t, max(size, 1), ignore)
+
+
+register(
+    Exercise(
+        name="confusion_matrix",
+        signature="confusion_matrix(prediction, target, num_classes, ignore_index=255)",
+        text=(
+            "Count how often truth i meets prediction j: a num_classes × num_classes matrix of whole numbers,\n"
+            "rows for the truth, columns for the prediction (the n_ij of the chapter). prediction and target are\n"
+            "label maps, H×W or N×H×W, of any integer type, uint8 included. Pixels whose target is ignore_index\n"
+            "do not count at all. A class that does not occur keeps its row and column of zeros."
+        ),
+        reference=count,
+        cases=_matrix_cases,
+        kinds=("integer",),
+        facts=_matrix_facts,
+        mistakes=(
+            mistake(
+                "transposed",
+                "Rows and columns are exchanged: your rows count predictions. In n_ij the first index, the row, is "
+                "the truth. Which of the two label maps chooses the row in your code?",
+                gives(lambda m, *a: m.T),
+            ),
+            mistake(
+                "ignore-index-fixed",
+                "The void label is taken to be 255 whatever `ignore_index` says. Compare with the argument, not "
+                "with the number.",
+                given(lambda p, t, k, i: (p, t, k, 255)),
+                does(lambda p, t, k, i: count(p, t, k, 255) if not ((t >= k) & (t != 255)).any() else 1 / 0),
+            ),
+            mistake(
+                "void-counted",
+                "Void pixels are counted. Nobody knows what is there, so neither the row nor the column of such a "
+                "pixel may grow. Leave them out before counting.",
+                does(lambda p, t, k, i: count(p, torch.where(t == i, k - 1, t.long()), k, -100)),
+                does(lambda p, t, k, i: count(p, torch.where(t == i, 0, t.long()), k, -100)),
+                does(lambda p, t, k, i: count(p, torch.where(t == i, p.long(), t.long()), k, -100)),
+                does(lambda p, t, k, i: count(p, t.long().clamp(max=k - 1), k, -100)),
+                does(lambda p, t, k, i: count(p, t.long() % k, k, -100)),
+            ),
+            mistake(
+                "void-breaks",
+                "As soon as a pixel is void, your function stops with an error: the label of void is no row of the "
+                "matrix. Take those pixels out before you index with them.",
+                stops(_crash_on_void),
+            ),
+            mistake(
+                "void-sought-in-prediction",
+                "Void is marked in the target, and you look for it in the prediction, where it never stands.",
+                does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100)),
+            ),
+            mistake(
+                "uint8-overflow",
+                "With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts "
+                "again at 0 behind 255. Turn the labels into int64 first.",
+                does(_narrow),
+                does(
+                    lambda p, t, k, i: (
+                        lambda m: (
+                            m[torch.arange(k * k) % 256].reshape(k, k)
+                            if t.dtype == torch.uint8
+                            else m[: k * k].reshape(k, k)
+                        )
+                    )(torch.bincount((t * k + p)[t != i].long(), minlength=max(256, k * k)))
+                ),
+            ),
+            mistake(
+                "background-left-out",
+                "Class 0 is left out. It is a class like the others here; only `ignore_index` is left out.",
+                does(lambda p, t, k, i: count(p[t != 0], t[t != 0], k, i)),
+                does(lambda p, t, k, i: count(p[p != 0], t[p != 0], k, i)),
+                does(lambda p, t, k, i: count(p[(p != 0) & (t != 0)], t[(p != 0) & (t != 0)], k, i)),
+            ),
+            mistake(
+                "normalised",
+                "These are shares, not counts. Dividing has to wait until all pictures are counted, since counts "
+                "can be added and shares cannot.",
+                gives(lambda m, *a: m / m.sum().clamp(min=1)),
+                gives(lambda m, *a: m / m.sum()),
+                gives(lambda m, *a: m / m.sum(1, keepdim=True)),
+                gives(lambda m, *a: (m / m.sum(1, keepdim=True)).nan_to_num()),
+                gives(lambda m, *a: m / m.sum(0, keepdim=True)),
+                gives(lambda m, *a: m / m.sum(1, keepdim=True).clamp(min=1)),
+            ),
+            mistake(
+                "matrix-too-small",
+                "The matrix has only as many rows as classes that occur. It needs `num_classes` of them: tomorrow's "
+                "picture may hold the missing class.",
+                does(lambda p, t, k, i: _small(p, t, k, i, lambda a, b: int(torch.cat([a, b]).max()) + 1)),
+                does(
+                    lambda p, t, k, i: _small(
+                        p, t, k, i, lambda a, b: int(b.max()) + 1 if int(b.max()) >= int(a.max()) else k
+                    )
+                ),
+                does(
+                    lambda p, t, k, i: _small(
+                        p, t, k, i, lambda a, b: int(a.max()) + 1 if int(a.max()) >= int(b.max()) else k
+                    )
+                ),
+            ),
+            mistake(
+                "first-picture-only",
+                "Only the first picture of the batch is counted. All pixels of all pictures go into one matrix.",
+                given(lambda p, t, k, i: (p[0], t[0], k, i) if p.ndim == 3 else (p, t, k, i)),
+            ),
+            mistake(
+                "last-picture-only",
+                "Only the last picture of the batch is counted: the matrix is made anew in each round of the loop. "
+                "Make it once, before the loop, and add to it.",
+                given(lambda p, t, k, i: (p[-1], t[-1], k, i) if p.ndim == 3 else (p, t, k, i)),
+            ),
+            mistake(
+                "counted-once",
+                "No entry is greater than 1. `matrix[target, prediction] += 1` writes each place once, however "
+                "often it is named. Look for an operation that adds up repeated indices.",
+                gives(lambda m, *a: m.clamp(max=1)),
+            ),
+            mistake(
+                "only-agreement",
+                "Only pixels where prediction and target agree are counted, so everything off the diagonal is 0. "
+                "The confusions are what the matrix is for.",
+                gives(lambda m, *a: m.diag().diag()),
+            ),
+        ),
+    )
+)

@@ -1,0 +1,155 @@
+"""Chapter 03: how often each output of a transposed convolution is covered."""
+
+from __future__ import annotations
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+
+
+def coverage(n: int, k: int, s: int, p: int) -> list[int]:
+    """Reference of `coverage_counts`."""
+    length = (n - 1) * s - 2 * p + k
+    return [sum(0 <= at + p - s * i < k for i in range(n)) for at in range(length)]
+
+
+def _coverage_cases() -> list[Case]:
+    calls = [
+        ("plain", (2, 2, 1, 0)),
+        ("plain", (4, 3, 1, 0)),
+        ("plain", (3, 2, 2, 0)),
+        ("stride", (4, 3, 2, 0)),
+        ("stride", (5, 4, 2, 0)),
+        ("stride", (4, 5, 3, 0)),
+        ("stride", (3, 16, 8, 0)),
+        ("gaps", (3, 2, 3, 0)),
+        ("gaps", (4, 1, 4, 0)),
+        ("padding", (4, 3, 1, 1)),
+        ("padding", (5, 4, 2, 1)),
+        ("padding", (4, 5, 3, 2)),
+        ("padding", (6, 4, 1, 3)),
+        ("one input", (1, 5, 2, 0)),
+        ("one input", (1, 4, 3, 1)),
+    ]
+    return [Case(args, group) for group, args in calls]
+
+
+def _coverage_facts(n: int, k: int, s: int, p: int) -> dict[str, bool]:
+    return {
+        "stride is above 1": s > 1,
+        "padding is above 0": p > 0,
+        "stride does not divide kernel": k % s != 0,
+        "stride is larger than kernel": s > k,
+        "there is only one input": n == 1,
+    }
+
+
+def _cut(n: int, k: int, s: int, left: int, right: int) -> list[int]:
+    full = coverage(n, k, s, 0)
+    return full[left : len(full) - right]
+
+
+def _padded_ends(n: int, k: int, s: int, p: int) -> list[int]:
+    return [0] * p + coverage(n, k, s, 0) + [0] * p
+
+
+def _interior(n: int, k: int, s: int, p: int) -> list[int]:
+    """As if there were stamps without end on both sides."""
+    far = -(-k // s) + 1
+    return [sum(0 <= at + p - s * i < k for i in range(-far, n + far)) for at in range((n - 1) * s - 2 * p + k)]
+
+
+register(
+    Exercise(
+        name="coverage_counts",
+        signature="coverage_counts(n, kernel, stride, padding)",
+        text=(
+            "How many stamps cover each output position of a one-dimensional transposed convolution: n inputs,\n"
+            "kernel weights, no dilation. Return (n − 1)·stride − 2·padding + kernel whole numbers; number p\n"
+            "counts the inputs i from 0 to n − 1 with 0 ≤ p + padding − stride·i < kernel."
+        ),
+        reference=coverage,
+        cases=_coverage_cases,
+        kinds=("integer",),
+        facts=_coverage_facts,
+        mistakes=(
+            mistake(
+                "padding-not-cropped",
+                "The padding is still there: `padding` positions go at each end.",
+                given(lambda n, k, s, p: (n, k, s, 0)),
+            ),
+            mistake(
+                "padding-one-sided",
+                "The padding is taken from one end only. Each end loses `padding` positions.",
+                does(lambda n, k, s, p: _cut(n, k, s, p, 0)),
+                does(lambda n, k, s, p: _cut(n, k, s, 0, p)),
+                does(lambda n, k, s, p: _cut(n, k, s, 2 * p, 0)),
+                does(lambda n, k, s, p: _cut(n, k, s, 0, 2 * p)),
+            ),
+            mistake(
+                "padding-added",
+                "The padding makes your answer longer. In a transposed convolution it takes positions away.",
+                does(_padded_ends),
+            ),
+            mistake(
+                "stride-ignored",
+                "The stamps lie one position apart whatever the stride.",
+                given(lambda n, k, s, p: (n, k, 1, p)),
+            ),
+            mistake(
+                "capped-at-one",
+                "You say whether a position is covered, not how often: the counts stop at 1.",
+                gives(lambda r, *a: [min(1, v) for v in r]),
+            ),
+            mistake(
+                "interior-everywhere",
+                "Near the ends there are fewer stamps, since the inputs end. Yours go on for ever.",
+                does(_interior),
+            ),
+            mistake(
+                "constant",
+                "You give kernel / stride everywhere. That is the average; the counts change from position to "
+                "position.",
+                gives(lambda r, n, k, s, p: [k / s] * len(r)),
+                gives(lambda r, n, k, s, p: [k // s] * len(r)),
+                gives(lambda r, n, k, s, p: [-(-k // s)] * len(r)),
+                gives(lambda r, n, k, s, p: [max(r)] * len(r)),
+            ),
+            mistake(
+                "kernel-off-by-one",
+                "Your stamps are one too long or too short: a kernel covers the positions 0 … kernel − 1 from where "
+                "it starts.",
+                gives(lambda r, n, k, s, p: ([*coverage(n, k + 1, s, p), 0])[: len(r)]),
+                gives(lambda r, n, k, s, p: [*coverage(n, k - 1, s, p), 0]),
+                given(lambda n, k, s, p: (n, k + 1, s, p)),
+                given(lambda n, k, s, p: (n, k - 1, s, p)),
+            ),
+            mistake(
+                "length-off",
+                "The number of positions is wrong: the last stamp starts at (n − 1)·stride and is kernel long.",
+                gives(lambda r, *a: r[:-1]),
+                gives(lambda r, *a: [*r, 0]),
+                gives(lambda r, n, k, s, p: r[: n * s]),
+                gives(lambda r, n, k, s, p: (r + [0] * s)[: n * s - 2 * p + k]),
+            ),
+            mistake(
+                "last-input-forgotten",
+                "One input makes no stamp: its count is missing at one end.",
+                gives(lambda r, n, k, s, p: coverage(n - 1, k, s, p) + [0] * s if n > 1 else [0] * len(r)),
+                gives(lambda r, n, k, s, p: [0] * s + coverage(n - 1, k, s, p) if n > 1 else [0] * len(r)),
+            ),
+            mistake(
+                "kernel-stride-swapped",
+                "kernel and stride have changed places.",
+                given(lambda n, k, s, p: (n, s, k, p)),
+            ),
+            mistake(
+                "convolution-counted",
+                "You count how often each input is used by a convolution. Here it is the outputs that are covered.",
+                does(
+                    lambda n, k, s, p: [
+                        sum(0 <= at + p - s * i < k for i in range(max((n + 2 * p - k) // s + 1, 0))) for at in range(n)
+                    ]
+                ),
+            ),
+        ),
+    )
+)

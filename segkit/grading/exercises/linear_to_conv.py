@@ -1,0 +1,213 @@
+"""Chapter 04: a fully connected layer as a convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segkit.grading.exercise import Case, Exercise, does, mistake, register
+from segkit.grading.exercises.made import normal, quarters
+from segkit.grading.values import Unusable
+
+
+def conv_of(weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> nn.Conv2d:
+    """A convolution layer with these parameters."""
+    layer = nn.Conv2d(weight.shape[1], weight.shape[0], tuple(weight.shape[2:]), stride, padding, bias=bias is not None)  # type: ignore[arg-type]
+    layer = layer.to(weight.dtype)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        if bias is not None and layer.bias is not None:
+            layer.bias.copy_(bias)
+    return layer
+
+
+def convolutionalised(linear: nn.Linear, c: int, h: int, w: int) -> nn.Conv2d:
+    """Reference of `linear_to_conv`."""
+    return conv_of(linear.weight.detach().reshape(-1, c, h, w), _bias(linear))
+
+
+def _bias(linear: nn.Linear) -> Tensor | None:
+    return None if linear.bias is None else linear.bias.detach()
+
+
+def probe(layer: Any, linear: nn.Linear, c: int, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """What a layer makes of pictures of the classifier's size, and of one larger picture."""
+    if isinstance(layer, (tuple, list)) and len(layer) == 2:
+        weight, bias = layer
+        layer = conv_of(torch.as_tensor(weight).detach(), None if bias is None else torch.as_tensor(bias).detach())
+    if isinstance(layer, (Tensor, str, int, float)) or not callable(layer):
+        raise Unusable(f"a {type(layer).__name__} where a layer (torch.nn.Conv2d) is asked for")
+    results = []
+    for n, height, width in ((2, h, w), (1, h + 2, w + 3)):
+        x = normal(n, n, c, height, width, dtype=linear.weight.dtype)
+        try:
+            results.append(layer(x))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            where = f"{n}×{c}×{height}×{width}"
+            raise Unusable(f"a layer that stops on an input of shape {where} ({str(error).splitlines()[0]})") from error
+        if not isinstance(results[-1], Tensor):
+            raise Unusable(f"a layer that gives a {type(results[-1]).__name__}")
+    return results[0], results[1]
+
+
+def _linear(seed: int, inputs: int, outputs: int, bias: bool = True, dtype: torch.dtype = torch.float32) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs, bias=bias, dtype=dtype)
+    with torch.no_grad():
+        layer.weight.copy_(quarters(seed, outputs, inputs))
+        if bias:
+            layer.bias.copy_(quarters(seed + 1, outputs))
+    return layer
+
+
+def _linear_cases() -> list[Case]:
+    return [
+        Case((_linear(1, 4, 3), 1, 2, 2), "plain"),
+        Case((_linear(2, 9, 2), 1, 3, 3), "plain"),
+        Case((_linear(3, 18, 4), 2, 3, 3), "channels"),
+        Case((_linear(4, 12, 3), 3, 2, 2), "channels"),
+        Case((_linear(5, 12, 2), 2, 2, 3), "not square"),
+        Case((_linear(6, 24, 5), 2, 4, 3), "not square"),
+        Case((_linear(7, 8, 3, bias=False), 2, 2, 2), "no bias"),
+        Case((_linear(8, 5, 4), 5, 1, 1), "1×1"),
+        Case((_linear(9, 12, 3, dtype=torch.float64), 3, 2, 2), "float64"),
+    ]
+
+
+def _linear_facts(linear: nn.Linear, c: int, h: int, w: int) -> dict[str, bool]:
+    return {
+        "there is more than one channel": c > 1,
+        "height and width differ": h != w,
+        "the linear layer has no bias": linear.bias is None,
+        "the map is 1×1": h * w == 1,
+    }
+
+
+def _layer(change: Any, **options: int):  # type: ignore[no-untyped-def]
+    """The right layer but for its weight."""
+    return does(lambda lin, c, h, w: conv_of(change(lin.weight.detach(), c, h, w), _bias(lin), **options))
+
+
+def _same_size(linear: nn.Linear, c: int, h: int, w: int) -> nn.Module:
+    right = convolutionalised(linear, c, h, w)
+    return nn.Sequential(nn.ZeroPad2d(((w - 1) // 2, w // 2, (h - 1) // 2, h // 2)), right)
+
+
+def _by_windows(linear: nn.Linear, c: int, h: int, w: int) -> nn.Module:
+    """Windows side by side."""
+    layer = convolutionalised(linear, c, h, w)
+    layer.stride = (h, w)
+    return layer
+
+
+class _Flattening(nn.Module):
+    """The linear layer in disguise: one answer per picture, from its top left or its average."""
+
+    def __init__(self, linear: nn.Linear, h: int, w: int, mean: bool) -> None:
+        super().__init__()
+        self.linear, self.size, self.mean = linear, (h, w), mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.adaptive_avg_pool2d(x, self.size) if self.mean else x[..., : self.size[0], : self.size[1]]
+        return self.linear(x.flatten(1))[:, :, None, None]
+
+
+def _random(linear: nn.Linear, c: int, h: int, w: int) -> nn.Conv2d:
+    torch.manual_seed(0)
+    return nn.Conv2d(c, linear.out_features, (h, w)).to(linear.weight.dtype)
+
+
+register(
+    Exercise(
+        name="linear_to_conv",
+        signature="linear_to_conv(linear, channels, height, width)",
+        text=(
+            "Turn a classifier's layer into a convolution. linear is a torch.nn.Linear that worked on flattened\n"
+            "channels×height×width maps. Return a torch.nn.Conv2d with the same parameters: on a map of that size\n"
+            "it gives the same numbers (N×out×1×1), on a larger map one answer for each place, stride 1, no\n"
+            "padding. linear may have no bias; it stays as it is, and the dtype too."
+        ),
+        reference=convolutionalised,
+        cases=_linear_cases,
+        kinds=("float", "float"),
+        facts=_linear_facts,
+        observe=probe,
+        mistakes=(
+            mistake(
+                "channels-last",
+                "The weights are unrolled as if channels came last. `flatten` of C×H×W puts the channel first: "
+                "(channels, height, width).",
+                _layer(lambda m, c, h, w: m.reshape(-1, h, w, c).permute(0, 3, 1, 2)),
+            ),
+            mistake(
+                "height-width-exchanged",
+                "Height and width are exchanged in the kernel.",
+                _layer(lambda m, c, h, w: m.reshape(-1, c, w, h).transpose(2, 3)),
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).transpose(2, 3)),
+                _layer(lambda m, c, h, w: m.reshape(-1, c, w, h)),
+            ),
+            mistake(
+                "kernel-flipped",
+                "The kernel is upside down and back to front. Networks slide it as it is: no flip is needed.",
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).flip(2, 3)),
+            ),
+            mistake(
+                "bias-lost",
+                "The bias of the linear layer is not taken over.",
+                does(lambda lin, c, h, w: conv_of(lin.weight.detach().reshape(-1, c, h, w), None)),
+            ),
+            mistake(
+                "padded",
+                "Your layer pads, so that it gives several answers where the classifier gave one. Without padding "
+                "the kernel fits exactly once.",
+                does(_same_size),
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w), padding=1),
+            ),
+            mistake(
+                "strided",
+                "On a larger map your layer leaves places out: the stride is 1.",
+                does(_by_windows),
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w), stride=2),
+            ),
+            mistake(
+                "weight-transposed",
+                "Inputs and outputs of the weight matrix are exchanged. A linear layer keeps it as out×in.",
+                _layer(lambda m, c, h, w: m.T.reshape(m.shape[0], c, h, w)),
+            ),
+            mistake(
+                "not-copied",
+                "The layer keeps its random weights: the numbers of the linear layer are not copied into it.",
+                does(_random),
+                does(
+                    lambda lin, c, h, w: conv_of(torch.zeros(lin.out_features, c, h, w, dtype=lin.weight.dtype), None)
+                ),
+                does(lambda lin, c, h, w: conv_of(_random(lin, c, h, w).weight.detach(), _bias(lin))),
+            ),
+            mistake(
+                "one-answer-only",
+                "On a larger map your layer still gives a single answer. A convolution answers at every place.",
+                does(lambda lin, c, h, w: _Flattening(lin, h, w, True)),
+                does(lambda lin, c, h, w: _Flattening(lin, h, w, False)),
+            ),
+            mistake(
+                "averaged",
+                "The weights are divided by the size of the map. They are taken over as they are.",
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w) / (h * w)),
+            ),
+            mistake(
+                "first-channel-only",
+                "All input channels get the same weights.",
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w)[:, :1].expand(-1, c, h, w)),
+            ),
+            mistake(
+                "one-by-one",
+                "Your kernel is 1×1. It has to cover the whole map that was flattened.",
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).sum((2, 3), keepdim=True)),
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w)[..., :1, :1]),
+                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).mean((2, 3), keepdim=True)),
+            ),
+        ),
+    )
+)

@@ -1,0 +1,65 @@
+"""Chapter 01: what the exercises on numbers from a confusion matrix share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from segkit.grading.exercise import Case, given, mistake
+from segkit.grading.exercises.made import labels, noncontiguous
+
+
+def iou(m: Tensor) -> Tensor:
+    """Intersection over union of each class, NaN for absent ones."""
+    m = m.double()
+    return m.diag() / (m.sum(0) + m.sum(1) - m.diag())
+
+
+def recall(m: Tensor) -> Tensor:
+    return m.double().diag() / m.sum(1)
+
+
+def precision(m: Tensor) -> Tensor:
+    return m.double().diag() / m.sum(0)
+
+
+def accuracy(m: Tensor) -> Tensor:
+    return m.diag().sum().double() / m.sum()
+
+
+GAP = torch.tensor([[6, 1, 0, 3], [2, 9, 0, 1], [0, 0, 0, 0], [4, 0, 0, 2]])
+_UNSEEN = torch.tensor([[5, 2, 1], [1, 7, 2], [0, 0, 0]])  # class 2 is predicted and never true
+
+
+def number_cases() -> list[Case]:
+    return [
+        Case((torch.tensor([[5, 1], [3, 2]]),), "plain"),
+        Case((labels(1, 50, 3, 3) + 1,), "plain"),
+        Case((labels(2, 90, 7, 7) + 1,), "plain"),
+        Case((GAP,), "absent classes"),
+        Case((_UNSEEN,), "absent from the truth"),
+        Case((labels(3, 9, 4, 4) * 2**30 + 1,), "large counts"),
+        Case((noncontiguous(labels(4, 30, 5, 5) + 1),), "memory layout"),
+    ]
+
+
+def number_facts(m: Tensor) -> dict[str, bool]:
+    return {
+        "a class occurs neither in the truth nor in the prediction": bool(((m.sum(0) == 0) & (m.sum(1) == 0)).any()),
+        "a class is predicted that is never true": bool(((m.sum(1) == 0) & (m.sum(0) > 0)).any()),
+        "the counts are beyond 32 bits": bool(m.max() > 2**31),
+        "there are more than two classes": len(m) > 2,
+    }
+
+
+def _narrow_counts(m: Tensor) -> Tensor:
+    return m.to(torch.int32).to(torch.int64)
+
+
+OVERFLOW = mistake(
+    "int32-overflow",
+    "Counts above 2,147,483,647 do not fit into int32, and a data set has more pixels than that. Keep "
+    "int64, or turn to float64 before adding.",
+    given(lambda m: (_narrow_counts(m),)),
+)
+PERCENT = "This is a percentage. A share lies between 0 and 1."

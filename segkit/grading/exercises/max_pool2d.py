@@ -1,0 +1,239 @@
+"""Chapter 02: max pooling with indices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercises.made import distinct, noncontiguous, normal
+from segkit.grading.values import ANY
+
+
+def pool(x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
+    """Reference of `max_pool2d`."""
+    return F.max_pool2d(x, k, s, p, return_indices=True)
+
+
+def _pool_cases() -> list[Case]:
+    below = distinct(7, 1, 1, 6, 7, top=-0.25)
+    return [
+        Case((distinct(1, 1, 1, 2, 4), 2, 2, 0), "plain"),
+        Case((distinct(2, 1, 1, 4, 4), 2, 2, 0), "plain"),
+        Case((distinct(3, 1, 1, 6, 8), 2, 2, 0), "plain"),
+        Case((distinct(4, 1, 3, 4, 6), 2, 2, 0), "channels"),
+        Case((distinct(5, 2, 1, 4, 6), 2, 2, 0), "batch"),
+        Case((distinct(6, 3, 2, 6, 4), 2, 2, 0), "batch"),
+        Case((below[..., :4, :6].contiguous(), 2, 2, 0), "negative numbers"),
+        Case((distinct(8, 1, 1, 5, 7), 2, 2, 0), "odd sizes"),
+        Case((distinct(9, 1, 1, 8, 7), 3, 3, 0), "odd sizes"),
+        Case((distinct(10, 1, 1, 5, 7), 3, 2, 0), "overlapping windows"),
+        Case((distinct(11, 1, 1, 4, 5), 3, 1, 0), "overlapping windows"),
+        Case((distinct(12, 1, 1, 7, 9), 2, 3, 0), "windows apart"),
+        Case((distinct(13, 1, 1, 5, 7), 3, 2, 1), "padding"),
+        Case((below, 3, 2, 1), "padding"),
+        Case((distinct(14, 2, 2, 6, 5, top=-0.25), 4, 2, 2), "padding"),
+        Case((normal(15, 2, 2, 5, 6, dtype=torch.float64), 3, 2, 1), "float64"),
+        Case((noncontiguous(distinct(16, 2, 3, 6, 7)), 2, 2, 0), "memory layout"),
+    ]
+
+
+def _pool_facts(x: Tensor, k: int, s: int, p: int) -> dict[str, bool]:
+    return {
+        "padding is above 0": p > 0,
+        "the windows overlap": s < k,
+        "there are gaps between the windows": s > k,
+        "stride and kernel_size differ": s != k,
+        "there is more than one picture in the batch": x.shape[0] > 1,
+        "there is more than one channel": x.shape[1] > 1,
+        "all numbers are negative": bool((x < 0).all()),
+        "the windows do not cover the picture evenly": any((n + 2 * p - k) % s > 0 for n in x.shape[2:]),
+        "the picture is not square": x.shape[2] != x.shape[3],
+    }
+
+
+def _yx(indices: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    return indices // width, indices % width
+
+
+def _per_window(r: Any, x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
+    y, z = _yx(r[1], x.shape[3])
+    i = torch.arange(r[0].shape[2])[:, None] * s - p
+    j = torch.arange(r[0].shape[3]) * s - p
+    return r[0], (y - i) * k + (z - j)
+
+
+def _shifted(r: Any, x: Tensor, whole: bool, batch: bool) -> tuple[Tensor, Tensor]:
+    n, c, h, w = x.shape
+    plane = torch.arange(n)[:, None] * (c if whole else 1) * batch + torch.arange(c) * whole
+    return r[0], r[1] + plane[:, :, None, None] * h * w
+
+
+def _output_plane(r: Any, x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
+    _, _, h, w = r[0].shape
+    return r[0], torch.arange(h * w).reshape(h, w).expand_as(r[1])
+
+
+def _zero_padded(x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Any]:
+    values = F.max_pool2d(F.pad(x, (p, p, p, p)), k, s)
+    return values, ANY if p else pool(x, k, s, p)[1]
+
+
+def _padded_with(x: Tensor, k: int, s: int, p: int, fill: float) -> tuple[Tensor, Tensor]:
+    """Pooling after padding by hand, which allows any padding; indices in the plane without padding."""
+    values, at = F.max_pool2d(F.pad(x, (p, p, p, p), value=fill), k, s, return_indices=True)
+    wide = x.shape[3] + 2 * p
+    return values, (at // wide - p) * x.shape[3] + at % wide - p
+
+
+def _part(r: Any, cut: Any) -> tuple[Tensor, Tensor]:
+    return cut(r[0]), cut(r[1])
+
+
+register(
+    Exercise(
+        name="max_pool2d",
+        signature="max_pool2d(x, kernel_size, stride, padding)",
+        text=(
+            "The largest number of each window, and where it stood: return (values, indices), both\n"
+            "N×C×H_out×W_out. x is N×C×H×W; kernel_size, stride and padding are whole numbers; H_out = ⌊(H +\n"
+            "2·padding − kernel_size) / stride⌋ + 1. Padding never wins, also where all numbers are negative. An\n"
+            "index counts positions within its own H×W plane, row by row: row · W + column, in x as it came,\n"
+            "without padding."
+        ),
+        reference=pool,
+        cases=_pool_cases,
+        kinds=("float", "integer"),
+        facts=_pool_facts,
+        mistakes=(
+            mistake(
+                "zero-padding",
+                "The padding is 0, and 0 wins against negative numbers. Pad with something that can never be the "
+                "largest.",
+                does(_zero_padded),
+            ),
+            mistake(
+                "index-per-window",
+                "Your index counts within the window. It should say where in the whole H×W plane the number stood; "
+                "a later layer knows nothing of the windows.",
+                gives(_per_window),
+            ),
+            mistake(
+                "index-over-tensor",
+                "Your index goes on counting from one channel or picture to the next. Each H×W plane counts from 0.",
+                gives(lambda r, x, *a: _shifted(r, x, True, True)),
+                gives(lambda r, x, *a: _shifted(r, x, True, False)),
+                gives(lambda r, x, *a: _shifted(r, x, False, True)),
+            ),
+            mistake(
+                "index-in-padded-plane",
+                "Your index counts in the padded picture. Take the padding off row and column before you flatten them.",
+                gives(
+                    lambda r, x, k, s, p: (
+                        r[0],
+                        (r[1] // x.shape[3] + p) * (x.shape[3] + 2 * p) + r[1] % x.shape[3] + p,
+                    )
+                ),
+            ),
+            mistake(
+                "index-column-major",
+                "Your index runs down the columns. Row by row it is row · W + column.",
+                gives(lambda r, x, *a: (r[0], (r[1] % x.shape[3]) * x.shape[2] + r[1] // x.shape[3])),
+            ),
+            mistake(
+                "index-times-height",
+                "row · H + column: one row holds W numbers, so the row is multiplied by W.",
+                gives(lambda r, x, *a: (r[0], (r[1] // x.shape[3]) * x.shape[2] + r[1] % x.shape[3])),
+            ),
+            mistake(
+                "index-of-output",
+                "Your index says where in the output the number stands. It should say where in the input it came from.",
+                gives(_output_plane),
+            ),
+            mistake(
+                "index-from-one",
+                "Your indices start at 1. The first position is 0.",
+                gives(lambda r, *a: (r[0], r[1] + 1)),
+            ),
+            mistake(
+                "results-exchanged",
+                "Values and indices are in the wrong order: values first.",
+                gives(lambda r, *a: (r[1], r[0])),
+            ),
+            mistake(
+                "stride-ignored",
+                "`stride` makes no difference: your windows always lie side by side, or always move by 1.",
+                given(lambda x, k, s, p: (x, k, k, p)),
+                given(lambda x, k, s, p: (x, k, 1, p)),
+                given(lambda x, k, s, p: (x, k, 2, p)),
+            ),
+            mistake(
+                "kernel-ignored",
+                "`kernel_size` makes no difference: your windows are always 2×2, or as large as the stride.",
+                does(lambda x, k, s, p: _padded_with(x, 2, s, p, float("-inf"))),
+                given(lambda x, k, s, p: (x, s, s, min(p, s // 2))),
+            ),
+            mistake(
+                "padding-ignored",
+                "`padding` makes no difference in your function.",
+                given(lambda x, k, s, p: (x, k, s, 0)),
+            ),
+            mistake(
+                "output-rounded-up",
+                "Windows that stick out over the edge are kept. The size is rounded down, so they are left out.",
+                does(lambda x, k, s, p: F.max_pool2d(x, k, s, p, ceil_mode=True, return_indices=True)),
+            ),
+            mistake(
+                "last-window-lost",
+                "The last row and column of windows are missing: the + 1 of the size.",
+                gives(lambda r, *a: _part(r, lambda t: t[..., :-1, :-1])),
+            ),
+            mistake(
+                "averaged",
+                "This is the average of each window. The largest is asked for.",
+                does(lambda x, k, s, p: (F.avg_pool2d(x, k, s, p), ANY)),
+                does(lambda x, k, s, p: (F.avg_pool2d(x, k, s, p, count_include_pad=False), ANY)),
+            ),
+            mistake(
+                "smallest",
+                "This is the smallest number of each window. The largest is asked for.",
+                does(lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), pool(-x, k, s, p)[1])),
+                does(lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), ANY)),
+                does(lambda x, k, s, p: (-_padded_with(-x, k, s, p, float("inf"))[0], ANY)),
+                does(lambda x, k, s, p: (-_padded_with(-x, k, s, p, 0.0)[0], ANY)),
+            ),
+            mistake(
+                "largest-magnitude",
+                "The number farthest from 0 wins in your function. −3 is smaller than 1.",
+                does(
+                    lambda x, k, s, p: (lambda i: (x.flatten(2).gather(2, i.flatten(2)).view_as(i), i))(
+                        pool(x.abs(), k, s, p)[1]
+                    )
+                ),
+                does(lambda x, k, s, p: pool(x.abs(), k, s, p)),
+            ),
+            mistake(
+                "first-picture-only",
+                "Only the first picture of the batch is worked on.",
+                gives(lambda r, *a: _part(r, lambda t: t[:1])),
+                gives(lambda r, *a: _part(r, lambda t: t[:1].expand_as(t))),
+                gives(lambda r, *a: _part(r, lambda t: torch.cat([t[:1], torch.zeros_like(t[1:])]))),
+            ),
+            mistake(
+                "first-channel-only",
+                "Only the first channel is worked on. Every channel is pooled by itself.",
+                gives(lambda r, *a: _part(r, lambda t: t[:, :1])),
+                gives(lambda r, *a: _part(r, lambda t: t[:, :1].expand_as(t))),
+            ),
+            mistake(
+                "channels-pooled",
+                "The largest is taken over the channels too. Every channel is pooled by itself.",
+                gives(lambda r, *a: (r[0].amax(1, keepdim=True), ANY)),
+                gives(lambda r, *a: (r[0].amax(1, keepdim=True).expand_as(r[0]), ANY)),
+            ),
+        ),
+    )
+)

@@ -1,0 +1,190 @@
+"""Chapter 02: the backward pass of max pooling."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, does, gives, mistake, register
+from segkit.grading.exercises.made import distinct, noncontiguous, normal, quarters
+from segkit.grading.exercises.max_pool2d import pool
+
+
+def backward(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Reference of `max_pool2d_backward`."""
+    n, c, h, w = size
+    return grad.new_zeros(n, c, h * w).scatter_add(2, indices.flatten(2), grad.flatten(2)).reshape(n, c, h, w)
+
+
+def _gradient_case(
+    seed: int, size: tuple[int, ...], k: int, s: int, p: int, group: str, dtype: torch.dtype = torch.float32
+) -> Case:
+    _, indices = pool(distinct(seed, *size), k, s, p)
+    make = normal if dtype == torch.float64 else quarters
+    return Case((make(seed + 1, *indices.shape, dtype=dtype), indices, size), group)
+
+
+def _gradient_cases() -> list[Case]:
+    grad, indices, size = _gradient_case(11, (2, 2, 6, 8), 2, 2, 0, "").args
+    return [
+        _gradient_case(1, (1, 1, 2, 4), 2, 2, 0, "plain"),
+        _gradient_case(2, (1, 1, 4, 6), 2, 2, 0, "plain"),
+        _gradient_case(3, (1, 1, 5, 7), 2, 2, 0, "odd sizes"),
+        _gradient_case(4, (1, 3, 4, 6), 2, 2, 0, "channels"),
+        _gradient_case(5, (3, 1, 6, 4), 2, 2, 0, "batch"),
+        _gradient_case(6, (2, 3, 5, 6), 2, 2, 0, "batch"),
+        _gradient_case(7, (1, 1, 3, 4), 2, 1, 0, "overlapping windows"),
+        _gradient_case(8, (2, 2, 7, 9), 3, 2, 1, "overlapping windows"),
+        _gradient_case(9, (1, 2, 6, 7), 3, 1, 1, "overlapping windows"),
+        _gradient_case(10, (2, 2, 6, 5), 3, 2, 0, "float64", torch.float64),
+        Case((noncontiguous(grad), noncontiguous(indices), size), "memory layout"),
+    ]
+
+
+def _gradient_facts(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> dict[str, bool]:
+    return {
+        "a pixel has won in more than one window": bool((backward(torch.ones_like(grad), indices, size) > 1).any()),
+        "there is more than one picture in the batch": size[0] > 1,
+        "there is more than one channel": size[1] > 1,
+        "the height or width is odd": size[2] % 2 == 1 or size[3] % 2 == 1,
+    }
+
+
+def _overwrite(grad: Tensor, indices: Tensor, size: tuple[int, ...], first: bool) -> Tensor:
+    n, c, h, w = size
+    out = grad.new_zeros(n * c, h * w)
+    flat_g, flat_i = grad.reshape(n * c, -1), indices.reshape(n * c, -1)
+    order = range(flat_i.shape[1])
+    for j in reversed(order) if first else order:
+        out[torch.arange(n * c), flat_i[:, j]] = flat_g[:, j]
+    return out.reshape(n, c, h, w)
+
+
+def _one_plane(grad: Tensor, indices: Tensor, size: tuple[int, ...], per_picture: bool) -> Tensor:
+    n, c, h, w = size
+    if per_picture:
+        out = grad.new_zeros(n, c * h * w)
+        return out.scatter_add(1, indices.flatten(1), grad.flatten(1)).reshape(size)
+    return grad.new_zeros(n * c * h * w).scatter_add(0, indices.flatten(), grad.flatten()).reshape(size)
+
+
+def _largest(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+    n, c, h, w = size
+    out = grad.new_zeros(n, c, h * w)
+    return out.scatter_reduce(2, indices.flatten(2), grad.flatten(2), "amax", include_self=False).reshape(size)
+
+
+def _counted(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+    return backward(torch.ones_like(grad), indices, size)
+
+
+register(
+    Exercise(
+        name="max_pool2d_backward",
+        signature="max_pool2d_backward(grad_output, indices, input_size)",
+        text=(
+            "Send the gradient of a max pooling back to its input. grad_output and indices are N×C×H_out×W_out,\n"
+            "the indices those of `max_pool2d`; input_size is (N, C, H, W). Each number of grad_output goes to\n"
+            "the pixel that won its window; a pixel that won several windows gets their sum, and all the others\n"
+            "get 0. The result is N×C×H×W with the dtype of grad_output."
+        ),
+        reference=backward,
+        cases=_gradient_cases,
+        facts=_gradient_facts,
+        mistakes=(
+            mistake(
+                "overwritten",
+                "Where one pixel won several windows, only one of their gradients is left: the later overwrites the "
+                "earlier. They have to be added; `out[index] = …` and `out[index] += …` do not add repeated "
+                "indices.",
+                does(lambda g, i, z: _overwrite(g, i, z, False)),
+                does(lambda g, i, z: _overwrite(g, i, z, True)),
+                does(_largest),
+            ),
+            mistake(
+                "averaged-overlaps",
+                "Where one pixel won several windows, you average their gradients. The chain rule adds.",
+                gives(lambda r, g, i, z: r / _counted(g, i, z).clamp(min=1)),
+            ),
+            mistake(
+                "planes-mixed-up",
+                "The gradients of different channels or pictures land in the same plane. An index counts within its "
+                "own plane: keep N and C apart.",
+                does(lambda g, i, z: _one_plane(g, i, z, True)),
+                does(lambda g, i, z: _one_plane(g, i, z, False)),
+            ),
+            mistake(
+                "ones-instead",
+                "You mark the winners with 1. They get the gradient of their window.",
+                does(lambda g, i, z: _counted(g, i, z)),
+                does(lambda g, i, z: _counted(g, i, z).clamp(max=1)),
+            ),
+            mistake(
+                "whole-window",
+                "Every pixel of a window gets its gradient. Only the winner had any influence on the output.",
+                does(lambda g, i, z: F.interpolate(g, size=z[2:], mode="nearest")),
+                does(lambda g, i, z: F.interpolate(g, size=z[2:], mode="nearest") / 4),
+                does(
+                    lambda g, i, z: F.pad(
+                        g.repeat_interleave(2, 2).repeat_interleave(2, 3),
+                        (0, z[3] - 2 * g.shape[3], 0, z[2] - 2 * g.shape[2]),
+                    )
+                ),
+            ),
+            mistake(
+                "index-column-major",
+                "Indices are read column by column. They count row by row: row = index // W, column = index % W.",
+                does(lambda g, i, z: backward(g, (i % z[2]) * z[3] + i // z[2], z)),
+                does(lambda g, i, z: backward(g, i, (z[0], z[1], z[3], z[2])).transpose(2, 3)),
+            ),
+            mistake(
+                "divided-by-height",
+                "Row and column are got with H. One row holds W numbers: row = index // W, column = index % W.",
+                does(lambda g, i, z: backward(g, (i // z[2]) * z[3] + i % z[2], z)),
+            ),
+            mistake(
+                "left-flat",
+                "The result is still flat: give it the shape N×C×H×W at the end.",
+                gives(lambda r, *a: r.flatten(2)),
+                gives(lambda r, *a: r.flatten(1)),
+                gives(lambda r, *a: r.flatten()),
+            ),
+            mistake(
+                "first-picture-only",
+                "Only the first picture of the batch gets a gradient.",
+                gives(lambda r, *a: r[:1]),
+                gives(lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])),
+                gives(lambda r, *a: r[:1].expand_as(r)),
+            ),
+            mistake(
+                "first-channel-only",
+                "Only the first channel gets a gradient.",
+                gives(lambda r, *a: r[:, :1]),
+                gives(lambda r, *a: r[:, :1].expand_as(r)),
+                gives(lambda r, *a: torch.cat([r[:, :1], torch.zeros_like(r[:, 1:])], 1)),
+            ),
+            mistake(
+                "window-corner",
+                "The gradient goes to the first pixel of each window. It belongs to the winner, which the index names.",
+                does(
+                    lambda g, i, z: (lambda o: (o[..., : 2 * g.shape[2] : 2, : 2 * g.shape[3] : 2].copy_(g), o)[1])(
+                        g.new_zeros(z)
+                    )
+                ),
+            ),
+            mistake(
+                "index-off-by-one",
+                "Every gradient lands one pixel away from where it belongs. Indices start at 0.",
+                does(lambda g, i, z: backward(g, (i - 1) % (z[2] * z[3]), z)),
+                does(lambda g, i, z: backward(g, (i + 1) % (z[2] * z[3]), z)),
+            ),
+            mistake("sign-changed", "Every gradient has the wrong sign.", gives(lambda r, *a: -r)),
+            mistake(
+                "scaled-by-window",
+                "The gradient is divided by the size of the window, as for average pooling. The winner gets all of it.",
+                gives(lambda r, *a: r / 4),
+            ),
+        ),
+    )
+)

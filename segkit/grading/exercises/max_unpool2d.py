@@ -1,0 +1,171 @@
+"""Chapter 03: unpooling with indices."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, does, gives, mistake, register
+from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.made import distinct, noncontiguous, normal
+
+
+def unpool(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Reference of `max_unpool2d`."""
+    n, c = x.shape[:2]
+    return x.new_zeros(n, c, size[0] * size[1]).scatter(2, indices.flatten(2), x.flatten(2)).reshape(n, c, *size)
+
+
+def _unpool_case(
+    seed: int, shape: tuple[int, ...], k: int, s: int, group: str, dtype: torch.dtype = torch.float32
+) -> Case:
+    make = normal if dtype == torch.float64 else distinct
+    values, indices = F.max_pool2d(make(seed, *shape, dtype=dtype), k, s, return_indices=True)
+    return Case((values, indices, shape[2:]), group)
+
+
+def _unpool_cases() -> list[Case]:
+    x, indices, size = _unpool_case(9, (2, 2, 6, 8), 2, 2, "").args
+    return [
+        _unpool_case(1, (1, 1, 2, 4), 2, 2, "plain"),
+        _unpool_case(2, (1, 1, 4, 6), 2, 2, "plain"),
+        _unpool_case(3, (1, 1, 5, 7), 2, 2, "odd sizes"),
+        _unpool_case(4, (1, 1, 8, 7), 3, 3, "odd sizes"),
+        _unpool_case(5, (1, 3, 4, 6), 2, 2, "channels"),
+        _unpool_case(6, (3, 1, 6, 4), 2, 2, "batch"),
+        _unpool_case(7, (2, 3, 5, 6), 2, 2, "batch"),
+        _unpool_case(8, (1, 2, 7, 5), 3, 2, "overlapping windows"),
+        _unpool_case(11, (1, 1, 4, 5), 3, 1, "overlapping windows"),
+        _unpool_case(10, (2, 2, 6, 5), 2, 2, "float64", torch.float64),
+        Case((noncontiguous(x), noncontiguous(indices), size), "memory layout"),
+    ]
+
+
+def _unpool_facts(x: Tensor, indices: Tensor, size: tuple[int, int]) -> dict[str, bool]:
+    return {
+        "an index occurs twice in a plane": any(len(p.unique()) < p.numel() for p in indices.flatten(0, 1).flatten(1)),
+        "the output is not twice as large": tuple(size) != (2 * x.shape[2], 2 * x.shape[3]),
+        "the output is not square": size[0] != size[1],
+        "there is more than one picture in the batch": x.shape[0] > 1,
+        "there is more than one channel": x.shape[1] > 1,
+    }
+
+
+def _summed(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    n, c = x.shape[:2]
+    return x.new_zeros(n, c, size[0] * size[1]).scatter_add(2, indices.flatten(2), x.flatten(2)).reshape(n, c, *size)
+
+
+def _corner(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    out = x.new_zeros(*x.shape[:2], *size)
+    out[..., : 2 * x.shape[2] : 2, : 2 * x.shape[3] : 2] = x[..., : (size[0] + 1) // 2, : (size[1] + 1) // 2]
+    return out
+
+
+def _together(x: Tensor, indices: Tensor, size: tuple[int, int], start: int) -> Tensor:
+    """Planes from dimension `start` on share one count of positions."""
+    out = x.new_zeros(*x.shape[:2], *size).flatten(start)
+    return out.scatter(start, indices.flatten(start), x.flatten(start)).reshape(*x.shape[:2], *size)
+
+
+register(
+    Exercise(
+        name="max_unpool2d",
+        signature="max_unpool2d(x, indices, output_size)",
+        text=(
+            "Put each number of x (N×C×h×w) back where its index says, and 0 everywhere else. indices has the\n"
+            "shape of x and counts positions in each plane of output_size = (H, W), row by row. Where an index\n"
+            "occurs twice (overlapping windows), both numbers are the same, and it stands there once. The result\n"
+            "is N×C×H×W with the dtype of x."
+        ),
+        reference=unpool,
+        cases=_unpool_cases,
+        facts=_unpool_facts,
+        mistakes=(
+            mistake(
+                "bed-of-nails",
+                "Every number goes to the top left of its window. The indices say where it really came from.",
+                does(_corner),
+            ),
+            mistake(
+                "copied-to-window",
+                "Every number fills its whole window. Only one position gets it; the others stay 0.",
+                does(lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest")),
+                does(lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest")),
+            ),
+            mistake(
+                "planes-mixed-up",
+                "Channels or pictures land in the same plane. An index counts within its own plane: keep N and C "
+                "apart.",
+                does(lambda x, i, z: _together(x, i, z, 1)),
+                does(lambda x, i, z: _together(x, i, z, 0)),
+            ),
+            mistake(
+                "summed-twice",
+                "Where an index occurs twice you add. Both are the same maximum: it stands there once.",
+                does(_summed),
+            ),
+            mistake(
+                "index-column-major",
+                "Indices are read column by column. They count row by row: row = index // W, column = index % W.",
+                does(lambda x, i, z: unpool(x, (i % z[0]) * z[1] + i // z[0], z)),
+                does(lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3)),
+            ),
+            mistake(
+                "divided-by-height",
+                "Row and column are got with H. One row holds W numbers: row = index // W, column = index % W.",
+                does(lambda x, i, z: unpool(x, (i // z[0]) * z[1] + i % z[0], z)),
+            ),
+            mistake(
+                "always-doubled",
+                "Your result is always twice as large as x. `output_size` says how large it should be: pooling may "
+                "have left out a last row.",
+                does(
+                    lambda x, i, z: unpool(x, (i // z[1]) * 2 * x.shape[3] + i % z[1], (2 * x.shape[2], 2 * x.shape[3]))
+                ),
+                does(lambda x, i, z: unpool(x, i, (2 * x.shape[2], 2 * x.shape[3]))),
+            ),
+            mistake(
+                "size-swapped",
+                "Height and width of `output_size` are exchanged: it is (H, W).",
+                does(lambda x, i, z: unpool(x, i, (z[1], z[0]))),
+            ),
+            mistake(
+                "index-off-by-one",
+                "Every number lands one position away from where it belongs. Indices start at 0.",
+                does(lambda x, i, z: unpool(x, (i - 1) % (z[0] * z[1]), z)),
+                does(lambda x, i, z: unpool(x, (i + 1) % (z[0] * z[1]), z)),
+            ),
+            mistake(
+                "not-zero-elsewhere",
+                "The other positions should be 0.",
+                gives(lambda r, *a: torch.where(r == 0, float("nan"), r)),
+                gives(lambda r, x, *a: torch.where(r == 0, x.min(), r)),
+                gives(lambda r, *a: torch.where(r == 0, float("-inf"), r)),
+                gives(lambda r, *a: torch.where(r == 0, 1.0, r)),
+            ),
+            mistake(
+                "ones-instead",
+                "You mark the positions with 1. They get the numbers of x.",
+                gives(lambda r, *a: (r != 0).to(r.dtype)),
+                does(lambda x, i, z: unpool(torch.ones_like(x), i, z)),
+            ),
+            mistake(
+                "left-flat",
+                "The result is still flat: give it the shape N×C×H×W at the end.",
+                gives(lambda r, *a: r.flatten(2)),
+                gives(lambda r, *a: r.flatten(1)),
+                gives(lambda r, *a: r.flatten()),
+            ),
+            mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
+            mistake("first-channel-only", "Only the first channel is worked on.", *FIRST_CHANNEL),
+            mistake(
+                "negative-lost",
+                "Negative numbers are lost: they are compared with the 0 that stood there before. Write, do not "
+                "compare.",
+                gives(lambda r, *a: r.clamp(min=0)),
+            ),
+        ),
+    )
+)

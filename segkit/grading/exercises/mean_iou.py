@@ -1,0 +1,235 @@
+"""Chapter 01: mean IoU over a data set."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercises.confusion_matrix import count
+from segkit.grading.exercises.made import labels, noncontiguous, with_void
+from segkit.grading.exercises.matrix_numbers import iou, recall
+
+Pairs = list[tuple[Tensor, Tensor]]
+
+
+def total(pairs: Pairs, k: int, ignore: int) -> Tensor:
+    """One confusion matrix for all pictures."""
+    return sum((count(p, t, k, ignore) for p, t in pairs), torch.zeros(k, k, dtype=torch.int64))
+
+
+def mean_iou(pairs: Pairs, k: int, ignore: int = 255) -> Tensor:
+    """Reference of `mean_iou`."""
+    return iou(total(pairs, k, ignore)).nanmean()
+
+
+def _pictures(seed: int, k: int, sizes: list[tuple[int, int]], void: int | None = None, share: float = 0.3) -> Pairs:
+    """Predictions that are right more often than not, each picture with its own favourite class."""
+    pairs = []
+    for i, size in enumerate(sizes):
+        t = torch.where(labels(seed + i, 3, *size) > 0, labels(seed + 50 + i, k, *size), i % k)
+        p = torch.where(labels(seed + 100 + i, 3, *size) > 0, t, labels(seed + 150 + i, k, *size))
+        pairs.append((p, t if void is None else with_void(t, seed + 200 + i, share, void)))
+    return pairs
+
+
+def _iou_cases() -> list[Case]:
+    one = [(torch.tensor([[0, 0, 1], [1, 1, 1]]), torch.tensor([[0, 1, 1], [1, 1, 0]]))]
+    gap = [(p.clamp(max=2), t.clamp(max=2)) for p, t in _pictures(6, 4, [(5, 7), (4, 6)])]
+    missed = [(torch.where(p == 2, 0, p), t) for p, t in _pictures(7, 3, [(6, 5), (5, 5)])]
+    extra = [(p, torch.where(t == 2, 0, t)) for p, t in _pictures(8, 3, [(6, 5), (5, 5)])]
+    loose = [(noncontiguous(p), noncontiguous(t)) for p, t in _pictures(9, 3, [(6, 5), (3, 8)])]
+    small = [(torch.tensor([[0, 0, 0]]), torch.tensor([[0, 0, 1]])), (torch.tensor([[1, 0]]), torch.tensor([[1, 1]]))]
+    void = [(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 1, 255]]))]
+    return [
+        Case((one, 2, 255), "one picture"),
+        Case((small, 2, 255), "several pictures"),
+        Case((void, 2, 255), "void"),
+        Case(([(void[0][0], torch.tensor([[0, 1, 7]]))], 2, 7), "another ignore_index"),
+        Case((_pictures(1, 3, [(7, 9)]), 3, 255), "one picture"),
+        Case((_pictures(2, 3, [(6, 6), (6, 6)]), 3, 255), "several pictures"),
+        Case((_pictures(3, 4, [(3, 4), (9, 11), (5, 8)]), 4, 255), "several pictures"),
+        Case((_pictures(4, 3, [(5, 6)], void=255), 3, 255), "void"),
+        Case((_pictures(5, 4, [(7, 5), (6, 9)], void=255), 4, 255), "void"),
+        Case((_pictures(15, 3, [(7, 5), (6, 9)], void=11), 3, 11), "another ignore_index"),
+        Case((_pictures(16, 3, [(7, 5)]), 3, 0), "another ignore_index"),
+        Case(([(one[0][0], one[0][1])], 5, 255), "absent classes"),
+        Case((gap, 4, 255), "absent classes"),
+        Case((missed, 3, 255), "a class never predicted"),
+        Case((extra, 3, 255), "a class never true"),
+        Case((loose, 3, 255), "memory layout"),
+    ]
+
+
+def _iou_facts(pairs: Pairs, k: int, ignore: int) -> dict[str, bool]:
+    m = total(pairs, k, ignore)
+    return {
+        "there is more than one picture": len(pairs) > 1,
+        "there are void pixels": any(bool((t == ignore).any()) for _, t in pairs),
+        "ignore_index is not 255": ignore != 255,
+        "a class occurs nowhere": bool(((m.sum(0) + m.sum(1)) == 0).any()),
+        "a class is predicted that is never true": bool(((m.sum(1) == 0) & (m.sum(0) > 0)).any()),
+        "a class is never predicted though it is there": bool(((m.sum(0) == 0) & (m.sum(1) > 0)).any()),
+    }
+
+
+def _void_in_union(pairs: Pairs, k: int, ignore: int) -> Tensor:
+    """Predictions on void pixels enlarge the union of the predicted class."""
+    m = total(pairs, k, ignore)
+    claimed = sum((torch.bincount(p.reshape(-1), minlength=k) for p, _ in pairs), torch.zeros(k, dtype=torch.int64))
+    union = claimed + m.sum(1) - m.diag()
+    return (m.diag() / union.double()).nanmean()
+
+
+def _void_as(pairs: Pairs, k: int, ignore: int, label: int) -> tuple[Pairs, int, int]:
+    return [(p, torch.where(t == ignore, label, t)) for p, t in pairs], k, -100
+
+
+def _over_true(m: Tensor, value: Tensor) -> Tensor:
+    return value[m.sum(1) > 0].mean()
+
+
+def _each(pairs: Pairs, k: int, ignore: int) -> Tensor:
+    """K IoUs for each picture."""
+    return torch.stack([iou(count(p, t, k, ignore)) for p, t in pairs])
+
+
+register(
+    Exercise(
+        name="mean_iou",
+        signature="mean_iou(pairs, num_classes, ignore_index=255)",
+        text=(
+            "Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W whose sizes may\n"
+            "differ from picture to picture. Add all pixels of all pictures first, then divide: IoU_i = n_ii /\n"
+            "(t_i + Σ_j n_ji − n_ii) per class, and the mean over the classes that occur anywhere in truth or\n"
+            "prediction. Pixels whose target is ignore_index count nowhere."
+        ),
+        reference=mean_iou,
+        cases=_iou_cases,
+        kinds=("number",),
+        facts=_iou_facts,
+        mistakes=(
+            mistake(
+                "averaged-per-picture",
+                "You compute a score per picture and average the scores. A picture with three pixels of a pole then "
+                "weighs as much as one with three thousand. Add the counts of all pictures first, and divide once "
+                "at the end.",
+                does(lambda q, k, i: _each(q, k, i).nanmean(1).mean()),
+                does(lambda q, k, i: _each(q, k, i).nanmean(0).nanmean()),
+                does(lambda q, k, i: _each(q, k, i).nanmean()),
+                does(lambda q, k, i: _each(q, k, i).nan_to_num().mean()),
+            ),
+            mistake(
+                "absent-class-zero",
+                "A class that occurs nowhere is counted as IoU 0 and drags the mean down. There is nothing to get "
+                "wrong: leave it out of the mean.",
+                does(lambda q, k, i: iou(total(q, k, i)).nan_to_num().mean()),
+            ),
+            mistake(
+                "absent-class-one",
+                "A class that occurs nowhere is counted as IoU 1, which lifts the mean for nothing. Leave it out.",
+                does(lambda q, k, i: iou(total(q, k, i)).nan_to_num(1.0).mean()),
+            ),
+            mistake(
+                "absent-class-nan",
+                "As soon as a class occurs nowhere the result is NaN (0/0). Leave such classes out of the mean.",
+                does(lambda q, k, i: iou(total(q, k, i)).mean()),
+            ),
+            mistake(
+                "ignore-index-fixed",
+                "The void label is taken to be 255 whatever `ignore_index` says.",
+                does(lambda q, k, i: mean_iou(q, k, 255)),
+                does(
+                    lambda q, k, i: (
+                        mean_iou(q, k, 255)
+                        if not any(((t >= k) & (t != 255)).any() for _, t in q)
+                        else _void_in_union(q, k, i)
+                    )
+                ),
+            ),
+            mistake(
+                "void-in-union",
+                "What the network says on void pixels enlarges the union of the predicted class. Take void pixels "
+                "out of prediction and target alike, before anything is counted.",
+                does(_void_in_union),
+            ),
+            mistake(
+                "void-counted",
+                "Void pixels are counted as if they were a class. Leave them out before counting.",
+                given(lambda q, k, i: _void_as(q, k, i, k - 1)),
+                given(lambda q, k, i: _void_as(q, k, i, 0)),
+                does(lambda q, k, i: iou(total([(p, torch.where(t == i, k, t)) for p, t in q], k + 1, -100)).nanmean()),
+                does(
+                    lambda q, k, i: iou(
+                        total([(torch.where(t == i, k, p), torch.where(t == i, k, t)) for p, t in q], k + 1, -100)
+                    ).nanmean()
+                ),
+            ),
+            mistake(
+                "overlap-counted-twice",
+                "The union counts the common pixels twice: take the overlap off once.",
+                does(lambda q, k, i: (lambda m: (m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean())(total(q, k, i))),
+            ),
+            mistake(
+                "dice-instead",
+                "This is the mean Dice score. For IoU the overlap is divided by the union.",
+                does(
+                    lambda q, k, i: (lambda m: (2 * m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean())(
+                        total(q, k, i)
+                    )
+                ),
+            ),
+            mistake(
+                "mean-accuracy",
+                "You divide by the true pixels of each class only: that is mean accuracy. The union also has the "
+                "pixels wrongly claimed.",
+                does(lambda q, k, i: recall(total(q, k, i)).nanmean()),
+            ),
+            mistake(
+                "pixel-accuracy",
+                "This is pixel accuracy, one sum for all classes. Mean IoU has one fraction per class.",
+                does(lambda q, k, i: (lambda m: m.diag().sum().double() / m.sum())(total(q, k, i))),
+            ),
+            mistake(
+                "only-true-classes",
+                "A class that is predicted but never true is left out. It was claimed wrongly: its IoU is 0, and it "
+                "counts.",
+                does(lambda q, k, i: (lambda m: _over_true(m, iou(m)))(total(q, k, i))),
+            ),
+            mistake(
+                "only-predicted-classes",
+                "A class that is there but never predicted is left out. It was missed: its IoU is 0, and it counts.",
+                does(lambda q, k, i: (lambda m: _over_true(m.T, iou(m)))(total(q, k, i))),
+            ),
+            mistake(
+                "last-picture-only",
+                "Only the last picture counts: something is made anew in each round of the loop that should be made "
+                "once before it.",
+                given(lambda q, k, i: (q[-1:], k, i)),
+            ),
+            mistake(
+                "first-picture-only",
+                "Only the first picture counts: does the function return inside its loop?",
+                given(lambda q, k, i: (q[:1], k, i)),
+            ),
+            mistake(
+                "background-left-out",
+                "Class 0 is left out of the mean. It is a class like the others here.",
+                does(lambda q, k, i: iou(total(q, k, i))[1:].nanmean()),
+            ),
+            mistake(
+                "prediction-and-target-exchanged",
+                "Void is looked for in the prediction: have you exchanged the two parts of each pair?",
+                given(lambda q, k, i: ([(t, p) for p, t in q], k, i)),
+            ),
+            mistake(
+                "not-averaged",
+                "These are the IoUs of all classes. Their mean is asked for.",
+                does(lambda q, k, i: iou(total(q, k, i))),
+            ),
+            mistake(
+                "percent", "This is a percentage. The mean IoU lies between 0 and 1.", gives(lambda r, *a: 100 * r)
+            ),
+        ),
+    )
+)

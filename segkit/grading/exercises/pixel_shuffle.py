@@ -1,0 +1,146 @@
+"""Chapter 03: channels to resolution."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.made import distinct, noncontiguous, normal
+
+
+def _shuffle_cases() -> list[Case]:
+    return [
+        Case((distinct(1, 1, 4, 1, 2), 2), "plain"),
+        Case((distinct(2, 1, 4, 2, 3), 2), "plain"),
+        Case((distinct(3, 1, 4, 3, 2), 2), "plain"),
+        Case((distinct(4, 1, 8, 2, 3), 2), "channels"),
+        Case((distinct(5, 1, 12, 3, 2), 2), "channels"),
+        Case((distinct(6, 2, 4, 2, 3), 2), "batch"),
+        Case((distinct(7, 3, 8, 3, 1), 2), "batch"),
+        Case((distinct(8, 1, 9, 2, 3), 3), "other factors"),
+        Case((distinct(9, 2, 32, 1, 2), 4), "other factors"),
+        Case((distinct(10, 2, 3, 2, 3), 1), "other factors"),
+        Case((normal(11, 1, 8, 2, 3, dtype=torch.float64), 2), "float64"),
+        Case((noncontiguous(distinct(12, 2, 8, 3, 4)), 2), "memory layout"),
+    ]
+
+
+def _shuffle_facts(x: Tensor, r: int) -> dict[str, bool]:
+    return {
+        "upscale_factor is not 2": r != 2,
+        "upscale_factor is 1": r == 1,
+        "the result has more than one channel": x.shape[1] > r * r,
+        "there is more than one picture in the batch": x.shape[0] > 1,
+        "the picture is not square": x.shape[2] != x.shape[3],
+    }
+
+
+def _rearranged(order: str, into: str):  # type: ignore[no-untyped-def]
+    """Channels split as `order` (of c, a, b), dimensions then laid out as `into`."""
+
+    def shuffle(x: Tensor, r: int) -> Tensor:
+        n, k, h, w = x.shape
+        sizes = {"c": k // (r * r), "a": r, "b": r}
+        split = x.reshape(n, *(sizes[letter] for letter in order), h, w)
+        return torch.einsum(f"n{order}hw->n{into}", split).reshape(n, k // (r * r), h * r, w * r)
+
+    return does(shuffle)
+
+
+def _by_two(x: Tensor, r: int) -> Tensor:
+    """Factor 2; channels that are left over are forgotten."""
+    n, k, h, w = x.shape
+    split = x[:, : k // 4 * 4].reshape(n, k // 4, 2, 2, h, w)
+    return split.permute(0, 1, 4, 2, 5, 3).reshape(n, k // 4, 2 * h, 2 * w)
+
+
+register(
+    Exercise(
+        name="pixel_shuffle",
+        signature="pixel_shuffle(x, upscale_factor)",
+        text=(
+            "Turn channels into resolution, as torch.nn.functional.pixel_shuffle does: x is N×(C·r²)×H×W, the\n"
+            "result N×C×(H·r)×(W·r) with out[n, c, i·r + a, j·r + b] = x[n, c·r² + a·r + b, i, j] for a, b from 0\n"
+            "to r − 1."
+        ),
+        reference=F.pixel_shuffle,
+        cases=_shuffle_cases,
+        facts=_shuffle_facts,
+        mistakes=(
+            mistake(
+                "channel-order",
+                "The channels are split in the wrong order: the output channel changes slowest (c·r² + a·r + b), a "
+                "and b fastest.",
+                _rearranged("abc", "chawb"),
+                _rearranged("acb", "chawb"),
+            ),
+            mistake(
+                "offsets-exchanged",
+                "a and b have changed places: the offset down, a, changes more slowly than the offset to the right, b.",
+                _rearranged("cab", "chbwa"),
+                _rearranged("bac", "chawb"),
+            ),
+            mistake(
+                "only-reshaped",
+                "The numbers keep their order in memory: a reshape alone moves nothing. Split the channels, bring a "
+                "beside the rows and b beside the columns, then merge.",
+                does(lambda x, r: x.reshape(x.shape[0], -1, x.shape[2] * r, x.shape[3] * r)),
+            ),
+            mistake(
+                "blocks-side-by-side",
+                "The r² pictures stand side by side as tiles. They should be interlaced: after the row i, its "
+                "offset a.",
+                _rearranged("cab", "cahbw"),
+                _rearranged("cab", "cbhaw"),
+            ),
+            mistake(
+                "half-interlaced",
+                "Along one axis the pictures are interlaced, along the other they stand side by side.",
+                _rearranged("cab", "chabw"),
+                _rearranged("cab", "cahwb"),
+            ),
+            mistake(
+                "copied",
+                "Each number is repeated. Every one of the r² channels has its own position.",
+                does(lambda x, r: x[:, :: r * r].repeat_interleave(r, 2).repeat_interleave(r, 3)),
+                does(lambda x, r: x[:, : x.shape[1] // (r * r)].repeat_interleave(r, 2).repeat_interleave(r, 3)),
+                does(lambda x, r: x.repeat_interleave(r, 2).repeat_interleave(r, 3)),
+                does(lambda x, r: x.unflatten(1, (-1, r * r)).mean(2).repeat_interleave(r, 2).repeat_interleave(r, 3)),
+            ),
+            mistake(
+                "unshuffled",
+                "This is the way back, from resolution to channels.",
+                does(lambda x, r: F.pixel_unshuffle(F.pad(x, (0, -x.shape[3] % r, 0, -x.shape[2] % r)), r)),
+            ),
+            mistake(
+                "factor-fixed",
+                "The factor is taken to be 2 whatever `upscale_factor` says.",
+                given(lambda x, r: (x, 2)),
+                does(_by_two),
+            ),
+            mistake(
+                "rows-columns-exchanged",
+                "Rows and columns of the result are exchanged.",
+                gives(lambda o, *a: o.transpose(2, 3)),
+                gives(lambda o, *a: o.transpose(2, 3).reshape(o.shape)),
+            ),
+            mistake(
+                "offset-reversed",
+                "The offsets run backwards: a = 0 is the upper one of the r rows.",
+                given(lambda x, r: (x.unflatten(1, (-1, r * r)).flip(2).flatten(1, 2), r)),
+                given(lambda x, r: (x.unflatten(1, (-1, r, r)).flip(2).flatten(1, 3), r)),
+                given(lambda x, r: (x.unflatten(1, (-1, r, r)).flip(3).flatten(1, 3), r)),
+            ),
+            mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
+            mistake(
+                "batch-into-channels",
+                "Pictures of the batch are mixed with channels: keep N apart when you reshape.",
+                does(lambda x, r: F.pixel_shuffle(x.transpose(0, 1).reshape(x.shape), r)),
+            ),
+            mistake("first-channel-only", "Only the first channel of the result is made.", *FIRST_CHANNEL),
+        ),
+    )
+)

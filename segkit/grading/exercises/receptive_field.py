@@ -1,0 +1,169 @@
+"""Chapter 02: how far a stack of layers sees."""
+
+from __future__ import annotations
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+
+Layers = list[tuple[int, int, int]]
+
+
+def field(layers: Layers) -> tuple[int, int]:
+    """Reference of `receptive_field`."""
+    size, jump = 1, 1
+    for kernel, stride, dilation in layers:
+        size += (kernel - 1) * dilation * jump
+        jump *= stride
+    return size, jump
+
+
+def _field_cases() -> list[Case]:
+    vgg = [layer for n in (2, 2, 3, 3, 3) for layer in [(3, 1, 1)] * n + [(2, 2, 1)]]
+    stacks: list[tuple[str, Layers]] = [
+        ("one layer", [(3, 1, 1)]),
+        ("one layer", [(7, 1, 1)]),
+        ("several layers", [(3, 1, 1)] * 3),
+        ("several layers", [(5, 1, 1), (3, 1, 1), (1, 1, 1), (4, 1, 1)]),
+        ("stride", [(3, 2, 1)]),
+        ("stride", [(3, 2, 1), (3, 1, 1)]),
+        ("stride", [(7, 2, 1), (3, 3, 1), (5, 2, 1)]),
+        ("stride", [(2, 2, 1), (3, 1, 1), (2, 2, 1), (3, 1, 1)]),
+        ("dilation", [(3, 1, 2)]),
+        ("dilation", [(3, 1, 1), (3, 1, 2), (3, 1, 5)]),
+        ("stride and dilation", [(3, 2, 2), (3, 1, 4), (2, 3, 3), (5, 1, 2)]),
+        ("known networks", [*vgg]),
+        ("known networks", [*vgg, (7, 1, 1)]),
+        ("known networks", [(3, 1, d) for d in (1, 1, 2, 4, 8, 16, 1)]),
+        ("no layers", []),
+    ]
+    return [Case((layers,), group) for group, layers in stacks]
+
+
+def _field_facts(layers: Layers) -> dict[str, bool]:
+    return {
+        "a layer has a stride above 1": any(s > 1 for _, s, _ in layers),
+        "a layer behind the first has a stride above 1": any(s > 1 for _, s, _ in layers[1:]),
+        "a layer has a dilation above 1": any(d > 1 for _, _, d in layers),
+        "there is more than one layer": len(layers) > 1,
+        "a kernel has an even size": any(k % 2 == 0 for k, _, _ in layers),
+        "there are no layers": not layers,
+    }
+
+
+def _walk(layers: Layers, grow, step, start: int = 1) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+    """The recursion with its two lines replaced: grow(k, s, d, jump) is added, step(jump, s, d) is the next jump."""
+    size, jump = start, 1
+    for k, s, d in layers:
+        size, jump = size + grow(k, s, d, jump), step(jump, s, d)
+    return size, jump
+
+
+def _grows(grow, start: int = 1):  # type: ignore[no-untyped-def]
+    return does(lambda layers: _walk(layers, grow, lambda j, s, d: j * s, start))
+
+
+def _right(k: int, s: int, d: int, j: int) -> int:
+    return (k - 1) * d * j
+
+
+register(
+    Exercise(
+        name="receptive_field",
+        signature="receptive_field(layers)",
+        text=(
+            "layers is a list of (kernel, stride, dilation), the first layer first. Return (field, stride): how\n"
+            "many input pixels in a row one output of the stack can see, and how many input pixels lie between\n"
+            "neighbouring outputs. No layers at all: (1, 1)."
+        ),
+        reference=field,
+        cases=_field_cases,
+        kinds=("number", "number"),
+        facts=_field_facts,
+        mistakes=(
+            mistake(
+                "dilation-ignored",
+                "The dilation makes no difference in your function. It stretches the kernel: (k − 1)·d + 1 pixels "
+                "from end to end.",
+                given(lambda layers: ([(k, s, 1) for k, s, _ in layers],)),
+            ),
+            mistake(
+                "stride-ignored",
+                "The field grows as if every layer moved in steps of one input pixel. Behind a stride of 2 a step "
+                "is two pixels of the input.",
+                _grows(lambda k, s, d, j: (k - 1) * d),
+                given(lambda layers: ([(k, 1, d) for k, _, d in layers],)),
+            ),
+            mistake(
+                "own-stride-too-early",
+                "A layer's own stride already enlarges its own kernel. Its kernel spans the grid of its input: add "
+                "first, multiply afterwards.",
+                _grows(lambda k, s, d, j: (k - 1) * d * j * s),
+            ),
+            mistake(
+                "starts-at-zero",
+                "The field is one too small: before any layer an output sees one pixel, itself.",
+                _grows(_right, 0),
+            ),
+            mistake(
+                "whole-kernels-added",
+                "Each layer adds k where it should add k − 1: one pixel of the kernel was there before.",
+                _grows(lambda k, s, d, j: k * d * j),
+                _grows(lambda k, s, d, j: k * d * j, 0),
+                _grows(lambda k, s, d, j: k * j),
+            ),
+            mistake(
+                "stretched-wrong",
+                "A kernel of k at dilation d spans (k − 1)·d + 1 pixels, with d counting from one weight to the "
+                "next. Yours spans k·d, or k plus the dilation.",
+                _grows(lambda k, s, d, j: (k * d - 1) * j),
+                _grows(lambda k, s, d, j: (k - 1 + d - 1) * j),
+                _grows(lambda k, s, d, j: (k - 1) * (d + 1) * j),
+            ),
+            mistake(
+                "strides-added",
+                "Strides multiply along the stack: two layers of stride 2 make steps of 4. Yours are added, or the "
+                "largest counts.",
+                does(lambda ls: _walk(ls, _right, lambda j, s, d: j + s)),
+                does(lambda ls: _walk(ls, _right, lambda j, s, d: j + s - 1)),
+                does(lambda ls: _walk(ls, _right, lambda j, s, d: max(j, s))),
+            ),
+            mistake(
+                "dilation-in-stride",
+                "The dilation is multiplied into the stride. It spreads one kernel and leaves the grid as it is.",
+                does(lambda ls: _walk(ls, _right, lambda j, s, d: j * s * d)),
+            ),
+            mistake(
+                "last-stride-only",
+                "The stride that you return is that of a single layer. The steps of all layers multiply.",
+                does(lambda ls: (field(ls)[0], ls[-1][1] if ls else 1)),
+                does(lambda ls: _walk(ls, _right, lambda j, s, d: s)),
+            ),
+            mistake(
+                "order-reversed",
+                "You walk from the last layer to the first with the recursion for the other direction.",
+                given(lambda ls: (ls[::-1],)),
+            ),
+            mistake(
+                "last-layer-only",
+                "Only one layer counts: the field is set anew in the loop instead of growing.",
+                given(lambda ls: (ls[-1:],)),
+                given(lambda ls: (ls[:1],)),
+            ),
+            mistake(
+                "stride-dilation-swapped",
+                "Stride and dilation have changed places: each layer is (kernel, stride, dilation).",
+                given(lambda ls: ([(k, d, s) for k, s, d in ls],)),
+            ),
+            mistake(
+                "radius",
+                "The field is half of what it should be: you measure from the centre to one side.",
+                does(lambda ls: ((field(ls)[0] - 1) // 2, field(ls)[1])),
+                does(lambda ls: ((field(ls)[0] + 1) // 2, field(ls)[1])),
+            ),
+            mistake(
+                "results-exchanged",
+                "The two results are in the wrong order: the field first, then the stride.",
+                gives(lambda r, *a: (r[1], r[0])),
+            ),
+        ),
+    )
+)
