@@ -104,15 +104,12 @@ def max_unpool2d(
 
 
 def bed_of_nails(input: Tensor, stride: IntOrPair = 2) -> Tensor:
-    """Spread the values `stride` apart and fill with zeros, by torch's pixel shuffle; see `segkit.ops.bed_of_nails`."""
-    sh, sw = (stride, stride) if isinstance(stride, int) else stride
-    *batch, C, H, W = input.shape
-    nails = input.reshape(-1, 1, H, W)  # N·C, 1, H, W
-    s = max(sh, sw)
-    nails = F.pixel_shuffle(F.pad(nails, (0, 0, 0, 0, 0, s * s - 1)), s)[:, 0]  # N·C, H·s, W·s
-    nails = nails.unflatten(1, (H, s))[:, :, :sh].flatten(1, 2)  # a window of s×s keeps its upper left sh×sw
-    nails = nails.unflatten(2, (W, s))[..., :sw].flatten(2, 3)
-    return nails.reshape(*batch, C, H * sh, W * sw)
+    """Values `stride` apart with zeros between, as an unpooling to fixed places; see `segkit.ops.bed_of_nails`."""
+    sh, sw = (stride, stride) if isinstance(stride, int) else (stride[0], stride[-1])
+    H, W = input.shape[-2:]
+    rows, columns = torch.arange(H, device=input.device) * sh, torch.arange(W, device=input.device) * sw
+    places = rows[:, None] * (W * sw) + columns  # H, W: the upper left corner of each window
+    return F.max_unpool2d(input, places.expand_as(input).contiguous(), (sh, sw))
 
 
 def interpolate(

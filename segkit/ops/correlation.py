@@ -50,7 +50,7 @@ class _Correlate(torch.autograd.Function):
         strips, W = _strips(x, pad, groups)  # N·G, c, H·W
         h, w = strips.shape[-1] // W - dilation[0] * (kh - 1), W - dilation[1] * (kw - 1)
         length = (h - 1) * W + w
-        taps = weight.view(groups, -1, c, kh * kw).permute(3, 0, 1, 2).contiguous()  # kh·kw, G, o, c
+        taps = weight.reshape(groups, O // groups, c, kh * kw).permute(3, 0, 1, 2).contiguous()  # kh·kw, G, o, c
         total = strips.new_zeros(N * groups, O // groups, length)
         for tap, start in enumerate(_starts(kh, kw, dilation, W)):
             _add_product(total, taps[tap], strips[..., start : start + length])
@@ -79,10 +79,10 @@ class _KernelGradient(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, y)
         ctx.settings = pad, dilation, groups
-        N, (kh, kw), (h, w) = len(x), kernel, y.shape[2:]
+        (N, O, h, w), (kh, kw) = y.shape, kernel
         strips, W = _strips(x, pad, groups)  # N·G, c, H·W
         length = (h - 1) * W + w
-        given = F.pad(y, (0, W - w)).reshape(N * groups, -1, h * W)[..., :length]  # N·G, o, length
+        given = F.pad(y, (0, W - w)).reshape(N * groups, O // groups, h * W)[..., :length]  # N·G, o, length
         taps = [
             _batch_product(given, strips[..., start : start + length], groups)  # G, o, c
             for start in _starts(kh, kw, dilation, W)
@@ -102,7 +102,8 @@ class _KernelGradient(torch.autograd.Function):
 def _strips(x: Tensor, pad: Pad, groups: int) -> tuple[Tensor, int]:
     """The padded picture with its rows laid end to end, and the length W of one row."""
     x = F.pad(x, pad) if any(pad) else x
-    return x.reshape(len(x) * groups, x.shape[1] // groups, -1), x.shape[-1]  # N·G, c, H·W
+    N, C, H, W = x.shape
+    return x.reshape(N * groups, C // groups, H * W), W  # N·G, c, H·W
 
 
 def _starts(kh: int, kw: int, dilation: tuple[int, int], W: int) -> list[int]:

@@ -34,7 +34,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
         )
     x = input.reshape(*batch, C // r**2, r, r, H, W)
     x = x.movedim((-4, -3), (-3, -1))  # …, C, H, r, W, r
-    return x.reshape(*batch, C // r**2, H * r, W * r)
+    return x.reshape(*batch, C // r**2, H * r, W * r).contiguous()
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -59,7 +59,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
         )
     x = input.reshape(*batch, C, H // r, r, W // r, r)
     x = x.movedim((-3, -1), (-4, -3))  # …, C, r, r, H, W
-    return x.reshape(*batch, C * r**2, H // r, W // r)
+    return x.reshape(*batch, C * r**2, H // r, W // r).contiguous()
 
 
 def _shape(input: Any, op: str) -> tuple[int, ...]:

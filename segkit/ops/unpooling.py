@@ -56,13 +56,13 @@ def max_unpool2d(
     steps = kernel if stride is None else pair(stride, "stride", OP, 1)
     h, w = _output_size(x, kernel, steps, pair(padding, "padding", OP, 0), output_size)
     N, C = x.shape[:2]
-    places = indices.reshape(N, C, -1)  # N, C, H·W
+    places = (indices[None] if single else indices).flatten(2)  # N, C, H·W
     if places.numel() and not 0 <= int(places.min()) <= int(places.max()) < h * w:
         raise ValueError(
             f"{OP} got indices from {int(places.min())} to {int(places.max())} for an output of {h}×{w}, which has "
             f"places 0 to {h * w - 1}; give the size that was pooled as output_size"
         )
-    y = x.new_zeros(N, C, h * w).scatter(2, places, x.reshape(N, C, -1)).view(N, C, h, w)
+    y = x.new_zeros(N, C, h * w).scatter(2, places, x.flatten(2)).view(N, C, h, w)
     return y[0] if single else y
 
 
@@ -100,7 +100,7 @@ def bed_of_nails(input: Tensor, stride: IntOrPair = 2) -> Tensor:
         TypeError: the input is not a tensor of numbers, or stride is not a whole number.
         ValueError: the input is not of that shape, or stride is below 1.
     """
-    x, single = batched(input, "bed_of_nails", empty_channels=True)
+    x, single = batched(input, "bed_of_nails")
     sh, sw = pair(stride, "stride", "bed_of_nails", 1)
     N, C, H, W = x.shape
     x = F.pad(x[:, :, :, None, :, None], (0, sw - 1, 0, 0, 0, sh - 1))  # N, C, H, sh, W, sw

@@ -1,0 +1,123 @@
+"""What torch rejects is rejected at the door, with a message that names what came, what was expected and the mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segkit import native, ops
+
+X, W = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 3, 3)
+V = W.transpose(0, 1)  # for conv_transpose2d
+INDICES = torch.arange(9).repeat(8).view(2, 4, 3, 3)
+Y = X[..., :3, :3].contiguous()
+
+# what is called with a module, the error, and what its message says
+REJECTED: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
+    (lambda m: m.conv2d(X[0, 0], W), ValueError, r"conv2d got input of shape \(6, 6\).*input\[None\]"),
+    (lambda m: m.conv2d(X[None], W), ValueError, r"takes N×C×H×W or C×H×W"),
+    (lambda m: m.conv2d(X[:, :, :0], W), ValueError, "only the batch may be empty"),
+    (lambda m: m.conv2d(np.ones((1, 4, 6, 6)), W), TypeError, r"input of type ndarray.*torch\.as_tensor"),
+    (lambda m: m.conv2d(X, W.numpy()), TypeError, "weight of type ndarray"),
+    (lambda m: m.conv2d(X > 0, W > 0), TypeError, r"torch\.bool.*real numbers"),
+    (lambda m: m.conv2d(X, W[0]), ValueError, r"weight of shape \(4, 3, 3\).*O×\(C/groups\)×kh×kw"),
+    (lambda m: m.conv2d(X, torch.randn(2, 4, 0, 3)), ValueError, "kernel sizes from 1 up"),
+    (lambda m: m.conv2d(X, W[:0]), ValueError, "makes no output channel"),
+    (lambda m: m.conv2d(X, W[:, :3]), ValueError, r"input with 4 channels.*takes 3"),
+    (lambda m: m.conv2d(X, torch.randn(3, 2, 3, 3), groups=2), ValueError, "starts with a multiple of groups"),
+    (lambda m: m.conv2d(X, W, groups=3), ValueError, "groups=3"),
+    (lambda m: m.conv2d(X, W, groups=0), ValueError, "groups=0; groups is a whole number from 1 up"),
+    (lambda m: m.conv2d(X, W, torch.randn(3)), ValueError, r"bias of shape \(3,\); it takes \(2,\)"),
+    (lambda m: m.conv2d(X, W, torch.randn(2, 1)), ValueError, r"bias of shape \(2, 1\)"),
+    (lambda m: m.conv2d(X, W.double()), TypeError, r"float32 and torch\.float64.*bring all to one type"),
+    (lambda m: m.conv2d(X, W, torch.randn(2).double()), TypeError, "bring all to one type"),
+    (lambda m: m.conv2d(X.half(), W), TypeError, "bring all to one type"),
+    (lambda m: m.conv2d(X, torch.randn(2, 4, 7, 7)), ValueError, "spans 7 pixels in height on a padded input of 6"),
+    (lambda m: m.conv2d(X, W, dilation=3), ValueError, "spans 7 pixels"),
+    (lambda m: m.conv2d(X, W, stride=0), ValueError, "stride=0; stride is a whole number from 1 up"),
+    (lambda m: m.conv2d(X, W, dilation=(1, 0)), ValueError, "dilation=0"),
+    (lambda m: m.conv2d(X, W, padding=-1), ValueError, "padding=-1"),
+    (lambda m: m.conv2d(X, W, stride=1.5), TypeError, r"stride=1\.5 \(float\)"),
+    (lambda m: m.conv2d(X, W, stride=True), TypeError, r"stride=True \(bool\)"),
+    (lambda m: m.conv2d(X, W, stride=(1, 2, 3)), ValueError, r"3 numbers; give one, or two as \(height, width\)"),
+    (lambda m: m.conv2d(X, W, padding="full"), ValueError, "the words are 'same' and 'valid'"),
+    (lambda m: m.conv2d(X, W, padding="same", stride=2), ValueError, "'same' means stride 1"),
+    (lambda m: m.conv_transpose2d(X, W), ValueError, r"input with 4 channels.*takes 2"),
+    (lambda m: m.conv_transpose2d(X, torch.randn(4, 3, 3, 3), groups=3), ValueError, "multiple of groups"),
+    (lambda m: m.conv_transpose2d(X, V, stride=2, output_padding=2), ValueError, "it is less than one of them"),
+    (lambda m: m.conv_transpose2d(X, V, output_padding=-1), ValueError, "output_padding=-1"),
+    (lambda m: m.conv_transpose2d(X[..., :1, :1], V, padding=2), ValueError, "leaves an output of -1; give less"),
+    (lambda m: m.conv_transpose2d(X, V, padding="same"), TypeError, "padding='same'"),
+    (lambda m: m.conv_transpose2d(X, V, torch.randn(4)), ValueError, r"it takes \(2,\)"),
+    (lambda m: m.max_pool2d(X[0, 0], 2), ValueError, "max_pool2d got input of shape"),
+    (lambda m: m.max_pool2d(X[:, :0], 2), ValueError, "only the batch may be empty"),
+    (lambda m: m.max_pool2d(X, 3, padding=2), ValueError, "padding=2 for a kernel of 3; padding is at most half"),
+    (lambda m: m.max_pool2d(X, 7), ValueError, "spans 7 pixels on an axis of 6"),
+    (lambda m: m.max_pool2d(X, 3, stride=0), ValueError, "stride=0"),
+    (lambda m: m.max_pool2d(X, 2, dilation=0), ValueError, "dilation=0"),
+    (lambda m: m.max_pool2d(X, 0), ValueError, "kernel_size=0"),
+    (lambda m: m.max_pool2d(X > 0, 2), TypeError, "real numbers"),
+    (lambda m: m.avg_pool2d(X[:, :0], 2), ValueError, "only the batch may be empty"),
+    (lambda m: m.avg_pool2d(X, 3, padding=2), ValueError, "padding is at most half"),
+    (lambda m: m.avg_pool2d(X, 3, divisor_override=0), ValueError, "divisor_override=0"),
+    (lambda m: m.avg_pool2d(X.int(), 3), TypeError, r"it takes floating-point numbers \(input\.float\(\)\)"),
+    (lambda m: m.adaptive_avg_pool2d(X, -1), ValueError, "output_size=-1"),
+    (lambda m: m.adaptive_avg_pool2d(X, (1, 2, 3)), ValueError, r"give one number or two, \(height, width\)"),
+    (lambda m: m.adaptive_avg_pool2d(X[:, :, :0], 2), ValueError, "only the batch may be empty"),
+    (lambda m: m.adaptive_avg_pool2d(X.long(), 2), TypeError, "floating-point"),
+    (lambda m: m.max_unpool2d(Y, INDICES.int(), 2), TypeError, r"torch\.int32; it takes an int64 tensor"),
+    (lambda m: m.max_unpool2d(Y, INDICES[..., :2], 2), ValueError, "they have one shape"),
+    (lambda m: m.max_unpool2d(Y, INDICES + 100, 2), ValueError, "from 100 to 108.*places 0 to 35"),
+    (lambda m: m.max_unpool2d(Y, INDICES - 1, 2), ValueError, "indices from -1"),
+    (lambda m: m.max_unpool2d(Y, INDICES, 2, output_size=(8, 8)), ValueError, "it is 6×6, give or take less"),
+    (lambda m: m.max_unpool2d(Y, INDICES, 2, output_size=(4, 7, 7)), ValueError, r"give \(height, width\)"),
+    (lambda m: m.max_unpool2d(Y[:, :, :0], INDICES[:, :, :0], 2), ValueError, "only the batch may be empty"),
+    (lambda m: m.interpolate(X[0], size=3, mode="bilinear"), ValueError, r"one picture: input\[None\]"),
+    (lambda m: m.interpolate(X), ValueError, "give one of the two"),
+    (lambda m: m.interpolate(X, size=3, scale_factor=2), ValueError, "give one of the two"),
+    (lambda m: m.interpolate(X, size=3, align_corners=False), ValueError, "it is for 'bilinear' only: leave it out"),
+    (lambda m: m.interpolate(X, size=0), ValueError, "size=0"),
+    (lambda m: m.interpolate(X, size=(3, 3, 3)), ValueError, r"give \(height, width\)"),
+    (lambda m: m.interpolate(X, size=3.5), TypeError, r"size=3\.5"),
+    (lambda m: m.interpolate(X, scale_factor=0.1), ValueError, "which leaves none"),
+    (lambda m: m.interpolate(X, scale_factor=-1), ValueError, "which leaves none"),
+    (lambda m: m.interpolate(X, size=3, mode="linear"), ValueError, "the modes are 'nearest' and 'bilinear'"),
+    (lambda m: m.interpolate(X, size=3, recompute_scale_factor=True), ValueError, "it is for scale_factor"),
+    (lambda m: m.interpolate(X[:, :0], size=3), ValueError, "only the batch may be empty"),
+    (lambda m: m.interpolate(X.long(), size=3), TypeError, "floating-point"),
+    (lambda m: m.pixel_shuffle(X, 3), ValueError, "4 channels and upscale_factor=3.*3² = 9"),
+    (lambda m: m.pixel_shuffle(X, 0), ValueError, "upscale_factor=0"),
+    (lambda m: m.pixel_shuffle(X, 2.0), TypeError, r"upscale_factor=2\.0"),
+    (lambda m: m.pixel_shuffle(X, (2, 2)), TypeError, "upscale_factor"),
+    (lambda m: m.pixel_shuffle(X[0, 0], 2), ValueError, "channels, height and width at least"),
+    (lambda m: m.pixel_unshuffle(X, 4), ValueError, "6×6 pixels and downscale_factor=4; .*: pad first"),
+    (lambda m: m.pixel_unshuffle(X, 0), ValueError, "downscale_factor=0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "error", "message"), REJECTED, ids=[r[2][:50] for r in REJECTED])
+def test_what_torch_rejects(call: Callable[[Any], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(Exception):  # noqa: B017  (torch has its own kinds)
+        call(native)
+    with pytest.raises(error, match=message):
+        call(ops)
+
+
+def test_what_only_ours_reject() -> None:
+    with pytest.raises(TypeError, match="complex64; it takes real numbers"):
+        ops.conv2d(X.to(torch.complex64), W.to(torch.complex64))
+    with pytest.raises(ValueError, match="stride=9; it is at least as large"):
+        ops.shift_and_stitch(lambda x: x, X, 9)
+    with pytest.raises(ValueError, match="stride=0"):
+        ops.bed_of_nails(X, 0)
+    with pytest.raises(ValueError, match=r"got a map of .*; is 4 the network's output stride"):
+        ops.shift_and_stitch(lambda x: ops.max_pool2d(x, 2, 2), X, 4)
+
+
+@pytest.mark.parametrize("number", [np.int64(2), torch.tensor(2)], ids=["numpy", "tensor"])
+def test_whole_numbers_of_other_kinds_are_whole_numbers(number: Any) -> None:
+    assert torch.equal(ops.conv2d(X, W, stride=number), ops.conv2d(X, W, stride=2))
