@@ -16,6 +16,7 @@ from segkit.metrics import ConfusionMatrix, boundary_iou, trimap_iou
 from segkit.viz import colourise, default_palette, error_map, legend
 
 EVERYTHING = -1  # "merge every class into …"
+NOTHING = -2
 NAMES = ("pixel accuracy", "mean accuracy", "mean IoU", "freq. weighted IoU", "mean Dice", "trimap IoU", "Boundary IoU")
 
 
@@ -47,7 +48,7 @@ class Scores:
 
 
 def spoil(
-    labels: Tensor, target: int, grow: int = 0, down: int = 0, right: int = 0, merge: int | None = None, into: int = 0
+    labels: Tensor, target: int, grow: int = 0, down: int = 0, right: int = 0, merge: int = NOTHING, into: int = 0
 ) -> Tensor:
     """A prediction that is wrong in a known way.
 
@@ -56,7 +57,7 @@ def spoil(
         target: the class that grows or shrinks.
         grow: pixels by which it is dilated, or eroded if negative, by a square; what it loses goes to its neighbours.
         down, right: pixels by which the whole prediction is shifted; the border is repeated.
-        merge: a class that is called `into` instead, or EVERYTHING; None for none.
+        merge: a class that is called `into` instead; EVERYTHING or NOTHING.
         into: what the merged class is called.
 
     Returns:
@@ -74,9 +75,7 @@ def spoil(
     h, w = prediction.shape
     rows, columns = (torch.arange(h) - down).clamp(0, h - 1), (torch.arange(w) - right).clamp(0, w - 1)
     prediction = prediction[rows][:, columns]
-    if merge is not None:
-        prediction = torch.where((prediction == merge) | (merge == EVERYTHING), into, prediction)
-    return prediction
+    return torch.where((prediction == merge) | (merge == EVERYTHING), into, prediction)
 
 
 def score(prediction: Tensor, labels: Tensor, num_classes: int, width: int = 2) -> Scores:
@@ -92,7 +91,7 @@ def score(prediction: Tensor, labels: Tensor, num_classes: int, width: int = 2) 
 
 def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette: np.ndarray) -> dict[str, Any]:
     """The empty picture: prediction, errors, and a bar for each metric."""
-    places = ((0.01, "prediction"), (0.345, "errors (orange)"))
+    places = ((0.01, ""), (0.345, "errors (orange)"))
     pictures = []
     for left, title in places:
         axes = canvas.axes(left, 0.2, 0.32, 0.73, title)
@@ -107,13 +106,16 @@ def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette
     rectangles = bars.barh(range(len(NAMES)), [1] * len(NAMES), height=0.6, color=BLUE).patches
     texts = [bars.text(1.04, k, "", va="center", fontsize=9, color=INK) for k in range(len(NAMES))]
     bars.axvline(1, color=FAINT, linewidth=0.6)
+    first = pictures[0].axes
+    chosen = first.text(0.5, 1.02, "", transform=first.transAxes, ha="center", fontsize=9, color=INK)
     legend(canvas.axes(0.0, 0.0, 1.0, 0.18), classes, palette, columns=7)
-    canvas.moves(*pictures, *rectangles, *texts)
-    return {"pictures": pictures, "bars": rectangles, "texts": texts}
+    canvas.moves(*pictures, *rectangles, *texts, chosen)
+    return {"title": chosen, "pictures": pictures, "bars": rectangles, "texts": texts}
 
 
-def draw(parts: dict[str, Any], scores: Scores, labels: Tensor, palette: np.ndarray) -> None:
-    """Put a prediction and its scores into the picture."""
+def draw(parts: dict[str, Any], scores: Scores, labels: Tensor, palette: np.ndarray, chosen: str) -> None:
+    """Put a prediction, its scores and the name of the chosen class into the picture."""
+    parts["title"].set_text(f"prediction (chosen: {chosen})")
     prediction, errors = parts["pictures"]
     prediction.set_data(colourise(scores.prediction, palette))
     errors.set_data(error_map(scores.prediction, labels))
@@ -155,7 +157,7 @@ class MetricsExplorer(Explorer):
             self.canvas, colourise(_without_void(self.labels), self.palette), self.classes, self.palette
         )
         options = [(self.classes[k], k) for k in present]
-        every = [("nothing", None), ("everything", EVERYTHING), *options]
+        every = [("nothing", NOTHING), ("everything", EVERYTHING), *options]
         names = [(name, k) for k, name in enumerate(self.classes)]
         largest = int(torch.bincount(self.labels[self.labels != VOID].flatten()).argmax())
         with self.together():
@@ -163,7 +165,7 @@ class MetricsExplorer(Explorer):
             self.slider("grow", "erode / dilate", -6, 6, 0, "pixels: below 0 the class shrinks, above 0 it grows")
             self.slider("right", "shift right", -12, 12, 0, "pixels by which the prediction is shifted sideways")
             self.slider("down", "shift down", -12, 12, 0, "pixels by which the prediction is shifted down")
-            self.menu("merge", "merge", every, None, "this class is called …")
+            self.menu("merge", "merge", every, NOTHING, "this class is called …")
             self.menu("into", "… into", names, largest, "… by this name")
 
     def compute(self) -> Scores:
@@ -173,7 +175,7 @@ class MetricsExplorer(Explorer):
         return score(prediction, self.labels, len(self.classes), self.width)
 
     def draw(self, results: Scores) -> str:
-        draw(self.parts, results, self.labels, self.palette)
+        draw(self.parts, results, self.labels, self.palette, self.classes[self["target"]])
         wrong = int(((results.prediction != self.labels) & (self.labels != VOID)).sum())
         iou = float(results.iou[self["target"]])
         own = f"IoU of {self.classes[self['target']]} {iou:.3f}"

@@ -25,6 +25,8 @@ function render({ model, el }) {
     img.tabIndex = active ? 0 : -1;
     img.style.cursor = active ? "crosshair" : "default";
     if (active) img.setAttribute("aria-description", "Click, drag or use the arrow keys to move the point.");
+    for (const slider of el.closest(".segkit-explorer")?.querySelectorAll(".widget-slider") ?? [])
+      slider.querySelector("[role=slider]")?.setAttribute("aria-label", slider.querySelector("label")?.textContent);
   };
   const clamp = (v) => Math.min(Math.max(v, 0), 1);
   let waiting = false;
@@ -56,10 +58,12 @@ function render({ model, el }) {
     send(model.get("x") + way[0] * model.get("step_x"), model.get("y") + way[1] * model.get("step_y"));
   });
   model.on("change:value", show);
-  model.on("change:alt change:clickable", describe);
+  model.on("change:alt", describe);
+  model.on("change:clickable", describe);
   el.append(img);
   show();
   describe();
+  setTimeout(describe, 500);  // by then the sliders beside it are there: ipywidgets leaves them without a name
 }
 export default { render };
 """

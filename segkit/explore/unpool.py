@@ -151,7 +151,7 @@ class UnpoolExplorer(Explorer):
         self.parts = drawing(self.canvas, self.numbers, *self.grey.shape)
         with self.together():
             self.menu("method", "method", METHODS, METHODS[0], "how values go back to the larger map")
-            self.slider("step", "cells back", 0, 4, 4, "how many cells of the small example have come back")
+            self.slider("step", "cells back", 0, 4, 3, "how many cells of the small example have come back")
             self.menu("factor", "picture pooled", [("2×2", 2), ("4×4", 4), ("8×8", 8)], 4, "window of the picture")
 
     def compute(self) -> tuple[Unpooled, Unpooled]:

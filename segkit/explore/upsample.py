@@ -164,7 +164,7 @@ class UpsampleExplorer(Explorer):
         k, s = self["kernel"], self["stride"]
         rule = f"{s} divides {k}" if k % s == 0 else f"{s} does not divide {k}"
         if not results.interior:
-            return f"{results.size} output pixels; too few inputs for an interior. {rule}."
+            return f"{results.size} output pixels along a side; too few inputs for an inside. {rule}."
         counts = " or ".join(map(str, results.interior))
         verdict = "evenly" if results.uniform else "unevenly, which paints a grid"
         return f"{results.size} output pixels along a side; inside, each is stamped {counts} times: {verdict}. {rule}."

@@ -25,14 +25,15 @@ def test_both_fields_are_those_of_the_analysis() -> None:
     model = chain()
     e = ReceptiveFieldExplorer({"chain": model}, PICTURE)
     assert e.probe("chain").layers == ["0", "2", "3", "5"], "layers that see no more than the one before are left out"
+    table = receptive_field(model, (40, 52))
     for layer in e.probe("chain").layers:
         e.controls["layer"].value = layer
         for row, column in [(0, 0), (39, 51), (17, 30)]:
             e.controls["row"].value, e.controls["column"].value = row, column
-            expected = receptive_field(model, (40, 52))[layer]
+            expected = table[layer]
             unit = expected.unit_at(row, column)
             assert e.results.unit == unit and e.results.theoretical == expected.box(*unit, clip=False)
-            effective = effective_field(model, (PICTURE - 0.5) / 0.25, layer, unit)
+            effective = effective_field(model, (PICTURE - 0.5) / 0.25, layer, unit, table=table)
             torch.testing.assert_close(e.results.effective.map, effective.map, rtol=1e-4, atol=1e-7)
             assert e.results.effective.box == effective.box
     assert e.results.row.receptive_field == (24, 24) and "24×24" in e.caption.value

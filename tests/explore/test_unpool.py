@@ -28,6 +28,7 @@ def test_by_hand(method: str) -> None:
 
 def test_step_method_and_factor() -> None:
     e = UnpoolExplorer()
+    e.controls["step"].value = 4
     small, large = e.results
     assert small.after.tolist() == AFTER["max-unpooling"] and large.pooled.shape == (24, 32)
     e.controls["step"].value = 1
