@@ -120,7 +120,9 @@ def _first_inside(windows: int, stride: int, padding: int, dilation: int) -> Ten
 def _plane_indices(winners: Tensor, W: int, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
     """From the number of the winning tap in its window to the winner's place in its plane of row length W."""
     h, w = winners.shape[2:]
-    rows = torch.arange(h, device=winners.device)[:, None] * stride[0] - padding[0]  # h, 1
-    columns = torch.arange(w, device=winners.device) * stride[1] - padding[1]  # w
-    taps = winners.long()
-    return (rows + taps // kernel[1] * dilation[0]) * W + columns + taps % kernel[1] * dilation[1]
+    rows = torch.arange(h, device=winners.device) * stride[0] - padding[0]
+    columns = torch.arange(w, device=winners.device) * stride[1] - padding[1]
+    down = torch.arange(kernel[0], device=winners.device) * dilation[0]
+    right = torch.arange(kernel[1], device=winners.device) * dilation[1]
+    steps = (down[:, None] * W + right).flatten()  # kh·kw: from a window's corner to each of its taps
+    return rows[:, None] * W + columns + steps[winners.long()]  # N, C, h, w

@@ -1,0 +1,41 @@
+"""The benchmark of the operators runs, and counts what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import bench_ops
+from tests.benchmarks.bench_ops import Layer, geometric_mean, multiply_adds
+
+
+def test_it_runs_and_writes_every_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mean = bench_ops.main(["--tiny", "--threads", "1", "--json", str(tmp_path / "ops.json")])
+    written = json.loads((tmp_path / "ops.json").read_text(encoding="utf-8"))
+    rows = written["layers"]
+    assert written["geometric_mean"] == mean == geometric_mean([r["ratio"] for r in rows]) and mean > 0
+    assert f"{len(rows)} layers: geometric mean of the ratios {mean:.2f}" in capsys.readouterr().out
+    operators = {r["layer"]["operator"] for r in rows}
+    assert operators == {"conv2d", "conv_transpose2d", "max_pool2d", "adaptive_avg_pool2d", "interpolate"}
+    assert {r["layer"]["network"] for r in rows} == {"VGG16", "ResNet-50"}
+
+
+def test_the_layers_are_those_of_the_networks() -> None:
+    """Distinct convolutions of VGG16's thirteen, and of ResNet-50's 53."""
+    layers: dict[Layer, None] = {}
+    bench_ops.vgg16(layers, 8, (96, 128), 64, 12)
+    kernels = [layer.weight for layer in layers if layer.operator == "conv2d" and layer.weight and layer.weight[2] == 3]
+    assert len(kernels) == 9 and kernels[0] == (64, 3, 3, 3) and kernels[-1] == (512, 512, 3, 3)
+    layers = {}
+    bench_ops.resnet50(layers, 8, (96, 128), 64, 12)
+    convolutions = [layer for layer in layers if layer.operator == "conv2d"]
+    assert len(convolutions) == 24 and len(layers) == len(set(layers))
+
+
+def test_multiply_adds_of_a_layer_by_hand() -> None:
+    conv = Layer("", "conv2d", (2, 3, 5, 7), (4, 3, 3, 3), (("stride", 2), ("padding", 1)))
+    assert multiply_adds(conv) == 2 * (3 * 4) * 4 * 3 * 9
+    transposed = Layer("", "conv_transpose2d", (2, 3, 5, 7), (3, 4, 4, 4), (("stride", 2), ("padding", 1)))
+    assert multiply_adds(transposed) == 2 * (5 * 7) * 3 * 4 * 16
