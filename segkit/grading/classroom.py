@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -98,9 +99,10 @@ def collect(submitted: Path) -> list[Submission]:
     return found
 
 
-def _grade_one(one: Submission) -> Submission:
+def _grade_one(one: Submission, time_limit: float) -> Submission:
     try:
-        one.report = grade_notebook(one.path, assignment=one.assignment if one.assignment in ASSIGNMENTS else None)
+        name = one.assignment if one.assignment in ASSIGNMENTS else None
+        one.report = grade_notebook(one.path, assignment=name, time_limit=time_limit)
         one.assignment = one.report.assignment
     except (NotebookError, OSError) as error:
         one.error = str(error)
@@ -111,13 +113,16 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def grade_class(submitted: str | Path, out: str | Path, workers: int | None = None) -> ClassResult:
+def grade_class(
+    submitted: str | Path, out: str | Path, workers: int | None = None, time_limit: float = 10.0
+) -> ClassResult:
     """Grade every submission in a folder; write marks.csv and feedback/STUDENT/ASSIGNMENT.md and .html.
 
     Args:
         submitted: the folder with one folder for each student.
         out: where the results go.
         workers: notebooks graded at a time (default: as many as there are processor cores).
+        time_limit: seconds for the calls of each exercise.
 
     Raises:
         NotebookError: there are no submissions.
@@ -130,11 +135,11 @@ def grade_class(submitted: str | Path, out: str | Path, workers: int | None = No
         for index in range(len(exercise.all_cases())):
             exercise.expected(index)
     if workers == 1:
-        result.submissions = [_grade_one(job) for job in jobs]
+        result.submissions = [_grade_one(job, time_limit) for job in jobs]
     else:
         context = multiprocessing.get_context("fork" if method() == "fork" else "spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-            result.submissions = list(pool.map(_grade_one, jobs))
+            result.submissions = list(pool.map(partial(_grade_one, time_limit=time_limit), jobs))
     result.seconds = time.monotonic() - started
     _write(result)
     return result
@@ -185,6 +190,7 @@ def _page(one: Submission, text: str) -> str:
 def class_run(
     students: int = 30, *, folder: str | Path | None = None, assignments: tuple[str, ...] = ("ch02",), seed: int = 0,
     workers: int | None = None,
+    time_limit: float = 10.0,
 ) -> ClassResult:  # fmt: skip
     """Make a class, grade it, write marks and feedback.
 
@@ -194,12 +200,13 @@ def class_run(
         assignments: which notebooks each student hands in.
         seed: of the made submissions.
         workers: notebooks graded at a time.
+        time_limit: seconds for the calls of each exercise.
     """
     if students < 1:
         raise ValueError(f"students is {students}; a class has at least one")
     place = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="segkit-class-"))
     make_class(place / "submitted", students, assignments, seed)
-    return grade_class(place / "submitted", place / "graded", workers)
+    return grade_class(place / "submitted", place / "graded", workers, time_limit)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -42,7 +42,7 @@ def test_each_slip_is_diagnosed(exercise, slip):
 
 def test_class_of_thirty(tmp_path):
     made = make_class(tmp_path / "again" / "submitted", 30, seed=0)
-    result = class_run(30, folder=tmp_path, seed=0)
+    result = class_run(30, folder=tmp_path, seed=0, time_limit=3.0)
     assert len(result.submissions) == 30
     rows = list(csv.DictReader(result.csv.open()))
     assert len(rows) == 30 and len({row["points"] for row in rows}) > 8

@@ -149,6 +149,7 @@ register(
                 "Void pixels bring no loss, and yet you divide by the number of all pixels: the more void, the "
                 "smaller the loss. Divide by the pixels that count.",
                 does(lambda *a: _sum(*a) / a[1].numel() if a[2] is None else loss(*a)),
+                does(lambda *a: _sum(*a) / (_terms(*a)[1].sum() + (a[1] == a[3]).sum())),
                 does(
                     lambda *a: (
                         _sum(*a)

@@ -63,6 +63,19 @@ def _corner(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     return out
 
 
+def _blocks(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Every number fills the 2×2 block from (2i, 2j) on."""
+    out = x.new_zeros(*x.shape[:2], *size)
+    large = x.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., : size[0], : size[1]]
+    out[..., : large.shape[2], : large.shape[3]] = large
+    return out
+
+
+def _hit(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Where a number is put."""
+    return unpool(torch.ones_like(x), indices, size) > 0
+
+
 def _together(x: Tensor, indices: Tensor, size: tuple[int, int], start: int) -> Tensor:
     """Planes from dimension `start` on share one count of positions."""
     out = x.new_zeros(*x.shape[:2], *size).flatten(start)
@@ -93,6 +106,7 @@ register(
                 "Every number fills its whole window. Only one position gets it; the others stay 0.",
                 does(lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest")),
                 does(lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest")),
+                does(_blocks),
             ),
             mistake(
                 "planes-mixed-up",
@@ -140,15 +154,15 @@ register(
             mistake(
                 "not-zero-elsewhere",
                 "The other positions should be 0.",
-                gives(lambda r, *a: torch.where(r == 0, float("nan"), r)),
-                gives(lambda r, x, *a: torch.where(r == 0, x.min(), r)),
-                gives(lambda r, *a: torch.where(r == 0, float("-inf"), r)),
-                gives(lambda r, *a: torch.where(r == 0, 1.0, r)),
+                gives(lambda r, *a: torch.where(_hit(*a), r, float("nan"))),
+                gives(lambda r, *a: torch.where(_hit(*a), r, a[0].min())),
+                gives(lambda r, *a: torch.where(_hit(*a), r, float("-inf"))),
+                gives(lambda r, *a: torch.where(_hit(*a), r, 1.0)),
             ),
             mistake(
                 "ones-instead",
                 "You mark the positions with 1. They get the numbers of x.",
-                gives(lambda r, *a: (r != 0).to(r.dtype)),
+                gives(lambda r, *a: _hit(*a).to(r.dtype)),
                 does(lambda x, i, z: unpool(torch.ones_like(x), i, z)),
             ),
             mistake(
