@@ -185,7 +185,7 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
         plan.append(("notebooks", ["--nbval", "--course-limits", *parallel, *chapters], bare))
         data = real_data()
         if data:
-            again = ["--nbval-lax", "--real-data", *parallel, *chapters]
+            again = ["--nbval", "--real-data", *parallel, *chapters]
             plan.append(("notebooks with real data", again, {**one, "SEGKIT_DATA": str(data)}))
     for name in ("benchmarks", "browser"):
         if list((ROOT / "tests" / name).glob("test_*.py")):

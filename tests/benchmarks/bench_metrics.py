@@ -1,7 +1,7 @@
 """How fast the metrics are beside torchmetrics, in one process: `python tests/benchmarks/bench_metrics.py`.
 
 8 label maps of 360×480 with 12 classes and 5 % void. torchmetrics' segmentation MeanIoU knows no void, so it gets void
-as a thirteenth class; MulticlassConfusionMatrix leaves it out. Prints the median of repeated runs and its ratio to ours.
+as a thirteenth class; MulticlassConfusionMatrix leaves it out. Prints medians of repeated runs and their ratio to ours.
 """
 
 from __future__ import annotations

@@ -204,11 +204,11 @@ def test_real_data_run_stops_at_the_last_cell_that_needs_them(tmp_path: Path) ->
     without = small_book(("pass", ""))
     without.cells[0].source = later[0]
     nbformat.write(without, tmp_path / "without.ipynb")
-    code, said = run_pytest(tmp_path, "--nbval-lax", "--real-data")
+    code, said = run_pytest(tmp_path, "--nbval", "--real-data")
     assert code == 0 and "2 passed, 2 deselected" in said, said
     with_data.cells[1].source = "assert 0.3 > 0.5, 'the claim on real pictures'"
     nbformat.write(with_data, tmp_path / "with.ipynb")
-    code, said = run_pytest(tmp_path, "--nbval-lax", "--real-data")
+    code, said = run_pytest(tmp_path, "--nbval", "--real-data")
     assert code == 1 and "the claim on real pictures" in said, said
 
 

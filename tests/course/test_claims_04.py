@@ -1,0 +1,77 @@
+"""Each claim of chapter 04 holds, and its assert fails when what it depends on is taken away."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from torch import nn
+
+from tests.course.claims import refuted, run
+
+
+def test_a_classifier_keeps_its_scores():
+    run("04", "larger = slid")
+
+    def another(convolutionalise):
+        def changed(classifier):
+            slid = convolutionalise(classifier)
+            first = next(m for m in slid[1:] if isinstance(m, nn.Conv2d))  # the old first linear layer
+            first.weight.data = first.weight.data.flip(-1)
+            return slid
+
+        return changed
+
+    refuted("04", "larger = slid", convolutionalise=another)
+
+
+def test_sharing_computation_saves():
+    run("04", "highly amortized")
+    refuted("04", "highly amortized", one_pass=lambda shared: 100 * shared)  # as if nothing were shared
+    refuted("04", "highly amortized", one_window=lambda macs: macs / 2)
+
+
+@pytest.mark.parametrize("same", [("fcn16s", "fcn32s"), ("fcn8s", "fcn16s")])
+def test_the_recorded_order_needs_every_skip(same):
+    run("04", "every seed must agree")
+
+    def without(skip):
+        def changed(json):
+            class Reader:
+                @staticmethod
+                def loads(text):
+                    found = copy.deepcopy(json.loads(text))
+                    found["models"][skip[0]] = found["models"][skip[1]]
+                    return found
+
+            return Reader
+
+        return changed
+
+    refuted("04", "every seed must agree", json=without(same))
+
+
+def test_small_things_gain_more():
+    run("04", "smaller than the stride gains more")
+    refuted("04", "smaller than the stride gains more", rows=lambda rows: {**rows, "fcn8s": rows["fcn32s"]})
+    refuted("04", "smaller than the stride gains more", rows=lambda rows: {**rows, "fcn8s": rows["fcn32s"] + 0.1})
+
+
+@pytest.mark.parametrize("kind", ["whole", "whole, weighted"])
+def test_whole_pictures_win_only_if_they_learn_faster(kind):
+    run("04", "first recorded step")
+    patches = {"whole": "patches", "whole, weighted": "balanced patches"}[kind]
+
+    def as_slow(study):
+        return {**study, "curves": {**study["curves"], kind: study["curves"][patches]}}
+
+    refuted("04", "first recorded step", study=as_slow)
+
+
+def test_sampled_pixels_must_not_win():
+    def better(study):
+        found = copy.deepcopy(study)
+        found["final"]["whole, 25 % of pixels"]["mean_iou"]["mean"] += 0.1
+        return found
+
+    refuted("04", "first recorded step", study=better)
