@@ -176,6 +176,7 @@ class MetricsExplorer(Explorer):
 
     def draw(self, results: Scores) -> str:
         draw(self.parts, results, self.labels, self.palette, self.classes[self["target"]])
+        self.controls["into"].disabled = self["merge"] == NOTHING  # without a merge it would change nothing
         wrong = int(((results.prediction != self.labels) & (self.labels != VOID)).sum())
         iou = float(results.iou[self["target"]])
         own = f"IoU of {self.classes[self['target']]} {iou:.3f}"

@@ -87,3 +87,10 @@ def test_refuses() -> None:
         MetricsExplorer(sample)
     with pytest.raises(ValueError, match="do not fit 1 classes"):
         MetricsExplorer(sample, classes=("ground",))
+
+
+def test_into_waits_for_a_merge() -> None:
+    explorer = MetricsExplorer(Sample(torch.zeros(3, 12, 16), SQUARE), classes=("ground", "square", "other"))
+    assert explorer.controls["into"].disabled
+    explorer.controls["merge"].value = 1
+    assert not explorer.controls["into"].disabled
