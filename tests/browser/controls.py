@@ -22,6 +22,7 @@ class Report:
 
     moved: list[str] = field(default_factory=list)  # every control found
     silent: list[str] = field(default_factory=list)  # those that changed no picture
+    stuck: list[str] = field(default_factory=list)  # sliders that the mouse does not move
     keyless: list[str] = field(default_factory=list)  # sliders that the arrow keys do not move
     nameless: int = 0  # controls without a label
     milliseconds: dict[str, list[float]] = field(default_factory=dict)  # of each drag step, by slider
@@ -39,8 +40,22 @@ def settled(book: Notebook) -> None:
     book.page.wait_for_timeout(80)
 
 
-def drag(book: Notebook, handle: Any) -> Iterator[float]:
-    """Drag a slider along its track; gives, for each change of its value, the milliseconds until the new picture."""
+def bring_into_view(book: Notebook, control: Any) -> None:
+    """Scroll to a control until it stands still on the screen: JupyterLab scrolls too, and pictures push it down."""
+    calm = 0
+    for _ in range(100):
+        control.evaluate("e => e.scrollIntoView({block: 'center'})")
+        place = control.bounding_box()
+        book.page.wait_for_timeout(100)
+        height = book.page.viewport_size["height"]
+        calm = calm + 1 if place and place == control.bounding_box() and 0 < place["y"] < height else 0
+        if calm == 3:
+            return
+    raise TimeoutError(f"a control cannot be scrolled to: {control}")
+
+
+def drag(book: Notebook, handle: Any) -> Iterator[float | None]:
+    """Drag a slider along its track; for each change of its value the milliseconds until a new picture, or None."""
     track, box = handle.locator("xpath=ancestor::*[contains(@class,'noUi-base')]").bounding_box(), handle.bounding_box()
     y = box["y"] + box["height"] / 2
     book.page.mouse.move(box["x"] + box["width"] / 2, y)
@@ -50,10 +65,10 @@ def drag(book: Notebook, handle: Any) -> Iterator[float]:
         book.page.mouse.move(track["x"] + stop * track["width"], y)
         if handle.get_attribute("aria-valuenow") != value:
             took = book.seconds_to_change(handle, before)
-            if took is not None:
-                yield 1000 * took
+            yield None if took is None else 1000 * took
         settled(book)
     book.page.mouse.up()
+    settled(book)
 
 
 def press(book: Notebook, handle: Any) -> bool:
@@ -70,7 +85,7 @@ def press(book: Notebook, handle: Any) -> bool:
 
 def watch(book: Notebook, report: Report, kind: str, control: Any, action: Callable[[], Any]) -> None:
     """Do something with a control and note whether a picture in the same output differs at any moment after it."""
-    control.scroll_into_view_if_needed()
+    bring_into_view(book, control)
     label = control.evaluate(LABEL)
     report.nameless += not label
     report.moved.append(f"{kind} {label}".strip())
@@ -90,9 +105,13 @@ def move_all(book: Notebook) -> Report:
 
     def slide(handle: Any) -> Iterator[None]:
         times = report.milliseconds.setdefault(handle.evaluate(LABEL) or f"slider {len(report.moved)}", [])
+        moves = 0
         for ms in drag(book, handle):
-            times.append(ms)
+            moves += 1
+            times += [] if ms is None else [ms]
             yield
+        if not moves:
+            report.stuck.append(report.moved[-1])
         if not press(book, handle):
             report.keyless.append(report.moved[-1])
         yield

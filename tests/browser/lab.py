@@ -104,7 +104,7 @@ class Notebook:
             return out.join(); }}""")
         )
 
-    def seconds_to_change(self, control: Any, before: str, patience: float = 3) -> float | None:
+    def seconds_to_change(self, control: Any, before: str, patience: float = 2) -> float | None:
         """Seconds until a picture beside the control is replaced, or None."""
         began = time.perf_counter()
         while time.perf_counter() - began < patience:
@@ -204,12 +204,14 @@ class Lab:
         page.set_default_timeout(20000)
         book = Notebook(page, self.base)
         try:
+            if not (self.home / "course" / name).is_file():
+                raise FileNotFoundError(f"{self.folder} has no notebook {name}")
             page.goto(f"{self.base}/doc/tree/{name}?reset")
             page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60000)
             book.wait_for_kernel()
             yield book
         finally:
-            page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+            page.evaluate("async () => { await window.jupyterapp?.shell.currentWidget?.sessionContext.shutdown(); }")
             page.close()
 
     def __exit__(self, *_: object) -> None:

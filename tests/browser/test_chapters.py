@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.browser.controls import move_all
+from tests.browser.controls import bring_into_view, move_all
 from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, Lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,7 @@ def test_widgets_answer(lab: Lab, chapter: str) -> None:
         report = move_all(book)
         widgets = book.page.locator(".jp-OutputArea .jupyter-widgets").all()
         if widgets:
-            widgets[0].scroll_into_view_if_needed()
+            bring_into_view(book, widgets[0])
         book.picture(ARTEFACTS / f"{stem}.png")
         broken = book.page.get_by_text("Error displaying widget").count()
     steps = {name: [round(ms) for ms in times] for name, times in report.milliseconds.items()}
@@ -57,6 +57,7 @@ def test_widgets_answer(lab: Lab, chapter: str) -> None:
     assert not broken and not book.errors, book.errors
     assert not book.outside, f"requests to other hosts: {book.outside}"
     assert not report.silent, f"no picture answers to {report.silent}"
+    assert not report.stuck, f"the mouse does not move {report.stuck}"
     assert not report.keyless, f"the arrow keys do not move {report.keyless}"
     assert not report.nameless, f"{report.nameless} of {report.moved} have no label"
     assert not report.milliseconds or report.median() < STEP_MS, note
