@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.data.sample import VOID, Sample
@@ -16,7 +15,7 @@ from segkit.explore.shell import Explorer
 from segkit.metrics import ConfusionMatrix
 from segkit.viz import colourise, default_palette, legend, to_picture
 
-HEADS = {"score_32": 32, "score_16": 16, "score_8": 8}
+HEADS = ("score_32", "score_16", "score_8")
 
 
 @dataclass(frozen=True)
@@ -35,36 +34,30 @@ class Mixture:
 
 
 def head_scores(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """Scores K×H×W of each head, enlarged bilinearly to the picture, and the model's own logits.
+    """What each head adds to the logits, K×H×W at the picture's size, and the logits, which are their sum.
 
     Args:
-        model: a trained FCN-8s: `model.outputs(x)` has "score_32", "score_16", "score_8" and "logits".
+        model: a trained FCN-8s: `model.contributions(x)` has "score_32", "score_16" and "score_8".
         image: 3×H×W, as the model takes it.
 
     Raises:
         ValueError: the model does not have these heads.
     """
-    outputs = getattr(model, "outputs", None)
-    if outputs is None:
-        raise ValueError(f"{type(model).__name__} has no outputs(x); SkipExplorer needs a model of segkit, an fcn8s")
+    contributions = getattr(model, "contributions", None)
+    if contributions is None:
+        raise ValueError(
+            f"{type(model).__name__} has no contributions(x); SkipExplorer needs a model of segkit, an fcn8s"
+        )
     training = model.training
     with torch.no_grad():
-        found = model.eval().outputs(image[None])  # type: ignore[operator]
+        found = model.eval().contributions(image[None])  # type: ignore[operator]
     model.train(training)
-    missing = [name for name in (*HEADS, "logits") if name not in found]
+    missing = [name for name in HEADS if name not in found]
     if missing:
         raise ValueError(
-            f"{type(model).__name__}.outputs lacks {', '.join(missing)}; take fcn8s, which has three heads"
+            f"{type(model).__name__}.contributions lacks {', '.join(missing)}; take fcn8s, which has three heads"
         )
-    H, W = image.shape[-2:]
-    large = {"logits": found["logits"][0]}
-    for (
-        name,
-        stride,
-    ) in HEADS.items():  # every cell over the stride×stride pixels that it stands for; the last may jut out
-        scores = F.interpolate(found[name], scale_factor=stride, mode="bilinear", align_corners=False)
-        large[name] = scores[0, :, :H, :W]  # K, H, W
-    return large
+    return {"logits": sum(found.values())[0], **{name: found[name][0] for name in HEADS}}
 
 
 def mix(heads: dict[str, Tensor], weights: tuple[float, float, float], labels: Tensor | None = None) -> Mixture:

@@ -156,6 +156,24 @@ class FCN(nn.Module):
             score = fuse_skip(self.upscore_pool4(score), heads["score_8"])
         return {"logits": self.upscore(score)[..., :H, :W], **heads}
 
+    def contributions(self, x: Tensor) -> dict[str, Tensor]:
+        """What each head adds to the logits, at the picture's size, under the names of `outputs`.
+
+        All that follows the heads is linear, so the contributions sum to the logits.
+
+        Returns:
+            "score_32" and, where the model has them, "score_16" and "score_8": N×K×H×W each.
+        """
+        heads = self.outputs(x)
+        del heads["logits"]
+        climbs = [getattr(self, name) for name in ("upscore2", "upscore_pool4") if hasattr(self, name)]
+        found = {}
+        for rung, (name, score) in enumerate(heads.items()):
+            for climb, finer in zip(climbs[rung:], list(heads.values())[rung + 1 :], strict=True):
+                score = climb(score)[..., : finer.shape[-2], : finer.shape[-1]]
+            found[name] = self.upscore(score)[..., : x.shape[-2], : x.shape[-1]]  # N, K, H, W
+        return found
+
 
 def fuse_skip(coarse: Tensor, fine: Tensor) -> Tensor:
     """Sum fusion: crop the upsampled coarse scores to the finer map (it is at most one cell larger) and add."""

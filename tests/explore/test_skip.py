@@ -15,13 +15,12 @@ from segkit.explore.skip import HEADS, head_scores, mix
 class Heads(nn.Module):
     """Three heads that know one thing each: where the left third, the middle third and the right third are."""
 
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+    def contributions(self, x: Tensor) -> dict[str, Tensor]:
         H, W = x.shape[-2:]
-        out = {"logits": torch.zeros(1, 3, H, W)}
-        for k, (name, stride) in enumerate(HEADS.items()):
-            h, w = -(-H // stride), -(-W // stride)
-            out[name] = torch.zeros(1, 3, h, w)
-            out[name][:, k, :, k * w // 3 : (k + 1) * w // 3] = 1.0
+        out = {}
+        for k, name in enumerate(HEADS):
+            out[name] = torch.zeros(1, 3, H, W)
+            out[name][:, k, :, k * W // 3 : (k + 1) * W // 3] = 1.0
         return out
 
 
@@ -30,11 +29,9 @@ def sample() -> Sample:
     return Sample(torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(0)), labels)
 
 
-def test_heads_lie_over_their_pixels() -> None:
-    heads = head_scores(Heads(), torch.zeros(3, 61, 90))
-    assert all(scores.shape == (3, 61, 90) for scores in heads.values())
-    assert heads["score_32"][0, 30, 15] == 1 and heads["score_32"][0, 30, 50] == 0  # centres of cells of 32 pixels
-    assert heads["score_8"][2].argmax() % 90 >= 64
+def test_the_whole_mixture_is_the_network() -> None:
+    e = SkipExplorer(Heads(), sample(), classes=("left", "middle", "right"))
+    torch.testing.assert_close(e.results.scores, e.heads["logits"])
 
 
 def test_weights_choose_who_is_heard() -> None:
@@ -68,7 +65,7 @@ def test_a_real_fcn8s() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match="has no outputs"):
+    with pytest.raises(ValueError, match="has no contributions"):
         SkipExplorer(nn.Conv2d(3, 3, 1), sample())
     with pytest.raises(ValueError, match="lacks score_8; take fcn8s"):
         SkipExplorer(segkit.models.create("fcn16s", num_classes=3, width=2), sample())

@@ -98,6 +98,19 @@ def test_heads_add_up_to_the_logits():
         torch.testing.assert_close(model.upscore(score), out["logits"])
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [(64, 96), (75, 109), (1, 33)])
+def test_contributions_sum_to_the_logits_after_training_too(name, size):
+    model, x = small(name).eval(), torch.randn(2, 3, *size)
+    for layer in ("upscore2", "upscore_pool4"):
+        if hasattr(model, layer):
+            torch.nn.init.normal_(getattr(model, layer).weight, std=0.1)
+    with torch.no_grad():
+        logits, parts = model(x), model.contributions(x)
+    assert list(parts) == ["score_32", "score_16", "score_8"][: len(parts)] and len(parts) == NAMES.index(name) + 1
+    torch.testing.assert_close(sum(parts.values()), logits, rtol=1e-4, atol=1e-4)
+
+
 def test_last_upsampling_stays_bilinear_and_the_others_learn():
     model = small("fcn8s")
     assert not model.upscore.weight.requires_grad and model.upscore2.weight.requires_grad
