@@ -7,11 +7,13 @@ matching rule of `rules` or `moves` is applied to the fields. So it does not mat
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from segkit.analysis import moves, rules
 from segkit.analysis.carry import spread
@@ -101,7 +103,10 @@ class Tracker(TorchDispatchMode):
         if origin is None:
             return getattr(t, "_segkit_field", None)
         call, index = origin
-        return _apply(call)[index] if call.tracked() else None
+        base = self.field(call.args[0])
+        if base is None:
+            return None
+        return _apply(replace(call, field=lambda viewed: base if viewed is call.args[0] else None))[index]
 
     def assign(self, t: Tensor, field: Field | None) -> None:
         """The tensor has been overwritten; if it is a view, part of what it views has."""
@@ -126,17 +131,20 @@ class Tracker(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        view = func.is_view
+        before = {id(t): self.field(t) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor) and not view}
         if func._schema.name == "aten::max_unpool2d":  # its shape cannot be known without values
             out = args[0].new_empty((*args[0].shape[:-2], *args[2]))
         else:
             out = func(*args, **kwargs)
-        call = Call(func, args, kwargs, _arguments(func, args, kwargs), out, self.field)
         outs = list(out) if isinstance(out, tuple | list) else [out]
         if not any(isinstance(o, Tensor) for o in outs):
             return out
-        if func.is_view:
+        call = Call(func, args, kwargs, _arguments(func, args, kwargs), out, lambda t: before.get(id(t)))
+        if view:
             for i, o in enumerate(outs):
-                o._segkit_view = (call, i)
+                if o is not args[0]:
+                    o._segkit_view = (call, i)
         elif call.tracked() or func._schema.is_mutable:
             self._record(call, outs)
         return out
@@ -150,6 +158,10 @@ class Tracker(TorchDispatchMode):
         targets = [call.named[name] for name in written] or outs
         for target, field in zip(targets, results, strict=False):
             if isinstance(target, Tensor):
+                if (
+                    torch.Tag.inplace_view in call.func.tags
+                ):  # unsqueeze_, t_: now a tensor of its own
+                    vars(target).pop("_segkit_view", None)
                 self.assign(target, field)
         if isinstance(outs[0], Tensor):
             self.watch(call.func._schema.name.removeprefix("aten::").strip("_"), outs[0])

@@ -46,6 +46,7 @@ SMALL = [
     (networks.Assorted(), (3, 44, 36)),
     (networks.ChannelsLast(), (31, 40)),
     (networks.SplitChannels(), (21, 22)),
+    (networks.Rearranged(), (20, 22)),
     (networks.LooksAtValues(), (21, 22)),
     (networks.context_module(), (2, 51, 40)),
     (networks.deeplab_v1(3, 4, 4), (67, 91)),
