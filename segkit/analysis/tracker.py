@@ -158,9 +158,7 @@ class Tracker(TorchDispatchMode):
         targets = [call.named[name] for name in written] or outs
         for target, field in zip(targets, results, strict=False):
             if isinstance(target, Tensor):
-                if (
-                    torch.Tag.inplace_view in call.func.tags
-                ):  # unsqueeze_, t_: now a tensor of its own
+                if torch.Tag.inplace_view in call.func.tags:  # unsqueeze_, t_: now a tensor of its own
                     vars(target).pop("_segkit_view", None)
                 self.assign(target, field)
         if isinstance(outs[0], Tensor):
