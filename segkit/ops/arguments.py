@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, ParamSpec
 
 import torch
@@ -130,7 +131,8 @@ def in_float32(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
         given = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor) and v.is_floating_point()]
         dtypes = {v.dtype for v in given}
         device = given[0].device.type if given else "cpu"
-        if len(given) > 1 and torch.is_autocast_enabled(device) and torch.float64 not in dtypes:
+        known = torch.amp.is_autocast_available(device)  # not for the meta device
+        if known and len(given) > 1 and torch.is_autocast_enabled(device) and torch.float64 not in dtypes:
             dtypes = {torch.get_autocast_dtype(device)}
         if len(dtypes) != 1 or not dtypes <= {torch.float16, torch.bfloat16}:
             return function(*args, **kwargs)
@@ -140,7 +142,7 @@ def in_float32(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
             is_float = isinstance(value, Tensor) and value.is_floating_point()
             return value.to(dtype).float() if is_float else value
 
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(device, enabled=False) if known else nullcontext():
             answer = function(*map(widen, args), **{k: widen(v) for k, v in kwargs.items()})  # type: ignore[arg-type]
         return answer.to(dtype)
 
