@@ -64,12 +64,13 @@ def conv2d(
 
 
 def convolve(x: Tensor, weight: Tensor, pad: Pad, stride: Pair, dilation: Pair, groups: int) -> Tensor:
-    """Shifted products for large maps and 1×1 kernels of stride 1, columns otherwise. The caller has checked all."""
+    """Shifted products at stride 1 where maps are large or kernels plain, columns otherwise. Arguments are checked."""
     N, C, H, W = x.shape
     O, _, kh, kw = weight.shape
     h = _windows(H + pad[2] + pad[3], kh, stride[0], dilation[0], "height")
     w = _windows(W + pad[0] + pad[1], kw, stride[1], dilation[1], "width")
-    if stride == (1, 1) and (kh * kw == 1 or h * w > SMALL_MAP):
+    plain = kh * kw == 1 or groups == C  # pixel by pixel, or channel by channel: columns only copy
+    if stride == (1, 1) and (plain or h * w > SMALL_MAP):
         return correlate(x, weight, pad, dilation, groups)
     x = F.pad(x, pad) if any(pad) else x
     columns = im2col(x, (kh, kw), stride, dilation, (h, w))  # C, kh, kw, N, h, w
