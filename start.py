@@ -39,10 +39,11 @@ NETWORK_SIGNS = (
     "ConnectionError", "Max retries", "name resolution", "timed out", "Timeout", "Connection refused", "ProxyError",
     "SSLError", "Could not find a version", "No matching distribution",
 )  # fmt: skip
+DISK_FULL = (
+    f"The disk is full. The course needs about {DISK_GB} GB in {VENV.parent}, and while it installs\nroom for its "
+    f"downloads in {tempfile.gettempdir()} (another folder: set TMPDIR) and in pip's cache."
+)
 CORES = max(1, min(os.cpu_count() or 1, 4))
-
-
-# ---------------------------------------------------------------- the environment
 
 
 def fingerprint() -> str:
@@ -77,12 +78,9 @@ def make_venv() -> None:
     if answer.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
         said = (answer.stdout + answer.stderr).strip()
-        if "No space left" in said:
-            sys.exit(f"{said}\n\nThe disk is full: free {DISK_GB} GB and run the same command again.")
-        sys.exit(
-            f"{said}\n\nThis Python cannot make virtual environments (it ran: python -m venv). On Debian and Ubuntu:\n"
-            f"    sudo apt install python3-venv\nthen run the same command again."
-        )
+        why = "This Python cannot make virtual environments (it ran: python -m venv).\nOn Debian and Ubuntu: "
+        why += "sudo apt install python3-venv"
+        sys.exit(f"{said}\n\n{DISK_FULL if 'No space left' in said else why}\nThen run the same command again.")
 
 
 def pip_install() -> None:
@@ -94,19 +92,18 @@ def pip_install() -> None:
         for line in pip.stderr or ():
             sys.stderr.write(line)
             said.append(line)
-    except KeyboardInterrupt:
-        pip.terminate()
+    finally:
+        if sys.exc_info()[0]:
+            pip.terminate()
         pip.wait()
-        raise
-    if pip.wait() == 0:
+    if pip.returncode == 0:
         return
-    if pip.returncode > 0:
-        BUSY.unlink(missing_ok=True)  # pip ended by itself and tidied up: the environment can be used again
     text = "".join(said)
     if "No space left" in text or "Errno 28" in text:
-        why = f"The disk is full. The course needs about {DISK_GB} GB in {VENV.parent}, and while it installs\nroom"
-        why += f" for its downloads in {tempfile.gettempdir()} (another folder: set TMPDIR) and in pip's cache."
-    elif any(sign in text for sign in NETWORK_SIGNS):
+        sys.exit(f"\n{DISK_FULL}\nThen run the same command again: it starts afresh.")
+    if pip.returncode > 0:
+        BUSY.unlink(missing_ok=True)  # pip ended by itself, before it installed: the environment can be used again
+    if any(sign in text for sign in NETWORK_SIGNS):
         why = "The package index could not be reached, or lacks a version asked for. The first start needs a network\n"
         why += "(about 3 GB of downloads; behind a proxy set HTTPS_PROXY)."
     else:
@@ -133,18 +130,17 @@ def install() -> None:
         DONE.unlink(missing_ok=True)
         BUSY.touch()
         pip_install()
+        settings = VENV / "share/jupyter/lab/settings"  # JupyterLab's own defaults: look for no news and no updates
+        settings.mkdir(parents=True, exist_ok=True)
+        quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+        (settings / "overrides.json").write_text(json.dumps(quiet))
+        DONE.write_text(fingerprint())
+        BUSY.unlink()
     except KeyboardInterrupt:
         sys.exit("\nInstall interrupted. Run the same command again: it starts afresh, with the downloads it has.")
-    settings = VENV / "share/jupyter/lab/settings"  # JupyterLab's own defaults: look for no news and no updates
-    settings.mkdir(parents=True, exist_ok=True)
-    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-    (settings / "overrides.json").write_text(json.dumps(quiet))
-    DONE.write_text(fingerprint())
-    BUSY.unlink()
+    except OSError as error:
+        sys.exit(f"\n{error}\n{DISK_FULL if error.errno == 28 else f'{VENV} cannot be written.'}")
     print(f"installed in {time.time() - began:.0f} s", flush=True)
-
-
-# ---------------------------------------------------------------- the course
 
 
 def lab(arguments: list[str]) -> int:
@@ -159,9 +155,6 @@ def lab(arguments: list[str]) -> int:
         return subprocess.run([str(PYTHON), "-m", "jupyterlab", *options, *arguments], cwd=ROOT).returncode
     except KeyboardInterrupt:
         return 0
-
-
-# ---------------------------------------------------------------- the tests
 
 
 def real_data() -> Path | None:

@@ -96,7 +96,7 @@ def load(name: str = "start_under_test") -> ModuleType:
 def test_parses_on_old_pythons_and_is_short() -> None:
     source = (ROOT / "start.py").read_text(encoding="utf-8")
     ast.parse(source, feature_version=(3, 6))
-    assert source.count("\n") <= 260
+    assert source.count("\n") <= 250
     modules = {a.name.split(".")[0] for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Import) for a in n.names}
     assert modules <= sys.stdlib_module_names
 
@@ -139,7 +139,8 @@ def test_a_failed_install_is_explained_and_tried_again(checkout: Checkout, compl
     made = (checkout.venv / "pyvenv.cfg").stat().st_mtime_ns
     code, said = checkout.start()
     assert code == 0 and checkout.calls() == 2
-    assert (checkout.venv / "pyvenv.cfg").stat().st_mtime_ns == made, "a sound environment is not made again"
+    again = (checkout.venv / "pyvenv.cfg").stat().st_mtime_ns != made
+    assert again == ("disk" in words), "after a full disk half a package may lie there; else the environment is sound"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -9,9 +9,10 @@ from typing import Any
 
 from tests.browser.lab import Notebook
 
-STOPS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # where along its track a slider is dragged to
+STOPS = (0.0, 0.35, 0.7, 1.0)  # where along its track a slider is dragged to
 IDLE = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
-LABEL = """e => [...(e.closest('.widget-inline-hbox, .widget-inline-vbox') || e.parentElement)
+LABEL = """e => e.alt ? e.alt.split('.')[0] :
+    [...(e.closest('.widget-inline-hbox, .widget-inline-vbox') || e.parentElement)
     .querySelectorAll('.widget-label, .widget-label-basic')].map(l => l.textContent.replace('\u200b', '').trim())
     .filter(text => text).join(' ')"""
 
@@ -35,9 +36,9 @@ class Report:
 
 def settled(book: Notebook) -> None:
     """Wait until the kernel has answered what was just done."""
-    book.page.wait_for_timeout(120)
+    book.page.wait_for_timeout(60)
     book.page.wait_for_function(IDLE)
-    book.page.wait_for_timeout(80)
+    book.page.wait_for_timeout(40)
 
 
 def bring_into_view(book: Notebook, control: Any) -> None:
@@ -83,6 +84,29 @@ def press(book: Notebook, handle: Any) -> bool:
     return False
 
 
+def point(book: Notebook, picture: Any) -> Iterator[None]:
+    """Click a picture here and there, drag across it, and move its point by an arrow key."""
+    box, mouse = picture.bounding_box(), book.page.mouse
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    for x, y in ((0.25, 0.3), (0.6, 0.7), (0.4, 0.5)):
+        mouse.click(*at(x, y))
+        settled(book)
+        yield
+    mouse.move(*at(0.4, 0.5))
+    mouse.down()
+    mouse.move(*at(0.7, 0.4), steps=4)
+    mouse.up()
+    settled(book)
+    yield
+    picture.focus()
+    book.page.keyboard.press("ArrowRight")
+    settled(book)
+    yield
+
+
 def watch(book: Notebook, report: Report, kind: str, control: Any, action: Callable[[], Any]) -> None:
     """Do something with a control and note whether a picture in the same output differs at any moment after it."""
     bring_into_view(book, control)
@@ -91,13 +115,13 @@ def watch(book: Notebook, report: Report, kind: str, control: Any, action: Calla
     report.moved.append(f"{kind} {label}".strip())
     before, changed = book.digests(control), False
     for _ in action():
-        changed |= book.digests(control) != before
+        changed = changed or book.digests(control) != before
     if not changed:
         report.silent.append(report.moved[-1])
 
 
 def move_all(book: Notebook) -> Report:
-    """Move every visible slider (mouse, then keys), dropdown, checkbox and toggle button of the notebook."""
+    """Move every visible slider (mouse, then keys), dropdown, checkbox and toggle; click pictures that take clicks."""
     report, page = Report(), book.page
 
     def each(selector: str) -> Iterator[Any]:
@@ -116,8 +140,12 @@ def move_all(book: Notebook) -> Report:
             report.keyless.append(report.moved[-1])
         yield
 
+    def click_picture(picture: Any) -> Iterator[None]:
+        return point(book, picture)
+
     def choose(box: Any) -> Iterator[None]:
-        for number in [*range(box.locator("option").count()), 0]:
+        last = box.locator("option").count() - 1
+        for number in sorted({0, last // 3, 2 * last // 3, last}, reverse=True):  # four of them, ending on the first
             box.select_option(index=number)
             settled(book)
             yield
@@ -128,6 +156,7 @@ def move_all(book: Notebook) -> Report:
         yield
 
     for kind, selector, action in (
+        ("picture", "img.widget-image[tabindex='0']", click_picture),
         ("slider", ".noUi-handle", slide),
         ("dropdown", ".widget-dropdown select", choose),
         ("checkbox", ".widget-checkbox input[type=checkbox]", click),

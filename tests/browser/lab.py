@@ -104,7 +104,7 @@ class Notebook:
             return out.join(); }}""")
         )
 
-    def seconds_to_change(self, control: Any, before: str, patience: float = 2) -> float | None:
+    def seconds_to_change(self, control: Any, before: str, patience: float = 1) -> float | None:
         """Seconds until a picture beside the control is replaced, or None."""
         began = time.perf_counter()
         while time.perf_counter() - began < patience:
