@@ -30,8 +30,8 @@ from segkit.grading.child import end_child, fork_child, owed, receive
 from segkit.grading.exercise import Exercise, Function, bind
 from segkit.grading.values import Leaf, Unusable, fresh, unchanged
 
-GRACE = 0.5  # seconds for each further case once the time is used up
-PATIENCE = 3  # further cases that may run out of time before the rest is left out
+GRACE = 0.4  # seconds for each further case once the time is used up
+PATIENCE = 2  # further cases that may run out of time before the rest is left out
 
 
 @dataclass(frozen=True)

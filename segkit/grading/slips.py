@@ -70,7 +70,7 @@ SLIPS: dict[str, list[Slip]] = {
         ("field, jump = 1, 1", "field, jump = 0, 1", "starts-at-zero"),
     ],
     "conv_transpose2d": [
-        ("+ 1 + output_padding, (w", "+ 1, (w", "wrong-shape"),
+        (" + 1 + output_padding\n", " + 1\n", "output-padding-ignored"),
         ("] += torch.einsum", "] = torch.einsum", "overwritten"),
         ("weight[:, :, u, v])", "weight[:, :, kh - 1 - u, kw - 1 - v])", "kernel-flipped"),
     ],
@@ -95,11 +95,11 @@ SLIPS: dict[str, list[Slip]] = {
         ("split.permute(0, 1, 4, 2, 5, 3).reshape", "split.reshape", "only-reshaped"),
     ],
     "shift_and_stitch": [
-        ("out[:, :, dy::factor, dx::factor]", "out[:, :, dx::factor, dy::factor]", "offsets-exchanged"),
+        ("parts[dy, dx] = network", "parts[dx, dy] = network", "offsets-exchanged"),
         (
-            "moved[:, :, : h - dy, : w - dx] = x[:, :, dy:, dx:]",
-            "moved[:, :, dy:, dx:] = x[:, :, : h - dy, : w - dx]",
-            "shifted-wrong-way",
+            "network(x[:, :, dy:, dx:])",
+            "network(x[:, :, : x.shape[2] - dy, : x.shape[3] - dx])",
+            "not-shifted",
         ),
     ],
     "linear_to_conv": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 
 import pytest
 
@@ -13,6 +14,7 @@ from segkit.grading.made_class import TRICKS, make_class
 from segkit.grading.slips import SLIPS
 
 
+@functools.cache
 def solutions():
     namespace: dict = {}
     sources = {}
@@ -35,8 +37,9 @@ def test_each_slip_is_diagnosed(exercise, slip):
     sources, namespace = solutions()
     old, new, code = slip
     assert old in sources[exercise], "the slip no longer fits the model solution"
-    exec(sources[exercise].replace(old, new), namespace)
-    result = check(exercise, namespace[exercise], quiet=True)
+    own = dict(namespace)
+    exec(sources[exercise].replace(old, new), own)
+    result = check(exercise, own[exercise], quiet=True)
     assert not result.passed and code in [d.code for d in result.diagnoses], result.text()
 
 

@@ -28,8 +28,7 @@ class Network:
     def __call__(self, x: Tensor) -> Tensor:
         x = torch.as_tensor(x, dtype=self.weight.dtype)
         if self.pooled:
-            x = F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 2, stride=2)
-            return F.conv2d(x, self.weight, stride=self.stride // 2, padding=self.weight.shape[2] // 2)
+            return F.conv2d(F.max_pool2d(x, 2, stride=2), self.weight, stride=self.stride // 2)
         return F.conv2d(x, self.weight, stride=self.stride)
 
     def __eq__(self, other: object) -> bool:
@@ -39,20 +38,31 @@ class Network:
         return id(self)
 
 
-def shifted(x: Tensor, dy: int, dx: int) -> Tensor:
-    """x moved up by dy and left by dx, zeros coming in."""
-    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy))
+def cropped(x: Tensor, dy: int, dx: int) -> Tensor:
+    """x without its first dy rows and dx columns."""
+    return x[..., dy:, dx:]
 
 
-def _stitch(network: Any, x: Tensor, f: int, shift: Any = shifted, place: Any = None) -> Tensor:
-    """Run the network on every shift; `place(dy, dx)` gives the offset that its output goes to."""
+def _dense_size(network: Any, x: Tensor, f: int) -> tuple[int, int]:
+    """How many scores all shifts have together."""
+    rows = sum(network(cropped(x, dy, 0)).shape[2] for dy in range(f))
+    return rows, sum(network(cropped(x, 0, dx)).shape[3] for dx in range(f))
+
+
+def _stitch(network: Any, x: Tensor, f: int, shift: Any = cropped, place: Any = None, full: bool = False) -> Tensor:
+    """Run the network on every shift; `place(dy, dx)` gives the offset that its scores go to.
+
+    With `full` the result is f times as large as one pass; otherwise it has as many places as there are scores.
+    """
     one = network(x)
     n, k, h, w = one.shape
-    out = one.new_zeros(n, k, h * f, w * f)
+    out = one.new_zeros(n, k, *((h * f, w * f) if full else _dense_size(network, x, f)))
     for dy in range(f):
         for dx in range(f):
             a, b = place(dy, dx) if place else (dy, dx)
-            out[..., a::f, b::f] = network(shift(x, dy, dx))
+            part, room = network(shift(x, dy, dx)), out[..., a::f, b::f]
+            h, w = min(part.shape[2], room.shape[2]), min(part.shape[3], room.shape[3])
+            room[..., :h, :w] = part[..., :h, :w]
     return out
 
 
@@ -75,17 +85,18 @@ def _cases() -> list[Case]:
 
     return [
         Case((net(1, 2, 1), quarters(11, 1, 1, 2, 4), 2), "plain"),
-        Case((net(2, 2, 2), quarters(12, 1, 1, 4, 6), 2), "plain"),
+        Case((net(2, 2, 2), quarters(12, 1, 1, 5, 7), 2), "plain"),
         Case((net(3, 2), quarters(13, 1, 1, 6, 8), 2), "plain"),
-        Case((net(4, 3), quarters(14, 1, 1, 7, 10), 3), "other factors"),
-        Case((net(5, 4, 2), quarters(15, 1, 1, 8, 12), 4), "other factors"),
+        Case((net(4, 3), quarters(14, 1, 1, 8, 11), 3), "other factors"),
+        Case((net(5, 4, 2), quarters(15, 1, 1, 9, 13), 4), "other factors"),
         Case((net(6, 1), quarters(16, 1, 1, 5, 4), 1), "other factors"),
         Case((net(7, 2), quarters(17, 1, 1, 7, 9), 2), "odd sizes"),
-        Case((net(8, 2, 3, 3, 2), quarters(18, 2, 3, 6, 5), 2), "batch and channels"),
-        Case((net(9, 3, 2, 2, 4), quarters(19, 3, 2, 5, 8), 3), "batch and channels"),
-        Case((net(10, 4, 3, 1, 2, True), quarters(20, 1, 1, 8, 12), 4), "a deeper network"),
+        Case((net(25, 2, 2), quarters(26, 1, 1, 4, 6), 2), "odd sizes"),
+        Case((net(8, 2, 3, 3, 2), quarters(18, 2, 3, 6, 8), 2), "batch and channels"),
+        Case((net(9, 3, 2, 2, 4), quarters(19, 3, 2, 7, 10), 3), "batch and channels"),
+        Case((net(10, 4, 3, 1, 2, True), quarters(20, 1, 1, 13, 17), 4), "a deeper network"),
         Case(
-            (Network(normal(21, 2, 2, 3, 3, dtype=torch.float64), 2), normal(22, 1, 2, 6, 7, dtype=torch.float64), 2),
+            (Network(normal(21, 2, 2, 3, 3, dtype=torch.float64), 2), normal(22, 1, 2, 6, 8, dtype=torch.float64), 2),
             "float64",
         ),
         Case((net(23, 2, 3, 2), noncontiguous(quarters(24, 1, 2, 8, 6)), 2), "memory layout"),
@@ -96,7 +107,7 @@ def _facts(network: Network, x: Tensor, f: int) -> dict[str, bool]:
     return {
         "factor is not 2": f != 2,
         "factor is 1": f == 1,
-        "the height or width is no multiple of factor": any(n % f for n in x.shape[2:]),
+        "the shifts give different numbers of rows or columns": any(n % f for n in _dense_size(network, x, f)),
         "there is more than one picture in the batch": x.shape[0] > 1,
         "the network has another number of output channels than input channels": network.weight.shape[0] != x.shape[1],
         "the picture is not square": x.shape[2] != x.shape[3],
@@ -104,7 +115,15 @@ def _facts(network: Network, x: Tensor, f: int) -> dict[str, bool]:
 
 
 def _blocks(network: Any, x: Tensor, f: int) -> Tensor:
-    return torch.cat([torch.cat([network(shifted(x, a, b)) for b in range(f)], 3) for a in range(f)], 2)
+    return torch.cat([torch.cat([network(cropped(x, a, b)) for b in range(f)], 3) for a in range(f)], 2)
+
+
+def _filled(x: Tensor, dy: int, dx: int) -> Tensor:
+    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy))
+
+
+def _repeated(x: Tensor, dy: int, dx: int) -> Tensor:
+    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy), mode="replicate")
 
 
 def _down(x: Tensor, dy: int, dx: int) -> Tensor:
@@ -112,27 +131,33 @@ def _down(x: Tensor, dy: int, dx: int) -> Tensor:
     return F.pad(x, (dx, 0, dy, 0))[..., :h, :w]
 
 
-def _cropped(x: Tensor, dy: int, dx: int) -> Tensor:
-    return x[..., dy:, dx:]
+def _rolled(x: Tensor, dy: int, dx: int) -> Tensor:
+    return x.roll((-dy, -dx), (2, 3))
 
 
-def _ragged(network: Any, x: Tensor, f: int) -> Tensor:
-    """Inputs cut smaller and not filled up: outputs that are missing stay 0."""
-    one = network(x)
-    out = one.new_zeros(*one.shape[:2], one.shape[2] * f, one.shape[3] * f)
-    for dy in range(f):
-        for dx in range(f):
-            part = network(x[..., dy:, dx:])
-            out[..., dy::f, dx::f][..., : part.shape[2], : part.shape[3]] = part
+def _with(shift: Any, place: Any = None) -> tuple[Any, Any]:
+    """A wrong shift, once with places for all scores and once f times as large as one pass."""
+    return tuple(does(lambda n, x, f, full=full: _stitch(n, x, f, shift, place, full)) for full in (False, True))  # type: ignore[return-value]
+
+
+def _stitch_one_axis(network: Any, x: Tensor, f: int, axis: int) -> Tensor:
+    """Shifts along one axis, their scores repeated along the other."""
+    parts = [network(cropped(x, *((d, 0) if axis == 2 else (0, d)))) for d in range(f)]
+    shape = list(parts[0].repeat_interleave(f, 5 - axis).shape)
+    shape[axis] = sum(part.shape[axis] for part in parts)
+    out = parts[0].new_zeros(shape)
+    for d, part in enumerate(parts):
+        room = out[..., d::f, :] if axis == 2 else out[..., d::f]
+        room.copy_(part.repeat_interleave(f, 5 - axis))
     return out
 
 
 def _diagonal(network: Any, x: Tensor, f: int) -> Tensor:
-    one = network(x)
-    out = one.new_zeros(*one.shape[:2], one.shape[2] * f, one.shape[3] * f)
+    out = stitch(network, x, f)
+    kept = torch.zeros_like(out)
     for d in range(f):
-        out[..., d::f, d::f] = network(shifted(x, d, d))
-    return out
+        kept[..., d::f, d::f] = out[..., d::f, d::f]
+    return kept
 
 
 def _up(mode: str, **options: bool):  # type: ignore[no-untyped-def]
@@ -140,7 +165,7 @@ def _up(mode: str, **options: bool):  # type: ignore[no-untyped-def]
 
 
 def _averaged(network: Any, x: Tensor, f: int) -> Tensor:
-    return torch.stack([network(shifted(x, a, b)) for a in range(f) for b in range(f)]).mean(0)
+    return torch.stack([network(_filled(x, a, b)) for a in range(f) for b in range(f)]).mean(0)
 
 
 register(
@@ -148,10 +173,11 @@ register(
         name="shift_and_stitch",
         signature="shift_and_stitch(network, x, factor)",
         text=(
-            "network turns N×C×H×W into N×K×h×w with outputs `factor` pixels apart. For every shift (dy, dx),\n"
-            "each from 0 to factor − 1, move x up by dy and left by dx (same size, zeros coming in at the bottom\n"
-            "and at the right), run the network, and interlace the results: out[:, :, i·factor + dy, j·factor +\n"
-            "dx] = network(x moved by (dy, dx))[:, :, i, j]. The result is N×K×(h·factor)×(w·factor)."
+            "network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer\n"
+            "scores for a smaller picture. For every shift (dy, dx), each from 0 to factor − 1, leave out the first\n"
+            "dy rows and dx columns of x, run the network, and interlace the scores:\n"
+            "out[:, :, i·factor + dy, j·factor + dx] = network(x[:, :, dy:, dx:])[:, :, i, j].\n"
+            "The result has a place for every score, no more and no fewer (shifts may give different numbers of rows)."
         ),
         reference=stitch,
         cases=_cases,
@@ -159,40 +185,47 @@ register(
         mistakes=(
             mistake(
                 "shifted-wrong-way",
-                "You move the picture down and to the right. For the output at offset (dy, dx) the pixel at (dy, "
-                "dx) has to come to (0, 0): up and left.",
-                does(lambda n, x, f: _stitch(n, x, f, _down)),
+                "You move the picture down and to the right. For the scores at offset (dy, dx) the pixel at (dy, dx) "
+                "has to come to (0, 0): leave out the first rows and columns.",
+                *_with(_down),
             ),
             mistake(
                 "wraps-around",
-                "What leaves the picture at one side comes back at the other: `torch.roll` wraps around. Zeros "
-                "should come in.",
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: x.roll((-a, -b), (2, 3)))),
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: x.roll((a, b), (2, 3)))),
+                "What leaves the picture at one side comes back at the other: `torch.roll` wraps around, and the last "
+                "scores look at pixels that are not neighbours. Leave the rows and columns out.",
+                does(lambda n, x, f: _stitch(n, x, f, _rolled, full=True)),
+                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b), full=True)),
+                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b))),
             ),
             mistake(
-                "edge-repeated",
-                "The border pixels are repeated where zeros should come in.",
-                does(
-                    lambda n, x, f: _stitch(
-                        n, x, f, lambda x, a, b: F.pad(x[..., a:, b:], (0, b, 0, a), mode="replicate")
-                    )
-                ),
+                "filled-up",
+                "Zeros or repeated pixels fill up the shifted picture, so that your result has rows or columns at its "
+                "end that look beyond the picture. Leave rows and columns out, and put nothing in their place.",
+                does(lambda n, x, f: _stitch(n, x, f, _filled, full=True)),
+                does(lambda n, x, f: _stitch(n, x, f, _repeated, full=True)),
+            ),
+            mistake(
+                "size-not-dense",
+                "Your result is `factor` times as large as one pass, with places that no score fills (or too few for "
+                "them). The shifts may give different numbers of rows: count them all.",
+                does(lambda n, x, f: _stitch(n, x, f, full=True)),
             ),
             mistake(
                 "offsets-exchanged",
                 "dy and dx have changed places between shifting and stitching: rows go with dy.",
-                does(lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (b, a))),
+                *_with(cropped, lambda a, b: (b, a)),
+                *_with(_filled, lambda a, b: (b, a)),
             ),
             mistake(
                 "offsets-reversed",
-                "The results are interlaced in the reverse order: the unshifted one belongs to offset (0, 0).",
+                "The scores are interlaced in the reverse order: those of the unshifted picture belong to (0, 0).",
                 does(lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (f - 1 - a, f - 1 - b))),
                 does(lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (-a % f, -b % f))),
+                does(lambda n, x, f: _stitch(n, x, f, _filled, lambda a, b: (f - 1 - a, f - 1 - b), True)),
             ),
             mistake(
                 "blocks-side-by-side",
-                "The results stand side by side as tiles. They should be interlaced: every factor-th row and column.",
+                "The scores stand side by side as tiles. They should be interlaced: every factor-th row and column.",
                 does(_blocks),
             ),
             mistake(
@@ -203,44 +236,43 @@ register(
             mistake(
                 "one-axis-only",
                 "The picture is shifted along one axis only.",
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: shifted(x, a, 0))),
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: shifted(x, 0, b))),
+                *_with(lambda x, a, b: cropped(x, a, 0)),
+                *_with(lambda x, a, b: cropped(x, 0, b)),
+                does(lambda n, x, f: _stitch_one_axis(n, x, f, 2)),
+                does(lambda n, x, f: _stitch_one_axis(n, x, f, 3)),
             ),
             mistake(
                 "not-shifted",
-                "The network sees the same picture each time.",
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: x)),
+                "The network starts at the same pixel each time: the picture is not shifted, or its last rows are left "
+                "out instead of its first.",
+                *_with(lambda x, a, b: x),
                 _up("nearest"),
             ),
             mistake(
                 "interpolated",
-                "You enlarge the coarse output. Shift-and-stitch computes every output anew.",
+                "You enlarge the coarse scores. Shift-and-stitch computes every score anew.",
                 _up("bilinear", align_corners=False),
                 _up("bilinear", align_corners=True),
             ),
             mistake(
-                "not-filled-up",
-                "The shifted picture is smaller than x, so that outputs are missing at the end. Fill it up with zeros.",
-                does(_ragged),
-                does(lambda n, x, f: _stitch(n, x, f, _cropped)),
-            ),
-            mistake(
-                "factor-fixed", "The factor is taken to be 2 whatever `factor` says.", given(lambda n, x, f: (n, x, 2))
+                "factor-fixed",
+                "The factor is taken to be 2 whatever `factor` says.",
+                given(lambda n, x, f: (n, x, 2)),
             ),
             mistake(
                 "shift-too-large",
-                "The picture is moved by multiples of factor. The shifts are 0, 1, … factor − 1 pixels.",
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: shifted(x, a * f, b * f))),
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: shifted(x, a + 1, b + 1))),
+                "The picture is moved by too much. The shifts are 0, 1, … factor − 1 pixels.",
+                *_with(lambda x, a, b: cropped(x, a + 1, b + 1)),
+                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: cropped(x, a * f, b * f))),
             ),
             mistake(
                 "averaged",
-                "You average the results of all shifts. Each has its own place in the output.",
+                "You average the scores of all shifts. Each has its own place in the result.",
                 does(_averaged),
             ),
             mistake(
                 "coarse-returned",
-                "This is one pass of the network. The output should be factor times as large.",
+                "These are the scores of one pass. The result has those of all shifts.",
                 does(lambda n, x, f: n(x)),
             ),
             mistake(

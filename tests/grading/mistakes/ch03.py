@@ -342,69 +342,75 @@ def shuffle_half(x, upscale_factor):
 def stitch_loops(network, x, factor, *, wrong=""):
     f = 2 if wrong == "two" else factor
     n, _, height, width = x.shape
-    out = None
+    parts = {}
     for dy in range(f):
         for dx in range(f):
-            if wrong == "diagonal" and dx != dy:
-                continue
-            moved = torch.zeros_like(x)
+            moved = x[:, :, dy:, dx:]
             if wrong == "down":
+                moved = torch.zeros_like(x)
                 moved[:, :, dy:, dx:] = x[:, :, : height - dy, : width - dx]
             elif wrong == "roll":
                 moved = torch.roll(x, shifts=(-dy, -dx), dims=(2, 3))
             elif wrong == "rows":
-                moved[:, :, : height - dy] = x[:, :, dy:]
+                moved = x[:, :, dy:]
             elif wrong == "same":
                 moved = x
-            elif wrong == "crop":
-                moved = x[:, :, dy:, dx:]
-            elif wrong == "one too far":
-                moved[:, :, : height - dy - 1, : width - dx - 1] = x[:, :, dy + 1 :, dx + 1 :]
-            else:
+            elif wrong == "zeros":
+                moved = torch.zeros_like(x)
                 moved[:, :, : height - dy, : width - dx] = x[:, :, dy:, dx:]
-            part = network(moved)
-            k, h, w = part.shape[1:]
-            if out is None:
-                out = torch.zeros(n, k, h * f, w * f, dtype=part.dtype)
-            if wrong == "tiles":
-                out[:, :, dy * h : (dy + 1) * h, dx * w : (dx + 1) * w] = part
-            elif wrong == "exchanged":
-                out[:, :, dx::f, dy::f] = part
-            elif wrong == "reversed":
-                out[:, :, f - 1 - dy :: f, f - 1 - dx :: f] = part
-            elif wrong == "crop":
-                out[:, :, dy::f, dx::f][:, :, :h, :w] = part
-            else:
-                out[:, :, dy::f, dx::f] = part
+            elif wrong == "one too far":
+                moved = x[:, :, dy + 1 :, dx + 1 :]
+            parts[dy, dx] = network(moved)
+    k, h, w = parts[0, 0].shape[1:]
+    if wrong in ("down", "roll", "same", "zeros", "full"):
+        size = (h * f, w * f)
+    else:
+        size = (sum(parts[a, 0].shape[2] for a in range(f)), sum(parts[0, a].shape[3] for a in range(f)))
+    if wrong == "one too far":
+        size = (
+            sum(network(x[:, :, a:]).shape[2] for a in range(f)),
+            sum(network(x[:, :, :, a:]).shape[3] for a in range(f)),
+        )
+    out = torch.zeros(n, k, *size, dtype=parts[0, 0].dtype)
+    for (dy, dx), part in parts.items():
+        if wrong == "diagonal" and dx != dy:
+            continue
+        a, b = {"exchanged": (dx, dy), "reversed": (f - 1 - dy, f - 1 - dx)}.get(wrong, (dy, dx))
+        if wrong == "one too far" or wrong == "full":
+            room = out[:, :, a::f, b::f]
+            room[:, :, : part.shape[2], : part.shape[3]] = part[:, :, : room.shape[2], : room.shape[3]]
+        else:
+            out[:, :, a::f, b::f] = part
+    if wrong == "tiles":
+        out = torch.cat([torch.cat([parts[a, b] for b in range(f)], 3) for a in range(f)], 2)
     if wrong == "in place":
         x.zero_()
     return out[:1] if wrong == "one picture" else out
 
 
-def stitch_batched(network, x, factor):
-    """All shifts in one batch, then a pixel shuffle by hand."""
+def stitch_filled_and_cut(network, x, factor):
+    """All shifts in one batch, filled up with zeros, a pixel shuffle by hand; what looks beyond the picture cut off."""
     n, _, h, w = x.shape
     padded = torch.nn.functional.pad(x, (0, factor - 1, 0, factor - 1))
     shifts = torch.stack([padded[:, :, a : a + h, b : b + w] for a in range(factor) for b in range(factor)], 1)
     y = network(shifts.flatten(0, 1))
     y = y.reshape(n, factor, factor, *y.shape[1:])
-    return torch.einsum("nabkij->nkiajb", y).reshape(n, y.shape[3], y.shape[4] * factor, y.shape[5] * factor)
+    y = torch.einsum("nabkij->nkiajb", y).reshape(n, y.shape[3], y.shape[4] * factor, y.shape[5] * factor)
+    rows, columns = (sum(network(x[:, :, a:, a:]).shape[axis] for a in range(factor)) for axis in (2, 3))
+    return y[:, :, :rows, :columns]
 
 
 def stitch_numpy(network, x, factor):
-    """Lists of rows in numpy; the network still wants tensors."""
-    n, _c, h, w = x.shape
-    rows = []
+    """A dictionary of places first, an array afterwards; the network still wants tensors."""
+    places = {}
     for a in range(factor):
-        columns = []
         for b in range(factor):
-            moved = np.zeros_like(x.numpy())
-            moved[:, :, : h - a, : w - b] = x.numpy()[:, :, a:, b:]
-            columns.append(np.asarray(network(torch.from_numpy(moved))))
-        rows.append(np.stack(columns, -1))
-    y = np.stack(rows, -2)  # N, K, h, w, a, b with a before b
-    n, k, i, j = y.shape[:4]
-    return y.transpose(0, 1, 2, 4, 3, 5).reshape(n, k, i * factor, j * factor)
+            part = np.asarray(network(x[:, :, a:, b:]))
+            for i in range(part.shape[2]):
+                for j in range(part.shape[3]):
+                    places[i * factor + a, j * factor + b] = part[:, :, i, j]
+    rows, columns = 1 + max(i for i, _ in places), 1 + max(j for _, j in places)
+    return np.array([[places[i, j] for j in range(columns)] for i in range(rows)]).transpose(2, 3, 0, 1)
 
 
 def stitch_upsampled(network, x, factor):
@@ -417,7 +423,11 @@ RIGHT = {
     "interpolate_bilinear": {"loops": bilinear_loops, "numpy": bilinear_numpy, "gather": bilinear_gather},
     "max_unpool2d": {"loops": unpool_loops, "numpy": unpool_numpy, "einsum": unpool_compare},
     "pixel_shuffle": {"loops": shuffle_loops, "reshape": shuffle_reshape, "numpy": shuffle_numpy},
-    "shift_and_stitch": {"loops": stitch_loops, "one batch": stitch_batched, "numpy": stitch_numpy},
+    "shift_and_stitch": {
+        "loops": stitch_loops,
+        "filled and cut": stitch_filled_and_cut,
+        "numpy": stitch_numpy,
+    },
 }
 
 WRONG = {
@@ -511,7 +521,8 @@ WRONG = {
         "one-axis-only": partial(stitch_loops, wrong="rows"),
         "not-shifted": partial(stitch_loops, wrong="same"),
         "interpolated": stitch_upsampled,
-        "not-filled-up": partial(stitch_loops, wrong="crop"),
+        "filled-up": partial(stitch_loops, wrong="zeros"),
+        "size-not-dense": partial(stitch_loops, wrong="full"),
         "factor-fixed": partial(stitch_loops, wrong="two"),
         "shift-too-large": partial(stitch_loops, wrong="one too far"),
         "first-picture-only": partial(stitch_loops, wrong="one picture"),
