@@ -5,6 +5,7 @@ Both are separable: adding up a window is adding up its rows and then the sums o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -67,13 +68,9 @@ def _add_windows(x: Tensor, axis: int, k: int, s: int, p: int, count: int) -> Te
     beyond = (count - 1) * s + k - x.shape[axis] - p
     if p or beyond > 0:
         x = F.pad(x, (0, 0, p, max(beyond, 0)) if axis == 2 else (p, max(beyond, 0)))
-    along = range(0, (count - 1) * s + 1)
-    taps = [x.narrow(axis, tap, len(along)) for tap in range(k)]
-    taps = [t[:, :, ::s] if axis == 2 else t[..., ::s] for t in taps]
-    total = taps[0]
-    for tap in taps[1:]:
-        total = total + tap
-    return total
+    taps = [x.narrow(axis, tap, (count - 1) * s + 1) for tap in range(k)]
+    taps = [tap[:, :, ::s] if axis == 2 else tap[..., ::s] for tap in taps]
+    return functools.reduce(torch.add, taps)
 
 
 def _window_sizes(n: int, k: int, s: int, p: int, count: int, include_pad: bool) -> Tensor:

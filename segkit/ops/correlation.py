@@ -59,12 +59,9 @@ class _Correlate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        (left, right, top, bottom), dilation, groups = ctx.settings
         dx = dw = None
         if ctx.needs_input_grad[0]:
-            reach_h, reach_w = (d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True))
-            back = reach_w - left, reach_w - right, reach_h - top, reach_h - bottom
-            dx = correlate(grad, turned(weight, groups), back, dilation, groups)
+            dx = _correlate_back(grad, weight, *ctx.settings)
         if ctx.needs_input_grad[1]:
             dw = _KernelGradient.apply(x, grad, tuple(weight.shape[2:]), *ctx.settings)
         return dx, dw, None, None, None
@@ -92,11 +89,16 @@ class _KernelGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, y = ctx.saved_tensors
-        (left, right, top, bottom), dilation, groups = ctx.settings
-        reach_h, reach_w = (d * (k - 1) for d, k in zip(dilation, grad.shape[2:], strict=True))
-        back = reach_w - left, reach_w - right, reach_h - top, reach_h - bottom
-        dx = correlate(y, turned(grad, groups), back, dilation, groups)
-        return dx, correlate(x, grad, *ctx.settings), None, None, None, None
+        dx, dy = _correlate_back(y, grad, *ctx.settings), correlate(x, grad, *ctx.settings)
+        return dx, dy, None, None, None, None
+
+
+def _correlate_back(y: Tensor, weight: Tensor, pad: Pad, dilation: tuple[int, int], groups: int) -> Tensor:
+    """The adjoint of `correlate` in the picture, from its output's shape to its input's: another correlation."""
+    left, right, top, bottom = pad
+    reach_h, reach_w = (d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True))
+    back = reach_w - left, reach_w - right, reach_h - top, reach_h - bottom
+    return correlate(y, turned(weight, groups), back, dilation, groups)
 
 
 def _strips(x: Tensor, pad: Pad, groups: int) -> tuple[Tensor, int]:

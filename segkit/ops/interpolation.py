@@ -117,6 +117,6 @@ def _blend(x: Tensor, axis: int, places: Tensor) -> Tensor:
     n = x.shape[axis]
     left = places.floor().long().clamp(max=n - 1)
     right = (left + 1).clamp(max=n - 1)
-    t = places - left
+    t = (places - left).clamp(max=1)  # beyond the last centre: its value
     t = t if axis == 3 else t[:, None]
     return x.index_select(axis, left) * (1 - t) + x.index_select(axis, right) * t

@@ -58,10 +58,7 @@ def conv_transpose2d(
     steps, spread = pair(stride, "stride", OP, 1), pair(dilation, "dilation", OP, 1)
     cut, extra = pair(padding, "padding", OP, 0), pair(output_padding, "output_padding", OP, 0)
     kernel: Pair = (weight.shape[2], weight.shape[3])
-    h, w = (
-        _size(n, *settings)
-        for n, settings in zip(x.shape[2:], zip(kernel, steps, cut, extra, spread, strict=True), strict=True)
-    )
+    h, w = (_size(*numbers) for numbers in zip(x.shape[2:], kernel, steps, cut, extra, spread, strict=True))
     if steps == (1, 1):  # painting with a kernel = looking through the turned kernel
         top, left = (d * (k - 1) - p for k, d, p in zip(kernel, spread, cut, strict=True))
         pad = left, left + extra[1], top, top + extra[0]
