@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "artefacts" / "browser"
-STEP_MS = 300  # what a drag step may take in the browser, as a median; the aim on a quiet machine is 120
+STEP_MS = 500  # a median above this fails, on a busy machine too; the aim on a quiet one is 120
 WIDGET = "application/vnd.jupyter.widget-view+json"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM)
 
@@ -43,8 +44,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def test_widgets_answer(lab: Lab, chapter: str) -> None:
     stem = chapter.removesuffix(".ipynb")
     with lab.open(chapter) as book:
+        began = time.monotonic()
         book.run_all(300)
+        ran = time.monotonic()
         report = move_all(book)
+        seconds = {"run_all": round(ran - began), "controls": round(time.monotonic() - ran)}
         widgets = book.page.locator(".jp-OutputArea .jupyter-widgets").all()
         if widgets:
             bring_into_view(book, widgets[0])
@@ -52,6 +56,7 @@ def test_widgets_answer(lab: Lab, chapter: str) -> None:
         broken = book.page.get_by_text("Error displaying widget").count()
     steps = {name: [round(ms) for ms in times] for name, times in report.milliseconds.items()}
     note = {"chapter": chapter, "controls": report.moved, "median_ms": round(report.median(), 1), "steps_ms": steps}
+    note["seconds"] = seconds
     (ARTEFACTS / f"{stem}.json").write_text(json.dumps(note, indent=1, ensure_ascii=False))
     assert report.moved, "a widget without a control"
     assert not broken and not book.errors, book.errors
