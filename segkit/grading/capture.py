@@ -71,5 +71,5 @@ def _line(frame: traceback.FrameSummary) -> str:
 def _is_own(filename: str, own_file: str | None) -> bool:
     if own_file is not None and filename == own_file:
         return True
-    libraries = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], str(Path(__file__).parent))
+    libraries = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], str(Path(__file__).parents[1]))
     return not filename.startswith((*libraries, "<frozen", "<__array_function__"))

@@ -115,8 +115,8 @@ SLIPS: dict[str, list[Slip]] = {
         ("(torch.arange(k) - (k - 1) / 2)", "(torch.arange(k) - k // 2)", "centre-off"),
     ],
     "fuse_skip": [
-        ("large[:, :, 1 : 1 + h, 1 : 1 + w]", "large[:, :, :h, :w]", "cut-at-zero"),
-        ("1 : 1 + w] + fine", "1 : 1 + w] * fine", "not-summed"),
+        ("large[:, :, :h, :w]", "large[:, :, -h:, -w:]", "cut-from-end"),
+        (":w] + fine", ":w] * fine", "not-summed"),
     ],
     "cross_entropy_with_void": [
         ("/ shares.sum()", "/ valid.sum()", "divided-by-count"),

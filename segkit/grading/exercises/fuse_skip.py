@@ -49,8 +49,8 @@ def _skip_cases() -> list[Case]:
         _skip_case(7, 1, 3, (3, 2), (6, 4), "classes"),
         _skip_case(9, 3, 1, (2, 3), (4, 6), "batch"),
         _skip_case(11, 2, 4, (3, 3), (6, 6), "batch"),
-        _skip_case(13, 1, 2, (3, 4), (7, 9), "odd sizes, rounded down"),
-        _skip_case(15, 1, 2, (3, 4), (5, 7), "odd sizes, rounded up"),
+        _skip_case(13, 1, 2, (3, 4), (5, 8), "odd sizes"),
+        _skip_case(15, 1, 2, (3, 4), (5, 7), "odd sizes"),
         _skip_case(17, 2, 2, (3, 4), (6, 8), "float64", torch.float64),
         Case((noncontiguous(coarse), noncontiguous(fine)), "memory layout"),
     ]
@@ -58,8 +58,7 @@ def _skip_cases() -> list[Case]:
 
 def _skip_facts(coarse: Tensor, fine: Tensor) -> dict[str, bool]:
     return {
-        "fine is larger than twice coarse": fine.shape[2] > 2 * coarse.shape[2],
-        "fine is smaller than twice coarse": fine.shape[2] < 2 * coarse.shape[2],
+        "fine is smaller than twice coarse": fine.shape[2] < 2 * coarse.shape[2] or fine.shape[3] < 2 * coarse.shape[3],
         "there is more than one picture in the batch": coarse.shape[0] > 1,
         "there is more than one class": coarse.shape[1] > 1,
     }
@@ -81,20 +80,19 @@ def _upsampled_with(weight: Any):  # type: ignore[no-untyped-def]
     return does(fused)
 
 
-def _middle(coarse: Tensor, fine: Tensor) -> Tensor:
-    up = enlarged(coarse)
-    return _cut(up, fine, (up.shape[2] - fine.shape[2]) // 2, (up.shape[3] - fine.shape[3]) // 2) + fine
-
-
 def _last(coarse: Tensor, fine: Tensor) -> Tensor:
     up = enlarged(coarse)
     return _cut(up, fine, up.shape[2] - fine.shape[2], up.shape[3] - fine.shape[3]) + fine
 
 
-def _fine_cut(coarse: Tensor, fine: Tensor) -> Tensor:
-    h, w = coarse.shape[2:]
-    up = _cut(enlarged(coarse), fine.new_zeros(1, 1, min(2 * h, fine.shape[2]), min(2 * w, fine.shape[3])))
-    return up + fine[..., : up.shape[2], : up.shape[3]]
+def _last_of_picture(coarse: Tensor, fine: Tensor) -> Tensor:
+    up = enlarged(coarse)[..., 1:-1, 1:-1]
+    return up[..., up.shape[2] - fine.shape[2] :, up.shape[3] - fine.shape[3] :] + fine
+
+
+def _squeezed(coarse: Tensor, fine: Tensor) -> Tensor:
+    up = enlarged(coarse)[..., 1:-1, 1:-1]
+    return F.interpolate(up, size=tuple(fine.shape[2:]), mode="bilinear", align_corners=False) + fine
 
 
 register(
@@ -102,10 +100,10 @@ register(
         name="fuse_skip",
         signature="fuse_skip(coarse, fine)",
         text=(
-            "FCN's skip. coarse is N×K×h×w, fine N×K×H×W with H one of 2h − 1, 2h, 2h + 1, and W likewise.\n"
-            "Enlarge coarse with a transposed convolution of stride 2 and the 4×4 bilinear kernel (each class by\n"
-            "itself, no padding: 2h + 2 rows come out), cut out rows 1 … H and columns 1 … W, and add fine. The\n"
-            "result is N×K×H×W."
+            "FCN's skip. coarse is N×K×h×w, fine N×K×H×W with H = 2h, or 2h − 1 where pooling rounded up; W likewise.\n"
+            "Enlarge coarse with a transposed convolution of stride 2 and the 4×4 bilinear kernel, each class by\n"
+            "itself; with padding 1 it is 2h×2w (without, it has one more row or column on each side: leave them out).\n"
+            "Keep the first H rows and W columns, and add fine. The result is N×K×H×W."
         ),
         reference=fuse,
         cases=_skip_cases,
@@ -123,11 +121,17 @@ register(
                 does(lambda c, f: _cut(F.pad(enlarged(c), (0, 1, 0, 1)), f, 2, 2) + f),
             ),
             mistake(
-                "cut-from-middle",
-                "You cut from the middle or from the end. That fits for even sizes only; the picture always starts "
-                "at row and column 1.",
-                does(_middle),
+                "cut-from-end",
+                "You keep the last rows and columns. What pooling rounded up was added at the bottom and the right: "
+                "keep the first ones.",
                 does(_last),
+                does(_last_of_picture),
+            ),
+            mistake(
+                "squeezed-not-cut",
+                "Where fine is smaller than twice coarse, you resize the enlarged map to fit. That moves every pixel: "
+                "cut it off at the bottom and the right.",
+                does(_squeezed),
             ),
             mistake(
                 "interpolated",
@@ -175,9 +179,6 @@ register(
                 _upsampled_with(lambda k: kernel(k, 2) / 4),
                 _upsampled_with(lambda k: kernel(k, 2) / kernel(1, 2).max()),
                 _upsampled_with(lambda k: kernel(k, 2) * 4),
-            ),
-            mistake(
-                "fine-cut", "You cut fine down to the enlarged map. The result has the size of fine.", does(_fine_cut)
             ),
             mistake(
                 "shrunk-instead",

@@ -150,9 +150,7 @@ def fuse_loops(coarse, fine, *, wrong=""):
         for j in range(w):
             up[:, :, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += (source[:, :, i, j, None, None] * stamp).to(up.dtype)
     height, width = fine.shape[2:]
-    y, x = {"at zero": (0, 0), "at two": (2, 2), "middle": ((2 * h + 2 - height) // 2, (2 * w + 2 - width) // 2)}.get(
-        wrong, (1, 1)
-    )
+    y, x = {"at zero": (0, 0), "at two": (2, 2), "end": (1 + 2 * h - height, 1 + 2 * w - width)}.get(wrong, (1, 1))
     up = up[:, :, y : y + height, x : x + width]
     if wrong == "concatenated":
         return torch.cat([up, fine], 1)
@@ -194,10 +192,20 @@ def fuse_interpolated(coarse, fine, *, mode="bilinear", align=False):
     return nn.functional.interpolate(coarse, size=fine.shape[2:], mode=mode, **options) + fine
 
 
-def fuse_fine_cut(coarse, fine):
-    h, w = 2 * coarse.shape[2], 2 * coarse.shape[3]
-    small = fine[:, :, :h, :w]
-    return fuse_numpy(coarse, small)
+def fuse_squeezed(coarse, fine):
+    zero = fine.new_zeros(*fine.shape[:2], 2 * coarse.shape[2], 2 * coarse.shape[3])
+    up = fuse_grouped(coarse, zero)
+    if up.shape != fine.shape:
+        up = nn.functional.interpolate(up, fine.shape[2:], mode="bilinear")
+    return up + fine
+
+
+def fuse_padded(coarse, fine):
+    """With padding=1, and the first rows and columns of what comes out."""
+    row = coarse.new_tensor([1, 3, 3, 1]) / 4
+    weight = torch.eye(coarse.shape[1], dtype=coarse.dtype)[:, :, None, None] * row.outer(row)
+    up = nn.functional.conv_transpose2d(coarse, weight, stride=2, padding=1)
+    return up[:, :, : fine.shape[2], : fine.shape[3]] + fine
 
 
 # cross_entropy_with_void -------------------------------------------------------------------------------------------
@@ -321,7 +329,7 @@ RIGHT = {
         "another module": lambda linear, channels, height, width: ConvModule(linear, height, width),
     },
     "bilinear_kernel": {"loops": kernel_loops, "numpy": kernel_numpy, "float64": kernel_boxes},
-    "fuse_skip": {"stamps": fuse_loops, "grouped": fuse_grouped, "numpy matrices": fuse_numpy},
+    "fuse_skip": {"stamps": fuse_loops, "grouped": fuse_grouped, "padded": fuse_padded, "numpy matrices": fuse_numpy},
     "cross_entropy_with_void": {
         "logsumexp": loss_logsumexp,
         "one-hot": loss_one_hot,
@@ -364,7 +372,8 @@ WRONG = {
     "fuse_skip": {
         "cut-at-zero": partial(fuse_loops, wrong="at zero"),
         "cut-at-two": partial(fuse_loops, wrong="at two"),
-        "cut-from-middle": partial(fuse_loops, wrong="middle"),
+        "cut-from-end": partial(fuse_loops, wrong="end"),
+        "squeezed-not-cut": fuse_squeezed,
         "interpolated": fuse_interpolated,
         "align-corners": partial(fuse_interpolated, align=True),
         "nearest": partial(fuse_interpolated, mode="nearest"),
@@ -373,7 +382,6 @@ WRONG = {
         "coarse-forgotten": partial(fuse_loops, wrong="up only"),
         "classes-mixed": partial(fuse_loops, wrong="mixed"),
         "kernel-sum": partial(fuse_loops, wrong="faint"),
-        "fine-cut": fuse_fine_cut,
         "first-picture-only": partial(fuse_loops, wrong="one picture"),
         "fine-subtracted": partial(fuse_loops, wrong="minus"),
         "precision-lost": partial(fuse_loops, wrong="float32"),
