@@ -121,7 +121,11 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, capsys, monkey
 def test_doctor_names_versions_and_checks_the_operators(capsys):
     assert main(["doctor"]) == 0
     text = said(capsys).out
-    assert f"torch {torch.__version__.split('+')[0]}" in text and "conv2d and torch's differ" in text and "all is well" in text
+    assert (
+        f"torch {torch.__version__.split('+')[0]}" in text
+        and "conv2d and torch's differ" in text
+        and "all is well" in text
+    )
 
 
 def test_the_scratch_engine_trains_too(tmp_path, capsys):

@@ -6,6 +6,7 @@ All plants stand in one notebook, so that one kernel runs them all; each cell ge
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -129,7 +130,8 @@ def run_pytest(folder: Path, *arguments: str) -> tuple[int, str]:
     """The real runner on a folder, with this project's plugin and none of its settings."""
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "-p", "tests.course.strict_nbval"]
-    answer = subprocess.run([*command, *arguments, str(folder)], cwd=ROOT, capture_output=True, text=True)
+    env = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}  # the kernel draws its own figures
+    answer = subprocess.run([*command, *arguments, str(folder)], cwd=ROOT, capture_output=True, text=True, env=env)
     return answer.returncode, answer.stdout + answer.stderr
 
 

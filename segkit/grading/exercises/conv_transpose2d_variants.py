@@ -1,0 +1,104 @@
+"""`conv_transpose2d` as it should be, and as it is often got wrong."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segkit.grading.exercise import Variant, given
+
+
+def transposed(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    """Reference of `conv_transpose2d`."""
+    return F.conv_transpose2d(x, w, b, s, p, o, 1, d)
+
+
+def resized(r: Tensor, bottom: int, right: int | None = None, top: int = 0) -> Tensor:
+    """Grow (or shrink, below 0) at the bottom, the right and, by `top`, at both opposite sides."""
+    return F.pad(r, (top, bottom if right is None else right, top, bottom))
+
+
+def canvas(x: Tensor, w: Tensor, s: int, o: int, d: int) -> Tensor:
+    """Zeros of the full size, before the padding is cut away."""
+    (n, _, h, v), (_, c, kh, kw) = x.shape, w.shape
+    return x.new_zeros(n, c, (h - 1) * s + d * (kh - 1) + 1 + o, (v - 1) * s + d * (kw - 1) + 1 + o)
+
+
+def cut_out(out: Tensor, b: Tensor | None, p: int) -> Tensor:
+    out = out[..., p : out.shape[2] - p, p : out.shape[3] - p]
+    return out if b is None else out + b[:, None, None]
+
+
+def crowded(
+    x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int, stride: int, dilation: int
+) -> Tensor:
+    """A canvas of the right size, but steps of `stride` and `dilation` on it."""
+    out, part = canvas(x, w, s, o, d), transposed(x, w, None, stride, 0, 0, dilation)
+    out[..., : part.shape[2], : part.shape[3]] = part
+    return cut_out(out, b, p)
+
+
+def overwritten_by_taps(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    """One weight after the other, each replacing what was there."""
+    (h, v), (kh, kw), out = x.shape[2:], w.shape[2:], canvas(x, w, s, o, d)
+    for i in range(kh):
+        for j in range(kw):
+            part = torch.einsum("nihw,io->nohw", x, w[:, :, i, j])
+            out[..., i * d : i * d + (h - 1) * s + 1 : s, j * d : j * d + (v - 1) * s + 1 : s] = part
+    return cut_out(out, b, p)
+
+
+def overwritten(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    """Stamps that replace what was there."""
+    (h, v), (kh, kw), out = x.shape[2:], w.shape[2:], canvas(x, w, s, o, d)
+    stamps = torch.einsum("nihw,iouv->nohwuv", x, w)
+    for i in range(h):
+        for j in range(v):
+            out[..., i * s : i * s + d * (kh - 1) + 1 : d, j * s : j * s + d * (kw - 1) + 1 : d] = stamps[:, :, i, j]
+    return cut_out(out, b, p)
+
+
+def late_crop(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    """output_padding as rows of nothing behind the cropped result, though stamps reach there."""
+    r = resized(F.conv_transpose2d(x, w, None, s, p, 0, 1, d), o)
+    return r if b is None else r + b[:, None, None]
+
+
+def bias_not_below(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    return resized(transposed(x, w, b, s, p, 0, d), o)
+
+
+def crop(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int, left: int, right: int) -> Tensor:
+    r = transposed(x, w, b, s, 0, o, d)
+    return r[..., left * p : r.shape[2] - right * p, left * p : r.shape[3] - right * p]
+
+
+def args(change):  # type: ignore[no-untyped-def]
+    return given(lambda x, w, b, s, p, o, d: (x, w, b, *change(s, p, o, d)))
+
+
+def grown(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    return transposed(x, w, b, s, 0, o, d) if not p else resized(transposed(x, w, b, s, 0, o, d), p, p, p)
+
+
+def as_conv(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    return F.conv2d(x, w.transpose(0, 1), b, s, p, d)
+
+
+def pixelwise(r: Tensor, x: Tensor, w: Tensor, b: Tensor | None, *a: int) -> Tensor:
+    """The bias comes with every stamp."""
+    if b is None:
+        return r
+    cover = transposed(torch.ones_like(x[:, :1]), torch.ones_like(w[:1, :1]), None, *a)  # type: ignore[arg-type]
+    return r + (cover - 1) * b[:, None, None]
+
+
+def mean_of_stamps(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
+    cover = transposed(torch.ones_like(x[:, :1]), torch.ones_like(w[:1, :1]), None, s, p, o, d)
+    r = transposed(x, w, None, s, p, o, d) / cover.clamp(min=1)
+    return r if b is None else r + b[:, None, None]
+
+
+def weights_scaled(scale) -> Variant:  # type: ignore[no-untyped-def]
+    return given(lambda x, w, *a: (x, w / scale(w, a[1]), *a))
