@@ -18,7 +18,7 @@ from segkit.ops.arguments import IntOrPair, batched, check_weight, in_float32, p
 from segkit.ops.correlation import Pad, correlate
 from segkit.ops.patches import Pair, im2col
 
-SMALL_MAP = 256  # outputs per picture up to which columns, k² times the map, are cheaper than k² little products
+SMALL_MAP = 256  # outputs per picture up to which one product with columns of all pictures beats k² little ones of each
 
 
 @in_float32
@@ -64,13 +64,12 @@ def conv2d(
 
 
 def convolve(x: Tensor, weight: Tensor, pad: Pad, stride: Pair, dilation: Pair, groups: int) -> Tensor:
-    """Shifted products at stride 1 where maps are large or kernels plain, columns otherwise. Arguments are checked."""
+    """Shifted products at stride 1 where maps are large or depthwise, columns otherwise. The caller has checked all."""
     N, C, H, W = x.shape
     O, _, kh, kw = weight.shape
     h = _windows(H + pad[2] + pad[3], kh, stride[0], dilation[0], "height")
     w = _windows(W + pad[0] + pad[1], kw, stride[1], dilation[1], "width")
-    plain = kh * kw == 1 or groups == C  # pixel by pixel, or channel by channel: columns only copy
-    if stride == (1, 1) and (plain or h * w > SMALL_MAP):
+    if stride == (1, 1) and (h * w > SMALL_MAP or groups == C):  # channel by channel, columns never pay
         return correlate(x, weight, pad, dilation, groups)
     x = F.pad(x, pad) if any(pad) else x
     columns = im2col(x, (kh, kw), stride, dilation, (h, w))  # C, kh, kw, N, h, w
