@@ -6,11 +6,10 @@ All plants stand in one notebook, so that one kernel runs them all; each cell ge
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,12 +125,19 @@ PLANTS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_figures() -> Iterator[None]:
+    """Kernels draw as in JupyterLab, whatever backend the other tests were told to use."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MPLBACKEND", raising=False)
+        yield
+
+
 def run_pytest(folder: Path, *arguments: str) -> tuple[int, str]:
     """The real runner on a folder, with this project's plugin and none of its settings."""
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "-p", "tests.course.strict_nbval"]
-    env = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}  # the kernel draws its own figures
-    answer = subprocess.run([*command, *arguments, str(folder)], cwd=ROOT, capture_output=True, text=True, env=env)
+    answer = subprocess.run([*command, *arguments, str(folder)], cwd=ROOT, capture_output=True, text=True)
     return answer.returncode, answer.stdout + answer.stderr
 
 
