@@ -24,6 +24,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Every test draws the same numbers from torch, in whatever order the tests run."""
+    torch.manual_seed(20)
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real data sets: SEGKIT_DATA, data/ or ../shared/data; the test is skipped without one."""
