@@ -182,7 +182,7 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
             plan.append(("notebooks with real data", again, {**one, "SEGKIT_DATA": str(data)}))
     for name in ("benchmarks", "browser"):
         if list((ROOT / "tests" / name).glob("test_*.py")):
-            plan.append((name, [f"tests/{name}"], {"SEGKIT_DATA": empty} if name == "browser" else {}))
+            plan.append((name, [f"tests/{name}"], {**one, "SEGKIT_DATA": empty} if name == "browser" else {}))
     return plan
 
 
