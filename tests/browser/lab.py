@@ -155,6 +155,7 @@ class Lab:
                     cell.outputs, cell.execution_count = [], None
             nbformat.write(book, path)
             if self.keep_outputs:  # an unsigned notebook would have its HTML outputs cut down
+                (self.home / "data").mkdir(exist_ok=True)  # the notary does not make it
                 NotebookNotary(data_dir=str(self.home / "data")).sign(book)
         for name, value in SETTINGS.items():
             file = self.home / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
