@@ -215,7 +215,7 @@ def test(arguments: list[str]) -> int:
                 bad.append(name)
             for key, number in outcome(report).items():
                 total[key] += number
-            verdict = "passed" if passed else "FAILED"
+            verdict = "passed" if passed else "FAILED" if code > 0 else f"ended by signal {-code}"
             print(f"=== {name}: {verdict} in {time.time() - start:.0f} s ===", flush=True)
     if not bad and not total["passed"]:
         bad.append("no test ran")
