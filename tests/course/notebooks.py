@@ -96,7 +96,16 @@ def elsewhere(paths: list[Path]) -> int:
         for machine, settings in MACHINES.items():
             print(f"\n=== {machine}: {' '.join(f'{k}={v}' for k, v in settings.items())} ===", flush=True)
             clean = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-            command = [sys.executable, "-m", "pytest", "-q", "--nbval", *map(str, paths)]
+            command = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "--nbval",
+                "--nbval-cell-timeout",
+                "1800",
+                *map(str, paths),
+            ]
             if subprocess.run(command, cwd=ROOT, env={**clean, **bare_environment(empty), **settings}).returncode:
                 failed.append(machine)
     print(f"\nelsewhere: {'FAILED on ' + ', '.join(failed) if failed else 'the same on all three machines'}")
