@@ -10,17 +10,19 @@ from typing import Any
 from torch import nn
 
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
+from segkit.models.segnet import SegNet
 from segkit.models.weights import load, load_torchvision, read_header, save
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {
     "fcn32s": partial(FCN, stride=32),
     "fcn16s": partial(FCN, stride=16),
     "fcn8s": partial(FCN, stride=8),
+    "segnet": SegNet,
 }
 
 __all__ = [
-    "FCN", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_torchvision",
-    "options", "read_header", "save",
+    "FCN", "SegNet", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load",
+    "load_torchvision", "options", "read_header", "save",
 ]  # fmt: skip
 
 

@@ -105,15 +105,22 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
 
     Args:
         model: VGG or AlexNet, which take every tensor; or an FCN of the same encoder and width 64, which takes
-            the convolutions and turns the first two fully connected layers into fc6 and fc7.
+            the convolutions and turns the first two fully connected layers into fc6 and fc7; or a SegNet of width 64,
+            which takes the convolutions of a VGG with BatchNorm (vgg16_bn).
         state: `torchvision.models.vgg16(weights=…).state_dict()` or the like.
 
     Returns:
-        the names in `state` that have no place in the model: FCN has no use for the 1000-class layer.
+        the names in `state` that have no place in the model: FCN has no use for the 1000-class layer, SegNet for
+        none of the fully connected ones.
 
     Raises:
         ValueError: keys or shapes do not fit; nothing is copied then.
     """
+    if hasattr(model, "decoders"):
+        convolutions = {f"encoder.{key}": value for key, value in state.items() if key.startswith("features.")}
+        new = tuple(key for key in model.state_dict() if key.startswith("decoders."))  # what SegNet adds
+        load_exactly(model, convolutions, dropped=new)
+        return [key for key in state if not key.startswith("features.")]
     if not hasattr(model, "fc6"):
         load_exactly(model, state)
         return []

@@ -1,0 +1,167 @@
+"""SegNet (Badrinarayanan, Kendall & Cipolla 2017): a decoder that knows where each maximum stood, and nothing else.
+
+  picture ── block 1 ── block 2 ── block 3 ── block 4 ── block 5        VGG's convolutions and poolings
+                │           │          │          │          │
+             indices     indices    indices    indices    indices       all that is kept: 2 bits per window would do
+                │           │          │          │          │
+  logits ─── decoder 1 ─ decoder 2 ─ decoder 3 ─ decoder 4 ─ decoder 5  unpooling, then convolutions
+
+Reference: "SegNet: A deep convolutional encoder–decoder architecture for image segmentation", PAMI 2017
+(arXiv 1511.00561).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from segkit.encoders import VGGEncoder
+from segkit.encoders.vgg import BLOCKS
+from segkit.engine import engine
+from segkit.layers import Conv2d, ConvTranspose2d, MaxPool2d, init_bilinear_
+
+UPSAMPLINGS = ("indices", "bed_of_nails", "bilinear", "transposed")
+
+
+class Decoder(nn.Module):
+    """One step up: enlarge a pooled map to the size it was pooled from, then convolve it dense again.
+
+    Args:
+        channels: of the pooled map.
+        out: channels of the finished map; the last convolution changes their number.
+        convolutions: how many 3×3 convolutions, as many as the encoder's block has.
+        upsampling: one of UPSAMPLINGS, as for `SegNet`.
+        last: the last convolution gives class scores: no BatchNorm, no ReLU after it.
+
+    Shape:
+        N×channels×⌈H/2⌉×⌈W/2⌉ → N×out×H×W.
+
+    Source:
+        SegNet, section 3 and Figure 3.
+    """
+
+    def __init__(self, channels: int, out: int, convolutions: int, upsampling: str, last: bool = False) -> None:
+        super().__init__()
+        self.upsampling = upsampling
+        if upsampling == "transposed":
+            self.up = ConvTranspose2d(channels, channels, 4, 2, padding=1, groups=channels, bias=False)
+            init_bilinear_(self.up)
+        layers: list[nn.Module] = []
+        for i in range(convolutions):
+            end = i == convolutions - 1
+            conv = Conv2d(channels, out if end else channels, 3, padding=1)
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            layers.append(conv)
+            if not (last and end):
+                layers += [nn.BatchNorm2d(conv.out_channels), nn.ReLU(inplace=True)]
+        self.convolve = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+        return self.convolve(self.enlarge(x, indices, size))  # N, out, H, W
+
+    def enlarge(self, x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+        """The pooled map at the size it was pooled from; only "indices" looks at the indices."""
+        if self.upsampling == "indices":
+            return engine().max_unpool2d(x, indices, 2, 2, output_size=size)  # N, C, H, W
+        if self.upsampling == "bed_of_nails":
+            x = engine().bed_of_nails(x, 2)  # N, C, 2·⌈H/2⌉, 2·⌈W/2⌉
+        elif self.upsampling == "bilinear":
+            x = engine().interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        else:
+            x = self.up(x)
+        return x[..., : size[0], : size[1]]  # N, C, H, W: a window that hung over the edge is cut
+
+
+class SegNet(nn.Module):
+    """SegNet on VGG's convolutions with BatchNorm.
+
+    Args:
+        num_classes: number of classes K, void not counted.
+        depth: of the VGG encoder: 11, 13, 16 (the paper's) or 19.
+        width: channels of the first block; 64 is the paper's size, 8 to 16 the course's.
+        upsampling: what the decoder goes up with. "indices", the paper's: to where each maximum stood. The others
+            forget that, for comparison: "bed_of_nails", to the upper left corner of the window; "bilinear", a fixed
+            interpolation (the paper's Table 1 calls a relative of it Bilinear-Interpolation); "transposed", an
+            interpolation that is learned, one 4×4 filter per channel, starting as bilinear. The first three have
+            exactly the same parameters, the last 16 more per channel that goes up, in all 0.08 %.
+        in_channels: channels of the picture.
+
+    Shape:
+        N×C×H×W → N×K×H×W, any H, W ≥ 1.
+
+    Raises:
+        ValueError: a depth or an upsampling that is not there, or sizes below 1.
+
+    Source:
+        SegNet, section 3 and Figure 2; the 26 convolutions of its VGG16 version.
+
+    Differs from the paper:
+        poolings round up, so that an odd size loses no row, and unpooling goes back to that odd size; the picture is
+        not contrast-normalised first. The first 13 convolutions take ImageNet's weights by `load_torchvision`, from
+        torchvision's VGG with BatchNorm, where the paper's came without.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        depth: int = 16,
+        width: int = 64,
+        upsampling: str = "indices",
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        if num_classes < 1 or in_channels < 1:
+            raise ValueError(f"SegNet got num_classes={num_classes}, in_channels={in_channels}; both are at least 1")
+        if upsampling not in UPSAMPLINGS:
+            raise ValueError(f"SegNet got upsampling={upsampling!r}; it is one of {', '.join(UPSAMPLINGS)}")
+        self.num_classes, self.in_channels, self.upsampling = num_classes, in_channels, upsampling
+        self.encoder = VGGEncoder(depth, width, batch_norm=True, in_channels=in_channels)
+        channels = self.encoder.channels
+        outs = (num_classes, *channels[:-1])  # what each decoder hands on: the channels of the block before
+        steps = list(zip(channels, outs, BLOCKS[depth], strict=True))
+        if depth == 11:  # block 1 has one convolution: mirrored, it would make scores of zeros and maxima at once
+            steps[0] = (channels[0], num_classes, 2)
+        self.decoders = nn.ModuleList(
+            Decoder(C, out, n, upsampling, last=i == 0) for i, (C, out, n) in reversed(list(enumerate(steps)))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(x)["logits"]
+
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        """Logits at the picture's size, and the maps of the decoders on the way up.
+
+        Returns:
+            "logits" N×K×H×W; "decoder_5" N×8·width×⌈H/16⌉×⌈W/16⌉ to "decoder_2" N×width×⌈H/2⌉×⌈W/2⌉.
+        """
+        x, kept = self.encode(x)
+        maps = {}
+        for number, decoder in zip((5, 4, 3, 2, 1), self.decoders, strict=True):
+            x = decoder(x, *kept[number - 1])  # N, C, H/2^(number−1), W/2^(number−1)
+            maps[f"decoder_{number}"] = x
+        return {"logits": maps.pop("decoder_1"), **maps}
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, tuple[int, int]]]]:
+        """The last pooled map, and what the decoder needs to come back.
+
+        Returns:
+            N×8·width×⌈H/32⌉×⌈W/32⌉; and per block, finest first, the indices of the maxima (int64, of the pooled
+            map's shape) and the (height, width) that was pooled.
+
+        Raises:
+            ValueError: the picture is not N×in_channels×H×W.
+        """
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(
+                f"SegNet got a tensor of shape {tuple(x.shape)}; it takes N×{self.in_channels}×H×W (one picture: "
+                "x[None]; other channels: in_channels=…)"
+            )
+        kept = []
+        for layer in self.encoder.features:
+            if isinstance(layer, MaxPool2d):
+                size = x.shape[-2], x.shape[-1]
+                x, indices = engine().max_pool2d(x, 2, 2, ceil_mode=True, return_indices=True)  # N, C, H/2, W/2
+                kept.append((indices, size))
+            else:
+                x = layer(x)
+        return x, kept
