@@ -31,6 +31,7 @@ def explorers() -> dict[str, Explorer]:
         "MetricsExplorer": explore.MetricsExplorer(),
         "UpsampleExplorer": explore.UpsampleExplorer(),
         "UnpoolExplorer": explore.UnpoolExplorer(),
+        "GriddingExplorer": explore.GriddingExplorer(),
         "SkipExplorer": explore.SkipExplorer(model),
     }
 

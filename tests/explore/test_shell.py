@@ -32,6 +32,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
     "metrics": explore.MetricsExplorer,
     "upsample": explore.UpsampleExplorer,
     "unpool": explore.UnpoolExplorer,
+    "gridding": explore.GriddingExplorer,
     "skip": skip_explorer,
 }
 MOVES = {  # a control of each, and another place for it
@@ -39,6 +40,7 @@ MOVES = {  # a control of each, and another place for it
     "metrics": ("grow", 2),
     "upsample": ("kernel", 4),
     "unpool": ("method", "nearest"),
+    "gridding": ("rate_2", 3),
     "skip": ("score_32", 0.0),
 }
 

@@ -1,0 +1,199 @@
+"""GriddingExplorer: which inputs a unit behind atrous convolutions reads, how often, and what HDC's rule says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from segkit.analysis import Contributions, Verdict, contributions, hdc_verdict
+from segkit.explore.canvas import BLUE, FAINT, INK, VERMILION, Canvas
+from segkit.explore.shell import Explorer
+
+HOLE = "#f0c3a5"
+PALE = "#d8eaf5"
+ZOOMS = (14, 20, 30, 46, 80, 132, 226)  # inputs of a row that are in view
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What one unit reads, layer by layer and in total.
+
+    Args:
+        counted: the counts.
+        verdict: HDC's rule and the count in words.
+        levels: for each level, the input first and the unit itself last, the places that lead to the unit, in inputs
+            from the left end of its field.
+        row, column: a chosen input of the field.
+    """
+
+    counted: Contributions
+    verdict: Verdict
+    levels: tuple[np.ndarray, ...]
+    row: int
+    column: int
+
+    @property
+    def paths(self) -> int:
+        """Over how many paths the chosen input reaches the unit."""
+        return int(self.counted.plane[self.row, self.column])
+
+
+def reach(rates: list[int], kernel: int = 3, row: int = 0, column: int = 0) -> Reach:
+    """Follow one unit down through the layers.
+
+    Args:
+        rates: dilation of each layer, the layer at the input first.
+        kernel: length of the kernels' sides.
+        row, column: the chosen input, counted from the middle of the field; outside, the nearest one inside is taken.
+
+    Raises:
+        ValueError: as `contributions`.
+    """
+    counted = contributions(rates, kernel)
+    n = counted.field
+    levels, above = [], 0  # `above` is what the layers between a level and the input span to either side, in all
+    for r in (0, *rates):
+        above += (kernel - 1) * r
+        rest = rates[len(levels) :]
+        places = np.flatnonzero(contributions(rest, kernel).line) if rest else np.zeros(1, dtype=int)
+        levels.append(places + above / 2)
+    row, column = (int(np.clip(n // 2 + k, 0, n - 1)) for k in (row, column))
+    return Reach(counted, hdc_verdict(rates, kernel), tuple(levels), row, column)
+
+
+def drawing(canvas: Canvas) -> dict[str, Any]:
+    """The empty picture: the paths through the layers, a row of counts under them, the plane beside."""
+    tree = canvas.axes(0.065, 0.44, 0.50, 0.48, "one unit (top) and what it reads, layer by layer, down to the input")
+    bars = canvas.axes(0.065, 0.12, 0.50, 0.25, "paths from each input of the marked row (most used input = 1)", True)
+    bars.set_xlabel("input, from the middle of the field", fontsize=8)
+    bars.set_ylim(0, 1.08)
+    bars.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plane = canvas.axes(0.62, 0.12, 0.36, 0.80, "paths from each input of the plane; orange: none")
+    lines = LineCollection([], colors=FAINT, linewidths=0.5)
+    dots, holes, counts = PolyCollection([]), PolyCollection([]), PolyCollection([])
+    for axes, artist in ((tree, lines), (tree, dots), (tree, holes), (bars, counts)):
+        axes.add_collection(artist)
+    mark = tree.plot([], [], "o", markersize=9, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.4)[0]
+    names = [tree.text(0, 0, "", fontsize=7, color=INK, ha="right", va="center") for _ in range(6)]
+    image = plane.imshow(np.ones((1, 1, 3)), extent=(0, 1, 1, 0), interpolation="nearest")
+    frame = Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=1.6, zorder=5)
+    strip = Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=0.8, linestyle="--", zorder=4)
+    plane.add_patch(frame)
+    plane.add_patch(strip)
+    text = plane.text(0.5, -0.03, "", transform=plane.transAxes, ha="center", va="top", fontsize=8, color=INK)
+    text.set_in_layout(False)
+    for part in (*names, text):
+        part.set_clip_on(False)
+    canvas.moves(lines, dots, holes, mark, *names, counts, image, frame, strip, text)
+    return {"tree": tree, "bars": bars, "plane": plane, "lines": lines, "dots": dots, "holes": holes, "mark": mark,
+            "names": names, "counts": counts, "image": image, "frame": frame, "strip": strip, "text": text}  # fmt: skip
+
+
+def draw(parts: dict[str, Any], r: Reach) -> None:
+    """Put what a unit reads into the picture."""
+    counted, middle = r.counted, r.counted.field // 2
+    n = counted.field
+    _draw_tree(parts, r, middle)
+    where = np.arange(n) - middle
+    scale = float(counted.plane.max())
+    heights = counted.plane[r.row].astype(float) / scale
+    parts["counts"].set_verts(_boxes(where, 0 * where, heights, 0.46))
+    parts["counts"].set_facecolor(list(np.where(np.arange(n) == r.column, INK, BLUE)))
+    share = np.sqrt(counted.plane.astype(float) / scale)[..., None]  # the root, so that rare paths show
+    colours = (1 - share) * np.array(to_rgb(PALE)) + share * np.array(to_rgb(BLUE))
+    parts["image"].set_data(np.where(counted.plane[..., None] > 0, colours, np.array(to_rgb(HOLE))))  # n, n, 3
+    parts["frame"].set_bounds(r.column / n, r.row / n, 1 / n, 1 / n)
+    parts["strip"].set_bounds(0, r.row / n, 1, 1 / n)
+    parts["text"].set_text(f"{n}×{n} inputs, {100 * counted.share:.0f} % of them contribute")
+
+
+def _draw_tree(parts: dict[str, Any], r: Reach, middle: int) -> None:
+    layers = len(r.levels) - 1
+    half = (r.counted.kernels[0] - 1) / 2
+    lines = []
+    for level, rate in enumerate(r.counted.rates):
+        tops = r.levels[level + 1][:, None]
+        taps = np.arange(r.counted.kernels[0])[None] * rate - half * rate
+        below = tops + taps  # n, k
+        ends = np.stack([np.broadcast_to(tops, below.shape), below], -1) - middle
+        ys = np.broadcast_to(np.array([level + 1, level], dtype=float), ends.shape)
+        lines.append(np.stack([ends, ys], -1).reshape(-1, 2, 2))
+    parts["lines"].set_segments(list(np.concatenate(lines)))
+    places = np.concatenate(r.levels) - middle
+    heights = np.concatenate([np.full(len(level), float(i)) for i, level in enumerate(r.levels)])
+    parts["dots"].set_verts(_boxes(places, heights - 0.13, heights + 0.13, 0.36))
+    parts["dots"].set_facecolor(BLUE)
+    empty = np.flatnonzero(r.counted.line == 0) - middle
+    parts["holes"].set_verts(_boxes(empty, 0 * empty - 0.13, 0 * empty + 0.13, 0.36))
+    parts["holes"].set_facecolor(HOLE)
+    parts["holes"].set_edgecolor(VERMILION if r.counted.field < 80 else HOLE)
+    parts["lines"].set_linewidth(0.6 if r.counted.field < 80 else 0.15)
+    parts["mark"].set_data([r.column - middle], [0])
+    left = parts["tree"].get_xlim()[0]
+    for i, name in enumerate(parts["names"]):
+        name.set_text(f"rate {r.counted.rates[i]} " if i < layers else "")
+        name.set_position((left, i + 0.5))
+
+
+def _boxes(places: np.ndarray, bottom: np.ndarray, top: np.ndarray, half: float) -> np.ndarray:
+    corners = [(places - half, bottom), (places + half, bottom), (places + half, top), (places - half, top)]
+    return np.stack([np.stack(corner, -1) for corner in corners], 1)  # n, 4, 2
+
+
+class GriddingExplorer(Explorer):
+    """Three rates, a kernel, and how often the group repeats; click an input to count the paths that lead from it."""
+
+    title = "Gridding of atrous convolutions"
+
+    def __init__(self, rates: tuple[int, int, int] = (2, 2, 2), kernel: int = 3, groups: int = 1) -> None:
+        super().__init__(Canvas(9.2, 4.4))
+        contributions(list(rates) * groups, kernel)  # refuse what cannot be before anything is drawn
+        self.parts = drawing(self.canvas)
+        with self.together():
+            for i, (rate, place) in enumerate(
+                zip(rates, ("at the input", "in the middle", "below the unit"), strict=True)
+            ):
+                self.slider(f"rate_{i + 1}", f"rate {i + 1}", 1, 10, rate, f"dilation of the layer {place}")
+            self.slider("kernel", "kernel", 2, 5, kernel, "taps along a side of every kernel")
+            self.slider("groups", "repeat the group", 1, 2, groups, "how many times the three layers follow each other")
+            self.slider("row", "marked row", -30, 30, 0, "row of the marked input, from the middle of the field")
+            self.slider("column", "marked column", -30, 30, 0, "column of the marked input, from the middle")
+
+    def compute(self) -> Reach:
+        rates = [self[f"rate_{i}"] for i in (1, 2, 3)] * self["groups"]
+        return reach(rates, self["kernel"], self["row"], self["column"])
+
+    def draw(self, results: Reach) -> str:
+        self._fit(results)
+        draw(self.parts, results)
+        middle, paths = results.counted.field // 2, results.paths
+        place = f"row {results.row - middle}, column {results.column - middle}"
+        word = "over 1 path" if paths == 1 else f"over {paths} paths" if paths else "by no path"
+        return f"{results.verdict} The marked input ({place}) reaches the unit {word}."
+
+    def _fit(self, results: Reach) -> None:
+        """Zoom in steps, so that the frame rarely has to be drawn anew."""
+        width = next(z for z in ZOOMS if z >= min(results.counted.field, ZOOMS[-1]))
+        limits = (width, len(results.levels))
+        if getattr(self, "_limits", None) != limits:
+            self._limits = limits
+            for name in ("tree", "bars"):
+                self.parts[name].set_xlim(-width / 2 - 0.7, width / 2 + 0.7)
+            self.parts["tree"].set_ylim(-0.45, limits[1] - 0.55)
+            self.canvas.stale()
+
+    def click(self, axes: Any, column: float, row: float) -> None:
+        """A pixel of the plane, or a place in a row: mark that input."""
+        n = self.results.counted.field
+        if axes is self.parts["plane"]:
+            places = {"row": int(row * n) - n // 2, "column": int(column * n) - n // 2}
+        else:
+            places = {"column": round(column)}
+        for name, place in places.items():
+            self.controls[name].value = int(np.clip(place, -30, 30))
