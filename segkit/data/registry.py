@@ -14,7 +14,11 @@ _SETS = {
     "camvid": ("segkit.data.camvid", "CamVid"),
     "voc2012": ("segkit.data.voc", "VOC2012"),
     "cityscapes": ("segkit.data.cityscapes", "Cityscapes"),
+    "cells": ("segkit.data.cells", "Cells"),
+    "isbi2012": ("segkit.data.isbi", "ISBI2012"),
+    "nuclei": ("segkit.data.nuclei", "Nuclei"),
 }
+_MADE_UP = ("street", "cells")  # made on the spot: these read no folder
 
 
 def available() -> tuple[str, ...]:
@@ -30,8 +34,8 @@ def create(
     Args:
         name: one of `available()`.
         split: "train", "val" or "test", as far as the set has it.
-        root: the folder that holds the data sets; None for SEGKIT_DATA, else data/. "street" is made on the spot and
-            reads no folder.
+        root: the folder that holds the data sets; None for SEGKIT_DATA, else data/. "street" and "cells" are made on
+            the spot and read no folder.
         options: whatever else the class takes, such as size=(96, 128) for "street".
 
     Raises:
@@ -41,6 +45,6 @@ def create(
     if name not in _SETS:
         raise ValueError(f"there is no data set {name!r}; there are {', '.join(_SETS)}")
     module, cls = _SETS[name]
-    if name != "street":
+    if name not in _MADE_UP:
         options["root"] = root
     return getattr(importlib.import_module(module), cls)(split=split, **options)

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.data.elastic import Elastic as Elastic
+from segkit.data.elastic import ElasticGrid as ElasticGrid
 from segkit.data.sample import VOID, Sample
 
 Transform = Callable[[Sample, np.random.Generator], Sample]

@@ -10,8 +10,9 @@ from segkit.training.losses import (
     sample_pixels,
 )
 from segkit.training.provenance import provenance
+from segkit.training.weight_map import separate, unet_weight_map, weight_map_loss
 
 __all__ = [
     "Config", "Trainer", "check_labels", "class_weights", "cross_entropy", "evaluate", "keep_centre", "pick_device",
-    "provenance", "sample_patches", "sample_pixels",
+    "provenance", "sample_patches", "sample_pixels", "separate", "unet_weight_map", "weight_map_loss",
 ]  # fmt: skip

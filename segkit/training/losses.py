@@ -37,8 +37,9 @@ def check_labels(target: Tensor, num_classes: int, names: Sequence[str] = (), ig
 
 
 def cross_entropy(
-    logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = VOID, reduction: str = "mean"
-) -> Tensor:
+    logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = VOID, reduction: str = "mean",
+    pixel_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Softmax cross-entropy over the pixels that are not void.
 
     Args:
@@ -48,6 +49,7 @@ def cross_entropy(
         ignore_index: label of pixels that do not count.
         reduction: "mean" divides by the sum of the weights of the pixels that count (torch's rule), and is 0 where none
             does; "sum"; "none" gives N×H×W with 0 at void.
+        pixel_weight: N×H×W, one weight per pixel, 0 or more; multiplied with that of the class where both are given.
 
     Shape:
         scalar, or N×H×W for "none".
@@ -75,11 +77,24 @@ def cross_entropy(
     log_p = torch.log_softmax(logits, dim=1)  # N, K, H, W
     loss = -log_p.gather(1, safe[:, None])[:, 0]  # N, H, W
     w = counts.to(loss.dtype) if weight is None else counts * weight.to(loss)[safe]
+    if pixel_weight is not None:
+        w = w * _pixel_weight(pixel_weight, target).to(w)
     loss = torch.where(counts, loss, 0) * w
     if reduction == "none":
         return loss
     total = loss.sum()
     return total if reduction == "sum" else total / w.sum().clamp_min(torch.finfo(w.dtype).tiny)
+
+
+def _pixel_weight(weight: Tensor, target: Tensor) -> Tensor:
+    if weight.shape != target.shape:
+        raise ValueError(
+            f"cross_entropy got pixel_weight of shape {tuple(weight.shape)} for labels {tuple(target.shape)}; give one "
+            "per pixel"
+        )
+    if not ((weight >= 0) & torch.isfinite(weight)).all():
+        raise ValueError("cross_entropy got a pixel_weight that is negative, infinite or NaN; give 0 or more")
+    return weight
 
 
 def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:

@@ -142,7 +142,7 @@ def test_a_picture_without_its_mask_is_named(root):
 
 
 def test_unknown_names_and_splits(root):
-    assert available() == ("street", "camvid", "voc2012", "cityscapes")
+    assert available() == ("street", "camvid", "voc2012", "cityscapes", "cells", "isbi2012", "nuclei")
     with pytest.raises(ValueError, match="no data set 'coco'; there are street, camvid"):
         create("coco")
     for name in ("camvid", "voc2012", "cityscapes"):

@@ -1,0 +1,102 @@
+"""ISBI 2012: thirty neighbouring slices of a fly larva's nerve cord in the electron microscope, membranes drawn.
+
+Source: Arganda-Carreras et al., "Crowdsourcing the creation of image segmentation algorithms for connectomics",
+Frontiers in Neuroanatomy 2015; Cardona et al., PLoS Biology 2010. It is the first data set of the U-Net paper
+(Ronneberger, Fischer, Brox, MICCAI 2015, section 4).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from segkit.data.files import LabelTable, open_picture, to_sample
+from segkit.data.folders import data_root
+from segkit.data.sample import VOID, Sample
+from segkit.metrics.components import label_components
+
+_LABELS = LabelTable({0: 0, 255: 1}, "in ISBI 2012 0 is membrane and 255 is the inside of a cell, nothing in between")
+_LAYOUTS = (("images/train", "masks/train"), ("train/image", "train/label"))  # tidied, and as the repository has it
+_SLICES = {"train": range(24), "val": range(24, 30)}
+WHERE_FROM = (
+    "It lies in the repository zhixuhao/unet on GitHub at commit b45af4d458437d8281cc218a07fd4380818ece4a: copy its "
+    "folder data/membrane/ to {folder}, so that {folder}/train/image/0.png and {folder}/train/label/0.png are there"
+)
+
+
+class ISBI2012:
+    """The first 24 slices for training or the last 6 for validation, 512×512 pixels, grey as RGB.
+
+    The challenge's own test slices have no public labels, so there is no split "test": figures on "val" are of this
+    split only and not comparable with the challenge's table. Slices are split by depth, never at random: a slice looks
+    like its neighbours, and a random split would put near-copies of training slices into validation.
+
+    Args:
+        split: "train" (slices 0–23) or "val" (24–29).
+        root: the folder that holds isbi2012/; None for SEGKIT_DATA, else data/.
+
+    Shape: a Sample of image 3×512×512, labels 512×512 (0 membrane, 1 cell), instances 512×512: the connected pieces of
+        the inside (steps up, down, left, right), 0 on membranes.
+
+    Raises:
+        ValueError: there is no such split.
+        FileNotFoundError: the folder is missing or lacks a slice; says where to get it.
+    """
+
+    name = "isbi2012"
+    classes = ("membrane", "cell")
+    num_classes = 2
+    ignore_index = VOID
+    palette = np.array([(0, 0, 0), (86, 180, 233)], dtype=np.uint8)
+    splits = ("train", "val")
+
+    def __init__(self, split: str = "train", root: str | os.PathLike[str] | None = None) -> None:
+        if split not in self.splits:
+            raise ValueError(
+                f"ISBI2012 got split={split!r}; it has train, val (the labels of the challenge's test are not public)"
+            )
+        self.split = split
+        self.pairs = _slices(data_root(root) / "isbi2012", _SLICES[split])
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        picture, mask = self.pairs[index]
+        name = f"isbi2012/{self.split}/{int(mask.stem):02d}"
+        sample = to_sample(open_picture(picture, "RGB"), open_picture(mask), _LABELS, mask, name)
+        sample.instances = torch.as_tensor(label_components(sample.labels == 1))
+        return sample
+
+
+def _slices(folder: Path, wanted: range) -> list[tuple[Path, Path]]:
+    """Picture and mask of each wanted slice, in depth order, in whichever layout there is.
+
+    Raises:
+        FileNotFoundError: neither layout is there, or a slice is missing.
+    """
+    for images, masks in _LAYOUTS:
+        if (folder / images).is_dir() and (folder / masks).is_dir():
+            break
+    else:
+        setting = os.environ.get("SEGKIT_DATA")
+        raise FileNotFoundError(
+            f"no isbi2012 data: looked for {folder}/images/train and {folder}/train/image with their masks. "
+            f"{WHERE_FROM.format(folder=folder)}. The environment variable SEGKIT_DATA (now {setting!r}) or root= "
+            "chooses another place"
+        )
+    pairs = []
+    for number in wanted:
+        pair = [_numbered(folder / kind, number) for kind in (images, masks)]
+        pairs.append((pair[0], pair[1]))
+    return pairs
+
+
+def _numbered(folder: Path, number: int) -> Path:
+    for name in (f"{number:02d}.png", f"{number}.png"):
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{folder} lacks slice {number} ({number}.png or {number:02d}.png)")
