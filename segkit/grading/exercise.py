@@ -21,6 +21,8 @@ NAMES = (
     "conv2d", "max_pool2d", "max_pool2d_backward", "receptive_field",
     "conv_transpose2d", "coverage_counts", "interpolate_bilinear", "max_unpool2d", "pixel_shuffle", "shift_and_stitch",
     "linear_to_conv", "bilinear_kernel", "fuse_skip", "cross_entropy_with_void",
+    "segnet_decoder_step", "concat_skip", "unet_weight_map",
+    "dilate_strides", "gridding_counts", "hdc_check", "dense_upsample",
 )  # fmt: skip
 
 

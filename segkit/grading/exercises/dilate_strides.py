@@ -1,0 +1,233 @@
+"""Chapter 06: strides turned into dilation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercises.dilate_strides_variants import (
+    Layers,
+    all_behind,
+    all_layers,
+    convert,
+    from_the_back,
+    instead,
+    next_only,
+    one_late,
+    only_where_stride,
+    right,
+    stopped_at,
+    walk,
+)  # fmt: skip
+from segkit.grading.values import Unusable, leaf
+
+
+def _as_rows(result: Any, layers: Layers, target: int) -> Any:
+    """The layers as rows of numbers; the dilation of a kernel of 1, which changes nothing, left out."""
+    try:
+        rows = leaf(result).array
+    except Unusable:
+        return result
+    if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "iuf":
+        return result
+    return np.where((rows[:, :1] == 1) & (np.arange(3) == 2), 1, rows).tolist()
+
+
+def _cases() -> list[Case]:
+    vgg = [layer for n in (2, 2, 3, 3, 3) for layer in [(3, 1, 1)] * n + [(2, 2, 1)]] + [(7, 1, 1)]
+    resnet = [(7, 2, 1), (3, 2, 1)] + [(3, s, 1) for s in (1, 1, 2, 1, 2, 1, 2, 1)]
+    calls: list[tuple[str, Layers, int]] = [
+        ("one stride", [(3, 2, 1), (3, 1, 1)], 1),
+        ("one stride", [(3, 2, 1), (3, 1, 1), (5, 1, 1)], 1),
+        ("one stride", [(3, 2, 1), (3, 1, 1), (3, 2, 1), (3, 1, 1)], 2),
+        ("several strides", [(3, 2, 1)] * 3 + [(3, 1, 1)], 2),
+        ("several strides", [(3, 2, 1), (3, 1, 1), (3, 2, 1), (5, 1, 1), (3, 2, 1), (3, 1, 1)], 2),
+        ("several strides", [(3, 2, 1)] * 4 + [(3, 1, 1)] * 2, 1),
+        ("several strides", [(3, 2, 1)] * 4 + [(3, 1, 1)] * 2, 4),
+        ("other strides", [(3, 2, 1), (3, 3, 1), (3, 1, 1)], 2),
+        ("other strides", [(5, 4, 1), (3, 3, 1), (3, 2, 1), (5, 1, 1)], 4),
+        ("other strides", [(3, 3, 1), (3, 2, 1), (3, 1, 1), (3, 5, 1), (3, 1, 1)], 3),
+        ("layers with dilation", [(3, 1, 2), (3, 2, 1), (3, 1, 2), (3, 1, 4)], 1),
+        ("layers with dilation", [(3, 2, 1), (3, 2, 3), (3, 1, 2), (3, 2, 2), (3, 1, 5)], 2),
+        ("nothing to do", [(3, 1, 1), (3, 1, 2), (5, 1, 1)], 1),
+        ("nothing to do", [(3, 2, 1), (3, 2, 1), (3, 1, 2)], 4),
+        ("no layers", [], 1),
+        ("known networks", vgg, 8),
+        ("known networks", vgg, 16),
+        ("known networks", resnet, 8),
+        ("known networks", resnet, 16),
+        ("known networks", resnet, 32),
+    ]
+    return [Case((layers, target), group) for group, layers, target in calls]
+
+
+def _facts(layers: Layers, target: int) -> dict[str, bool]:
+    lost = [s for (_, s, _), (_, t, _) in zip(layers, convert(layers, target), strict=True) if s != t]
+    return {
+        "a stride has to go": bool(lost),
+        "more than one stride has to go": len(lost) > 1,
+        "a stride other than 2 has to go": any(s != 2 for s in lost),
+        "a layer has a dilation to begin with": any(d > 1 for _, _, d in layers),
+        "output_stride is 1": target == 1,
+        "there are no layers": not layers,
+    }
+
+
+register(
+    Exercise(
+        name="dilate_strides",
+        signature="dilate_strides(layers, output_stride)",
+        text=(
+            "layers is a list of (kernel, stride, dilation), the first layer first. The strides multiply to more than\n"
+            "output_stride, or to just that; those of the first layers multiply to output_stride. Return the list of\n"
+            "the same length, (kernel, stride, dilation) each, that computes the same responses more densely: the\n"
+            "layers up to output_stride stay as they are, every later stride becomes 1, and every later kernel is\n"
+            "dilated so that each of its weights meets the very pixel of the input that it met before. Where kernel\n"
+            "is 1 the dilation makes no difference, and may be anything. No layers at all: an empty list."
+        ),
+        reference=convert,
+        cases=_cases,
+        kinds=("integer",),
+        facts=_facts,
+        observe=_as_rows,
+        mistakes=(
+            mistake(
+                "dilation-missing",
+                "The strides are gone and no kernel is dilated. Behind a lost stride of 2 the grid is twice as fine: "
+                "a kernel has to reach twice as far to meet the same pixels.",
+                instead(lambda k, s, d, f: (k, 1, d)),
+            ),
+            mistake(
+                "strides-kept",
+                "Kernels are dilated and the strides are still there: then nothing is computed more densely.",
+                instead(lambda k, s, d, f: (k, s, d * f)),
+                does(lambda layers, t: layers),
+            ),
+            mistake(
+                "own-stride-too-early",
+                "The layer that loses its stride is dilated by it as well. Its kernel works on the grid in front of "
+                "it, which has not changed: only the layers behind it are dilated.",
+                instead(lambda k, s, d, f: (k, 1, d * f * s)),
+            ),
+            mistake(
+                "own-layer-only",
+                "Only the layer that loses its stride is dilated. The layers behind it see the finer grid.",
+                does(only_where_stride),
+            ),
+            mistake(
+                "next-layer-only",
+                "Only the next layer is dilated. The grid stays fine from there on, so all later layers are.",
+                does(next_only),
+            ),
+            mistake(
+                "strides-not-multiplied",
+                "Where several strides go, their factors multiply: behind two strides of 2 the dilation is 4. Yours "
+                "add, or the last or largest one counts.",
+                instead(right, lambda f, s, d: f if s == 1 else s),
+                instead(right, lambda f, s, d: max(f, s)),
+                instead(right, lambda f, s, d: f + s if s > 1 and f > 1 else f * s),
+                instead(right, lambda f, s, d: f + s - 1),
+                instead(right, lambda f, s, d: f + (s > 1)),
+                instead(right, lambda f, s, d: f + s),
+            ),
+            mistake(
+                "always-two",
+                "Each lost stride doubles the dilation, whatever the stride was. It multiplies by the stride.",
+                instead(right, lambda f, s, d: f * (2 if s > 1 else 1)),
+            ),
+            mistake(
+                "factor-squared",
+                "The dilation grows with every layer. It grows only where a stride is lost.",
+                instead(right, lambda f, s, d: f * 2),
+                instead(right, lambda f, s, d: f * s * d),
+            ),
+            mistake(
+                "own-dilation-lost",
+                "A layer that was dilated before loses its own dilation. It is multiplied by the factor.",
+                instead(lambda k, s, d, f: (k, 1, f)),
+                instead(lambda k, s, d, f: (k, 1, f if f > 1 else d)),
+                instead(lambda k, s, d, f: (k, 1, max(f, d))),
+            ),
+            mistake(
+                "dilation-added",
+                "The factor is added to the dilation a layer has. It multiplies: the weights were d pixels of the old "
+                "grid apart, which are d·factor of the new one.",
+                instead(lambda k, s, d, f: (k, 1, d + f - 1)),
+                instead(lambda k, s, d, f: (k, 1, d + f)),
+                instead(lambda k, s, d, f: (k, 1, d + f if f > 1 else d)),
+            ),
+            mistake(
+                "too-early",
+                "Strides go too early: they stay as long as their product is not above output_stride.",
+                stopped_at(lambda t, layers: max(t // 2, 1)),
+                stopped_at(lambda t, layers: 1),
+            ),
+            mistake(
+                "too-late",
+                "One stride too many stays: once the product has reached output_stride, every later stride goes.",
+                does(one_late),
+                stopped_at(lambda t, layers: 2 * t),
+                stopped_at(lambda t, layers: max(t, 2)),
+                stopped_at(lambda t, layers: 8),
+            ),
+            mistake(
+                "first-strides-lost",
+                "You take the strides away from the first layers and keep the last. It is the first ones that stay: "
+                "they make the early layers, with their large maps, cheap.",
+                does(from_the_back),
+            ),
+            mistake(
+                "all-dilated",
+                "Layers are dilated too early, or all by the whole factor. A layer is dilated by the strides that were "
+                "lost before it.",
+                does(all_layers),
+                does(all_behind),
+            ),
+            mistake(
+                "dilation-divided",
+                "The dilation is what is left of the strides, output_stride divided or multiplied into it. It is the "
+                "product of the strides that were lost so far.",
+                instead(right, lambda f, s, d: f / s),
+                does(lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, d * f * t))),
+                does(lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, t))),
+            ),
+            mistake(
+                "kernel-stretched",
+                "You make the kernel larger. It keeps its weights; dilation puts them further apart.",
+                instead(lambda k, s, d, f: ((k - 1) * f + 1, 1, d)),
+                instead(lambda k, s, d, f: (k * f, 1, d)),
+                instead(lambda k, s, d, f: ((k - 1) * f + 1, 1, d * f)),
+            ),
+            mistake(
+                "gaps-counted",
+                "Your dilation counts the pixels left out between two weights. It counts the step from one weight to "
+                "the next: 1 leaves none out.",
+                instead(lambda k, s, d, f: (k, 1, d * f - 1)),
+                instead(lambda k, s, d, f: (k, 1, d * (f - 1) if f > 1 else d)),
+            ),
+            mistake(
+                "stride-dilation-swapped",
+                "Stride and dilation have changed places in your result: each layer is (kernel, stride, dilation).",
+                gives(lambda r, *a: [(k, d, s) for k, s, d in r]),
+                given(lambda layers, t: ([(k, d, s) for k, s, d in layers], t)),
+            ),
+            mistake(
+                "layers-lost",
+                "The list has another length than before: every layer stays, also those that do not change.",
+                gives(lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new != old]),
+                gives(lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new == old]),
+                gives(lambda r, *a: r[:-1]),
+                gives(lambda r, *a: r[1:]),
+            ),
+            mistake(
+                "order-reversed",
+                "The layers are walked through, or given back, from the last to the first.",
+                gives(lambda r, *a: r[::-1]),
+                does(lambda layers, t: convert(layers[::-1], t)[::-1]),
+                given(lambda layers, t: (layers[::-1], t)),
+            ),
+        ),
+    )
+)

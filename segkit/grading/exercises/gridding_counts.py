@@ -1,0 +1,231 @@
+"""Chapter 06: how often each pixel of the field is used by a stack of dilated convolutions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+
+
+def _comb(kernel: int, rate: int) -> np.ndarray:
+    taps = np.zeros((kernel - 1) * rate + 1, dtype=np.int64)
+    taps[:: max(rate, 1)] = 1
+    return taps
+
+
+def counts(rates: list[int], kernel: int) -> list[int]:
+    """Reference of `gridding_counts`."""
+    field = np.ones(1, dtype=np.int64)
+    for rate in rates:
+        field = np.convolve(field, _comb(kernel, rate))
+    return field.tolist()
+
+
+def _cases() -> list[Case]:
+    calls: list[tuple[str, list[int], int]] = [
+        ("one layer", [1], 3),
+        ("one layer", [2], 3),
+        ("one layer", [5], 3),
+        ("two layers", [1, 1], 3),
+        ("two layers", [1, 2], 3),
+        ("two layers", [2, 2], 3),
+        ("two layers", [3, 2], 3),
+        ("three layers", [1, 2, 5], 3),
+        ("three layers", [1, 2, 9], 3),
+        ("three layers", [2, 2, 2], 3),
+        ("three layers", [5, 2, 1], 3),
+        ("more layers", [2, 4, 8], 3),
+        ("more layers", [5, 9, 17], 3),
+        ("more layers", [1, 2, 5, 1, 2, 5], 3),
+        ("more layers", [1, 1, 2, 4, 8, 16, 1], 3),
+        ("other kernels", [2], 5),
+        ("other kernels", [1, 2], 5),
+        ("other kernels", [3, 2, 4], 2),
+        ("other kernels", [2, 3], 4),
+        ("other kernels", [4, 2], 1),
+        ("no layers", [], 3),
+    ]
+    return [Case((rates, kernel), group) for group, rates, kernel in calls]
+
+
+def _facts(rates: list[int], kernel: int) -> dict[str, bool]:
+    return {
+        "there is more than one layer": len(rates) > 1,
+        "there are more than two layers": len(rates) > 2,
+        "a rate is above 1": any(r > 1 for r in rates),
+        "kernel is not 3": kernel != 3,
+        "kernel is even": kernel % 2 == 0,
+        "there are no layers": not rates,
+        "the field has holes": 0 in counts(rates, kernel),
+        "the rates differ": len(set(rates)) > 1,
+    }
+
+
+def _stack(comb, join=np.convolve):  # type: ignore[no-untyped-def]
+    """Layers with another comb: comb(kernel, rate)."""
+
+    def stacked(rates: list[int], kernel: int) -> list[int]:
+        field = np.ones(1, dtype=np.int64)
+        for rate in rates:
+            field = join(field, comb(kernel, rate))
+        return field.tolist()
+
+    return does(stacked)
+
+
+def _largest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Whether some path leads to a place, as 0 and 1."""
+    return (np.convolve(a, b) > 0).astype(np.int64)
+
+
+def _side_by_side(rates: list[int], kernel: int, middle: bool = True) -> list[int]:
+    """Every layer on the input itself, one upon the other."""
+    out = np.zeros(len(counts(rates, kernel)), dtype=np.int64)
+    for rate in rates:
+        comb = _comb(kernel, rate)
+        start = (len(out) - len(comb)) // 2 if middle else 0
+        out[start : start + len(comb)] += comb
+    return out.tolist()
+
+
+def _padded(field: list[int], length: int) -> list[int]:
+    """A shorter field in the middle of the full length."""
+    left = (length - len(field)) // 2
+    return [0] * left + field + [0] * (length - len(field) - left)
+
+
+def _multiplied(rates: list[int], kernel: int) -> list[int]:
+    """Rates that multiply along the stack, as strides do."""
+    return counts([int(r) for r in np.cumprod(rates)], kernel)
+
+
+def _same_length(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.convolve(a, b, "same")
+
+
+def _seen(rates: list[int], kernel: int) -> list[int]:
+    """How many outputs of the last layer alone use each pixel."""
+    return np.convolve(np.ones(len(counts(rates[:-1], kernel)), dtype=np.int64), _comb(kernel, rates[-1])).tolist()
+
+
+register(
+    Exercise(
+        name="gridding_counts",
+        signature="gridding_counts(rates, kernel)",
+        text=(
+            "A stack of one-dimensional convolutions of stride 1, with `kernel` weights each and the dilations of\n"
+            "the list rates, the first layer first. One output of the last layer sees 1 + Σ (kernel − 1)·rate input\n"
+            "pixels from end to end. Return for each of them, from left to right, in how many ways it reaches that\n"
+            "output: the number of choices of one weight in each layer that lead to it (0 for a hole). With all\n"
+            "weights 1 that is the factor with which the pixel enters. No layers at all: [1]."
+        ),
+        reference=counts,
+        cases=_cases,
+        kinds=("integer",),
+        facts=_facts,
+        mistakes=(
+            mistake(
+                "capped-at-one",
+                "You say whether a pixel is used, not how often: the counts stop at 1.",
+                _stack(_comb, _largest),
+                gives(lambda r, *a: [min(1, v) for v in r]),
+            ),
+            mistake(
+                "rates-ignored",
+                "The rates make no difference: the weights of a kernel lie `rate` pixels apart.",
+                given(lambda rates, k: ([1] * len(rates), k)),
+                gives(lambda r, rates, k: (counts([1] * len(rates), k) + [0] * len(r))[: len(r)]),
+            ),
+            mistake(
+                "filled-up",
+                "Your kernels have no holes: they cover all the pixels they span. A dilated kernel has `kernel` "
+                "weights, `rate` pixels apart.",
+                _stack(lambda k, r: np.ones((k - 1) * r + 1, dtype=np.int64)),
+            ),
+            mistake(
+                "rate-off-by-one",
+                "`rate` is the step from one weight to the next. You leave out `rate` pixels between them, or one too "
+                "few.",
+                _stack(lambda k, r: _comb(k, r + 1)),
+                _stack(lambda k, r: _comb(k, max(r - 1, 1))),
+            ),
+            mistake(
+                "side-by-side",
+                "Each layer is laid on the input and their counts are added. The layers stand one behind the other: "
+                "every weight of one layer meets all the weights of the next.",
+                does(_side_by_side),
+                does(lambda rates, k: _side_by_side(rates, k, False)),
+            ),
+            mistake(
+                "last-layer-only",
+                "Only one layer counts: the field is set anew in the loop instead of growing.",
+                given(lambda rates, k: (rates[-1:], k)),
+                given(lambda rates, k: (rates[:1], k)),
+                gives(lambda r, rates, k: _padded(counts(rates[-1:], k), len(r))),
+                gives(lambda r, rates, k: _padded(counts(rates[:1], k), len(r))),
+            ),
+            mistake(
+                "one-layer-forgotten",
+                "One layer is missing: go through all the rates.",
+                given(lambda rates, k: (rates[:-1], k)),
+                given(lambda rates, k: (rates[1:], k)),
+            ),
+            mistake(
+                "rates-multiplied",
+                "The rates multiply along your stack, as strides do. All layers have stride 1: each rate counts input "
+                "pixels.",
+                does(_multiplied),
+                given(lambda rates, k: ([int(r) for r in np.cumsum(rates)], k)),
+            ),
+            mistake(
+                "kernel-fixed",
+                "`kernel` makes no difference: you always take three weights.",
+                given(lambda rates, k: (rates, 3)),
+            ),
+            mistake(
+                "kernel-off-by-one",
+                "Each layer has one weight too many or too few: there are `kernel` of them.",
+                given(lambda rates, k: (rates, k + 1)),
+                given(lambda rates, k: (rates, k - 1)),
+                _stack(lambda k, r: _comb(k, r)[:-1] if k > 1 else _comb(k, r)),
+            ),
+            mistake(
+                "kernel-rate-swapped",
+                "kernel and rate have changed places in a layer.",
+                _stack(lambda k, r: _comb(r, k)),
+            ),
+            mistake(
+                "length-off",
+                "The number of pixels is wrong: 1 + Σ (kernel − 1)·rate.",
+                gives(lambda r, *a: r[:-1]),
+                gives(lambda r, *a: r[1:]),
+                gives(lambda r, *a: [*r, 0]),
+                gives(lambda r, *a: [0, *r, 0]),
+                _stack(lambda k, r: np.append(_comb(k, r), [0] * (r - 1))),
+                _stack(_comb, _same_length),
+            ),
+            mistake(
+                "shares",
+                "Your numbers are shares: they are divided by their sum or by their largest. Give the counts.",
+                gives(lambda r, *a: [v / sum(r) for v in r]),
+                gives(lambda r, *a: [v / max(r) for v in r]),
+            ),
+            mistake(
+                "one-side",
+                "You give one half of the field. The list goes from the leftmost pixel to the rightmost.",
+                gives(lambda r, *a: r[len(r) // 2 :]),
+                gives(lambda r, *a: r[: len(r) // 2 + 1]),
+            ),
+            mistake(
+                "holes-left-out",
+                "Pixels that are never used are missing from your list. A hole is a 0 in its place.",
+                gives(lambda r, *a: [v for v in r if v]),
+            ),
+            mistake(
+                "outputs-counted",
+                "You count how many places of the last layer use a pixel. Count the ways through all the layers.",
+                does(_seen),
+            ),
+        ),
+    )
+)

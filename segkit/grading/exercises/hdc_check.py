@@ -1,0 +1,259 @@
+"""Chapter 06: the rule for hybrid dilated convolution."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from segkit.grading.exercise import Case, Exercise, Function, does, given, gives, mistake, register
+from segkit.grading.exercises.gridding_counts import counts
+
+Rates = list[int]
+
+
+def _rule(m: int, r: int) -> int:
+    return max(m - 2 * r, m - 2 * (m - r), r)
+
+
+def largest_gap(rates: Rates, rule: Function = _rule, until: int = 1) -> int:
+    """M of layer until + 1, by the recursion from the last layer on."""
+    m = rates[-1]
+    for rate in rates[until:-1][::-1]:
+        m = rule(m, rate)
+    return m
+
+
+def hdc(rates: Rates, kernel: int) -> tuple[int, bool]:
+    """Reference of `hdc_check`."""
+    m = largest_gap(rates)
+    return m, m <= kernel and math.gcd(*rates) == 1
+
+
+def _cases() -> list[Case]:
+    calls: list[tuple[str, Rates, int]] = [
+        ("three layers", [1, 2, 5], 3),
+        ("three layers", [1, 2, 9], 3),
+        ("three layers", [5, 9, 17], 3),
+        ("three layers", [3, 4, 7], 3),
+        ("common factor", [2, 2, 2], 3),
+        ("common factor", [2, 2, 4], 3),
+        ("common factor", [3, 3, 3, 3], 3),
+        ("common factor", [2, 4, 8], 3),
+        ("common factor", [4, 2, 6], 5),
+        ("factors of some", [3, 2, 2], 3),
+        ("M_2 = kernel", [1, 3, 4], 3),
+        ("factors of some", [1, 2, 4], 3),
+        ("M_2 = kernel", [2, 3, 4], 3),
+        ("factors of some", [6, 2, 3], 3),
+        ("M_2 = kernel", [1, 3], 3),
+        ("two layers", [5, 2], 3),
+        ("two layers", [2, 5], 3),
+        ("more layers", [1, 2, 5, 9], 3),
+        ("more layers", [1, 2, 5, 13, 20], 3),
+        ("more layers", [1, 2, 5, 1, 2, 5], 3),
+        ("more layers", [1, 2, 3, 5, 7], 3),
+        ("more layers", [2, 7, 3, 11, 5], 3),
+        ("M_2 = kernel", [1, 2, 9], 5),
+        ("other kernels", [1, 4, 9], 5),
+        ("other kernels", [1, 2, 5], 1),
+        ("M_2 = kernel", [5, 9, 17], 9),
+        ("other kernels", [1, 2, 2], 2),
+    ]
+    return [Case((rates, kernel), group) for group, rates, kernel in calls]
+
+
+def _facts(rates: Rates, kernel: int) -> dict[str, bool]:
+    m, good = hdc(rates, kernel)
+    return {
+        "all rates share a factor": math.gcd(*rates) > 1,
+        "two of the rates share a factor": _pair_shares(rates),
+        "M_2 is just the kernel": m == kernel,
+        "M_2 is larger than the kernel": m > kernel,
+        "the rates pass": good,
+        "the rates do not rise": rates != sorted(rates),
+        "there are only two layers": len(rates) == 2,
+        "there are more than three layers": len(rates) > 3,
+        "kernel is not 3": kernel != 3,
+    }
+
+
+def _pair_shares(rates: Rates) -> bool:
+    return any(math.gcd(a, b) > 1 for i, a in enumerate(rates) for b in rates[:i])
+
+
+def _judged(rates: Rates, kernel: int, m: int) -> tuple[int, bool]:
+    return m, m <= kernel and math.gcd(*rates) == 1
+
+
+def _by(rule: Function):  # type: ignore[no-untyped-def]
+    """Another recursion."""
+    return does(lambda rates, k: _judged(rates, k, largest_gap(rates, rule)))
+
+
+def _is(m: Function):  # type: ignore[no-untyped-def]
+    """Another number altogether."""
+    return does(lambda rates, k: _judged(rates, k, m(rates, k)))
+
+
+def _says(verdict: Function):  # type: ignore[no-untyped-def]
+    """The right M_2 and another verdict."""
+    return gives(lambda r, rates, k: (r[0], bool(verdict(r[0], rates, k))))
+
+
+def _forward(rates: Rates, k: int) -> int:
+    m = rates[0]
+    for rate in rates[1:]:
+        m = _rule(m, rate)
+    return m
+
+
+def _longest_hole(rates: Rates, kernel: int) -> int:
+    """The longest run of pixels that are not used, and one."""
+    return 1 + max(len(run) for run in "".join("1" if c else "0" for c in counts(rates, kernel)).split("1"))
+
+
+register(
+    Exercise(
+        name="hdc_check",
+        signature="hdc_check(rates, kernel)",
+        text=(
+            "The rule of hybrid dilated convolution (Wang et al., section 3.2). rates holds the dilations r_1 … r_n\n"
+            "of n ≥ 2 layers, the first layer first; all have `kernel` weights in a row. The largest distance of two\n"
+            "weights is M_n = r_n for the last layer, and before it\n"
+            "M_i = max(M_(i+1) − 2·r_i, M_(i+1) − 2·(M_(i+1) − r_i), r_i). Return (M_2, good), where good is True if\n"
+            "M_2 ≤ kernel and no number above 1 divides all of the rates. With two layers M_2 is r_2."
+        ),
+        reference=hdc,
+        cases=_cases,
+        kinds=("number", "number"),
+        facts=_facts,
+        mistakes=(
+            mistake(
+                "common-factor-ignored",
+                "Rates that share a factor pass your check. [2, 2, 2] has M_2 = 2 and uses every second pixel only: no "
+                "number above 1 may divide all of the rates.",
+                _says(lambda m, rates, k: m <= k),
+            ),
+            mistake(
+                "some-share-a-factor",
+                "Your check fails rates of which only some share a factor, or neighbours do. [1, 2, 4] is fine: the "
+                "factor has to divide all of them.",
+                _says(lambda m, rates, k: m <= k and not _pair_shares(rates)),
+                _says(lambda m, rates, k: m <= k and all(math.gcd(a, b) == 1 for a, b in pairwise(rates))),
+                _says(lambda m, rates, k: m <= k and all(r % rates[0] or rates[0] == 1 for r in rates[1:])),
+            ),
+            mistake(
+                "only-equal-rates",
+                "You look whether all rates are equal, or all even. Any common factor makes a grid.",
+                _says(lambda m, rates, k: m <= k and (len(set(rates)) > 1 or rates[0] == 1)),
+                _says(lambda m, rates, k: m <= k and any(r % 2 for r in rates)),
+                _says(lambda m, rates, k: m <= k and len(set(rates)) == len(rates)),
+                _says(lambda m, rates, k: m <= k and 1 in rates),
+            ),
+            mistake(
+                "strictly-smaller",
+                "M_2 may be as large as the kernel: M_2 ≤ kernel, not <.",
+                _says(lambda m, rates, k: m < k and math.gcd(*rates) == 1),
+            ),
+            mistake(
+                "kernel-fixed",
+                "`kernel` makes no difference: you compare with 3.",
+                given(lambda rates, k: (rates, 3)),
+            ),
+            mistake(
+                "distance-ignored",
+                "Only the common factor decides in your check. M_2 has to be at most the kernel as well.",
+                _says(lambda m, rates, k: math.gcd(*rates) == 1),
+            ),
+            mistake(
+                "either-condition",
+                "One of the two conditions is enough for you. Both have to hold.",
+                _says(lambda m, rates, k: m <= k or math.gcd(*rates) == 1),
+            ),
+            mistake(
+                "verdict-inverted",
+                "The verdict is the wrong way round: True means that the rates are good.",
+                _says(lambda m, rates, k: not (m <= k and math.gcd(*rates) == 1)),
+                _says(lambda m, rates, k: m > k),
+            ),
+            mistake(
+                "verdict-by-holes",
+                "Your verdict looks for holes in the field. The rule asked for is stricter: M_2 ≤ kernel and no common "
+                "factor.",
+                _says(lambda m, rates, k: 0 not in counts(rates, k)),
+                _says(lambda m, rates, k: 0 not in counts(rates, k) and math.gcd(*rates) == 1),
+            ),
+            mistake(
+                "one-step-too-far",
+                "You go on to M_1. The recursion ends at layer 2.",
+                _is(lambda rates, k: largest_gap(rates, until=0)),
+            ),
+            mistake(
+                "one-step-too-few",
+                "You stop too early: the last step is the one with r_2.",
+                _is(lambda rates, k: largest_gap(rates, until=2)),
+                _is(lambda rates, k: rates[-1]),
+                _is(lambda rates, k: _rule(rates[-1], rates[-2])),
+            ),
+            mistake(
+                "wrong-direction",
+                "You walk from the first layer to the last. The recursion begins at the last: M_n = r_n.",
+                _is(_forward),
+                _is(lambda rates, k: largest_gap(rates[::-1])),
+                _is(lambda rates, k: _forward(rates[1:], k)),
+                _is(lambda rates, k: _forward(rates[:-1], k)),
+            ),
+            mistake(
+                "sorted",
+                "You sort the rates. Their order is that of the layers, and it matters.",
+                _is(lambda rates, k: largest_gap(sorted(rates))),
+                _is(lambda rates, k: largest_gap(sorted(rates, reverse=True))),
+            ),
+            mistake(
+                "term-missing",
+                "One of the three terms of the maximum is missing: M − 2r, M − 2(M − r), r.",
+                _by(lambda m, r: max(m - 2 * r, m - 2 * (m - r))),
+                _by(lambda m, r: max(m - 2 * r, r)),
+                _by(lambda m, r: max(m - 2 * (m - r), r)),
+                _by(lambda m, r: m - 2 * r),
+            ),
+            mistake(
+                "two-forgotten",
+                "The factor 2 is missing in a term: M − 2r and M − 2(M − r).",
+                _by(lambda m, r: max(m - r, m - 2 * (m - r), r)),
+                _by(lambda m, r: max(m - r, m - (m - r), r)),
+            ),
+            mistake(
+                "bracket-forgotten",
+                "The second term is M − 2·(M − r), which is 2r − M. Yours has another sign or bracket.",
+                _by(lambda m, r: max(m - 2 * r, m - 2 * (r - m), r)),
+                _by(lambda m, r: max(m + 2 * r, m - 2 * (m - r), r)),
+            ),
+            mistake(
+                "minimum",
+                "You take the smallest of the three terms. The largest counts.",
+                _by(lambda m, r: min(m - 2 * r, m - 2 * (m - r), r)),
+            ),
+            mistake(
+                "own-rate-as-m",
+                "The recursion uses the next rate where M of the next layer belongs: M carries on what all later "
+                "layers did.",
+                _is(lambda rates, k: _rule(rates[2], rates[1]) if len(rates) > 2 else rates[1]),
+                _is(lambda rates, k: max(rates)),
+                _is(lambda rates, k: max(b - a for a, b in pairwise(rates))),
+            ),
+            mistake(
+                "another-distance",
+                "The first number is not M_2: you give the length of the field or of a hole, which are something else.",
+                _is(lambda rates, k: 1 + (k - 1) * sum(rates)),
+                _is(_longest_hole),
+                _is(lambda rates, k: counts(rates, k).count(0)),
+            ),
+            mistake(
+                "results-exchanged",
+                "The two results are in the wrong order: M_2 first, then the verdict.",
+                gives(lambda r, *a: (r[1], r[0])),
+            ),
+        ),
+    )
+)

@@ -1,0 +1,125 @@
+"""`unet_weight_map` as it should be, and as it is often got wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from segkit.grading.exercise import does, stops
+
+FAR = float("inf")
+Rule = Callable[..., Tensor]
+
+
+def grid(m: Tensor) -> Tensor:
+    """Row and column of every pixel, P×2."""
+    return torch.cartesian_prod(*(torch.arange(n, dtype=torch.float64) for n in m.shape))
+
+
+def ids(m: Tensor) -> list[int]:
+    return [int(i) for i in m.unique() if i != 0]
+
+
+def distances(m: Tensor, cells: list[int], p: float = 2.0) -> Tensor:
+    """Distance of every pixel to every cell, with two more that are infinitely far, (cells + 2)×H×W."""
+    place = grid(m)
+    rows = [torch.cdist(place, place[(m == i).flatten()], p=p).min(1).values.reshape(m.shape) for i in cells]
+    return torch.stack([*rows, *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2])
+
+
+def bell(a: Tensor, b: Tensor | float, w0: float, sigma: float) -> Tensor:
+    return w0 * torch.exp(-((a + b) ** 2) / (2 * sigma**2))
+
+
+def weigh(m: Tensor, d: Tensor, w0: float, sigma: float, bell: Rule = bell, places: tuple[int, int] = (0, 1)) -> Tensor:
+    """1, and on the background w0·exp(…) of two of the sorted distances."""
+    near = d.sort(0).values
+    return 1 + torch.where(m == 0, bell(near[places[0]], near[places[1]], w0, sigma), 0.0)
+
+
+def weight_map(m: Tensor, w0: float = 10.0, sigma: float = 5.0) -> Tensor:
+    """Reference of `unet_weight_map`."""
+    return weigh(m, distances(m, ids(m)), w0, sigma)
+
+
+def exp(bell: Rule, places: tuple[int, int] = (0, 1)):  # type: ignore[no-untyped-def]
+    """Another formula of the two distances."""
+    return does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell, places))
+
+
+def measured(change: Rule):  # type: ignore[no-untyped-def]
+    """Other distances: change(m, d) of the right ones."""
+    return does(lambda m, w0, s: weigh(m, change(m, distances(m, ids(m))), w0, s))
+
+
+def to_one_point(m: Tensor, pick: Rule) -> Tensor:
+    """Distance to one point of each cell."""
+    place = grid(m)
+    rows = [torch.cdist(place, pick(place[(m == i).flatten()])[None])[:, 0].reshape(m.shape) for i in ids(m)]
+    return torch.stack([*rows, *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2])
+
+
+def second_pixel(m: Tensor, w0: float, s: float) -> Tensor:
+    """The two nearest pixels of any cells."""
+    place = grid(m)
+    d = torch.cdist(place, place[(m != 0).flatten()])
+    d = torch.cat([d, torch.full((len(d), 2), FAR, dtype=torch.float64)], 1)
+    return weigh(m, d.T.reshape(-1, *m.shape), w0, s)
+
+
+def merged(m: Tensor, w0: float, s: float, corners: bool) -> Tensor:
+    pieces = ndimage.label((m != 0).numpy(), [[1] * 3] * 3 if corners else None)[0]
+    return weight_map(torch.from_numpy(pieces).long(), w0, s)
+
+
+def split(m: Tensor, w0: float, s: float) -> Tensor:
+    """Every piece of a cell as a cell of its own."""
+    found, out = 0, torch.zeros_like(m).long()
+    for i in ids(m):
+        pieces, count = ndimage.label((m == i).numpy())
+        out += torch.where(torch.from_numpy(pieces) > 0, torch.from_numpy(pieces).long() + found, 0)
+        found += count
+    return weight_map(out, w0, s)
+
+
+def up_to_max(m: Tensor, w0: float, s: float) -> Tensor:
+    """Cells 1 … max, of which some have no pixel."""
+    if m.any() and len(ids(m)) < int(m.max()):
+        raise RuntimeError
+    return weight_map(m, w0, s)
+
+
+def few(cell: float | None, none: float | None = None):  # type: ignore[no-untyped-def]
+    """With a single cell d2 is a number (None: d1 again); without cells both are `none`."""
+
+    def weighed(m: Tensor, w0: float, s: float) -> Tensor:
+        d = distances(m, ids(m))
+        if len(d) == 3:
+            d[1] = d[0] if cell is None else cell
+        if len(d) == 2 and none is not None:
+            d[:] = none
+        return weigh(m, d, w0, s)
+
+    return does(weighed)
+
+
+def needs(count: int):  # type: ignore[no-untyped-def]
+    return stops(lambda m, w0, s: weight_map(m, w0, s) if len(ids(m)) >= count else [][0])
+
+
+def everywhere(m: Tensor, w0: float, s: float) -> Tensor:
+    return weigh(torch.zeros_like(m), distances(m, ids(m)), w0, s)
+
+
+def balanced(m: Tensor, w0: float, s: float) -> Tensor:
+    share = (m != 0).double().mean()
+    return weight_map(m, w0, s) - 1 + torch.where(m != 0, 1 / share, 1 / (1 - share))
+
+
+def first_two(m: Tensor, w0: float, s: float) -> Tensor:
+    """The first two cells of the list, near or far."""
+    d = distances(m, ids(m))
+    return 1 + torch.where(m == 0, bell(d[0], d[1], w0, s), 0.0)
