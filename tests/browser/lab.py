@@ -48,6 +48,10 @@ STATE = """() => {
     return {idle: panel.sessionContext.session.kernel.status === 'idle', error: errors.length ? errors[0] : null,
             waiting: code.filter(c => c.executionCount === null).length}; }"""
 PICTURES = "[...(e.closest('.jp-OutputArea') || document).querySelectorAll('img.widget-image')]"
+LAYOUT = """e => {
+    const last = [...e.querySelectorAll('.jp-Cell')].pop().getBoundingClientRect().bottom;
+    const end = last - e.getBoundingClientRect().top + e.scrollTop, images = [...e.querySelectorAll('img')];
+    return [...[e.scrollTop, e.clientHeight, end].map(Math.round), images.every(i => i.complete)]; }"""
 READY = """async () => {
     const context = window.jupyterapp.shell.currentWidget.sessionContext;
     const answer = async () => { await context.ready; await context.session.kernel.info;
@@ -117,13 +121,24 @@ class Notebook:
         self.page.screenshot(path=str(path))
 
     def pages(self) -> Iterator[bytes]:
-        """The whole notebook from top to bottom, as PNG pictures of one screen each with a little overlap."""
-        scroller = self.page.locator(".jp-WindowedPanel-outer").first
-        height, total = scroller.evaluate("e => [e.clientHeight, e.scrollHeight]")
-        for top in range(0, max(1, total - 60), height - 60):
+        """The whole notebook, first cell to last, as PNG pictures of one screen each with a little overlap."""
+        scroller, top = self.page.locator(".jp-WindowedPanel-outer").first, 0
+        while True:
             scroller.evaluate("(e, y) => e.scrollTo(0, y)", top)
-            self.page.wait_for_timeout(300)
+            top, height, end = self.settled(scroller)  # near the end `top` is less than was asked for
             yield scroller.screenshot()
+            if top + height >= end:
+                return
+            top += height - 60
+
+    def settled(self, scroller: Any, patience: float = 20) -> tuple[int, int, int]:
+        """Top and height of what is seen and the end of the last cell, once pictures and formulas are drawn."""
+        deadline, calm, size = time.monotonic() + patience, 0, (0, 0, 0)
+        while calm < 4 and time.monotonic() < deadline:
+            self.page.wait_for_timeout(150)
+            *now, loaded = scroller.evaluate(LAYOUT)
+            calm, size = (calm + 1 if tuple(now) == size and loaded else 0), tuple(now)
+        return size
 
 
 class Lab:

@@ -32,11 +32,17 @@ draw(); display(w.VBox([radius, colour, invert, picture]))
 DEAF = GOOD.replace("for control in (radius, colour, invert)", "for control in (colour, invert)")
 OUTSIDE = 'from IPython.display import HTML; HTML(\'<img alt="x" src="http://outside.invalid/x.png">\')'
 SCRIPT = "from IPython.display import Javascript; Javascript('setTimeout(() => { throw new Error(\"planted\") })')"
+GROWS = """
+from IPython.display import HTML, Javascript, display
+display(HTML('<div id="late">late</div>'))
+Javascript('setTimeout(() => { document.querySelector("#late").style.height = "2000px"; }, 1500)')
+"""
 BOOKS = {
     "good": ["1 + 1", GOOD, "print('end')"],
     "deaf": [DEAF],
     "broken": ["1 + 1", "raise ValueError('planted')", "print('never')"],
     "astray": [OUTSIDE, SCRIPT],
+    "grows": [GROWS, *["print(1)"] * 12],
 }
 
 
@@ -85,3 +91,11 @@ def test_pages_cover_the_notebook(lab: Lab) -> None:
     with lab.open("good.ipynb", height=400) as book:
         pages = list(book.pages())
         assert len(pages) >= 2 and all(page.startswith(b"\x89PNG") for page in pages)
+
+
+def test_pages_reach_the_last_cell_of_a_notebook_that_grows_while_it_is_drawn(lab: Lab) -> None:
+    with lab.open("grows.ipynb", height=400) as book:
+        book.run_all(60)
+        pages = list(book.pages())
+        bottom = "() => [...document.querySelectorAll('.jp-Cell')].pop().getBoundingClientRect().bottom"
+        assert len(pages) >= 6 and 0 < book.page.evaluate(bottom) <= 400
