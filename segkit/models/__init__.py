@@ -11,6 +11,7 @@ from torch import nn
 
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
 from segkit.models.segnet import SegNet
+from segkit.models.unet import UNet
 from segkit.models.weights import load, load_torchvision, read_header, save
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -18,10 +19,11 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
     "fcn16s": partial(FCN, stride=16),
     "fcn8s": partial(FCN, stride=8),
     "segnet": SegNet,
+    "unet": UNet,
 }
 
 __all__ = [
-    "FCN", "SegNet", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load",
+    "FCN", "SegNet", "UNet", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load",
     "load_torchvision", "options", "read_header", "save",
 ]  # fmt: skip
 

@@ -129,17 +129,16 @@ class SegNet(nn.Module):
         return self.outputs(x)["logits"]
 
     def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Logits at the picture's size, and the maps of the decoders on the way up.
+        """Logits at the picture's size, and the coarsest map.
 
         Returns:
-            "logits" N×K×H×W; "decoder_5" N×8·width×⌈H/16⌉×⌈W/16⌉ to "decoder_2" N×width×⌈H/2⌉×⌈W/2⌉.
+            "logits" N×K×H×W; "bottom" N×8·width×⌈H/32⌉×⌈W/32⌉.
         """
-        x, kept = self.encode(x)
-        maps = {}
-        for number, decoder in zip((5, 4, 3, 2, 1), self.decoders, strict=True):
-            x = decoder(x, *kept[number - 1])  # N, C, H/2^(number−1), W/2^(number−1)
-            maps[f"decoder_{number}"] = x
-        return {"logits": maps.pop("decoder_1"), **maps}
+        bottom, kept = self.encode(x)
+        x = bottom
+        for decoder, (indices, size) in zip(self.decoders, reversed(kept), strict=True):
+            x = decoder(x, indices, size)  # N, C, H, W: twice as large, up to rounding
+        return {"logits": x, "bottom": bottom}
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, tuple[int, int]]]]:
         """The last pooled map, and what the decoder needs to come back.

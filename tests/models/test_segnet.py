@@ -45,7 +45,7 @@ def test_logits_have_the_size_of_the_picture_in_train_and_eval(upsampling, size)
 def test_other_depths_and_channels(depth):
     model = small(depth=depth, in_channels=1)
     out = model.outputs(torch.randn(2, 1, 45, 70))
-    assert out["logits"].shape == (2, 5, 45, 70) and out["decoder_5"].shape == (2, 32, 3, 5)
+    assert out["logits"].shape == (2, 5, 45, 70) and out["bottom"].shape == (2, 32, 2, 3)
 
 
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
