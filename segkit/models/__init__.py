@@ -9,12 +9,17 @@ from typing import Any
 
 from torch import nn
 
+from segkit.models.dilated import ContextModule, Dilated
+from segkit.models.duc_hdc import DUCHDC
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
 from segkit.models.segnet import SegNet
 from segkit.models.unet import UNet
 from segkit.models.weights import load, load_torchvision, read_header, save
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {
+    "dilated": Dilated,
+    "dilated_frontend": partial(Dilated, context=False),
+    "duc_hdc": DUCHDC,
     "fcn32s": partial(FCN, stride=32),
     "fcn16s": partial(FCN, stride=16),
     "fcn8s": partial(FCN, stride=8),
@@ -23,8 +28,8 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 __all__ = [
-    "FCN", "SegNet", "UNet", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load",
-    "load_torchvision", "options", "read_header", "save",
+    "DUCHDC", "FCN", "ContextModule", "Dilated", "SegNet", "UNet", "available", "convolutionalise", "create",
+    "fuse_skip", "linear_to_conv", "load", "load_torchvision", "options", "read_header", "save",
 ]  # fmt: skip
 
 

@@ -101,29 +101,31 @@ def load_exactly(model: nn.Module, state: dict[str, Tensor], dropped: tuple[str,
 
 
 def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
-    """Fill a classifier or an FCN with torchvision's weights for VGG or AlexNet.
+    """Fill a classifier, an encoder, or a model that stands on one, with torchvision's weights.
 
     Args:
-        model: VGG or AlexNet, which take every tensor; or an FCN of the same encoder and width 64, which takes
-            the convolutions and turns the first two fully connected layers into fc6 and fc7; or a SegNet of width 64,
-            which takes the convolutions of a VGG with BatchNorm (vgg16_bn).
+        model: a classifier (VGG, AlexNet, ResNet), which takes every tensor; an encoder of the same kind, or a model
+            with `.encoder` (SegNet, DUCHDC), which take the convolutions; where the model has fc6 and fc7 (FCN,
+            Dilated), these take the first two fully connected layers. Depth, BatchNorm and a width of 64 fit the weights.
         state: `torchvision.models.vgg16(weights=…).state_dict()` or the like.
 
     Returns:
-        the names in `state` that have no place in the model: FCN has no use for the 1000-class layer, SegNet for
-        none of the fully connected ones.
+        the names in `state` that have no place in the model, all of them in the classifier's head.
 
     Raises:
         ValueError: keys or shapes do not fit; nothing is copied then.
     """
-    if hasattr(model, "decoders"):
-        convolutions = {f"encoder.{key}": value for key, value in state.items() if key.startswith("features.")}
-        new = tuple(key for key in model.state_dict() if key.startswith("decoders."))  # what SegNet adds
-        load_exactly(model, convolutions, dropped=new)
-        return [key for key in state if not key.startswith("features.")]
-    if not hasattr(model, "fc6"):
-        load_exactly(model, state)
-        return []
+    if hasattr(model, "fc6"):
+        return _load_with_fc(model, state)
+    target: Any = getattr(model, "encoder", model)
+    heads = tuple(f"{name}." for name in ("fc", "classifier") if not hasattr(target, name))
+    left = [key for key in state if heads and key.startswith(heads)]
+    load_exactly(target, {key: value for key, value in state.items() if key not in left})
+    return left
+
+
+def _load_with_fc(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
+    """The encoder's convolutions, and the first two fully connected layers as fc6 and fc7."""
     linear = sorted(
         {key.rsplit(".", 1)[0] for key in state if key.startswith("classifier.")}, key=lambda k: int(k[11:])
     )
@@ -140,6 +142,6 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
             )
         elif layer.startswith("features."):
             renamed[f"encoder.{key}"] = value
-    new = ("score", "upscore", "fc6_norm", "fc7_norm")  # the layers that FCN adds to the classifier
-    load_exactly(model, renamed, dropped=tuple(k for k in model.state_dict() if k.startswith(new)))
+    taken = ("encoder.", "fc6.", "fc7.")  # all else is what the paper adds to the classifier
+    load_exactly(model, renamed, dropped=tuple(k for k in model.state_dict() if not k.startswith(taken)))
     return [key for key in state if key.startswith(linear[2] + ".")]

@@ -1,0 +1,195 @@
+"""ResNet (He et al. 2016): blocks that add to what they are given; five maps at strides 2 to 32, or no coarser than 8.
+
+Names are torchvision's (`conv1`, `bn1`, `layer1.0.conv1` …), so its weights load as they are.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from segkit.encoders.dilation import dilate_strides_
+from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
+
+# blocks per stage: basic ones in 18 and 34, bottlenecks from 50 on (the paper's Table 1)
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions, added to their input.
+
+    Args:
+        before: channels of the input.
+        channels: of both convolutions and of the output.
+        stride: of the first convolution and of the shortcut.
+
+    Shape:
+        N×before×H×W → N×channels×⌈H/stride⌉×⌈W/stride⌉.
+    """
+
+    expansion = 1
+
+    def __init__(self, before: int, channels: int, stride: int = 1, stride_in: str = "3x3") -> None:
+        super().__init__()
+        self.conv1 = Conv2d(before, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(before, channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        same = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))  # N, channels, H/stride, W/stride
+        return self.relu(self.bn2(self.conv2(x)) + same)
+
+
+class Bottleneck(nn.Module):
+    """1×1 down, 3×3, 1×1 up to four times the channels; added to the input.
+
+    Args:
+        before: channels of the input.
+        channels: of the 3×3 convolution; the output has 4·channels.
+        stride: of one convolution and of the shortcut.
+        stride_in: which one: "3x3" (torchvision) or the first "1x1" (the paper).
+
+    Shape:
+        N×before×H×W → N×4·channels×⌈H/stride⌉×⌈W/stride⌉.
+    """
+
+    expansion = 4
+
+    def __init__(self, before: int, channels: int, stride: int = 1, stride_in: str = "3x3") -> None:
+        super().__init__()
+        first, second = (1, stride) if stride_in == "3x3" else (stride, 1)
+        self.conv1 = Conv2d(before, channels, 1, first, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = Conv2d(channels, channels, 3, second, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = Conv2d(channels, 4 * channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(before, 4 * channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        same = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))  # N, channels, H/stride, W/stride
+        return self.relu(self.bn3(self.conv3(x)) + same)  # N, 4·channels, H/stride, W/stride
+
+
+class ResNetEncoder(nn.Module):
+    """The convolutional part of a ResNet: a picture → five maps, at strides 2, 4, 8, 16, 32 or no coarser than asked.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152, as in the paper's Table 1.
+        width: channels of the first layer; 64 in the paper, 8 to 16 at course size.
+        output_stride: 32, 16 or 8: pixels from one cell of the last map to the next. Below 32 the strides of the last
+            stages turn into dilation (`dilate_strides`): the same weights, every filter response kept.
+        in_channels: channels of the picture.
+        stride_in: which convolution of a bottleneck strides: "3x3" as torchvision's weights want it, "1x1" as in the
+            paper.
+
+    Shape:
+        N×C×H×W → five maps N×channels[i]×⌈H/strides[i]⌉×⌈W/strides[i]⌉. Any H, W ≥ 1. Cell (i, j) of stride s has its
+        centre on pixel (s·i, s·j).
+
+    Raises:
+        ValueError: a depth, width, output_stride or stride_in that is not among these.
+
+    Source:
+        He, Zhang, Ren & Sun, "Deep residual learning…", CVPR 2016, Table 1 and Figure 5. The receptive field of the
+        last map is 483, 1027, 1507 for depths 50, 101, 152 with stride_in="1x1"; with "3x3" it is 56 pixels smaller.
+        torchvision's `replace_stride_with_dilation` gives the same maps as output_stride.
+    """
+
+    strides: tuple[int, ...]
+
+    def __init__(
+        self,
+        depth: int = 50,
+        width: int = 64,
+        output_stride: int = 32,
+        in_channels: int = 3,
+        stride_in: str = "3x3",
+    ) -> None:
+        super().__init__()
+        if depth not in BLOCKS:
+            raise ValueError(f"ResNet of depth {depth} is not in the paper; choose one of {sorted(BLOCKS)}")
+        if width < 1 or in_channels < 1:
+            raise ValueError(f"ResNet got width={width}, in_channels={in_channels}; both count channels, at least 1")
+        if output_stride not in (8, 16, 32):
+            raise ValueError(f"ResNet got output_stride={output_stride}; it can be 32, 16 or 8")
+        if stride_in not in ("3x3", "1x1"):
+            raise ValueError(f'ResNet got stride_in={stride_in!r}; a bottleneck strides in its "3x3" or first "1x1"')
+        block = BasicBlock if depth < 50 else Bottleneck
+        self.channels = (width, *(width * block.expansion * 2**i for i in range(4)))
+        self.strides = (2, 4, 8, 16, 32)
+        self.conv1 = Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = MaxPool2d(3, 2, padding=1)
+        before = width
+        for i, blocks in enumerate(BLOCKS[depth]):
+            stage = nn.Sequential()
+            for j in range(blocks):
+                stage.append(block(before, width * 2**i, 2 if i and not j else 1, stride_in))
+                before = self.channels[i + 1]
+            self.add_module(f"layer{i + 1}", stage)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if output_stride < 32:
+            dilate_strides_(self, output_stride)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return self.maps(x)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The five maps, finest first."""
+        if x.ndim != 4:
+            raise ValueError(f"ResNet got a tensor of shape {tuple(x.shape)}; it takes N×C×H×W (one picture: x[None])")
+        x = self.relu(self.bn1(self.conv1(x)))  # N, width, H/2, W/2
+        maps = [x]
+        x = self.maxpool(x)  # N, width, H/4, W/4
+        for i in (1, 2, 3, 4):
+            x = self.get_submodule(f"layer{i}")(x)  # N, channels[i], H/strides[i], W/strides[i]
+            maps.append(x)
+        return maps
+
+
+class ResNet(ResNetEncoder):
+    """ResNet the classifier: the encoder, the mean over the last map, one fully connected layer.
+
+    Args:
+        num_classes: number of picture classes; 1000 for ImageNet.
+        depth, width, output_stride, in_channels, stride_in: as in ResNetEncoder.
+
+    Shape:
+        N×C×H×W → N×num_classes.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        depth: int = 50,
+        width: int = 64,
+        output_stride: int = 32,
+        in_channels: int = 3,
+        stride_in: str = "3x3",
+    ) -> None:
+        if num_classes < 1:
+            raise ValueError(f"ResNet got num_classes={num_classes}; it needs at least 1")
+        super().__init__(depth, width, output_stride, in_channels, stride_in)
+        self.avgpool = AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(self.channels[-1], num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        x = self.avgpool(self.maps(x)[-1])  # N, channels[-1], 1, 1
+        return self.fc(x.flatten(1))  # N, num_classes
+
+
+def _shortcut(before: int, channels: int, stride: int) -> nn.Sequential | None:
+    """A 1×1 convolution where the block changes size or channels (the paper's option B)."""
+    if stride == 1 and before == channels:
+        return None
+    return nn.Sequential(Conv2d(before, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))

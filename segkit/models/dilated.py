@@ -1,0 +1,206 @@
+"""Dilated networks (Yu & Koltun 2016): a VGG that does not go down so far, and a context module that looks further.
+
+  picture ── conv1 … pool3 ── conv4 ── conv5 ×2 ── fc6 7×7 ×4 ── fc7 ── score ── context 1 1 2 4 8 16 1, 1×1 ── logits
+             └─ as in VGG-16 ┘  pool4 and pool5 removed, ×d dilated by d   │     └ sees 67×67 cells, loses none ┘
+                                                                          └ front end's logits           stride 8 → 1
+
+Reference: "Multi-scale context aggregation by dilated convolutions", ICLR 2016 (arXiv 1511.07122).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segkit.encoders import VGGEncoder
+from segkit.engine import engine
+from segkit.layers import Conv2d, MaxPool2d
+
+DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # the paper's Table 1; a 1×1 convolution follows
+CHANNELS = {"basic": (1, 1, 1, 1, 1, 1, 1, 1), "large": (2, 2, 4, 8, 16, 32, 32, 1)}  # in multiples of the classes
+
+
+class ContextModule(nn.Sequential):
+    """Seven dilated 3×3 convolutions and a 1×1: from score maps to score maps, each cell seeing 67×67.
+
+    Args:
+        classes: number of score maps C.
+        size: "basic", C channels throughout, or "large", 2C, 2C, 4C, 8C, 16C, 32C, 32C, C.
+
+    Shape:
+        N×C×H×W → N×C×H×W. Receptive fields 3, 5, 9, 17, 33, 65, 67, 67.
+
+    Raises:
+        ValueError: another size, or fewer than 1 class.
+
+    Source:
+        Section 3 and Table 1; max(·, 0) after each 3×3 convolution, none after the 1×1.
+
+    Differs from the paper:
+        each map is padded with zeros to keep its size, where the paper feeds a wider picture, its margin filled by
+        reflection, and lets the maps shrink. The values are the paper's where the 67×67 window lies inside the map.
+    """
+
+    def __init__(self, classes: int, size: str = "basic") -> None:
+        if size not in CHANNELS:
+            raise ValueError(f"ContextModule got size={size!r}; the paper has {sorted(CHANNELS)}")
+        if classes < 1:
+            raise ValueError(f"ContextModule got classes={classes}; it needs at least 1")
+        layers: list[nn.Module] = []
+        before = classes
+        for dilation, times in zip(DILATIONS, CHANNELS[size], strict=False):
+            layers += [Conv2d(before, times * classes, 3, padding=dilation, dilation=dilation), nn.ReLU()]
+            before = times * classes
+        super().__init__(*layers, Conv2d(before, classes, 1))
+        for layer in self:
+            if isinstance(layer, nn.Conv2d):
+                init_identity_(layer, classes, 0.0 if size == "basic" else 0.01)
+
+
+@torch.no_grad()
+def init_identity_(layer: nn.Conv2d, classes: int, noise: float = 0.0) -> nn.Conv2d:
+    """Fill a convolution so that it passes on what it is given: each class goes to its share of the channels.
+
+    With C classes, input channel a belongs to class ⌊a·C/in⌋ and output channel b to ⌊b·C/out⌋. The kernel's centre is
+    C/out where the two classes agree; all else is normal noise. So the sum over a class's channels stays the same.
+
+    Args:
+        layer: an odd kernel; C divides the channels in and out.
+        classes: C.
+        noise: standard deviation of the noise in units of C/out; 0 gives the exact identity (equation 4).
+
+    Returns:
+        The same layer, its bias zero.
+
+    Raises:
+        ValueError: C does not divide the channels, or an even kernel.
+
+    Source:
+        Equation 4 (basic: in = out = C), equation 5 (large; the noise, much smaller than C/out, sets apart the channels
+        that share a class).
+    """
+    out, inside, height, width = layer.weight.shape
+    if classes < 1 or out % classes or inside % classes or layer.groups != 1 or not (height % 2 and width % 2):
+        raise ValueError(
+            f"init_identity_ got {inside} channels in, {out} out, kernel {height}×{width}, groups {layer.groups} for "
+            f"{classes} classes; the classes divide both numbers of channels, and the kernel is odd and ungrouped"
+        )
+    share = classes / out
+    layer.weight.normal_(0, noise * share) if noise else layer.weight.zero_()
+    to, source = (torch.arange(n, device=layer.weight.device) * classes // n for n in (out, inside))
+    agree = (to[:, None] == source[None, :]).to(layer.weight)  # out, in
+    centre = layer.weight[:, :, height // 2, width // 2]
+    centre.copy_(torch.where(agree > 0, share, centre))
+    if layer.bias is not None:
+        layer.bias.zero_()
+    return layer
+
+
+class Dilated(nn.Module):
+    """The front end on VGG-16, with or without the context module.
+
+    Args:
+        num_classes: number of classes K, void not counted.
+        context: "basic" or True, "large", or False for the front end alone.
+        width: channels of the first block; 64 is the paper's size, 8 to 16 the course's.
+        batch_norm: BatchNorm in the VGG blocks and after fc6 and fc7, to train from scratch.
+        hidden: channels of fc6 and fc7; 64·width where None (4096 at the paper's size).
+        dropout: probability of dropping a value after fc6 and after fc7.
+        depth: of the VGG: 11, 13, 16 as in the paper, 19.
+
+    Shape:
+        N×3×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch.
+
+    Raises:
+        ValueError: a context or a depth that is not among these.
+
+    Source:
+        Front end: section 4. Context module: section 3.
+
+    Differs from the paper:
+        maps are padded with zeros where the paper pads the picture by reflection and removes the padding inside;
+        bilinear interpolation to the picture's size belongs to the network. The context module cuts negative scores off
+        (max(·, 0) in its first layers), as in the paper, which trains it behind a trained front end; so that it also
+        learns jointly and from scratch, the front end's scores start around +1, which no softmax notices, and not at 0.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        context: bool | str = "basic",
+        width: int = 64,
+        batch_norm: bool = False,
+        hidden: int | None = None,
+        dropout: float = 0.5,
+        depth: int = 16,
+    ) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"Dilated got num_classes={num_classes}; it needs at least 1")
+        if not isinstance(context, bool) and context not in CHANNELS:
+            raise ValueError(f"Dilated got context={context!r}; it can be {sorted(CHANNELS)}, True (basic) or False")
+        self.num_classes = num_classes
+        self.encoder = VGGEncoder(depth, width, batch_norm)
+        remove_last_poolings(self.encoder.features, 2)
+        hidden = hidden or self.encoder.classifier_channels
+        self.fc6 = Conv2d(self.encoder.channels[-1], hidden, 7, padding=12, dilation=4)
+        self.fc7 = Conv2d(hidden, hidden, 1)
+        self.fc6_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
+        self.fc7_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
+        self.drop = nn.Dropout(dropout)
+        for layer in (self.fc6, self.fc7):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.score = Conv2d(hidden, num_classes, 1)
+        nn.init.normal_(self.score.weight, std=0.01)
+        nn.init.constant_(self.score.bias, 1 if context else 0)  # type: ignore[arg-type]
+        size = "basic" if context is True else context
+        self.context = ContextModule(num_classes, size) if size else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(x)["logits"]
+
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        """Logits at the picture's size, and the front end's own.
+
+        Returns:
+            "logits" N×K×H×W; with a context module also "front_end" N×K×H×W, what the front end says without it.
+        """
+        if x.ndim != 4:
+            raise ValueError(f"Dilated got a tensor of shape {tuple(x.shape)}; it takes N×C×H×W (one picture: x[None])")
+        H, W = x.shape[-2:]
+        score = self.front_end(x)
+        if self.context is None:
+            return {"logits": _enlarge(score)[..., :H, :W]}
+        return {"logits": _enlarge(self.context(score))[..., :H, :W], "front_end": _enlarge(score)[..., :H, :W]}
+
+    def front_end(self, x: Tensor) -> Tensor:
+        """Class scores at stride 8, N×K×⌈H/8⌉×⌈W/8⌉."""
+        x = self.encoder.features(x)  # N, 8·width, H/8, W/8
+        x = self.drop(F.relu(self.fc6_norm(self.fc6(x))))  # N, hidden, H/8, W/8
+        x = self.drop(F.relu(self.fc7_norm(self.fc7(x))))
+        return self.score(x)  # N, K, H/8, W/8
+
+
+def remove_last_poolings(features: nn.Sequential, count: int) -> None:
+    """Take the last poolings out of a VGG; convolutions behind the first are dilated by 2, behind the next by 4.
+
+    Identities stand in their places, so that the numbering, and with it torchvision's weights, stays.
+
+    Differs from `segkit.encoders.dilate_strides`, which keeps the maximum over 2×2 and takes only its stride: there
+    every old filter response is kept, here the paper's simpler network has to be trained anew.
+    """
+    places = [i for i, layer in enumerate(features) if isinstance(layer, MaxPool2d)][-count:]
+    rate = 1
+    for i in range(places[0], len(features)):
+        layer = features[i]
+        if i in places:
+            features[i], rate = nn.Identity(), 2 * rate
+        elif isinstance(layer, nn.Conv2d):
+            layer.dilation, layer.padding = (rate, rate), (rate, rate)
+
+
+def _enlarge(score: Tensor) -> Tensor:
+    """Eight times as large, bilinear; VGG's cells stand over the middle of their 8×8 pixels (align_corners=False)."""
+    return engine().interpolate(score, scale_factor=8, mode="bilinear", align_corners=False)  # N, K, ≥ H, ≥ W
