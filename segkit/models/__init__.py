@@ -11,6 +11,7 @@ from torch import nn
 
 from segkit.models.dilated import ContextModule, Dilated
 from segkit.models.duc_hdc import DUCHDC
+from segkit.models.enet import ENet
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
 from segkit.models.segnet import SegNet
 from segkit.models.unet import UNet
@@ -20,6 +21,7 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
     "dilated": Dilated,
     "dilated_frontend": partial(Dilated, context=False),
     "duc_hdc": DUCHDC,
+    "enet": ENet,
     "fcn32s": partial(FCN, stride=32),
     "fcn16s": partial(FCN, stride=16),
     "fcn8s": partial(FCN, stride=8),
@@ -28,7 +30,7 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 __all__ = [
-    "DUCHDC", "FCN", "ContextModule", "Dilated", "SegNet", "UNet", "available", "convolutionalise", "create",
+    "DUCHDC", "FCN", "ContextModule", "Dilated", "ENet", "SegNet", "UNet", "available", "convolutionalise", "create",
     "fuse_skip", "linear_to_conv", "load", "load_torchvision", "options", "read_header", "save",
 ]  # fmt: skip
 
