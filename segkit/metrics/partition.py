@@ -51,11 +51,13 @@ def partition_scores(prediction: Labels, truth: Labels, zero: str = "singletons"
             a predicted mask with `label_components` first; a mask itself is one segment.
         truth: whole numbers, 0 outside cells, else the id of a cell; pixels with 0 do not count.
         zero: what predicted 0 on a true cell means: "singletons", each pixel a segment of its own (as the SNEMI3D
-            challenge counts); "segment", all of them one segment (as scikit-image counts); "nearest", each pixel
+            challenge counts); "segment", all of them one segment (as in scikit-image); "nearest", each pixel
             belongs to the nearest segment, so that a gap drawn between touching cells costs nothing. A prediction
             without any segment is counted as singletons then.
 
     Shape: both H×W (or any shape, taken as one picture); tensors on any device, or numpy arrays.
+
+    Differs from scikit-image: as in the paper, a pixel also pairs with itself, which matters for tiny cells only.
 
     Raises:
         TypeError: fractions. ValueError: the shapes differ, or zero is neither of the two.
