@@ -5,6 +5,8 @@ It is the class that the chapter writes out, so that the recorded runs and the r
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -14,17 +16,16 @@ from segkit.layers import Conv2d
 UPS = ("bilinear", "bed of nails", "indices", "concatenation")
 
 
-def block(before: int, after: int, depth: int = 2) -> nn.Sequential:
-    """`depth` times convolution 3×3, BatchNorm, ReLU; the last convolution makes `after` channels."""
+def block(*channels: int) -> nn.Sequential:
+    """Convolutions 3×3 from each number of channels to the next, each with BatchNorm and ReLU."""
     layers: list[nn.Module] = []
-    for _ in range(depth):
+    for before, after in itertools.pairwise(channels):
         layers += [Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
-        before = after
     return nn.Sequential(*layers)
 
 
 class Mirror(nn.Module):
-    """An encoder and its mirror image.
+    """VGG13's convolutions and their mirror image.
 
     Args:
         up: "bilinear" (a plain decoder), "bed of nails" (to a corner of the window), "indices" (SegNet: back to where
@@ -32,23 +33,21 @@ class Mirror(nn.Module):
         num_classes: number of classes K.
         width: channels of the first block; each further block has twice as many, up to 8 times.
         levels: poolings.
-        depth: convolutions per block, at least 2.
 
     Shape:
         N×3×H×W → N×K×H×W, any H, W ≥ 1.
     """
 
-    def __init__(self, up: str, num_classes: int, width: int = 8, levels: int = 4, depth: int = 2) -> None:
+    def __init__(self, up: str, num_classes: int, width: int = 8, levels: int = 5) -> None:
         super().__init__()
         if up not in UPS:
             raise ValueError(f"Mirror got up={up!r}; it is one of {', '.join(UPS)}")
-        self.up = up
-        channels = [width * min(2**i, 8) for i in range(levels)]
-        outs, inside = [width, *channels[:-1]], 2 if up == "concatenation" else 1
-        self.down = nn.ModuleList(block(b, c, depth) for b, c in zip([3, *channels[:-1]], channels, strict=True))
-        climbs = [(c, out, depth - (i == 0)) for i, (c, out) in enumerate(zip(channels, outs, strict=True))]
-        self.climb = nn.ModuleList(block(inside * c, out, n) for c, out, n in reversed(climbs))
-        self.score = Conv2d(width, num_classes, 3, padding=1)  # the last convolution of the finest block
+        self.up, inside = up, 2 if up == "concatenation" else 1
+        c = [width * min(2**i, 8) for i in range(levels)]
+        self.down = nn.ModuleList(block(b, n, n) for b, n in zip([3, *c], c, strict=False))
+        self.climb = nn.ModuleList(block(inside * n, n, b) for b, n in reversed(list(itertools.pairwise(c))))
+        self.climb.append(block(inside * width, width))
+        self.score = Conv2d(width, num_classes, 3, padding=1)  # the last of the mirrored convolutions
 
     def forward(self, x: Tensor) -> Tensor:
         kept = []
@@ -63,7 +62,7 @@ class Mirror(nn.Module):
             elif self.up == "bed of nails":
                 x = engine().bed_of_nails(x, 2)[..., :H, :W]  # N, c, H, W
             else:
-                x = engine().interpolate(x, size=(H, W), mode="bilinear")  # N, c, H, W
+                x = engine().interpolate(x, scale_factor=2, mode="bilinear")[..., :H, :W]  # N, c, H, W
             if self.up == "concatenation":
                 x = torch.cat([features, x], dim=1)  # N, 2c, H, W
             x = climb(x)  # N, c of the level above, H, W

@@ -1,25 +1,26 @@
 """Chapter 05's experiments on streets, recorded over three seeds. A run that was stopped goes on where it was.
 
 python course/experiments/segnet_unet.py decoders   four ways back up       → results/decoders.json
-python course/experiments/segnet_unet.py advice     which model, which data → results/advice.json
+python course/experiments/segnet_unet.py advice     which model, which data → results/advice.json (after decoders)
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
 
 import torch
-from common import Rendered, record, spread, street
+from common import RESULTS, Rendered, record, spread, street
 from mirror import UPS, Mirror
 from resumable import Runs
 from torch import nn
 
 from segkit.data import Augmented, Cells
 from segkit.data.transforms import RandomFlip
-from segkit.metrics import TrimapIoU
+from segkit.metrics import ConfusionMatrix, TrimapIoU
 from segkit.models import create
-from segkit.training import Config, Trainer, class_weights, evaluate
+from segkit.training import Config, Trainer, class_weights
 
 TIERS = {
     "cpu": {"width": 8, "size": (96, 128), "steps": 250, "batch_size": 12, "train": 400, "test": 100, "device": "cpu"},
@@ -37,23 +38,19 @@ def frequency_weights(scenes: Any) -> torch.Tensor:
     return class_weights(counts, "log")  # type: ignore[arg-type]
 
 
-def near_edges(model: nn.Module, scenes: Any, width: int, device: str) -> float:
-    """Mean IoU of the pixels within `width` of a true boundary."""
-    band = TrimapIoU(scenes.num_classes, width=width)
-    with torch.no_grad():
-        for sample in scenes.samples:
-            band.update(model(sample.image[None].to(device)).argmax(1).cpu(), sample.labels[None])
-    return band.mean_iou()
-
-
 def one_run(model: nn.Module, seed: int, train: Any, test: Any, tier: dict[str, Any]) -> dict[str, Any]:
-    """Train with one seed; scores on the test pictures."""
+    """Train with one seed; scores on the test pictures, over all pixels and within 1 and 2 pixels of a boundary."""
     config = Config(tier["steps"], tier["batch_size"], LR, seed=seed, device=tier["device"])
-    weight = frequency_weights(train)
-    Trainer(model, Augmented(train, RandomFlip(), seed), config, weight).fit(quiet=True)
-    matrix = evaluate(model, test, device=tier["device"])
-    scores = {f"trimap_iou_{w}px": near_edges(model, test, w, tier["device"]) for w in (1, 2)}
-    scores |= {"mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy()}
+    Trainer(model, Augmented(train, RandomFlip(), seed), config, frequency_weights(train)).fit(quiet=True)
+    matrix = ConfusionMatrix(test.num_classes)
+    bands = {f"trimap_iou_{width}px": TrimapIoU(test.num_classes, width=width) for width in (1, 2)}
+    with torch.no_grad():
+        for sample in test.samples:
+            labels = model(sample.image[None].to(tier["device"])).argmax(1).cpu()  # 1, H, W
+            for counter in (matrix, *bands.values()):
+                counter.update(labels, sample.labels[None])
+    scores = {"mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy()}
+    scores |= {name: band.mean_iou() for name, band in bands.items()}
     return {**scores, "iou": matrix.iou().tolist()}
 
 
@@ -68,7 +65,7 @@ def decoders(o: argparse.Namespace) -> None:
     """The same encoder and decoder on streets, and four ways to enlarge a map."""
     tier = {**TIERS[o.tier], **({"steps": o.steps} if o.steps else {})}
     train, test = (street(split, int(tier[split] * o.scale), tier["size"]) for split in ("train", "test"))
-    settings = {**tier, "levels": 5, "depth": 2, "lr": LR, "class_weights": "log", "scale": o.scale}
+    settings = {**tier, "levels": 5, "lr": LR, "class_weights": "log", "scale": o.scale}
     name = "decoders" + ("" if o.tier == "cpu" else f"_{o.tier}")
     runs, found = Runs(name, settings), {}
 
@@ -98,40 +95,48 @@ def simple_streets(split: str, length: int, size: tuple[int, int]) -> Rendered:
     return scenes
 
 
-MODELS = {  # each about as wide as the others
+MODELS = {  # of one width, on thirteen convolutions or ten
     "FCN-8s": lambda K: create("fcn8s", K, encoder="vgg13", width=8, hidden=128, batch_norm=True, dropout=0.1),
     "SegNet": lambda K: Mirror("indices", K, 8),
     "U-Net": lambda K: Mirror("concatenation", K, 8),
 }
+DATA = {"three large classes": 0.4, "membranes, 24 pictures": 0.4, "thirteen classes": 1.0}  # share of the steps
+
+
+def pictures(kind: str, split: str, tier: dict[str, Any], scale: float) -> Rendered:
+    length = int(tier[split] * scale)
+    if kind == "three large classes":
+        return simple_streets(split, length, tier["size"])
+    if kind == "thirteen classes":
+        return street(split, length, tier["size"])
+    return Rendered(Cells(split, (128, 128), "membranes"), 24 if split == "train" else length // 2)
 
 
 def advice(o: argparse.Namespace) -> None:
     """Three models on three kinds of data: does it matter which?"""
-    tier = {**TIERS["cpu"], "size": (96, 128), **({"steps": o.steps} if o.steps else {})}
-    sizes = {split: int(tier[split] * o.scale) for split in ("train", "test")}
-    data = {
-        "three large classes": lambda split: simple_streets(split, sizes[split], tier["size"]),
-        "membranes, 24 pictures": lambda split: Rendered(
-            Cells(split, (128, 128), "membranes"), 24 if split == "train" else sizes[split] // 2
-        ),
-        "thirteen classes": lambda split: street(split, sizes[split], tier["size"]),
-    }
-    steps = {"three large classes": 0.5, "membranes, 24 pictures": 0.5, "thirteen classes": 1.0}
-    settings = {**tier, "lr": LR, "share_of_steps": steps, "scale": o.scale}
+    tier = {**TIERS["cpu"], **({"steps": o.steps} if o.steps else {})}
+    settings = {**tier, "lr": LR, "share_of_steps": DATA, "scale": o.scale}
     runs, found = Runs("advice", settings), {}
-    for kind, make in data.items():
-        train, test = make("train"), make("test")
-        shorter = {**tier, "steps": int(tier["steps"] * steps[kind])}
 
-        def run(name: str, seed: int) -> dict[str, Any]:
-            torch.manual_seed(seed)
-            return one_run(MODELS[name](train.num_classes), seed, train, test, shorter)  # noqa: B023
+    def run(kind: str, name: str, seed: int) -> dict[str, Any]:
+        train, test = (pictures(kind, split, tier, o.scale) for split in ("train", "test"))
+        torch.manual_seed(seed)
+        model = MODELS[name](train.num_classes)
+        scores = one_run(model, seed, train, test, {**tier, "steps": int(tier["steps"] * DATA[kind])})
+        return {**scores, "iou": dict(zip(train.classes, scores["iou"], strict=True))}
 
-        scores = {
-            name: [runs.once(f"{kind}, {name}, seed {s}", lambda n=name, s=s: run(n, s)) for s in range(o.seeds)]
-            for name in MODELS
-        }
-        found[kind] = {name: summary(values, train.classes) for name, values in scores.items()}
+    known = json.loads((RESULTS / "decoders.json").read_text())["decoders"]  # streets with thirteen classes
+    done = {"SegNet": known["indices"], "U-Net": known["concatenation"]}
+    for kind in DATA:
+        found[kind] = {}
+        for name in MODELS:
+            if kind == "thirteen classes" and name in done:
+                found[kind][name] = {key: done[name][key] for key in ("mean_iou", "pixel_accuracy", "trimap_iou_2px")}
+                continue
+            values = [
+                runs.once(f"{kind}, {name}, {s}", lambda k=kind, n=name, s=s: run(k, n, s)) for s in range(o.seeds)
+            ]
+            found[kind][name] = {key: spread([v[key] for v in values]) for key in values[0] if key != "iou"}
     record("advice", {"settings": settings, "data": found})
     runs.forget()
 
