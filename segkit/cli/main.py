@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sets = command("data", "get or check a real data set", "segkit.cli.datasets:datasets")
     sets.add_argument("action", choices=("get", "check"))
-    sets.add_argument("name", choices=[name for name in data.available() if name != "street"])
+    sets.add_argument("name", choices=[name for name in data.available() if name not in ("street", "cells")])
     sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
 
     grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")

