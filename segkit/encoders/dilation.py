@@ -60,7 +60,8 @@ def dilate_strides(encoder: nn.Module, output_stride: int) -> nn.Module:
           made ⌈h/stride⌉ cells of h, and then a tap falls outside the fine map exactly where it did outside the coarse.
         - A pooling that rounds down (torchvision's VGG) drops the last row of an odd map, and the layers behind saw
           zeros in its place; the fine map keeps it. The sampled map then has a row or column more, and its old cells
-          differ within reach of the bottom and right border; nowhere where the sizes divide.
+          differ within reach of the bottom and right border, in VGG-11 at 248 pixels the last row and column of 7,
+          by about 12 % of their norm (random weights). Where the sizes divide, nothing differs.
         - In training mode BatchNorm takes its statistics from more cells, so the two are equal only in their running
           statistics.
 

@@ -106,7 +106,7 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     Args:
         model: a classifier (VGG, AlexNet, ResNet), which takes every tensor; an encoder of the same kind, or a model
             with `.encoder` (SegNet, DUCHDC), which take the convolutions; where the model has fc6 and fc7 (FCN,
-            Dilated), these take the first two fully connected layers. Depth, BatchNorm and a width of 64 fit the weights.
+            Dilated), these take the first two fully connected layers. Width 64; depth and BatchNorm as in the weights.
         state: `torchvision.models.vgg16(weights=…).state_dict()` or the like.
 
     Returns:
