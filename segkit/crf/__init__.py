@@ -1,0 +1,30 @@
+"""The dense CRF: a Gaussian filter on the permutohedral lattice, mean-field inference, and both as a layer to train.
+
+`DenseCRF()(logits, pictures)` gives Q. One idea a file: rows.py sparse matrices, simplex.py where a point lies,
+lattice.py the filter, features.py and kernels.py what makes pixels alike, compatibility.py what labels cost each other,
+mean_field.py the inference, dense.py the CRF, recurrent.py the layer, brute.py all of it over all pairs.
+"""
+
+from segkit.crf.brute import BruteForceFilter, brute_force
+from segkit.crf.compatibility import compatibility
+from segkit.crf.dense import DenseCRF
+from segkit.crf.features import bilateral_features, position_features
+from segkit.crf.lattice import PermutohedralLattice
+from segkit.crf.mean_field import Trace, mean_field, message_passing
+from segkit.crf.recurrent import CRFasRNN
+from segkit.crf.unary import unary_from_labels
+
+__all__ = [
+    "BruteForceFilter",
+    "CRFasRNN",
+    "DenseCRF",
+    "PermutohedralLattice",
+    "Trace",
+    "bilateral_features",
+    "brute_force",
+    "compatibility",
+    "mean_field",
+    "message_passing",
+    "position_features",
+    "unary_from_labels",
+]

@@ -1,0 +1,154 @@
+"""The dense CRF of Krähenbühl & Koltun: every pixel connected with every other, solved in less than a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segkit.crf.compatibility import Compatibility, compatibility, is_nought
+from segkit.crf.features import Numbers
+from segkit.crf.kernels import PixelKernels
+from segkit.crf.mean_field import Term, Trace, mean_field
+
+Extra = Sequence[tuple[Tensor, Compatibility]]
+
+
+class DenseCRF(nn.Module):
+    """Sharpens per-pixel scores with the picture: near pixels, and near pixels of a similar colour, tend to agree.
+
+    Energy of a labelling x: Σ_i ψ_i(x_i) + ½ Σ_ij Σ_m μ_m(x_i, x_j) k_m(i, j), with two Gaussian kernels k: of the
+    places, and of the places and colours. The answer is the mean-field approximation Q of its marginals.
+
+    Args:
+        gaussian_sxy: standard deviation of the kernel of places, pixels; one number or (across, down).
+        gaussian_compat: its compatibility: one number (Potts), K numbers (diagonal) or K×K; see `compatibility`. The
+            number 0 leaves the kernel out. A tensor that requires a gradient gets one.
+        bilateral_sxy: standard deviation of the places in the other kernel, pixels.
+        bilateral_srgb: of the colours, for RGB on the scale of 0–255, whatever picture_max is; one or one a channel.
+        bilateral_compat: its compatibility; 0 for a CRF without colour, which needs no pictures.
+        iterations: mean-field steps; 5 to 10 are usual.
+        normalization: of the kernels: "none", "before", "after" or "symmetric"; see PermutohedralLattice.normalized.
+        picture_max: what white is in RGB pictures of floating-point numbers: 255, or 1 as in segkit's samples. Pictures
+            of whole numbers are always 0–255. Pictures with other than 3 channels are taken as they are.
+
+    `crf(logits, pictures)` takes scores of which larger is likelier; `crf(unary=energies, pictures=pictures)` takes
+    energies −log p, of which smaller is likelier.
+
+    Source: Krähenbühl & Koltun, "Efficient inference in fully connected CRFs with Gaussian edge potentials", NIPS 2011,
+    with the definitions of their code (normalisation D^−½KD^−½, a Gaussian blurred on the permutohedral lattice).
+    """
+
+    def __init__(
+        self,
+        gaussian_sxy: Numbers = 3,
+        gaussian_compat: Compatibility = 3,
+        bilateral_sxy: Numbers = 80,
+        bilateral_srgb: Numbers = 13,
+        bilateral_compat: Compatibility = 10,
+        iterations: int = 5,
+        normalization: str = "symmetric",
+        picture_max: float = 255,
+    ) -> None:
+        super().__init__()
+        if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
+            raise ValueError(f"DenseCRF got iterations={iterations!r}; it is a whole number from 0 up")
+        self.kernels = PixelKernels(gaussian_sxy, bilateral_sxy, bilateral_srgb, picture_max, normalization)
+        self.gaussian_compat, self.bilateral_compat = gaussian_compat, bilateral_compat
+        self.iterations = iterations
+
+    def extra_repr(self) -> str:
+        k = self.kernels
+        return (
+            f"gaussian_sxy={k.gaussian_sxy}, bilateral_sxy={k.bilateral_sxy}, bilateral_srgb={k.bilateral_srgb}, "
+            f"iterations={self.iterations}, normalization={k.normalization!r}, picture_max={k.picture_max}"
+        )
+
+    def forward(
+        self,
+        logits: Tensor | None = None,
+        pictures: Tensor | None = None,
+        *,
+        unary: Tensor | None = None,
+        extra: Extra = (),
+        trace: bool = False,
+    ) -> Any:
+        """Q, the probability of each label at each pixel.
+
+        Args:
+            logits: scores, larger is likelier (log p but for a constant at each pixel); this or `unary`.
+            pictures: what the scores are of, on the scale that picture_max states.
+            unary: energies −log p, smaller is likelier.
+            extra: further kernels, each as features (N×d×H×W, each channel divided by its standard deviation: depth,
+                motion, …) and their compatibility.
+            trace: also give energy and KL before the first step and after each.
+
+        Shape:
+            N×K×H×W and N×C×H×W → N×K×H×W (laid out channels-last), float32, or float64 for float64 scores; with trace
+            a pair of that and a Trace of two tensors N×(iterations + 1).
+
+        Raises:
+            TypeError, ValueError: scores given twice or not at all, shapes that do not fit, NaN or infinite values.
+        """
+        scores = checked_scores(logits, unary)
+        N, K, H, W = scores.shape
+        with torch.autocast(scores.device.type, enabled=False):
+            shared, colours = self._shared_terms(scores, pictures)
+            features = [(_extra_features(f, scores), compatibility(c, K, scores, "extra")) for f, c in extra]
+            answers, traces = [], []
+            for n in range(N):
+                terms = list(shared)
+                if colours is not None:
+                    mu = compatibility(self.bilateral_compat, K, scores, "bilateral_compat")
+                    terms.append((self.kernels.bilateral(colours[n]), mu))
+                terms += [(self.kernels.lattice(f[n].flatten(1).t()), mu) for f, mu in features]
+                rows = scores[n].flatten(1).t()  # H·W, K
+                q, seen = mean_field(rows.contiguous(), terms, self.iterations, trace)
+                answers.append(q)
+                traces.append(seen)
+        Q = torch.stack(answers) if N > 1 else answers[0][None]  # N, H·W, K
+        Q = Q.view(N, H, W, K).permute(0, 3, 1, 2)  # N, K, H, W
+        return (Q, Trace(*(torch.stack(t) for t in zip(*traces, strict=True)))) if trace else Q
+
+    def _shared_terms(self, scores: Tensor, pictures: Tensor | None) -> tuple[list[Term], Tensor | None]:
+        """The terms that all pictures share, and the pictures where their colours count."""
+        _, K, H, W = scores.shape
+        terms: list[Term] = []
+        if not is_nought(self.gaussian_compat):
+            mu = compatibility(self.gaussian_compat, K, scores, "gaussian_compat")
+            terms.append((self.kernels.spatial(H, W, scores), mu))
+        if is_nought(self.bilateral_compat):
+            return terms, None
+        if pictures is None:
+            raise ValueError("DenseCRF got no pictures; give them, or make it with bilateral_compat=0 (no colours)")
+        return terms, self.kernels.colours(pictures, scores)
+
+
+def checked_scores(logits: Any, unary: Any = None) -> Tensor:
+    """Logits, or minus the unary energies, in float32 at least.
+
+    Raises:
+        TypeError, ValueError: both or none are given, no tensor N×K×H×W of floating-point numbers, NaN or infinity.
+    """
+    if (logits is None) == (unary is None):
+        raise ValueError("got both logits and unary energies, or neither; give logits (larger is likelier) or unary=…")
+    scores, name = (logits, "logits") if unary is None else (unary, "unary energies")
+    if not isinstance(scores, Tensor) or not scores.is_floating_point():
+        kind = scores.dtype if isinstance(scores, Tensor) else type(scores).__name__
+        raise TypeError(f"got {name} of type {kind}; they are a tensor N×K×H×W of floating-point numbers")
+    if scores.ndim != 4 or 0 in scores.shape:
+        raise ValueError(f"got {name} of shape {tuple(scores.shape)}; they are N×K×H×W, each at least 1")
+    if not scores.detach().isfinite().all():
+        raise ValueError(f"got {name} with NaN or infinite values; a probability of 0 has none: clip it to 1e-5, say")
+    scores = scores if scores.dtype == torch.float64 else scores.float()
+    return scores if unary is None else -scores
+
+
+def _extra_features(features: Any, scores: Tensor) -> Tensor:
+    N, _, H, W = scores.shape
+    shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+    if not isinstance(features, Tensor) or features.ndim != 4 or (len(features), *features.shape[2:]) != (N, H, W):
+        raise ValueError(f"got extra features {shape} for scores {tuple(scores.shape)}; they are {N}×d×{H}×{W}")
+    return features.detach().to(scores)

@@ -1,0 +1,87 @@
+"""Mean-field inference: the label of each pixel against the average opinion of all pixels like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Filter(Protocol):
+    """Anything with `filter(values)`, N×K → N×K: a PermutohedralLattice or a BruteForceFilter."""
+
+    def filter(self, values: Tensor) -> Tensor:
+        """The weighted sums over all points."""
+
+
+Term = tuple[Filter, Tensor]  # a kernel and its compatibility
+
+
+class Trace(NamedTuple):
+    """What inference lowers, before the first step and after each: two tensors of iterations + 1 numbers a picture.
+
+    energy: E_Q[E(x)] = Σ_i Σ_l Q_i(l)·ψ_i(l) + ½ Σ_ij Σ_ll' Q_i(l) μ(l, l') k_ij Q_j(l').
+    kl: the same plus Σ_i Σ_l Q_i(l)·log Q_i(l): KL(Q‖P) but for the constant log Z.
+    """
+
+    energy: Tensor
+    kl: Tensor
+
+
+def mean_field(
+    logits: Tensor, terms: Sequence[Term], iterations: int, trace: bool = False
+) -> tuple[Tensor, Trace | None]:
+    """Parallel mean-field updates from Q = softmax(logits).
+
+    Each step is Q_i(l) ← softmax_l(logits_i(l) − Σ_m Σ_l' μ_m(l, l') Σ_j k_m(i, j) Q_j(l')): filter, apply the
+    compatibility, add the unary term, normalise. All pixels move at once, which is not bound to lower KL at every step
+    (it is when they move in turn); with attractive compatibilities and the usual weights it does.
+
+    Args:
+        logits: minus the unary energies.
+        terms: for each kernel its filter and its compatibility μ as `compatibility` gives it: one number (μ = that
+            times the identity), K numbers (the diagonal of μ) or K×K.
+        iterations: number of steps, 0 or more.
+        trace: also give energy and KL at each step; costs one more filtering.
+
+    Shape:
+        N×K → N×K, for N pixels of one picture; Trace of tensors of iterations + 1.
+
+    Source: Krähenbühl & Koltun 2011, algorithm 1. Differs from the paper: as in its authors' code the sum over j keeps
+        the term j = i.
+    """
+    q = softmax(logits)  # N, K
+    seen: list[tuple[Tensor, Tensor]] = []
+    for _ in range(iterations):
+        updated = message_passing(logits, q, terms)
+        if trace:
+            seen.append(_energy_and_kl(logits, q, updated))
+        q = softmax(updated, overwrite=not updated.requires_grad and not trace)
+    if not trace:
+        return q, None
+    seen.append(_energy_and_kl(logits, q, message_passing(logits, q, terms)))
+    return q, Trace(*(torch.stack(numbers) for numbers in zip(*seen, strict=True)))
+
+
+def message_passing(logits: Tensor, q: Tensor, terms: Sequence[Term]) -> Tensor:
+    """Logits less the expected energy with all other pixels. Shape: N×K."""
+    out = logits
+    for lattice, mu in terms:
+        filtered = lattice.filter(q)  # N, K
+        out = out - filtered @ mu.t() if mu.ndim == 2 else torch.addcmul(out, filtered, mu, value=-1)
+    return out
+
+
+def softmax(x: Tensor, overwrite: bool = False) -> Tensor:
+    """Over the last axis. Shape: N×K."""
+    return torch.softmax(x, dim=-1)
+
+
+def _energy_and_kl(logits: Tensor, q: Tensor, updated: Tensor) -> tuple[Tensor, Tensor]:
+    """Both for one picture, in float64; `updated` is logits less the messages that q sends."""
+    q = q.double()
+    messages = (logits - updated).double()
+    energy = (q * (messages / 2 - logits)).sum()
+    return energy, energy + torch.special.xlogy(q, q).sum()

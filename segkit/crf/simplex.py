@@ -1,0 +1,88 @@
+"""Which simplex of the permutohedral lattice a point lies in, and where in it."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+
+import torch
+from torch import Tensor
+
+
+def elevate(features: Tensor) -> Tensor:
+    """Points of d dimensions in the plane x₀ + … + x_d = 0 of d + 1, so scaled that the lattice blurs with σ = 1.
+
+    Feature i is scaled by s_i = √(2/3)·(d+1)/√((i+1)(i+2)); then x_j = Σ_{i≥j} s_i f_i − j·s_{j−1} f_{j−1}, summed from
+    the last feature down. The order of the sums is that of the reference implementation: in float32 it decides in which
+    of two neighbouring simplices a point on their border lies.
+
+    Shape: d×N → (d+1)×N.
+    Source: Adams, Baek & Davis 2010, section 3.1 and figure 5.
+    """
+    d, N = features.shape
+    spread = torch.tensor(math.sqrt(2 / 3) * (d + 1), dtype=features.dtype).item()
+    total = features.new_zeros(N)
+    elevated = features.new_empty(d + 1, N)
+    for j in range(d, 0, -1):
+        scaled = features[j - 1] * torch.tensor(spread / math.sqrt(j * (j + 1)), dtype=features.dtype)
+        torch.sub(total, scaled * j, out=elevated[j])
+        total += scaled
+    elevated[0] = total
+    return elevated
+
+
+def enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor]:
+    """The simplex around each point, as its vertex of colour 0 and a permutation.
+
+    Rounding every coordinate to a multiple of d + 1 gives the vertex (d+1)·v, once the coordinates whose remainder is
+    furthest off have been moved by one step so that Σ v = 0. The rank of a coordinate is its place when the remainders
+    are sorted, largest first; vertex r of the simplex is (d+1)·v + r, less d + 1 where the rank exceeds d − r.
+
+    Shape: (d+1)×N → v, whole numbers in the type of elevated, and rank, int16; both (d+1)×N.
+    Source: Adams, Baek & Davis 2010, section 3.2.
+    """
+    n = len(elevated)  # d + 1
+    inverse = torch.tensor(1 / n, dtype=elevated.dtype)
+    v = (elevated * inverse).round_()
+    remainder = elevated - v * n
+    rank = torch.zeros(elevated.shape, dtype=torch.int16, device=elevated.device)
+    for i in range(n):
+        rank[i] += i
+        for j in range(i + 1, n):
+            behind = (remainder[i] < remainder[j]).view(torch.int8)
+            rank[i] += behind
+            rank[j] -= behind
+    rank += v.sum(0).to(torch.int16)  # 0 where the rounded point lies in the plane
+    step = (rank < 0).to(torch.int16) - (rank >= n).to(torch.int16)
+    return v + step, rank + n * step
+
+
+def barycentric(elevated: Tensor, v: Tensor) -> Tensor:
+    """The weights of a simplex's d + 1 vertices at each point, at least 0 and 1 in sum.
+
+    With t the remainders (x − (d+1)·v)/(d+1) from small to large, they are b_r = t_r − t_{r−1} and b_0 = 1 + t_0 − t_d.
+
+    Shape: (d+1)×N twice → (d+1)×N.
+    Source: Adams, Baek & Davis 2010, proposition 4.2.
+    """
+    n = len(elevated)
+    t = list((elevated - v * n) * torch.tensor(1 / n, dtype=elevated.dtype))
+    for turn in range(n):  # odd-even transposition: sorts n rows in n turns, all points at once
+        for i in range(turn % 2, n - 1, 2):
+            t[i], t[i + 1] = torch.minimum(t[i], t[i + 1]), torch.maximum(t[i], t[i + 1])
+    return torch.stack([t[0] + (1 - t[-1]), *(b - a for a, b in itertools.pairwise(t))])
+
+
+def strides(lowest: Tensor, highest: Tensor, limit: int = 2**62) -> Tensor:
+    """Numbers s such that Σ c_i s_i is different for different c between the two bounds: mixed radix in 64 bits.
+
+    With more digits than 64 bits hold, s is random and sums wrap around: two of M different c then get the same
+    number with odds of about M²/2⁶⁴ (one in two hundred thousand for ten million).
+    """
+    sizes = [h - l + 1 for l, h in zip(lowest.tolist(), highest.tolist(), strict=True)]
+    if math.prod(sizes) < limit:
+        digits = [functools.reduce(int.__mul__, sizes[:i], 1) for i in range(len(sizes))]
+        return torch.tensor(digits, dtype=torch.int64, device=lowest.device)
+    drawn = torch.randint(-(2**62), 2**62, (len(sizes),), generator=torch.Generator().manual_seed(1))
+    return (2 * drawn + 1).to(lowest.device)

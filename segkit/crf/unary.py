@@ -1,0 +1,45 @@
+"""Unary energies from labels that are only partly trusted."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def unary_from_labels(
+    labels: Tensor, gt_prob: float, num_classes: int | None = None, unsure: int | None = 255
+) -> Tensor:
+    """−log p, where the label given has probability gt_prob and the others share the rest.
+
+    Args:
+        labels: whole numbers from 0 to K − 1, and `unsure`.
+        gt_prob: how far a label is trusted, above 0 and below 1.
+        num_classes: K; one more than the largest label where None.
+        unsure: the label of pixels of which nothing is known: all classes have probability 1/K. None if there is none.
+
+    Shape: N×H×W or H×W → N×K×H×W (N = 1 for H×W), float32, for `DenseCRF()(unary=…)`.
+
+    Raises:
+        TypeError, ValueError: labels that are no whole numbers or no class, a probability outside 0–1.
+    """
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
+        raise TypeError(f"unary_from_labels got labels {type(labels).__name__}; it takes a tensor of whole numbers")
+    if labels.ndim not in (2, 3):
+        raise ValueError(f"unary_from_labels got labels {tuple(labels.shape)}; they are H×W or N×H×W")
+    if not 0 < gt_prob < 1:
+        raise ValueError(f"unary_from_labels got gt_prob={gt_prob}; it is a probability above 0 and below 1")
+    labels = (labels[None] if labels.ndim == 2 else labels).long()  # N, H, W
+    known = torch.ones_like(labels, dtype=torch.bool) if unsure is None else labels != unsure
+    found = labels[known]
+    K = num_classes if num_classes is not None else (int(found.max()) + 1 if len(found) else 1)
+    if len(found) and (int(found.min()) < 0 or int(found.max()) >= K):
+        raise ValueError(
+            f"unary_from_labels got labels from {int(found.min())} to {int(found.max())}; "
+            f"with {K} classes they are 0 to {K - 1}, and {unsure} where unsure"
+        )
+    others = -math.log((1 - gt_prob) / (K - 1)) if K > 1 else 0.0
+    energy = torch.full((len(labels), K, *labels.shape[1:]), others, device=labels.device)  # N, K, H, W
+    energy.scatter_(1, torch.where(known, labels, 0)[:, None], -math.log(gt_prob) if K > 1 else 0.0)
+    return torch.where(known[:, None], energy, math.log(K))
