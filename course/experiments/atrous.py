@@ -1,0 +1,211 @@
+"""Chapter 06's experiments on stride, upsampling and grids, recorded over three seeds.
+
+python course/experiments/atrous.py ladder    strides 32, 16, 8; DUC against bilinear     → results/atrous_ladder.json
+python course/experiments/atrous.py grids     equal fields with and without holes         → results/atrous_grids.json
+
+The experiment on context is in atrous_context.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from typing import Any
+
+import torch
+from common import record, spread, street
+from torch import Tensor, nn
+
+from segkit.data import Augmented
+from segkit.data.transforms import RandomFlip
+from segkit.encoders import dilate_strides
+from segkit.layers import Conv2d, PixelShuffle
+from segkit.metrics import TrimapIoU
+from segkit.models import create
+from segkit.models.duc_hdc import DUCHDC
+from segkit.training import Config, Trainer, evaluate
+
+THIN = ("pole", "sign", "lane mark")
+TIERS = {  # what a processor does in a quarter of an hour, and what a GPU does in the same time
+    "cpu": {"width": 8, "size": (96, 128), "steps": 300, "train": 800, "test": 200, "device": "cpu", "suffix": ""},
+    "gpu": {"width": 32, "size": (192, 256), "steps": 3000, "train": 2000, "test": 200, "device": "cuda",
+            "suffix": "_gpu"},
+}  # fmt: skip
+
+
+class WideBilinear(DUCHDC):
+    """The control for DUC: the same K·d² channels, mixed down to K at each cell instead of laid out, then bilinear."""
+
+    def __init__(self, num_classes: int, **settings: Any) -> None:
+        super().__init__(num_classes, head="bilinear", **settings)
+        wide = num_classes * self.stride**2
+        first = Conv2d(self.encoder.channels[-1], wide, 3, padding=1)
+        self.score = nn.Sequential(first, nn.ReLU(), Conv2d(wide, num_classes, 1))
+
+
+class Rows(nn.Module):
+    """A network whose field is made by dilation alone: cut into 4×4 cells, six 3×3 convolutions, back by DUC.
+
+    Args:
+        num_classes: K.
+        rates: dilation of each of the convolutions.
+        width: channels.
+        cell: side of a cell in pixels. Cells share no pixel, so what a unit reads is decided by the rates.
+    """
+
+    def __init__(self, num_classes: int, rates: tuple[int, ...], width: int = 32, cell: int = 4) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(Conv2d(3, width, cell, stride=cell), nn.BatchNorm2d(width), nn.ReLU())
+        layers = [
+            nn.Sequential(Conv2d(width, width, 3, padding=r, dilation=r), nn.BatchNorm2d(width), nn.ReLU())
+            for r in rates
+        ]
+        self.layers = nn.Sequential(*layers)
+        self.score = Conv2d(width, num_classes * cell**2, 1)
+        self.shuffle = PixelShuffle(cell)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)  # N, width, H/4, W/4
+        return self.shuffle(self.score(self.layers(x)))  # N, K, H, W
+
+
+def converted(model: DUCHDC, output_stride: int) -> DUCHDC:
+    """A trained network of stride 32 with its strides turned into dilation: the same weights, a finer map."""
+    finer = copy.deepcopy(model)
+    rate = model.stride // output_stride
+    finer.encoder = dilate_strides(model.encoder, output_stride)  # type: ignore[assignment]
+    finer.score.dilation = finer.score.padding = (rate, rate)  # it reads cells that have moved apart
+    finer.stride = output_stride
+    return finer
+
+
+def scores(model: nn.Module, test: Any, device: str) -> dict[str, Any]:
+    """Mean IoU, the same near edges, of what is thin, and class by class."""
+    matrix, band = evaluate(model, test, device=device), TrimapIoU(test.num_classes, width=2)
+    model.to(device).eval()
+    with torch.no_grad():
+        for sample in test.samples:
+            band.update(model(sample.image[None].to(device)).argmax(1).cpu(), sample.labels[None])
+    iou = matrix.iou().tolist()
+    thin = sum(iou[test.classes.index(name)] for name in THIN) / len(THIN)
+    return {"mean_iou": matrix.mean_iou(), "trimap_iou_2px": band.mean_iou(), "thin_iou": thin, "iou": iou}
+
+
+def fit(model: nn.Module, train: Any, seed: int, steps: int, device: str) -> nn.Module:
+    config = Config(steps=steps, seed=seed, lr=4e-3, device=device)
+    Trainer(model, Augmented(train, RandomFlip(), seed), config).fit(quiet=True)
+    return model.eval()
+
+
+def summary(runs: list[dict[str, Any]], classes: tuple[str, ...]) -> dict[str, Any]:
+    """Mean and spread of every figure over the seeds; of the classes' IoU the mean."""
+    found: dict[str, Any] = {key: spread([run[key] for run in runs]) for key in runs[0] if key != "iou"}
+    iou = torch.tensor([run["iou"] for run in runs], dtype=torch.float64).nanmean(0).tolist()
+    return {**found, "iou": {name: round(value, 4) for name, value in zip(classes, iou, strict=True)}}
+
+
+def ladder(o: argparse.Namespace) -> None:
+    """Train at stride 32 and look closer without training; train at stride 8, with three ways up."""
+    tier = TIERS[o.tier]
+    steps, device = o.steps or tier["steps"], tier["device"]
+    train, test = (street(s, int(tier[s] * o.scale), tier["size"]) for s in ("train", "test"))
+    common = {"depth": 18, "width": tier["width"], "hdc": "none"}
+    build = {
+        "stride 32": lambda k: create("duc_hdc", k, output_stride=32, head="bilinear", **common),
+        "stride 8": lambda k: create("duc_hdc", k, output_stride=8, head="bilinear", **common),
+        "stride 8, wide": lambda k: WideBilinear(k, output_stride=8, **common),
+        "stride 8, DUC": lambda k: create("duc_hdc", k, output_stride=8, head="duc", **common),
+    }
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for seed in range(o.seeds):
+        for name, make in build.items():
+            torch.manual_seed(seed)
+            model = fit(make(train.num_classes), train, seed, steps, device)
+            variants = {name: model}
+            if name == "stride 32":
+                variants |= {f"stride 32 → {s}": converted(model, s) for s in (16, 8)}  # type: ignore[arg-type]
+            for title, variant in variants.items():
+                runs.setdefault(title, []).append(scores(variant, test, device))
+                print(title, seed, _short(runs[title][-1]), flush=True)
+    sizes = {name: sum(p.numel() for p in make(train.num_classes).parameters()) for name, make in build.items()}
+    settings = {"net": common, "size": tier["size"], "steps": steps, "batch_size": 16, "parameters": sizes}
+    settings |= {"train_scenes": len(train), "test_scenes": len(test)}
+    record(f"atrous_ladder{tier['suffix']}", {
+        "settings": settings, "models": {name: summary(r, train.classes) for name, r in runs.items()},
+    })  # fmt: skip
+
+
+RATES = {  # the same parameters; the second and third pair have the same field, with holes and without
+    "1 1 1 1 1 1": (1,) * 6,
+    "2 2 2 2 2 2": (2,) * 6,
+    "1 2 3 1 2 3": (1, 2, 3) * 2,
+    "3 3 3 3 3 3": (3,) * 6,
+    "1 3 5 1 3 5": (1, 3, 5) * 2,
+}
+
+
+@torch.no_grad()
+def disagreement(model: nn.Module, test: Any, apart: int) -> float:
+    """Share of pairs of pixels `apart` pixels from each other, in one true region, that get different classes."""
+    wrong = total = 0
+    for sample in test.samples:
+        guess, truth = model(sample.image[None]).argmax(1)[0], sample.labels
+        for axis in (0, 1):
+            n = truth.shape[axis] - apart
+            a, b, t, u = (x.narrow(axis, s, n) for x in (guess, truth) for s in (0, apart))
+            same = t == u
+            wrong, total = wrong + int(((a != b) & same).sum()), total + int(same.sum())
+    return wrong / total
+
+
+@torch.no_grad()
+def moved_by_other_grids(model: Rows, test: Any, rate: int, cell: int = 4) -> float:
+    """Share of pixels in cells `rate` apart whose class changes when all the cells between show another scene."""
+    kept = torch.zeros(test[0].labels.shape, dtype=torch.bool)
+    rows, columns = (torch.arange(n) // cell % rate == 0 for n in kept.shape)
+    kept = rows[:, None] & columns[None]
+    changed = 0.0
+    for i, sample in enumerate(test.samples):
+        other = torch.where(kept, sample.image, test[i - 1].image)
+        before, after = (model(x[None]).argmax(1)[0] for x in (sample.image, other))
+        changed += float((before != after)[kept].float().mean())
+    return changed / len(test)
+
+
+def grids(o: argparse.Namespace) -> None:
+    """Networks of equal parameters and equal fields, with holes and without."""
+    tier = TIERS["cpu"]
+    steps = o.steps or 400
+    train, test = (street(s, int(tier[s] * o.scale)) for s in ("train", "test"))
+    found: dict[str, Any] = {}
+    for name, rates in RATES.items():
+        runs = []
+        for seed in range(o.seeds):
+            torch.manual_seed(seed)
+            model = fit(Rows(train.num_classes, rates), train, seed, steps, "cpu")
+            rate = max(rates[0], 2) if len(set(rates)) == 1 else rates[1]
+            runs.append({
+                **scores(model, test, "cpu"),
+                "neighbours_disagree": disagreement(model, test, 4),
+                "moved_by_other_grids": moved_by_other_grids(model, test, rate),  # type: ignore[arg-type]
+            })  # fmt: skip
+            print(name, seed, _short(runs[-1]), flush=True)
+        found[name] = {"rates": rates, **summary(runs, train.classes)}
+    settings = {"width": 32, "cell": 4, "size": tier["size"], "steps": steps, "batch_size": 16}
+    settings |= {"train_scenes": len(train), "test_scenes": len(test)}
+    record("atrous_grids", {"settings": settings, "models": found})
+
+
+def _short(run: dict[str, Any]) -> dict[str, float]:
+    return {key: round(value, 4) for key, value in run.items() if key != "iou"}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", choices=("ladder", "grids"))
+    parser.add_argument("--steps", type=int, help="default: what suits the experiment")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the scenes, to try the script out")
+    parser.add_argument("--tier", choices=tuple(TIERS), default="cpu", help="ladder only: network, size and device")
+    options = parser.parse_args()
+    {"ladder": ladder, "grids": grids}[options.experiment](options)
