@@ -37,6 +37,8 @@ ASSIGNMENTS: dict[str, dict[str, int]] = {
         "shift_and_stitch": 3,
     },
     "ch04": {"linear_to_conv": 5, "bilinear_kernel": 4, "fuse_skip": 5, "cross_entropy_with_void": 6},
+    "ch05": {"segnet_decoder_step": 7, "concat_skip": 6, "unet_weight_map": 7},
+    "ch06": {"dilate_strides": 6, "gridding_counts": 4, "hdc_check": 5, "dense_upsample": 5},
 }
 
 Notebook = dict[str, Any]

@@ -123,4 +123,51 @@ SLIPS: dict[str, list[Slip]] = {
         ("target != ignore_index", "target != 255", "ignore-index-fixed"),
         ("torch.ones_like(losses) if weight is None else weight[labels]", "torch.ones_like(losses)", "weights-ignored"),
     ],
+    "segnet_decoder_step": [
+        (".relu()", "", "relu-forgotten"),
+        ("padding=1", "padding=0", "padding-missing"),
+        ("weight, bias, padding=1", "weight, None, padding=1", "bias-ignored"),
+        ("    h, w = output_size", "    h, w = 2 * x.shape[2], 2 * x.shape[3]", "always-doubled"),
+        ("    h, w = output_size", "    w, h = output_size", "size-swapped"),
+    ],
+    "concat_skip": [
+        ("(encoder.shape[2] - h) // 2, (encoder.shape[3] - w) // 2", "0, 0", "cut-at-zero"),
+        ("h) // 2", "h + 1) // 2", "rounded-up"),
+        ("[middle, decoder]", "[decoder, middle]", "decoder-first"),
+        ("dim=1", "dim=0", "wrong-axis"),
+    ],
+    "unet_weight_map": [
+        ("near[0] + near[1]", "2 * near[0]", "one-distance-only"),
+        ("(near[0] + near[1]) ** 2", "near[0] ** 2 + near[1] ** 2", "squares-added"),
+        ("(2 * sigma**2)", "(sigma**2)", "wrong-width"),
+        ("torch.where(instances == 0, bell.reshape(h, w), 0.0)", "bell.reshape(h, w)", "cells-weighted-too"),
+        (
+            "torch.cdist(pixels, pixels[(instances == i).flatten()])",
+            "torch.cdist(pixels, pixels[(instances == i).flatten()].mean(0, True))",
+            "distance-to-centre",
+        ),
+    ],
+    "dilate_strides": [
+        ("(kernel, 1, dilation * factor)", "(kernel, step, dilation * factor)", "strides-kept"),
+        ("dilation * factor))", "factor))", "own-dilation-lost"),
+        ("(kernel, 1, dilation * factor)", "(kernel, 1, dilation * factor * step)", "own-stride-too-early"),
+        ("factor *= step", "factor += step - 1", "strides-not-multiplied"),
+    ],
+    "gridding_counts": [
+        ("at + tap * rate] += count", "at + tap * rate] = 1", "capped-at-one"),
+        ("at + tap * rate]", "at + tap]", "rates-ignored"),
+        ("return counts", "return counts[len(counts) // 2 :]", "one-side"),
+    ],
+    "hdc_check": [
+        (" and not shared", "", "common-factor-ignored"),
+        ("gap <= kernel", "gap < kernel", "strictly-smaller"),
+        ("rates[1:-1]", "rates[:-1]", "one-step-too-far"),
+        ("gap - 2 * rate,", "gap - rate,", "two-forgotten"),
+    ],
+    "dense_upsample": [
+        ("permute(0, 1, 4, 2, 5, 3)", "permute(0, 1, 4, 3, 5, 2)", "offsets-exchanged"),
+        ("[:, :, : size[0], : size[1]]", "", "not-cropped"),
+        ("[:, :, : size[0], : size[1]]", "[:, :, -size[0] :, -size[1] :]", "cut-from-end"),
+        ("weight, bias, padding=1", "weight, None, padding=1", "bias-ignored"),
+    ],
 }

@@ -136,6 +136,8 @@ register(
                 "Where the difference is odd, you cut one row or column too late: (H − h) // 2 rounds down. Python's "
                 "round(1.5) is 2, and so is the crop of torchvision.",
                 _from(lambda gap: (gap + 1) // 2),
+                _from(lambda gap: (gap + 1) // 2, lambda gap: gap // 2),
+                _from(lambda gap: gap // 2, lambda gap: (gap + 1) // 2),
                 _from(lambda gap: round(gap / 2)),
             ),
             mistake(

@@ -67,6 +67,11 @@ def _two_only(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor
     return _crop(F.pixel_shuffle(_scores(x, w[: len(w) // 4 * 4], None if b is None else b[: len(w) // 4 * 4]), 2), z)
 
 
+def _on_canvas(r: Tensor, z: Size) -> Tensor:
+    """Zeros of the size asked for, filled as far as the scores reach."""
+    return F.pad(r, (0, z[1] - r.shape[3], 0, z[0] - r.shape[2]))
+
+
 def _whole_only(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
     return duc(x, w, b, d, z) if tuple(z) == (d * x.shape[2], d * x.shape[3]) else [][0]
 
@@ -168,12 +173,14 @@ register(
                 "size-swapped",
                 "Height and width of `size` are exchanged: it is (H, W).",
                 given(lambda x, w, b, d, z: (x, w, b, d, (z[1], z[0]))),
+                does(lambda x, w, b, d, z: _on_canvas(duc(x, w, b, d, (z[1], z[0])), (z[1], z[0]))),
             ),
             mistake(
                 "factor-fixed",
                 "The factor is taken to be 2 whatever `factor` says.",
                 given(lambda x, w, b, d, z: (x, w, b, 2, z)),
                 does(_two_only),
+                does(lambda x, w, b, d, z: _on_canvas(_two_only(x, w, b, d, z), z)),
             ),
             mistake(
                 "padding-missing",

@@ -12,7 +12,9 @@ from segkit.grading.exercises.dilate_strides_variants import (
     all_behind,
     all_layers,
     convert,
+    fitting,
     from_the_back,
+    from_the_back_by_product,
     instead,
     next_only,
     one_late,
@@ -131,6 +133,7 @@ register(
                 instead(right, lambda f, s, d: f + s - 1),
                 instead(right, lambda f, s, d: f + (s > 1)),
                 instead(right, lambda f, s, d: f + s),
+                instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda f, s, d: f if s == 1 else s),
             ),
             mistake(
                 "always-two",
@@ -163,6 +166,9 @@ register(
                 "Strides go too early: they stay as long as their product is not above output_stride.",
                 stopped_at(lambda t, layers: max(t // 2, 1)),
                 stopped_at(lambda t, layers: 1),
+                does(lambda layers, t: fitting(layers, max(t // 2, 1))),
+                does(lambda layers, t: fitting(layers, 1)),
+                does(lambda layers, t: fitting(layers, t - 1)),
             ),
             mistake(
                 "too-late",
@@ -171,12 +177,16 @@ register(
                 stopped_at(lambda t, layers: 2 * t),
                 stopped_at(lambda t, layers: max(t, 2)),
                 stopped_at(lambda t, layers: 8),
+                does(lambda layers, t: fitting(layers, 2 * t)),
+                does(lambda layers, t: fitting(layers, max(t, 2))),
+                does(lambda layers, t: fitting(layers, 8)),
             ),
             mistake(
                 "first-strides-lost",
                 "You take the strides away from the first layers and keep the last. It is the first ones that stay: "
                 "they make the early layers, with their large maps, cheap.",
                 does(from_the_back),
+                does(from_the_back_by_product),
             ),
             mistake(
                 "all-dilated",
@@ -205,6 +215,7 @@ register(
                 "Your dilation counts the pixels left out between two weights. It counts the step from one weight to "
                 "the next: 1 leaves none out.",
                 instead(lambda k, s, d, f: (k, 1, d * f - 1)),
+                instead(lambda k, s, d, f: (k, 1, d * f - 1 if f > 1 else d)),
                 instead(lambda k, s, d, f: (k, 1, d * (f - 1) if f > 1 else d)),
             ),
             mistake(

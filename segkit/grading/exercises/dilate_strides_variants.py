@@ -96,3 +96,22 @@ def all_behind(layers: Layers, target: int) -> Layers:
 def only_where_stride(layers: Layers, target: int) -> Layers:
     """Dilation for the layers that lose a stride, and for no other."""
     return walk(layers, target, lambda k, s, d, f: (k, 1, d * s))
+
+
+def fitting(layers: Layers, target: int) -> Layers:
+    """Every stride stays that fits into the target, early or late."""
+    out, old, new = [], 1, 1
+    for k, s, d in layers:
+        stays = s if new * s <= target else 1
+        out.append((k, stays, d * old // new))
+        old, new = old * s, new * stays
+    return out
+
+
+def from_the_back_by_product(layers: Layers, target: int) -> Layers:
+    out, gone = [], 1
+    for k, s, d in layers:
+        goes = gone * target < total(layers)
+        out.append((k, 1 if goes else s, d * gone))
+        gone *= s if goes else 1
+    return out

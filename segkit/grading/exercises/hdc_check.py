@@ -246,8 +246,11 @@ register(
                 "another-distance",
                 "The first number is not M_2: you give the length of the field or of a hole, which are something else.",
                 _is(lambda rates, k: 1 + (k - 1) * sum(rates)),
+                gives(lambda r, rates, k: (1 + (k - 1) * sum(rates), r[1])),
                 _is(_longest_hole),
+                gives(lambda r, rates, k: (_longest_hole(rates, k), r[1])),
                 _is(lambda rates, k: counts(rates, k).count(0)),
+                gives(lambda r, rates, k: (counts(rates, k).count(0), r[1])),
             ),
             mistake(
                 "results-exchanged",

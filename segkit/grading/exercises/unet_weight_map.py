@@ -14,6 +14,7 @@ from segkit.grading.exercises.unet_weight_map_variants import (
     everywhere,
     exp,
     few,
+    first_two,
     ids,
     measured,
     merged,
@@ -21,6 +22,7 @@ from segkit.grading.exercises.unet_weight_map_variants import (
     second_pixel,
     split,
     to_one_point,
+    two_farthest,
     up_to_max,
     weigh,
     weight_map,
@@ -155,12 +157,10 @@ _CATALOGUE = (
     mistake(
         "farthest-cells",
         "You take the wrong ones of the sorted distances: the two smallest count.",
-        does(lambda m, w0, s: weigh(m, distances(m, ids(m))[:-2].flip(0), w0, s, places=(-1, -2))),
+        does(two_farthest),
         exp(bell, (1, 2)),
         exp(bell, (0, 2)),
-        does(
-            lambda m, w0, s: 1 + torch.where(m == 0, bell(distances(m, ids(m))[0], distances(m, ids(m))[1], w0, s), 0.0)
-        ),
+        does(first_two),
     ),
     mistake(
         "cells-merged",

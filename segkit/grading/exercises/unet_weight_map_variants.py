@@ -123,3 +123,9 @@ def first_two(m: Tensor, w0: float, s: float) -> Tensor:
     """The first two cells of the list, near or far."""
     d = distances(m, ids(m))
     return 1 + torch.where(m == 0, bell(d[0], d[1], w0, s), 0.0)
+
+
+def two_farthest(m: Tensor, w0: float, s: float) -> Tensor:
+    """The two largest distances instead of the two smallest."""
+    d = distances(m, ids(m))[:-2]
+    return weigh(m, d, w0, s, places=(-1, -2)) if len(d) > 1 else torch.ones(m.shape)

@@ -1,0 +1,518 @@
+"""Chapter 06, right and wrong, mostly in loops and numpy."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from functools import partial, reduce
+from itertools import product
+
+import numpy as np
+import torch
+from torch import nn
+
+# dilate_strides ----------------------------------------------------------------------------------------------------
+
+
+def strides_tracked(layers, output_stride, *, wrong=""):
+    """Old and new grid side by side: a kernel is dilated by how much finer the new one is."""
+    old = new = 1
+    result = []
+    for kernel, stride, dilation in layers:
+        room = new * stride <= output_stride
+        if wrong == "one more":
+            room = new < 2 * output_stride and new * stride <= 2 * output_stride
+        if wrong == "all go":
+            room = stride == 1
+        finer = old // new
+        if wrong == "own":
+            finer = old * stride // (new * (stride if room else 1))
+        if wrong == "no dilation":
+            finer = 1
+        step = dilation * finer
+        if wrong == "replaced" and finer > 1:
+            step = finer
+        if wrong == "added":
+            step = dilation + finer - 1
+        if wrong == "gaps":
+            step = dilation * finer - 1 if finer > 1 else dilation
+        if wrong == "stretched":
+            result.append((kernel + (kernel - 1) * (finer - 1), stride if room else 1, dilation))
+        elif wrong == "kept":
+            result.append((kernel, stride, step))
+        elif wrong == "order":
+            result.append((kernel, step, stride if room else 1))
+        elif not (wrong == "changed only" and room and finer == 1):
+            result.append((kernel, stride if room else 1, step))
+        new *= stride if room else 1
+        old *= {"two": 2 if stride > 1 and not room else stride}.get(wrong, stride)
+    return result[::-1] if wrong == "reversed" else result
+
+
+def strides_numpy(layers, output_stride):
+    """Cumulative products, as an array."""
+    table = np.array(layers, dtype=np.int64).reshape(-1, 3)
+    before = np.concatenate([[1], np.cumprod(table[:, 1])[:-1]]) if len(table) else np.ones(0, dtype=np.int64)
+    kept = before * table[:, 1] <= output_stride
+    return np.stack(
+        [table[:, 0], np.where(kept, table[:, 1], 1), table[:, 2] * np.maximum(before // output_stride, 1)], 1
+    )
+
+
+def strides_recursive(layers, output_stride, factor=1):
+    """First layer, then the rest; kernels of 1 are left undilated, which computes the same."""
+    if not layers:
+        return []
+    (kernel, stride, dilation), *rest = layers
+    if output_stride % stride == 0 and factor == 1:
+        return [[kernel, stride, dilation], *strides_recursive(rest, output_stride // stride)]
+    return [[kernel, 1, 1 if kernel == 1 else dilation * factor], *strides_recursive(rest, 1, factor * stride)]
+
+
+def strides_torch(layers, output_stride):
+    return torch.tensor(strides_tracked(layers, output_stride)).reshape(-1, 3)
+
+
+def strides_in_place(layers, output_stride, *, wrong=""):
+    """Layer after layer, the change handed on to those behind it."""
+    work = [list(layer) for layer in layers]
+    stride = 1
+    for place, layer in enumerate(work):
+        if stride < output_stride:
+            stride *= layer[1]
+            continue
+        lost, layer[1] = layer[1], 1
+        behind = work[place + 1 :]
+        if wrong == "next":
+            behind = behind[:1]
+        if wrong == "itself":
+            behind = [layer]
+        for other in behind:
+            if wrong == "sum" and lost > 1 and other[2] > 1:
+                other[2] += lost
+            elif wrong == "last" and lost > 1:
+                other[2] = lost
+            else:
+                other[2] *= lost
+    if wrong == "caller's list":
+        layers[:] = [tuple(layer) for layer in work]
+    return [tuple(layer) for layer in work]
+
+
+def strides_from_the_end(layers, output_stride):
+    total = math.prod(s for _, s, _ in layers)
+    out, done = [], 1
+    for kernel, stride, dilation in layers:
+        if done * output_stride < total:
+            out.append((kernel, 1, dilation * done))
+            done *= stride
+        else:
+            out.append((kernel, stride, dilation * done))
+    return out
+
+
+def strides_all_behind(layers, output_stride):
+    total, seen, out = math.prod(s for _, s, _ in layers), 1, []
+    for kernel, stride, dilation in layers:
+        fits = seen * stride <= output_stride and seen < max(output_stride, 1)
+        out.append((kernel, stride, dilation) if fits else (kernel, 1, dilation * (total // output_stride)))
+        seen *= stride
+    return out
+
+
+# gridding_counts ---------------------------------------------------------------------------------------------------
+
+
+def paths_counted(rates, kernel, *, wrong=""):
+    """Every choice of a weight in each layer, one by one in a Counter."""
+    kernel = 3 if wrong == "three" else kernel + 1 if wrong == "larger" else kernel
+    steps = [range(0, (kernel - 1) * r + 1, 1 if wrong == "solid" else r) for r in rates]
+    if wrong == "no rates":
+        steps = [range(kernel) for _ in rates]
+    if wrong == "holes of r":
+        steps = [range(0, kernel * (r + 1), r + 1) for r in rates]
+    if wrong == "swapped":
+        steps = [range(0, r * kernel, kernel) for r in rates]
+    if wrong == "all but the last":
+        steps = steps[:-1]
+    found = Counter(sum(path) for path in product(*steps))
+    return [found[at] for at in range(max(found) + 1)]
+
+
+def paths_spread(rates, kernel, *, wrong=""):
+    """From the output down: every count is handed on to its `kernel` pixels."""
+    counts, jump = {0: 1}, 1
+    for rate in reversed(rates):
+        below: dict[int, int] = {}
+        jump = jump * rate if wrong == "product" else rate
+        for at, count in counts.items():
+            for tap in range(kernel):
+                below[at + tap * jump] = below.get(at + tap * jump, 0) + count
+        counts = {0: 1} if wrong == "anew" else counts
+        counts = {at: 1 for at in below} if wrong == "touched" else below
+    if wrong == "only used":
+        return [counts[at] for at in sorted(counts)]
+    out = [counts.get(at, 0) for at in range(max(counts) + 1)]
+    if wrong == "half":
+        return out[len(out) // 2 :]
+    if wrong == "share":
+        return [c / sum(out) for c in out]
+    if wrong == "short":
+        return out[:-1]
+    return out
+
+
+def paths_matrix(rates, kernel):
+    """Layers as banded matrices, multiplied."""
+    length = 1 + (kernel - 1) * sum(rates)
+    row = torch.ones(1, 1, dtype=torch.int64)
+    for rate in rates:
+        wide = row.shape[1] + (kernel - 1) * rate
+        band = torch.zeros(row.shape[1], wide, dtype=torch.int64)
+        for at in range(row.shape[1]):
+            for tap in range(kernel):
+                band[at, at + tap * rate] += 1
+        row = row @ band
+    assert row.shape == (1, length)
+    return row[0]
+
+
+def paths_polynomial(rates, kernel):
+    """(1 + z^r + … + z^(k−1)r), multiplied out by numpy in floating point, rounded at the end."""
+    product_ = reduce(np.polymul, [[1.0, *([0.0] * (r - 1) + [1.0]) * (kernel - 1)] for r in rates], np.ones(1))
+    return [round(float(c)) for c in np.atleast_1d(product_)]
+
+
+def paths_gradient(rates, kernel):
+    """The gradient of one output of torch's own convolutions."""
+    x = torch.zeros(1, 1, 1 + (kernel - 1) * sum(rates), dtype=torch.float64, requires_grad=True)
+    y = x
+    for rate in rates:
+        y = nn.functional.conv1d(y, torch.ones(1, 1, kernel, dtype=torch.float64), dilation=rate)
+    y.sum().backward()
+    return x.grad[0, 0].round().long()
+
+
+def paths_upon_each_other(rates, kernel):
+    out = [0] * (1 + (kernel - 1) * sum(rates))
+    for rate in rates:
+        start = (len(out) - 1 - (kernel - 1) * rate) // 2
+        for tap in range(kernel):
+            out[start + tap * rate] += 1
+    return out
+
+
+# hdc_check ---------------------------------------------------------------------------------------------------------
+
+
+def rule_recursive(rates, kernel, *, wrong=""):
+    """M_i as the paper writes it, from the definition."""
+    rates = sorted(rates) if wrong == "sorted" else rates
+    kernel = 3 if wrong == "three" else kernel
+
+    def m(i):
+        if i == len(rates):
+            return rates[-1]
+        after, r = m(i + 1), rates[i - 1]
+        if wrong == "no r":
+            return max(after - 2 * r, after - 2 * (after - r))
+        if wrong == "no two":
+            return max(after - r, after - 2 * (after - r), r)
+        if wrong == "sign":
+            return max(after - 2 * r, after - 2 * (r - after), r)
+        if wrong == "min":
+            return min(after - 2 * r, after - 2 * (after - r), r)
+        if wrong == "neighbours":
+            after = rates[i]
+        return max(after - 2 * r, after - 2 * (after - r), r)
+
+    first = {"M_1": 1, "M_3": min(3, len(rates))}.get(wrong, 2)
+    gap = m(first)
+    shared = reduce(math.gcd, rates) > 1
+    if wrong == "pairs":
+        shared = any(math.gcd(rates[i], rates[j]) > 1 for i in range(len(rates)) for j in range(i))
+    if wrong == "equal":
+        shared = len(set(rates)) == 1 and rates[0] > 1
+    good = gap <= kernel and not shared
+    if wrong == "no gcd":
+        good = gap <= kernel
+    if wrong == "gcd only":
+        good = not shared
+    if wrong == "less":
+        good = gap < kernel and not shared
+    if wrong == "or":
+        good = gap <= kernel or not shared
+    if wrong == "not":
+        good = not good
+    return (good, gap) if wrong == "order" else (gap, good)
+
+
+def rule_loop(rates, kernel):
+    """The second and third term as an absolute value: |M − 2r| is the larger of M − 2r and 2r − M."""
+    gap = rates[-1]
+    for place in range(len(rates) - 2, 0, -1):
+        gap = max(abs(gap - 2 * rates[place]), rates[place])
+    return gap, not (gap > kernel or any(all(r % d == 0 for r in rates) for d in range(2, max(rates) + 1)))
+
+
+def rule_numpy(rates, kernel):
+    r = np.array(rates)
+    m = r.copy()
+    for i in range(len(r) - 2, -1, -1):
+        m[i] = np.max([m[i + 1] - 2 * r[i], 2 * r[i] - m[i + 1], r[i]])
+    return m[1], bool((m[1] <= kernel) & (np.gcd.reduce(r) == 1))
+
+
+def rule_tensor(rates, kernel):
+    gap, good = rule_loop(rates, kernel)
+    return torch.tensor(gap), torch.tensor(good)
+
+
+def rule_forward(rates, kernel):
+    gap = rates[0]
+    for r in rates[1:]:
+        gap = max(gap - 2 * r, 2 * r - gap, r)
+    return gap, gap <= kernel and math.gcd(*rates) == 1
+
+
+def rule_holes(rates, kernel):
+    gap = rule_loop(rates, kernel)[0]
+    return gap, 0 not in paths_counted(rates[:5], kernel) if len(rates) < 6 else True
+
+
+def rule_field(rates, kernel):
+    field = 1 + sum((kernel - 1) * r for r in rates)
+    return field, field <= kernel and math.gcd(*rates) == 1
+
+
+# dense_upsample ----------------------------------------------------------------------------------------------------
+
+
+def duc_loops(x, weight, bias, factor, size, *, wrong=""):
+    """Score by score to its place."""
+    n, _, h, w = x.shape
+    d = 2 if wrong == "two" else factor
+    classes = weight.shape[0] // d**2
+    height, width = {"whole": (d * h, d * w), "swap": size[::-1]}.get(wrong, size)
+    padded = nn.functional.pad(x, (1, 1, 1, 1))
+    out = torch.zeros(n, classes, height, width, dtype=torch.float32 if wrong == "float32" else x.dtype)
+    for i in range(h):
+        for j in range(w):
+            patch = padded[:, :, i : i + 3, j : j + 3]
+            patch = patch.flip(-1, -2) if wrong == "flip" else patch.mT if wrong == "mT" else patch
+            if wrong == "middle":
+                scores = torch.einsum("nc,oc->no", patch[:, :, 1, 1], weight[:, :, 1, 1])
+            elif wrong == "one channel":
+                scores = torch.einsum("nuv,ouv->no", patch[:, 0], weight[:, 0])
+            else:
+                scores = torch.einsum("ncuv,ocuv->no", patch, weight)
+            if bias is not None and wrong != "no bias":
+                scores = scores + (bias[:: d * d].repeat_interleave(d * d) if wrong == "class bias" else bias)
+            for k in range(classes):
+                for a in range(d):
+                    for b in range(d):
+                        at = k * d * d + a * d + b
+                        if wrong == "classes fastest":
+                            at = (a * d + b) * classes + k
+                        if wrong == "b before a":
+                            at = k * d * d + b * d + a
+                        y, z = i * d + a, j * d + b
+                        if wrong == "tiles":
+                            y, z = a * h + i, b * w + j
+                        if wrong == "half tiles":
+                            y, z = a * h + i, j * d + b
+                        if wrong == "end":
+                            y, z = y + height - d * h, z + width - d * w
+                        if 0 <= y < height and 0 <= z < width:
+                            out[:, k, y, z] = scores[:, at].to(out.dtype)
+    if wrong == "relu":
+        out = out.clamp(min=0)
+    if wrong == "transposed":
+        return out.mT
+    if wrong == "in place":
+        x += 1
+    return out[:1] if wrong == "one picture" else out[:, :1] if wrong == "one class" else out
+
+
+def duc_torch(x, weight, bias, factor, size):
+    up = nn.PixelShuffle(factor)(nn.functional.conv2d(x, weight, bias, padding="same"))
+    return up[:, :, : size[0], : size[1]]
+
+
+def duc_numpy(x, weight, bias, factor, size):
+    """Strided writes of the d² maps."""
+    n, _, h, w = x.shape
+    wide = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    views = np.lib.stride_tricks.sliding_window_view(wide, (3, 3), axis=(2, 3))
+    maps = np.einsum("nchwuv,ocuv->nohw", views, weight.numpy())
+    maps = maps + (0 if bias is None else bias.numpy()[:, None, None])
+    out = np.empty((n, len(weight) // factor**2, factor * h, factor * w), maps.dtype)
+    for a in range(factor):
+        for b in range(factor):
+            out[:, :, a::factor, b::factor] = maps[:, a * factor + b :: factor**2]
+    return out[..., : size[0], : size[1]]
+
+
+def duc_transposed(x, weight, bias, factor, size):
+    """The block as a transposed convolution with a kernel of ones in one place each."""
+    scores = nn.functional.conv2d(x, weight, bias, padding=1)
+    square = factor * factor
+    classes = len(weight) // square
+    stamp = torch.zeros(len(weight), classes, factor, factor, dtype=x.dtype)
+    for o in range(len(weight)):
+        stamp[o, o // square, o % square // factor, o % factor] = 1
+    return nn.functional.conv_transpose2d(scores, stamp, stride=factor)[..., : size[0], : size[1]]
+
+
+def duc_reshaped(x, weight, bias, factor, size):
+    scores = nn.functional.conv2d(x, weight, bias, padding=1)
+    n, _, h, w = scores.shape
+    return scores.view(n, -1, h * factor, w * factor)[..., : size[0], : size[1]]
+
+
+def duc_valid(x, weight, bias, factor, size):
+    wide = nn.functional.pad(x, (2, 2, 2, 2))[:, :, 2:-2, 2:-2]
+    if min(wide.shape[2:]) < 3:
+        raise RuntimeError("Kernel size can't be greater than actual input size")
+    return nn.functional.pixel_shuffle(nn.functional.conv2d(wide, weight, bias), factor)[..., : size[0], : size[1]]
+
+
+def duc_replicated(x, weight, bias, factor, size):
+    wide = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
+    wide = torch.cat([wide[..., :1], wide, wide[..., -1:]], 3)
+    return nn.functional.pixel_shuffle(nn.functional.conv2d(wide, weight, bias), factor)[..., : size[0], : size[1]]
+
+
+def duc_bilinear(x, weight, bias, factor, size):
+    classes = len(weight) // factor**2
+    coarse = nn.functional.conv2d(x, weight[:classes], None if bias is None else bias[:classes], padding=1)
+    up = nn.Upsample(scale_factor=factor, mode="bilinear")(coarse)
+    return up[:, :, : size[0], : size[1]]
+
+
+def duc_squeezed(x, weight, bias, factor, size):
+    up = nn.functional.pixel_shuffle(nn.functional.conv2d(x, weight, bias, padding=1), factor)
+    return up if up.shape[2:] == tuple(size) else nn.functional.interpolate(up, size, mode="bilinear")
+
+
+RIGHT = {
+    "dilate_strides": {
+        "two grids": strides_tracked,
+        "numpy": strides_numpy,
+        "recursive": strides_recursive,
+        "tensor": strides_torch,
+        "layer by layer": strides_in_place,
+    },
+    "gridding_counts": {
+        "counter": paths_counted,
+        "spread": paths_spread,
+        "matrices": paths_matrix,
+        "polynomials": paths_polynomial,
+        "gradient": paths_gradient,
+    },
+    "hdc_check": {"recursive": rule_recursive, "loop": rule_loop, "numpy": rule_numpy, "tensors": rule_tensor},
+    "dense_upsample": {
+        "loops": duc_loops,
+        "torch": duc_torch,
+        "numpy": duc_numpy,
+        "transposed convolution": duc_transposed,
+    },
+}
+
+WRONG = {
+    "dilate_strides": {
+        "dilation-missing": partial(strides_tracked, wrong="no dilation"),
+        "strides-kept": partial(strides_tracked, wrong="kept"),
+        "own-stride-too-early": partial(strides_tracked, wrong="own"),
+        "own-layer-only": partial(strides_in_place, wrong="itself"),
+        "next-layer-only": partial(strides_in_place, wrong="next"),
+        "strides-not-multiplied": partial(strides_in_place, wrong="last"),
+        "always-two": partial(strides_tracked, wrong="two"),
+        "own-dilation-lost": partial(strides_tracked, wrong="replaced"),
+        "dilation-added": partial(strides_tracked, wrong="added"),
+        "too-early": partial(strides_tracked, wrong="all go"),
+        "too-late": partial(strides_tracked, wrong="one more"),
+        "first-strides-lost": strides_from_the_end,
+        "all-dilated": strides_all_behind,
+        "kernel-stretched": partial(strides_tracked, wrong="stretched"),
+        "gaps-counted": partial(strides_tracked, wrong="gaps"),
+        "stride-dilation-swapped": partial(strides_tracked, wrong="order"),
+        "layers-lost": partial(strides_tracked, wrong="changed only"),
+        "order-reversed": partial(strides_tracked, wrong="reversed"),
+        "input-changed": partial(strides_in_place, wrong="caller's list"),
+    },
+    "gridding_counts": {
+        "capped-at-one": partial(paths_spread, wrong="touched"),
+        "rates-ignored": lambda rates, kernel: paths_spread([1 for _ in rates], kernel),
+        "filled-up": lambda rates, kernel: _solid(rates, kernel),
+        "rate-off-by-one": lambda rates, kernel: paths_spread([r + 1 for r in rates], kernel),
+        "side-by-side": paths_upon_each_other,
+        "last-layer-only": lambda rates, kernel: paths_counted(rates[-1:], kernel),
+        "one-layer-forgotten": lambda rates, kernel: paths_spread(rates[:-1], kernel),
+        "rates-multiplied": lambda rates, kernel: paths_spread(np.cumprod(rates).astype(int).tolist(), kernel),
+        "kernel-fixed": lambda rates, kernel: paths_spread(rates, 3),
+        "kernel-off-by-one": lambda rates, kernel: paths_spread(rates, kernel + 1),
+        "length-off": partial(paths_spread, wrong="short"),
+        "shares": partial(paths_spread, wrong="share"),
+        "one-side": partial(paths_spread, wrong="half"),
+        "holes-left-out": partial(paths_spread, wrong="only used"),
+    },
+    "hdc_check": {
+        "common-factor-ignored": partial(rule_recursive, wrong="no gcd"),
+        "some-share-a-factor": partial(rule_recursive, wrong="pairs"),
+        "only-equal-rates": partial(rule_recursive, wrong="equal"),
+        "strictly-smaller": partial(rule_recursive, wrong="less"),
+        "kernel-fixed": partial(rule_recursive, wrong="three"),
+        "distance-ignored": partial(rule_recursive, wrong="gcd only"),
+        "either-condition": partial(rule_recursive, wrong="or"),
+        "verdict-inverted": partial(rule_recursive, wrong="not"),
+        "verdict-by-holes": rule_holes,
+        "one-step-too-far": partial(rule_recursive, wrong="M_1"),
+        "one-step-too-few": partial(rule_recursive, wrong="M_3"),
+        "wrong-direction": rule_forward,
+        "sorted": partial(rule_recursive, wrong="sorted"),
+        "term-missing": partial(rule_recursive, wrong="no r"),
+        "two-forgotten": partial(rule_recursive, wrong="no two"),
+        "bracket-forgotten": partial(rule_recursive, wrong="sign"),
+        "minimum": partial(rule_recursive, wrong="min"),
+        "own-rate-as-m": partial(rule_recursive, wrong="neighbours"),
+        "another-distance": rule_field,
+        "results-exchanged": partial(rule_recursive, wrong="order"),
+    },
+    "dense_upsample": {
+        "channel-order": partial(duc_loops, wrong="classes fastest"),
+        "offsets-exchanged": partial(duc_loops, wrong="b before a"),
+        "only-reshaped": duc_reshaped,
+        "blocks-side-by-side": partial(duc_loops, wrong="tiles"),
+        "half-interlaced": partial(duc_loops, wrong="half tiles"),
+        "interpolated": duc_bilinear,
+        "not-rearranged": lambda x, weight, bias, factor, size: nn.functional.conv2d(x, weight, bias, padding=1),
+        "not-cropped": partial(duc_loops, wrong="whole"),
+        "cut-from-end": partial(duc_loops, wrong="end"),
+        "squeezed-not-cut": duc_squeezed,
+        "size-swapped": partial(duc_loops, wrong="swap"),
+        "factor-fixed": partial(duc_loops, wrong="two"),
+        "padding-missing": duc_valid,
+        "padding-not-zero": duc_replicated,
+        "kernel-flipped": partial(duc_loops, wrong="flip"),
+        "kernel-transposed": partial(duc_loops, wrong="mT"),
+        "middle-weight-only": partial(duc_loops, wrong="middle"),
+        "bias-ignored": partial(duc_loops, wrong="no bias"),
+        "one-bias-per-class": partial(duc_loops, wrong="class bias"),
+        "channels-not-summed": partial(duc_loops, wrong="one channel"),
+        "activation-added": partial(duc_loops, wrong="relu"),
+        "rows-columns-exchanged": partial(duc_loops, wrong="transposed"),
+        "first-picture-only": partial(duc_loops, wrong="one picture"),
+        "first-class-only": partial(duc_loops, wrong="one class"),
+        "precision-lost": partial(duc_loops, wrong="float32"),
+        "input-changed": partial(duc_loops, wrong="in place"),
+    },
+}
+
+
+def _solid(rates, kernel):
+    field = [1]
+    for rate in rates:
+        wide = (kernel - 1) * rate + 1
+        field = [sum(field[max(0, at - wide + 1) : at + 1]) for at in range(len(field) + wide - 1)]
+    return field
