@@ -1,8 +1,9 @@
-"""Numbers about networks: what a layer can see, and what it does see."""
+"""Numbers about networks: what a layer can see, what it does see, and what has to be kept in memory."""
 
 from segkit.analysis.effective import EffectiveField, effective_field
 from segkit.analysis.footprint import gradient_footprint
 from segkit.analysis.gridding import Contributions, Verdict, contributions, hdc_verdict, max_distances
+from segkit.analysis.memory import Kept, KeptTable, kept_bytes, kept_table, saved_for_backward
 from segkit.analysis.receptive import receptive_field
 from segkit.analysis.rules import UnknownOperation
 from segkit.analysis.table import Box, Row, Table
@@ -11,6 +12,8 @@ __all__ = [
     "Box",
     "Contributions",
     "EffectiveField",
+    "Kept",
+    "KeptTable",
     "Row",
     "Table",
     "UnknownOperation",
@@ -19,6 +22,9 @@ __all__ = [
     "effective_field",
     "gradient_footprint",
     "hdc_verdict",
+    "kept_bytes",
+    "kept_table",
     "max_distances",
     "receptive_field",
+    "saved_for_backward",
 ]
