@@ -59,8 +59,9 @@ def facts(count: int) -> str:
             scores.update(label_components(s.labels == 1), s.instances)
         inside = 100 * np.mean([float(s.labels.double().mean()) for s in samples])
         cells, area, found = np.mean([len(a) for a in areas]), np.median(np.concatenate(areas)), scores.summary()
+        lost = found["cells"] * (1 - found["recall"])
         lines.append(
-            f"| {kind} | {inside:.1f} | {cells:.1f} | {area:.0f} | {found['cells'] - found['recall'] * found['cells']:.0f}"
+            f"| {kind} | {inside:.1f} | {cells:.1f} | {area:.0f} | {lost:.0f}"
             f" of {found['cells']:.0f} | {found['rand']:.2f} | {spent:.1f} |"
         )
     return "\n".join(lines)
@@ -70,7 +71,9 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m segkit.data.cells", description=__doc__.splitlines()[0])
     parser.add_argument("--sheet", type=Path, metavar="OUT.png", help="write a sheet of pictures")
-    parser.add_argument("--size", type=int, nargs=2, default=(160, 160), metavar=("H", "W"), help="of each picture on it")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(160, 160), metavar=("H", "W"), help="of each picture on it"
+    )
     parser.add_argument("--facts", action="store_true", help="print shares, numbers and sizes")
     parser.add_argument("--count", type=int, default=200, help="how many pictures --facts looks at")
     given = parser.parse_args()
