@@ -23,7 +23,8 @@ class Trace(NamedTuple):
     """What inference lowers, before the first step and after each: two tensors of iterations + 1 numbers a picture.
 
     energy: E_Q[E(x)] = Σ_i Σ_l Q_i(l)·ψ_i(l) + ½ Σ_ij Σ_ll' Q_i(l) μ(l, l') k_ij Q_j(l').
-    kl: the same plus Σ_i Σ_l Q_i(l)·log Q_i(l): KL(Q‖P) but for the constant log Z.
+    kl: the same plus Σ_i Σ_l Q_i(l)·log Q_i(l): KL(Q‖P) but for the constant log Z. This is what inference lowers; near
+        the end it may pay for entropy with a little energy.
     """
 
     energy: Tensor
