@@ -179,7 +179,20 @@ def test_energy_and_kl_fall_at_each_step(seed: int) -> None:
     torch.testing.assert_close(Q, DenseCRF(iterations=10)(logits, pictures))
     assert trace.energy.shape == trace.kl.shape == (2, 11)
     assert (trace.kl[:, :4].diff(dim=1) < -0.1).all() and (trace.energy[:, :4].diff(dim=1) < -0.1).all()
-    assert (trace.kl.diff(dim=1) < 1e-7 * trace.kl.abs().max()).all()  # to the end, but for the rounding of float32
+    assert (trace.kl.diff(dim=1) < 2e-6 * trace.kl.abs().max()).all()  # K is symmetric only nearly: see below
+
+
+def test_kl_falls_to_the_end_where_the_kernels_are_symmetric() -> None:
+    """The lattice blurs its axes in a fixed order, so its K is not quite its transpose; the exact one is."""
+    for seed in range(3):
+        logits, pictures, _ = scene(24, 30, 5, seed)
+        rows = logits[0].flatten(1).t().double()
+        picture = pictures[0].double()
+        near = BruteForceFilter(position_features(24, 30, 3, rows), "symmetric")
+        alike = BruteForceFilter(bilateral_features(picture, 80, 13), "symmetric")
+        _, trace = mean_field(rows, [(near, torch.tensor(-3.0)), (alike, torch.tensor(-10.0))], 15, trace=True)
+        assert trace is not None and (trace.kl.diff() < 1e-11 * trace.kl.abs().max()).all()
+        assert (trace.kl[:4].diff() < -0.01).all()
 
 
 def test_energy_and_kl_are_the_sums_they_say() -> None:
