@@ -1,6 +1,7 @@
 """Chapter 06's experiments on stride, upsampling and grids, recorded over three seeds.
 
 python course/experiments/atrous.py ladder    strides 32, 16, 8; DUC against bilinear     → results/atrous_ladder.json
+python course/experiments/atrous.py finetune  the converted network, trained on         → results/atrous_finetune.json
 python course/experiments/atrous.py grids     equal fields with and without holes         → results/atrous_grids.json
 
 The experiment on context is in atrous_context.py.
@@ -91,8 +92,8 @@ def scores(model: nn.Module, test: Any, device: str) -> dict[str, Any]:
     return {"mean_iou": matrix.mean_iou(), "trimap_iou_2px": band.mean_iou(), "thin_iou": thin, "iou": iou}
 
 
-def fit(model: nn.Module, train: Any, seed: int, steps: int, device: str) -> nn.Module:
-    config = Config(steps=steps, seed=seed, lr=4e-3, device=device)
+def fit(model: nn.Module, train: Any, seed: int, steps: int, device: str, lr: float = 4e-3) -> nn.Module:
+    config = Config(steps=steps, seed=seed, lr=lr, device=device)
     Trainer(model, Augmented(train, RandomFlip(), seed), config).fit(quiet=True)
     return model.eval()
 
@@ -132,6 +133,29 @@ def ladder(o: argparse.Namespace) -> None:
     settings |= {"train_scenes": len(train), "test_scenes": len(test)}
     record(f"atrous_ladder{tier['suffix']}", {
         "settings": settings, "models": {name: summary(r, train.classes) for name, r in runs.items()},
+    })  # fmt: skip
+
+
+def finetune(o: argparse.Namespace) -> None:
+    """Train at stride 32; then train on for a fifth of the steps, at stride 32 or converted to 8."""
+    tier = TIERS["cpu"]
+    steps = o.steps or tier["steps"]
+    train, test = (street(s, int(tier[s] * o.scale)) for s in ("train", "test"))
+    settings = {"depth": 18, "width": tier["width"], "output_stride": 32, "hdc": "none", "head": "bilinear"}
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for seed in range(o.seeds):
+        torch.manual_seed(seed)
+        first = fit(create("duc_hdc", train.num_classes, **settings), train, seed, steps, "cpu")
+        for stride in (32, 8):
+            model = converted(first, stride)  # type: ignore[arg-type]
+            runs.setdefault(f"stride {stride}", []).append(scores(model, test, "cpu"))
+            fit(model, train, seed + 100, steps // 5, "cpu", lr=2e-3)
+            runs.setdefault(f"stride {stride}, trained on", []).append(scores(model, test, "cpu"))
+        print(seed, {name: round(r[-1]["mean_iou"], 4) for name, r in runs.items()}, flush=True)
+    facts = {"net": settings, "size": tier["size"], "steps": steps, "more_steps": steps // 5, "batch_size": 16}
+    record("atrous_finetune", {
+        "settings": facts | {"train_scenes": len(train), "test_scenes": len(test)},
+        "models": {name: summary(r, train.classes) for name, r in runs.items()},
     })  # fmt: skip
 
 
@@ -202,10 +226,10 @@ def _short(run: dict[str, Any]) -> dict[str, float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=("ladder", "grids"))
+    parser.add_argument("experiment", choices=("ladder", "finetune", "grids"))
     parser.add_argument("--steps", type=int, help="default: what suits the experiment")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the scenes, to try the script out")
     parser.add_argument("--tier", choices=tuple(TIERS), default="cpu", help="ladder only: network, size and device")
     options = parser.parse_args()
-    {"ladder": ladder, "grids": grids}[options.experiment](options)
+    {"ladder": ladder, "finetune": finetune, "grids": grids}[options.experiment](options)
