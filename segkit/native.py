@@ -106,10 +106,8 @@ def max_unpool2d(
 def bed_of_nails(input: Tensor, stride: IntOrPair = 2) -> Tensor:
     """Values `stride` apart with zeros between, as an unpooling to fixed places; see `segkit.ops.bed_of_nails`."""
     sh, sw = (stride, stride) if isinstance(stride, int) else (stride[0], stride[-1])
-    H, W = input.shape[-2:]
-    rows, columns = torch.arange(H, device=input.device) * sh, torch.arange(W, device=input.device) * sw
-    places = rows[:, None] * (W * sw) + columns  # H, W: the upper left corner of each window
-    return F.max_unpool2d(input, places.expand_as(input).contiguous(), (sh, sw))
+    C = input.shape[-3]
+    return F.conv_transpose2d(input, input.new_ones(C, 1, 1, 1), None, (sh, sw), 0, (sh - 1, sw - 1), C)
 
 
 def interpolate(

@@ -45,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--hidden", type=int, help="channels of FCN's fc6 and fc7 (default: 64 times the width)")
     train.add_argument("--no-batch-norm", action="store_true", help="the paper's network without BatchNorm")
     train.add_argument("--encoder", help="another encoder than the model's own, such as alexnet for fcn32s")
+    train.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another option of the model: padding=same",
+    )
     train.add_argument("--steps", type=int, help="optimizer steps (default: what suits the data set)")
     train.add_argument("--batch-size", type=int, help="pictures per step (default: what suits the data set)")
     train.add_argument("--lr", type=float, default=3e-3, help="peak learning rate (default 3e-3)")

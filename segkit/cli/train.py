@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,13 @@ def _model(o: argparse.Namespace, num_classes: int) -> torch.nn.Module:
     for name in ("hidden", "encoder"):
         if chosen[name] is not None and name not in known:
             raise ValueError(f"{o.model} takes no --{name}")
+    chosen = {k: v for k, v in chosen.items() if v is not None and k in known} | dict(map(_option, o.option))
     torch.manual_seed(o.seed)
-    model = create_model(o.model, num_classes, **{k: v for k, v in chosen.items() if v is not None and k in known})
+    model = create_model(o.model, num_classes, **chosen)
     if o.pretrained and o.init:
         raise ValueError("--pretrained and --init both say where to start from; give one of them")
     if o.pretrained:
-        unused = load_torchvision(model, _imagenet(o.encoder or "vgg16"))
+        unused = load_torchvision(model, _imagenet(_foundation(o.model, known | chosen)))
         print(f"ImageNet weights loaded; no place for {', '.join(unused)}")
     if o.init:
         path = find_weights(o.init)
@@ -117,6 +119,27 @@ def _model(o: argparse.Namespace, num_classes: int) -> torch.nn.Module:
             raise ValueError(f"{path} holds {held}, this command makes {model.config}")
         load_exactly(model, load(path).state_dict())
     return model
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """`padding=same` or `depth=50`: an option of the model, its value as Python would read it, else as a word."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise ValueError(f"--option got {text!r}; it takes NAME=VALUE, such as depth=50")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return name, value
+
+
+def _foundation(name: str, settings: dict[str, Any]) -> str:
+    """The torchvision classifier whose weights fit a model."""
+    if "encoder" in settings:
+        return settings["encoder"]
+    kinds = {"segnet": "vgg{}_bn", "dilated": "vgg{}", "dilated_frontend": "vgg{}", "duc_hdc": "resnet{}"}
+    if name not in kinds:
+        raise ValueError(f"--pretrained: torchvision has no weights for the encoder of {name}; train it from scratch")
+    return kinds[name].format(settings["depth"])
 
 
 def _imagenet(encoder: str) -> dict[str, torch.Tensor]:

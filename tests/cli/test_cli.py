@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from segkit.cli import main
-from segkit.models import read_header
+from segkit.cli.train import _foundation
+from segkit.models import available, options, read_header
 
 TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu", "--limit", "6"]
 
@@ -44,6 +45,35 @@ def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):
     text, facts = said(capsys).out, json.loads(figures.read_text())
     assert "void ignored" in text and len(re.findall(r"  IoU ", text)) == len(facts["iou"])
     assert 0 <= facts["mean_iou"] <= facts["pixel_accuracy"] <= 1
+
+
+OPTIONS = {"duc_hdc": ["depth=18", "hdc=none"], "unet": ["padding=same", "levels=3"], "segnet": ["depth=11"]}
+
+
+@pytest.mark.parametrize("model", [name for name in available() if not name.startswith("fcn")])
+def test_every_model_can_be_trained_and_scored(model, tmp_path, capsys):
+    small = ["--data", "street", "--width", "2", "--batch-size", "2", "--device", "cpu", "--limit", "2", "--steps", "1"]
+    chosen = [word for option in OPTIONS.get(model, []) for word in ("--option", option)]
+    run = tmp_path / "run"
+    assert main(["train", "--model", model, *small, *chosen, "--out", str(run)]) == 0, said(capsys).err
+    config = read_header(run / "weights.safetensors")["config"]
+    assert {f"{k}={v}" for k, v in config.items()} >= {*OPTIONS.get(model, []), "width=2", f"name={model}"}
+    assert main(["eval", str(run), "--device", "cpu", "--limit", "2"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("fcn8s", "vgg16"), ("segnet", "vgg16_bn"), ("dilated", "vgg16"), ("duc_hdc", "resnet101")],
+)
+def test_imagenet_weights_that_fit_each_model(model, name):
+    assert _foundation(model, options(model)) == name
+
+
+def test_options_that_cannot_be(capsys):
+    assert main(["train", *TINY, "--option", "padding"]) == 1 and "NAME=VALUE" in said(capsys).err
+    assert main(["train", *TINY, "--option", "colour=red"]) == 1 and "takes no option colour" in said(capsys).err
+    with pytest.raises(ValueError, match="no weights for the encoder of unet"):
+        _foundation("unet", options("unet"))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 61), (128, 96)])
