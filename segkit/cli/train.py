@@ -137,6 +137,7 @@ def _foundation(name: str, settings: dict[str, Any]) -> str:
     if "encoder" in settings:
         return settings["encoder"]
     kinds = {"segnet": "vgg{}_bn", "dilated": "vgg{}", "dilated_frontend": "vgg{}", "duc_hdc": "resnet{}"}
+    kinds |= {"deeplab_v1": "vgg{}", "deeplab_v1_msc": "vgg{}"}
     if name not in kinds:
         raise ValueError(f"--pretrained: torchvision has no weights for the encoder of {name}; train it from scratch")
     return kinds[name].format(settings["depth"])

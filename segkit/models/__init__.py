@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from segkit.models.deeplab_v1 import DeepLabV1
 from segkit.models.dilated import ContextModule, Dilated
 from segkit.models.duc_hdc import DUCHDC
 from segkit.models.enet import ENet
@@ -18,6 +19,8 @@ from segkit.models.unet import UNet
 from segkit.models.weights import load, load_torchvision, read_header, save
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {
+    "deeplab_v1": DeepLabV1,
+    "deeplab_v1_msc": partial(DeepLabV1, msc=True),
     "dilated": Dilated,
     "dilated_frontend": partial(Dilated, context=False),
     "duc_hdc": DUCHDC,
@@ -30,8 +33,9 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 __all__ = [
-    "DUCHDC", "FCN", "ContextModule", "Dilated", "ENet", "SegNet", "UNet", "available", "convolutionalise", "create",
-    "fuse_skip", "linear_to_conv", "load", "load_torchvision", "options", "read_header", "save",
+    "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "Dilated", "ENet", "SegNet", "UNet", "available",
+    "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_torchvision", "options", "read_header",
+    "save",
 ]  # fmt: skip
 
 

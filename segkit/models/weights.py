@@ -106,7 +106,8 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     Args:
         model: a classifier (VGG, AlexNet, ResNet), which takes every tensor; an encoder of the same kind, or a model
             with `.encoder` (SegNet, DUCHDC), which take the convolutions; where the model has fc6 and fc7 (FCN,
-            Dilated), these take the first two fully connected layers. Width 64; depth and BatchNorm as in the weights.
+            Dilated), these take the first two fully connected layers, or, where they are smaller (DeepLabV1), rows,
+            columns and channels at even distances of them. Width 64; depth and BatchNorm as in the weights.
         state: `torchvision.models.vgg16(weights=…).state_dict()` or the like.
 
     Returns:
@@ -136,6 +137,8 @@ def _load_with_fc(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
         layer, part = key.rsplit(".", 1)
         if layer in linear[:2]:
             name = ("fc6", "fc7")[linear.index(layer)]
+            if hasattr(model, "from_classifier"):
+                value = model.from_classifier(f"{name}.{part}", value)  # type: ignore[operator]
             own = getattr(model, name).weight.shape
             renamed[f"{name}.{part}"] = (
                 value.reshape(own) if part == "weight" and value.numel() == own.numel() else value

@@ -63,7 +63,13 @@ def test_every_model_can_be_trained_and_scored(model, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("model", "name"),
-    [("fcn8s", "vgg16"), ("segnet", "vgg16_bn"), ("dilated", "vgg16"), ("duc_hdc", "resnet101")],
+    [
+        ("fcn8s", "vgg16"),
+        ("segnet", "vgg16_bn"),
+        ("dilated", "vgg16"),
+        ("deeplab_v1", "vgg16"),
+        ("duc_hdc", "resnet101"),
+    ],
 )
 def test_imagenet_weights_that_fit_each_model(model, name):
     assert _foundation(model, options(model)) == name

@@ -1,0 +1,187 @@
+"""DeepLab v1 (Chen et al. 2015): VGG at stride 8, a first fully connected layer that looks far with few weights.
+
+  picture ── conv1 … pool3 ── conv4, pool4 /1 ── conv5 ×2, pool5 /1 ── fc6 3×3 ×12 ── fc7 ── score ── ×8 ── logits
+     │         └───┴─────┴── stride 2, 4, 8 ──┘  8 without a stride         (LargeFOV)         │
+     └─────────┴───┴─────┴────────┴── two small layers each ── 5 × 128 channels ───────────────┘  (msc)
+
+The paper sharpens the result with a dense CRF afterwards: that is `segkit.crf.DenseCRF`, on these logits.
+
+Reference: "Semantic image segmentation with deep convolutional nets and fully connected CRFs", ICLR 2015
+(arXiv 1412.7062).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segkit.encoders import VGGEncoder
+from segkit.engine import engine
+from segkit.layers import Conv2d, MaxPool2d
+
+FIELDS = {  # the paper's Table 2: kernel and rate of fc6, and the channels of fc6 and fc7 in units of the width
+    "7x4": (7, 4, 64),
+    "4x4": (4, 4, 64),
+    "4x8": (4, 8, 64),
+    "large": (3, 12, 16),
+}
+
+
+class DeepLabV1(nn.Module):
+    """DeepLab v1 up to the CRF: class scores at stride 8, enlarged bilinearly.
+
+    Args:
+        num_classes: number of classes K, void not counted.
+        fov: fc6, which decides the field of view: "large" (3×3 at rate 12, 16·width channels: LargeFOV), "7x4" (7×7 at
+            rate 4, the VGG's own layer with holes), "4x4", "4x8" (64·width channels), or any (kernel, rate).
+        msc: multi-scale prediction: the picture and the first four poolings have a say in the scores.
+        width: channels of the first block; 64 is the paper's size, 8 to 16 the course's.
+        batch_norm: BatchNorm in the VGG blocks and after fc6 and fc7, to train from scratch.
+        hidden: channels of fc6 and fc7; what `fov` says where None (16·width for a fov of your own).
+        dropout: probability of dropping a value after fc6 and after fc7.
+        depth: of the VGG: 11, 13, 16 as in the paper, 19.
+
+    Shape:
+        N×3×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch.
+
+    Raises:
+        ValueError: a fov or a depth that is not among these.
+
+    Source:
+        Sections 3.1 and 3.2 (stride 8, field of view), 4.3 (msc), Table 2. 3×3 poolings, as in the authors' code: cell
+        i of a map stands at pixel i·stride exactly.
+
+    Differs from the paper:
+        trained on logits of the picture's size, where the paper trains on labels taken at every eighth pixel; the last
+        cell is repeated where the picture does not end on a cell (the paper takes 8n + 1 pixels, 321 or 513). What
+        msc adds is learned with everything else, where the paper trains it after the rest, which it keeps.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        fov: str | tuple[int, int] = "large",
+        msc: bool = False,
+        width: int = 64,
+        batch_norm: bool = False,
+        hidden: int | None = None,
+        dropout: float = 0.5,
+        depth: int = 16,
+    ) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"DeepLabV1 got num_classes={num_classes}; it needs at least 1")
+        kernel, rate, times = _field(fov)
+        self.num_classes = num_classes
+        self.encoder = VGGEncoder(depth, width, batch_norm)
+        stride_8(self.encoder)
+        hidden = hidden or times * width
+        self.fc6 = Conv2d(self.encoder.channels[-1], hidden, kernel, padding=(kernel - 1) * rate // 2, dilation=rate)
+        self.fc7 = Conv2d(hidden, hidden, 1)
+        self.fc6_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
+        self.fc7_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
+        self.drop = nn.Dropout(dropout)
+        for layer in (self.fc6, self.fc7):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.scales = nn.ModuleList()
+        if msc:  # stride of the map that each reads → what is left to 8
+            reads = zip((3, *self.encoder.channels[:4]), (8, 4, 2, 1, 1), strict=True)
+            self.scales.extend(_two_layers(channels, 2 * width, stride, batch_norm) for channels, stride in reads)
+        self.score = Conv2d(hidden + len(self.scales) * 2 * width, num_classes, 1)
+        nn.init.normal_(self.score.weight, std=0.01)
+        nn.init.zeros_(self.score.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(x)["logits"]
+
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        """Logits at the picture's size, and the scores at stride 8 from which they are enlarged.
+
+        Returns:
+            "logits" N×K×H×W and "score" N×K×⌈H/8⌉×⌈W/8⌉.
+        """
+        if x.ndim != 4:
+            raise ValueError(f"DeepLabV1 got a tensor of shape {tuple(x.shape)}; it takes N×C×H×W (x[None] for one)")
+        H, W = x.shape[-2:]
+        pooled = self.encoder(x)  # N, channels[i], H/2, H/4, H/8, H/8, H/8
+        more = [branch(m) for branch, m in zip(self.scales, (x, *pooled[:4]), strict=False)]  # N, 2·width, H/8, W/8
+        x = pooled[-1]
+        if (self.fc6.kernel_size[0] - 1) * self.fc6.dilation[0] % 2:  # an even kernel at an odd rate: one more cell
+            x = F.pad(x, (0, 1, 0, 1))
+        x = self.drop(F.relu(self.fc6_norm(self.fc6(x))))  # N, hidden, H/8, W/8
+        x = self.drop(F.relu(self.fc7_norm(self.fc7(x))))
+        score = self.score(torch.cat((x, *more), 1))  # N, K, H/8, W/8
+        return {"logits": enlarge_from_corners(score, 8)[..., :H, :W], "score": score}
+
+    def from_classifier(self, name: str, weight: Tensor) -> Tensor:
+        """What fc6 or fc7 takes of a VGG's fully connected layer: rows, columns and channels at even distances.
+
+        Args:
+            name: "fc6.weight", "fc6.bias", "fc7.weight" or "fc7.bias".
+            weight: the classifier's tensor of the same layer.
+
+        Source:
+            section 3.2: "spatially subsampling (by simple decimation) the first FC layer"; the paper keeps 1024 of the
+            4096 channels and does not say which, so here it is every fourth or so.
+        """
+        shape = self.get_parameter(name).shape
+        if name == "fc6.weight":
+            side = round((weight[0].numel() / shape[1]) ** 0.5)  # 7
+            weight = weight.reshape(-1, shape[1], side, side)
+        elif name == "fc7.weight":
+            weight = weight[..., None, None]  # 4096, 4096, 1, 1
+        for axis, (wanted, there) in enumerate(zip(shape, weight.shape, strict=True)):
+            if wanted < there:
+                weight = weight.index_select(axis, torch.linspace(0, there - 1, wanted).round().long())
+        return weight
+
+
+def stride_8(encoder: VGGEncoder) -> None:
+    """Poolings over 3×3, as in the authors' code; the last two lose their stride, and conv5 is dilated by 2."""
+    poolings = 0
+    for i, layer in enumerate(encoder.features):
+        if isinstance(layer, MaxPool2d):
+            poolings += 1
+            encoder.features[i] = MaxPool2d(3, 2 if poolings < 4 else 1, padding=1)
+        elif poolings == 4 and isinstance(layer, nn.Conv2d):
+            layer.dilation = layer.padding = (2, 2)
+    vars(encoder)["strides"] = (2, 4, 8, 8, 8)
+
+
+def enlarge_from_corners(score: Tensor, stride: int) -> Tensor:
+    """Enlarge a map whose cell i stands at pixel i·stride: bilinear between cells, constant behind the last.
+
+    Shape:
+        N×K×h×w → N×K×(h·stride + 1)×(w·stride + 1); the first H, W of them are the picture's.
+    """
+    score = torch.cat((score, score[..., -1:, :]), -2)
+    score = torch.cat((score, score[..., :, -1:]), -1)  # N, K, h+1, w+1
+    size = (stride * (score.shape[-2] - 1) + 1, stride * (score.shape[-1] - 1) + 1)
+    return engine().interpolate(score, size, mode="bilinear", align_corners=True)
+
+
+def _field(fov: str | tuple[int, int]) -> tuple[int, int, int]:
+    """Kernel, rate, and channels in units of the width."""
+    if isinstance(fov, str):
+        if fov not in FIELDS:
+            raise ValueError(f"DeepLabV1 got fov={fov!r}; the paper has {', '.join(FIELDS)}, or give (kernel, rate)")
+        return FIELDS[fov]
+    numbers = list(fov) if isinstance(fov, tuple | list) else []
+    if len(numbers) != 2 or not all(isinstance(n, int) and n >= 1 for n in numbers):
+        raise ValueError(f"DeepLabV1 got fov={fov!r}; it is one of {', '.join(FIELDS)}, or (kernel, rate), both ≥ 1")
+    return numbers[0], numbers[1], 16
+
+
+def _two_layers(before: int, channels: int, stride: int, batch_norm: bool) -> nn.Sequential:
+    """The multi-scale branch: 3×3, then 1×1, both with `channels` channels (section 4.3)."""
+    layers: list[nn.Module] = []
+    for kernel, step in ((3, stride), (1, 1)):
+        layers.append(Conv2d(before, channels, kernel, step, padding=kernel // 2))
+        nn.init.kaiming_normal_(layers[-1].weight, nonlinearity="relu")  # type: ignore[arg-type]
+        nn.init.zeros_(layers[-1].bias)  # type: ignore[arg-type]
+        layers += [nn.BatchNorm2d(channels)] if batch_norm else []
+        layers.append(nn.ReLU(inplace=True))
+        before = channels
+    return nn.Sequential(*layers)
