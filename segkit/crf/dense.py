@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -140,7 +141,7 @@ def checked_scores(logits: Any, unary: Any = None) -> Tensor:
         raise TypeError(f"got {name} of type {kind}; they are a tensor N×K×H×W of floating-point numbers")
     if scores.ndim != 4 or 0 in scores.shape:
         raise ValueError(f"got {name} of shape {tuple(scores.shape)}; they are N×K×H×W, each at least 1")
-    if not scores.detach().isfinite().all():
+    if not all(math.isfinite(bound) for bound in scores.detach().aminmax()):  # NaN and infinity show in the bounds
         raise ValueError(f"got {name} with NaN or infinite values; a probability of 0 has none: clip it to 1e-5, say")
     scores = scores if scores.dtype == torch.float64 else scores.float()
     return scores if unary is None else -scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,13 +81,13 @@ class PixelKernels:
         if isinstance(spread, Sequence) and len(spread) != channels:
             raise ValueError(f"got pictures of {channels} channels and bilateral_srgb={spread}; give one for each")
         values = pictures.detach().to(like.device, like.dtype)
-        if not values.isfinite().all():
+        low, high = (float(bound) for bound in values.aminmax())  # NaN and infinity show here
+        if not math.isfinite(low + high):
             raise ValueError("got pictures with NaN or infinite values; mend them before they meet the CRF")
-        return values if channels != 3 else self._rgb(values, pictures.dtype)
+        return values if channels != 3 else self._rgb(values, pictures.dtype, low, high)
 
-    def _rgb(self, values: Tensor, given: torch.dtype) -> Tensor:
+    def _rgb(self, values: Tensor, given: torch.dtype, low: float, high: float) -> Tensor:
         white = self.picture_max if given.is_floating_point else 255
-        low, high = (float(v) for v in values.aminmax())
         if low < 0 or high > white:
             raise ValueError(
                 f"got RGB pictures with values from {low:g} to {high:g}; with picture_max={white} they are 0–{white} "

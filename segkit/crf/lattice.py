@@ -20,14 +20,15 @@ Source: Adams, Baek & Davis, "Fast high-dimensional filtering using the permutoh
 from __future__ import annotations
 
 import copy
-from functools import cached_property
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from segkit.crf.corners import distinct_corners, distinct_simplices, neighbours, splat_rows
 from segkit.crf.rows import SparseRows
-from segkit.crf.simplex import barycentric, elevate, enclosing_simplex, strides
+from segkit.crf.simplex import barycentric, elevate, enclosing_simplex
 
 NORMALIZATIONS = ("none", "before", "after", "symmetric")
 
@@ -43,38 +44,47 @@ class PermutohedralLattice:
         features N×d, float32 or float64 (whole numbers and halves become float32).
 
     Attributes:
-        vertices: N×(d+1), int32, the lattice points around each point; barycentric: their weights, the same shape.
-        neighbours: (d+1)×M×3, int32, of each lattice point along each axis: itself and two more. The last of the M
-            points stands for those that do not exist, and stays 0.
+        splat: Sᵀ, for each lattice point the points around it; slice: S/(1 + 2^−d), for each point the lattice points
+        around it; blurs: B_0 … B_d in the order in which they are applied. All SparseRows. Their last lattice point
+        stands for all that do not exist: nothing is splatted there, and it stays 0.
 
     Raises:
         TypeError, ValueError: features that are not a tensor N×d of finite numbers with N and d at least 1.
     """
 
     def __init__(self, features: Tensor) -> None:
-        points = _checked(features)
         with torch.no_grad():
+            points = _checked(features)
             x = elevate(points.t().contiguous())  # d+1, N
             v, rank = enclosing_simplex(x)
-            self.barycentric = barycentric(x, v).t().contiguous()  # N, d+1
-            simplex_of, v, rank = _distinct_simplices(v, rank)
-            corner_of, self.neighbours = _corners(v, rank)
-        self.vertices = corner_of.index_select(0, simplex_of)  # N, d+1
-        self._before: Tensor | None = None
+            weights = barycentric(x, v).t().contiguous()  # N, d+1
+            simplices = distinct_simplices(v, rank)
+            corners = distinct_corners(simplices.v, simplices.rank)
+            self.splat = splat_rows(simplices, corners, weights)
+            halves = weights.new_tensor([1, 0.5, 0.5]).repeat(corners.size + 1, 1)  # M, 3
+            self.blurs = [SparseRows(columns, halves, None, len(columns)) for columns in neighbours(corners)]
+            weights /= 1 + 2.0 ** (1 - len(x))
+            self.slice = SparseRows(corners.of.index_select(0, simplices.of), weights, None, corners.size + 1)
+        self._before: Tensor | None = None  # what splat and slice have been scaled by
         self._after: Tensor | None = None
 
     def __repr__(self) -> str:
-        return f"PermutohedralLattice({len(self.vertices)} points in {self.dimensions} dimensions, {self.size} corners)"
+        return f"PermutohedralLattice({self.points} points in {self.dimensions} dimensions, {self.size} lattice points)"
+
+    @property
+    def points(self) -> int:
+        """N."""
+        return len(self.slice.columns)
 
     @property
     def dimensions(self) -> int:
         """d."""
-        return self.vertices.shape[1] - 1
+        return len(self.blurs) - 1
 
     @property
     def size(self) -> int:
         """The number of lattice points that exist."""
-        return self.neighbours.shape[1] - 1
+        return self.slice.width - 1
 
     def filter(self, values: Tensor) -> Tensor:
         """Splat, blur and slice: the sum over all points, near ones weighted most.
@@ -83,12 +93,11 @@ class PermutohedralLattice:
         """
         if not isinstance(values, Tensor) or not values.is_floating_point():
             raise TypeError(f"filter got {_named(values)}; it takes a tensor of floating-point numbers")
-        if values.ndim not in (1, 2) or len(values) != len(self.vertices):
-            raise ValueError(f"filter got values {tuple(values.shape)}; it takes N×K for {len(self.vertices)} points")
+        if values.ndim not in (1, 2) or len(values) != self.points:
+            raise ValueError(f"filter got values {tuple(values.shape)}; it takes N×K for {self.points} points")
         rows = values if values.dtype == torch.float64 else values.float()
-        rows = rows[:, None] if values.ndim == 1 else rows
-        filtered = _Filter.apply(rows.contiguous(), self)
-        return filtered[:, 0] if values.ndim == 1 else filtered
+        filtered = _Filter.apply((rows if rows.ndim == 2 else rows[:, None]).contiguous(), self)
+        return filtered if values.ndim == 2 else filtered[:, 0]
 
     def normalized(self, normalization: str) -> PermutohedralLattice:
         """The same lattice with its filter K normalised by D = diag(K·1).
@@ -100,54 +109,26 @@ class PermutohedralLattice:
             raise ValueError(f"got normalization={normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
         if normalization == "none":
             return self
-        norm = self.filter(torch.ones_like(self.barycentric[:, 0])) + 1e-20  # N
+        norm = self.filter(torch.ones_like(self.slice.weights[:, 0])) + 1e-20  # N
         scale = norm.rsqrt() if normalization == "symmetric" else norm.reciprocal()
-        before = None if normalization == "after" else scale
-        return self._scaled(before, None if normalization == "before" else scale)
-
-    @cached_property
-    def adjoint(self) -> PermutohedralLattice:
-        """The lattice whose filter is the transposed matrix: the axes are blurred in the opposite order."""
-        other = self._scaled(self._after, self._before)
-        other.blurs = self.blurs[::-1]
-        if self._before is self._after:  # the matrices are the same ones
-            other.__dict__.update({k: self.__dict__[k] for k in ("splat", "slice") if k in self.__dict__})
+        other = copy.copy(self)
+        if normalization != "after":
+            other._before, other.splat = scale, self.splat.scale_columns(scale)
+        if normalization != "before":
+            other._after, other.slice = scale, self.slice.scale_rows(scale)
         return other
 
-    @cached_property
-    def splat(self) -> SparseRows:
-        """Sᵀ: for each lattice point, the points around it."""
-        corner = self.vertices.flatten()  # N·(d+1)
-        starts = torch.zeros(self.size + 2, dtype=torch.int32, device=corner.device)
-        starts[1:-1] = torch.bincount(corner, minlength=self.size).cumsum(0)
-        starts[-1] = len(corner)
-        order = corner.sort(stable=True).indices.to(torch.int32)
-        points = order // (self.dimensions + 1)
-        weights = self.barycentric.flatten().index_select(0, order)
-        if self._before is not None:
-            weights *= self._before.index_select(0, points)
-        return SparseRows(points, weights, starts, len(self.vertices))
-
-    @cached_property
-    def blurs(self) -> list[SparseRows]:
-        """B_0 … B_d in the order in which they are applied."""
-        weights = self.barycentric.new_tensor([1, 0.5, 0.5]).repeat(self.size + 1, 1)  # M, 3
-        return [SparseRows(columns, weights, None, self.size + 1) for columns in self.neighbours]
-
-    @cached_property
-    def slice(self) -> SparseRows:
-        """S / (1 + 2^−d): for each point, the lattice points around it."""
-        weights = self.barycentric / (1 + 2.0**-self.dimensions)
-        if self._after is not None:
-            weights *= self._after[:, None]
-        return SparseRows(self.vertices, weights, None, self.size + 1)
-
-    def _scaled(self, before: Tensor | None, after: Tensor | None) -> PermutohedralLattice:
-        """A shallow copy with other scales and no matrices yet."""
+    @property
+    def adjoint(self) -> PermutohedralLattice:
+        """The lattice whose filter is the transposed matrix: the axes are blurred in the opposite order."""
         other = copy.copy(self)
-        for name in ("splat", "slice", "adjoint"):
-            other.__dict__.pop(name, None)
-        other._before, other._after = before, after
+        other.blurs = self.blurs[::-1]
+        if self._before is not self._after:
+            one = torch.ones_like(self.slice.weights[:, 0])
+            before, after = (one if scale is None else scale for scale in (self._before, self._after))
+            other._before, other._after = after, before
+            other.splat = self.splat.scale_columns(after / before)
+            other.slice = self.slice.scale_rows(before / after)
         return other
 
 
@@ -167,68 +148,6 @@ class _Filter(torch.autograd.Function):
         return _Filter.apply(gradients[0].contiguous(), ctx.lattice.adjoint), None
 
 
-def _distinct_simplices(v: Tensor, rank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Points in the same simplex merged: the number of each point's simplex, and v and rank of each simplex.
-
-    Shape: (d+1)×N twice → N, int32, and (d+1)×S twice, int64, S the number of distinct simplices.
-    """
-    N = v.shape[1]
-    digits = torch.cat((v[:-1].long(), rank[:-1].long()))  # 2d, N: the last of each follows from the others
-    lowest, highest = digits.aminmax(dim=1)
-    key = ((digits - lowest[:, None]) * strides(lowest, highest)[:, None]).sum(0)  # N
-    first, order, number = _groups(key)
-    simplex_of = torch.empty(N, dtype=torch.int32, device=v.device)
-    simplex_of[order] = number
-    chosen = order[first]
-    return simplex_of, v[:, chosen].long(), rank[:, chosen].long()
-
-
-def _corners(v: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
-    """The lattice points that S simplices touch, numbered, and their neighbours.
-
-    Shape: (d+1)×S twice → S×(d+1), int32, and (d+1)×M×3, int32, as in PermutohedralLattice.neighbours.
-    """
-    n, S = v.shape
-    lowest, highest = v[:-1].aminmax(dim=1)
-    s = strides(n * (lowest - 3), n * (highest + 3))  # d: room for every corner and its neighbours
-    s = torch.cat((s, s.new_zeros(1)))[:, None]  # d+1, 1: the last coordinate follows from the others
-    step = s.sum()
-    jump = torch.zeros_like(v).scatter_(0, rank, (n * s).expand(n, S))  # d+1, S: by rank, what one d + 1 less costs
-    key = (n * v * s).sum(0) + torch.arange(n, device=v.device)[:, None] * step  # d+1, S
-    key[1:] -= jump.flip(0).cumsum(0)[:-1]
-    first, order, number = _groups(key.flatten())
-    corner_of = torch.empty(n * S, dtype=torch.int32, device=v.device)
-    corner_of[order] = number
-    return corner_of.view(n, S).t().contiguous(), _neighbours(key.flatten()[order[first]], step - n * s[:, 0])
-
-
-def _neighbours(keys: Tensor, offsets: Tensor) -> Tensor:
-    """For each key, ascending, its own place and those of key + offset and key − offset; len(keys) where there is none.
-
-    Shape: M and d+1 → (d+1)×(M+1)×3, int32; the last row of each stands for no lattice point.
-    """
-    M = len(keys)
-    here = torch.arange(M + 1, dtype=torch.int32, device=keys.device)
-    out = torch.full((len(offsets), M + 1, 3), M, dtype=torch.int32, device=keys.device)
-    for axis, offset in zip(out, offsets, strict=True):
-        wanted = keys + offset
-        place = torch.searchsorted(keys, wanted, out_int32=True)
-        place[keys.index_select(0, place.clamp(max=M - 1)) != wanted] = M
-        axis[:, 0] = here
-        axis[:M, 1] = place
-        axis[:, 2].index_copy_(0, place.long(), here[:M])
-        axis[M, 2] = M
-    return out
-
-
-def _groups(key: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Equal keys brought together: where each group begins, the order that does it, the group of each place in it."""
-    ordered, order = key.sort()
-    new = torch.ones_like(ordered, dtype=torch.bool)
-    torch.ne(ordered[1:], ordered[:-1], out=new[1:])
-    return new.nonzero()[:, 0], order, new.cumsum(0, dtype=torch.int32) - 1
-
-
 def _checked(features: Any) -> Tensor:
     if not isinstance(features, Tensor) or features.is_complex():
         raise TypeError(f"PermutohedralLattice got {_named(features)}; it takes a tensor N×d of real numbers")
@@ -237,7 +156,7 @@ def _checked(features: Any) -> Tensor:
             f"PermutohedralLattice got features {tuple(features.shape)}; it takes N×d, one row a point, both at least 1"
         )
     points = features.detach() if features.dtype == torch.float64 else features.detach().float()
-    if not points.isfinite().all():
+    if not all(math.isfinite(bound) for bound in points.aminmax()):
         raise ValueError("PermutohedralLattice got features that are NaN or infinite; every point needs a place")
     return points
 

@@ -38,7 +38,7 @@ def mean_field(
 
     Each step is Q_i(l) ← softmax_l(logits_i(l) − Σ_m Σ_l' μ_m(l, l') Σ_j k_m(i, j) Q_j(l')): filter, apply the
     compatibility, add the unary term, normalise. All pixels move at once, which is not bound to lower KL at every step
-    (it is when they move in turn); with attractive compatibilities and the usual weights it does, up to about a millionth
+    (it is when they move in turn); with attractive compatibilities and usual weights it does, to about a millionth
     near the end, because the lattice blurs its axes in a fixed order and its K is not quite symmetric.
 
     Args:
@@ -60,7 +60,7 @@ def mean_field(
         updated = message_passing(logits, q, terms)
         if trace:
             seen.append(_energy_and_kl(logits, q, updated))
-        q = softmax(updated, overwrite=not updated.requires_grad and not trace)
+        q = softmax(updated)
     if not trace:
         return q, None
     seen.append(_energy_and_kl(logits, q, message_passing(logits, q, terms)))
@@ -76,9 +76,17 @@ def message_passing(logits: Tensor, q: Tensor, terms: Sequence[Term]) -> Tensor:
     return out
 
 
-def softmax(x: Tensor, overwrite: bool = False) -> Tensor:
-    """Over the last axis. Shape: N×K."""
-    return torch.softmax(x, dim=-1)
+def softmax(x: Tensor) -> Tensor:
+    """Over the labels; on a CPU without subtracting the largest where that changes nothing, in half the time.
+
+    Shape: N×K → N×K.
+    """
+    if x.device.type == "cpu" and not (x.requires_grad and torch.is_grad_enabled()):
+        e = x.exp()
+        total = e @ e.new_ones(e.shape[1])  # N
+        if 1e-30 < float(total.min()) and float(total.max()) < 1e30:  # neither too small nor too large for float32
+            return e.mul_(total.reciprocal_()[:, None])
+    return torch.softmax(x, dim=1)
 
 
 def _energy_and_kl(logits: Tensor, q: Tensor, updated: Tensor) -> tuple[Tensor, Tensor]:

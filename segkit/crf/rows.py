@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,15 @@ class SparseRows:
             per_sample_weights=self.weights.to(values.dtype),
             include_last_offset=self.starts is not None,
         )
+
+    def scale_columns(self, factors: Tensor) -> SparseRows:
+        """With column c multiplied by factors[c]."""
+        weights = self.weights * factors.index_select(0, self.columns.flatten()).view_as(self.weights)
+        return dataclasses.replace(self, weights=weights)
+
+    def scale_rows(self, factors: Tensor) -> SparseRows:
+        """With row r multiplied by factors[r]; for rows of equal length."""
+        return dataclasses.replace(self, weights=self.weights * factors[:, None])
 
     def csr(self) -> Tensor:
         """The same matrix as a tensor of torch.sparse_csr, to look at."""

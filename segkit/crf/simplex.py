@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 
@@ -39,23 +38,24 @@ def enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor]:
     furthest off have been moved by one step so that Σ v = 0. The rank of a coordinate is its place when the remainders
     are sorted, largest first; vertex r of the simplex is (d+1)·v + r, less d + 1 where the rank exceeds d − r.
 
-    Shape: (d+1)×N → v, whole numbers in the type of elevated, and rank, int16; both (d+1)×N.
+    Shape: (d+1)×N → v, whole numbers in the type of elevated, and rank, int8 (int16 from 60 dimensions up); both
+        (d+1)×N.
     Source: Adams, Baek & Davis 2010, section 3.2.
     """
     n = len(elevated)  # d + 1
     inverse = torch.tensor(1 / n, dtype=elevated.dtype)
     v = (elevated * inverse).round_()
     remainder = elevated - v * n
-    rank = torch.zeros(elevated.shape, dtype=torch.int16, device=elevated.device)
-    for i in range(n):
-        rank[i] += i
+    small = torch.int8 if n < 60 else torch.int16
+    rank = torch.arange(n, device=elevated.device).to(small)[:, None].repeat(1, elevated.shape[1])
+    for i in range(n):  # start from the order as given, and exchange what stands wrong
         for j in range(i + 1, n):
-            behind = (remainder[i] < remainder[j]).view(torch.int8)
+            behind = (remainder[i] < remainder[j]).to(small)
             rank[i] += behind
             rank[j] -= behind
-    rank += v.sum(0).to(torch.int16)  # 0 where the rounded point lies in the plane
-    step = (rank < 0).to(torch.int16) - (rank >= n).to(torch.int16)
-    return v + step, rank + n * step
+    rank += v.sum(0).to(small)  # 0 where the rounded point lies in the plane
+    step = (rank < 0).to(small) - (rank >= n).to(small)
+    return v.add_(step), rank.add_(step, alpha=n)
 
 
 def barycentric(elevated: Tensor, v: Tensor) -> Tensor:
@@ -68,21 +68,10 @@ def barycentric(elevated: Tensor, v: Tensor) -> Tensor:
     """
     n = len(elevated)
     t = list((elevated - v * n) * torch.tensor(1 / n, dtype=elevated.dtype))
+    spare = torch.empty_like(t[0])
     for turn in range(n):  # odd-even transposition: sorts n rows in n turns, all points at once
         for i in range(turn % 2, n - 1, 2):
-            t[i], t[i + 1] = torch.minimum(t[i], t[i + 1]), torch.maximum(t[i], t[i + 1])
+            torch.minimum(t[i], t[i + 1], out=spare)
+            torch.maximum(t[i], t[i + 1], out=t[i + 1])
+            t[i], spare = spare, t[i]
     return torch.stack([t[0] + (1 - t[-1]), *(b - a for a, b in itertools.pairwise(t))])
-
-
-def strides(lowest: Tensor, highest: Tensor, limit: int = 2**62) -> Tensor:
-    """Numbers s such that Σ c_i s_i is different for different c between the two bounds: mixed radix in 64 bits.
-
-    With more digits than 64 bits hold, s is random and sums wrap around: two of M different c then get the same
-    number with odds of about M²/2⁶⁴ (one in two hundred thousand for ten million).
-    """
-    sizes = [h - l + 1 for l, h in zip(lowest.tolist(), highest.tolist(), strict=True)]
-    if math.prod(sizes) < limit:
-        digits = [functools.reduce(int.__mul__, sizes[:i], 1) for i in range(len(sizes))]
-        return torch.tensor(digits, dtype=torch.int64, device=lowest.device)
-    drawn = torch.randint(-(2**62), 2**62, (len(sizes),), generator=torch.Generator().manual_seed(1))
-    return (2 * drawn + 1).to(lowest.device)

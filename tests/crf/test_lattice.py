@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from segkit.crf import BruteForceFilter, PermutohedralLattice, brute_force, position_features
-from segkit.crf.simplex import barycentric, elevate, enclosing_simplex, strides
+from segkit.crf.corners import strides
+from segkit.crf.simplex import barycentric, elevate, enclosing_simplex
 
 NORMALIZATIONS = ["none", "before", "after", "symmetric"]
 
@@ -77,8 +78,8 @@ def test_more_dimensions_than_64_bits_hold() -> None:
 
 
 def test_strides_tell_all_digits_apart() -> None:
-    low, high = torch.tensor([-2, 0, 5]), torch.tensor([1, 3, 6])
-    s = strides(low, high)
+    bounds = [[-2, 1], [0, 3], [5, 6]]
+    s = strides(bounds)
     sums = {sum(c * int(k) for c, k in zip(digits, s, strict=True))
             for digits in itertools.product(range(-2, 2), range(4), range(5, 7))}  # fmt: skip
     assert len(sums) == 4 * 4 * 2
