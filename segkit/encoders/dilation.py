@@ -66,8 +66,8 @@ def dilate_strides(encoder: nn.Module, output_stride: int) -> nn.Module:
           statistics.
 
     Raises:
-        ValueError: an output_stride that is not a power of two, or finer layers than the encoder can give; a layer that
-            has no dilation (average pooling, transposed convolution), pads by other than zeros, or returns indices.
+        ValueError: an output_stride that is not a power of two (one larger than the encoder's changes nothing); a layer
+            that has no dilation (average pooling, transposed convolution), pads by other than zeros, returns indices.
 
     Source:
         Chen et al., ICLR 2015 (arXiv 1412.7062), section 3.1; Yu & Koltun, ICLR 2016, section 4 (which also removes the
