@@ -3,6 +3,7 @@
 python course/experiments/cells.py                made-up cells            → results/cells.json, two shipped networks
 python course/experiments/cells.py nuclei         real nuclei              → results/cells_nuclei.json
 python course/experiments/cells.py isbi2012       real membranes           → results/cells_isbi2012.json
+python course/experiments/cells.py few            3, 24 or 400 of made-up cells → results/cells_few.json
 
 The real pictures lie where SEGKIT_DATA says. Nothing that was trained on them is kept but the scores.
 """
@@ -57,15 +58,32 @@ def score(model: nn.Module, test: Rendered) -> dict[str, Any]:
     return {k: float(v) for k, v in {"mean_iou": matrix.mean_iou(), **cells.summary()}.items() if k in SHOWN}
 
 
-def learn(arm: str, seed: int, train: Rendered, steps: int) -> nn.Module:
+def learn(elastic: bool, weighted: bool, seed: int, train: Rendered, steps: int) -> nn.Module:
     """U-Net with touching cells put apart by one pixel in the labels; the weight map on top of that, if asked for."""
-    elastic, weighted = ARMS[arm]
     torch.manual_seed(seed)
     model = create("unet", train.num_classes, **NET)
     config = Config(steps=steps, batch_size=8, lr=4e-3, seed=seed, device="cpu")
     loss = weight_map_loss(w0=10.0 if weighted else 0.0, border=1)
     Trainer(model, Augmented(train, transform(train.name != "cells", elastic), seed), config, loss=loss).fit(quiet=True)
     return model.eval()
+
+
+def few(o: argparse.Namespace) -> None:
+    """How many pictures does it take? The same number of steps on 3, 24 and 400 of them, bent or not."""
+    test = Rendered(Cells("test"), 60)
+    settings = {"tested_on": len(test), "steps": o.steps, "net": NET, "batch_size": 8, "elastic": [8.0, 4], "w0": 10.0}
+    runs, found = Runs("cells_few", settings), {}
+    for pictures, elastic in ((3, False), (3, True), (24, False), (24, True), (400, False)):
+        name = f"{pictures} pictures" + (", bent" if elastic else "")
+        train = Rendered(Cells("train"), pictures)
+
+        def run(seed: int, train: Rendered = train, elastic: bool = elastic) -> dict[str, Any]:
+            return score(learn(elastic, True, seed, train, o.steps), test)
+
+        scores = [runs.once(f"{name}, {seed}", lambda s=seed: run(s)) for seed in range(o.seeds)]
+        found[name] = {key: spread([s[key] for s in scores]) for key in SHOWN}
+    record("cells_few", {"settings": settings, "arms": found})
+    runs.forget()
 
 
 def main(o: argparse.Namespace) -> None:
@@ -76,7 +94,7 @@ def main(o: argparse.Namespace) -> None:
     runs = Runs(name, settings)
 
     def run(arm: str, seed: int) -> dict[str, Any]:
-        model = learn(arm, seed, train, o.steps)
+        model = learn(*ARMS[arm], seed, train, o.steps)
         scores = score(model, test)
         if seed == 0 and o.data == "cells" and ARMS[arm][0]:
             path = WEIGHTS / f"unet_cells_{'weighted' if ARMS[arm][1] else 'plain'}.safetensors"
@@ -97,7 +115,8 @@ def main(o: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", choices=("cells", "nuclei", "isbi2012"), default="cells")
+    parser.add_argument("data", nargs="?", choices=("cells", "nuclei", "isbi2012", "few"), default="cells")
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seeds", type=int, default=3)
-    main(parser.parse_args())
+    options = parser.parse_args()
+    few(options) if options.data == "few" else main(options)
