@@ -171,3 +171,75 @@ def test_fails_when():
 def test_relation(change, words):
     right = np.random.default_rng(0).normal(size=(4, 4))
     assert words in relation(Leaf(change(right), "float64", "numpy"), Leaf(right, "float64", "numpy"))
+
+
+def unpooled(x, indices, size):
+    return F.max_unpool2d(x, indices, 2, output_size=list(size))
+
+
+def cut(decoder, encoder, y, x):
+    return encoder[:, :, y : y + decoder.shape[2], x : x + decoder.shape[3]]
+
+
+@pytest.mark.parametrize(
+    ("exercise", "student", "codes"),
+    [
+        (
+            "segnet_decoder_step",
+            lambda x, i, z, w, b: F.conv2d(unpooled(x, i, z), w, None, padding=1),
+            {"relu-forgotten", "bias-ignored"},
+        ),
+        (
+            "segnet_decoder_step",
+            lambda x, i, z, w, b: F.conv2d(unpooled(x, i, z), w.flip(2, 3), b, padding=1),
+            {"relu-forgotten", "kernel-flipped"},
+        ),
+        ("concat_skip", lambda d, e: torch.cat([d, cut(d, e, 0, 0)], 1), {"decoder-first", "cut-at-zero"}),
+        (
+            "dilate_strides",
+            lambda layers, t: [(k, s, d * 2 ** sum(s > 1 for _, s, _ in layers[:i]))
+                               for i, (k, s, d) in enumerate(layers)] if t == 1 else layers,
+            {"strides-kept"},
+        ),
+        ("gridding_counts", lambda rates, k: [1] * (1 + len(rates) * (k - 1)), {"capped-at-one", "rates-ignored"}),
+    ],
+)  # fmt: skip
+def test_two_mistakes_at_once(exercise, student, codes):
+    result = check(exercise, student, quiet=True)
+    assert not result.passed and codes <= {d.code for d in result.diagnoses}, result.text()
+
+
+@pytest.mark.parametrize(
+    ("exercise", "student", "words"),
+    [
+        (
+            "segnet_decoder_step",
+            lambda x, i, z, w, b: 2 * F.conv2d(unpooled(x, i, z), w, b, padding=1).relu(),
+            "Every number is 2 times the right one",
+        ),
+        (
+            "segnet_decoder_step",
+            lambda x, i, z, w, b: F.conv2d(unpooled(x, i, z), w, None if b is None else -b, padding=1).relu(),
+            "fails when there is a bias, and only then",
+        ),
+        (
+            "dense_upsample",
+            lambda x, w, b, d, z: F.adaptive_avg_pool2d(F.pixel_shuffle(F.conv2d(x, w, b, padding=1), d), z),
+            "fails when the map is cut, and only then",
+        ),
+        ("gridding_counts", lambda rates, k: [2] if not rates else _paths(rates, k), "there are no layers, and only"),
+        ("hdc_check", lambda rates, k: (99, False), "Part 1 of your result"),
+        ("concat_skip", lambda d, e: d.sum(), "0 dimensions instead of 4"),
+        ("unet_weight_map", lambda m, w0, s: torch.ones(m.shape).T, "the same sizes in another order"),
+    ],
+)
+def test_an_unknown_mistake_of_chapters_05_and_06(exercise, student, words):
+    told = only(check(exercise, student, quiet=True))
+    assert told.code in ("wrong-values", "wrong-shape") and words in told.message, told
+
+
+def _paths(rates, kernel):
+    counts = np.ones(1)
+    for rate in rates:
+        counts = np.convolve(counts, np.kron(np.ones(kernel), np.eye(1, rate)[0])[: (kernel - 1) * rate + 1])
+    return counts

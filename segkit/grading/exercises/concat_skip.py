@@ -96,10 +96,9 @@ def _exchanged(d: Tensor, e: Tensor) -> Tensor:
     return torch.cat([_cut(d, e, x // 2, y // 2), d], 1)
 
 
-def _interleaved(d: Tensor, e: Tensor) -> Tensor:
-    if d.shape[1] != e.shape[1]:
-        raise RuntimeError
-    return torch.stack([centre(d, e), d], 2).flatten(1, 2)
+def _interleaved(r: Tensor, d: Tensor, e: Tensor) -> Tensor:
+    """Channels of both maps in turn."""
+    return torch.stack(torch.tensor_split(r, [e.shape[1]], 1), 2).flatten(1, 2)
 
 
 _near, _area, _smooth = _resized("nearest"), _resized("area"), _resized("bilinear", align_corners=False)
@@ -141,25 +140,6 @@ register(
                 _from(lambda gap: round(gap / 2)),
             ),
             mistake(
-                "odd-difference-breaks",
-                "You cut the same number off at both ends. Where the difference is odd, one row is left over: cut "
-                "from (H − h) // 2 on and keep h rows.",
-                stops(_halves),
-            ),
-            mistake(
-                "minus-zero",
-                "A slice that ends at −n is empty where n is 0. Say where it begins and how many rows to keep: "
-                "[y : y + h].",
-                stops(_minus),
-                stops(_ends_at_minus_zero),
-            ),
-            mistake(
-                "not-cropped",
-                "Your function stops as soon as encoder is larger than decoder: cut the middle out of it first.",
-                stops(lambda d, e: torch.cat([e, d], 1)),
-                stops(lambda d, e: torch.cat([d, e], 1)),
-            ),
-            mistake(
                 "cut-off-by-one",
                 "The piece begins one row and column beside the middle.",
                 _from(lambda gap: min(gap // 2 + 1, gap)),
@@ -182,17 +162,18 @@ register(
                 "decoder-first",
                 "The channels of decoder come first. Put those of encoder before them: the weights of the next "
                 "layer count on the order.",
-                does(lambda d, e: torch.cat([d, centre(d, e)], 1)),
+                gives(lambda r, d, e: torch.cat([r[:, e.shape[1] :], r[:, : e.shape[1]]], 1)),
             ),
             mistake(
                 "interleaved",
                 "Channels of encoder and decoder take turns. First all of encoder, then all of decoder.",
-                does(_interleaved),
+                gives(_interleaved),
             ),
             mistake(
                 "resized",
                 "You resize a map to fit. That moves every pixel against its partner: cut the middle out instead.",
                 *(way(up) for way in (_near, _area, _smooth, _corners) for up in (False, True)),
+                does(lambda d, e: torch.cat([F.adaptive_max_pool2d(e, d.shape[2:]), d], 1)),
             ),
             mistake(
                 "decoder-padded",
@@ -205,9 +186,10 @@ register(
             ),
             mistake(
                 "added",
-                "The two maps are added or multiplied. U-Net keeps both, one behind the other as channels.",
+                "The two maps are added, subtracted or multiplied. U-Net keeps both, one behind the other as channels.",
                 does(lambda d, e: centre(d, e) + d),
                 does(lambda d, e: centre(d, e) * d),
+                does(lambda d, e: centre(d, e) - d),
                 does(lambda d, e: torch.maximum(centre(d, e), d)),
                 does(lambda d, e: (centre(d, e) + d) / 2),
             ),
@@ -254,6 +236,25 @@ register(
                 "Something is done to the numbers. They go into the result as they are.",
                 gives(lambda r, *a: r / 2),
                 gives(lambda r, *a: r.relu()),
+            ),
+            mistake(
+                "odd-difference-breaks",
+                "You cut the same number off at both ends. Where the difference is odd, one row is left over: cut "
+                "from (H − h) // 2 on and keep h rows.",
+                stops(_halves),
+            ),
+            mistake(
+                "minus-zero",
+                "A slice that ends at −n is empty where n is 0. Say where it begins and how many rows to keep: "
+                "[y : y + h].",
+                stops(_minus),
+                stops(_ends_at_minus_zero),
+            ),
+            mistake(
+                "not-cropped",
+                "Your function stops as soon as encoder is larger than decoder: cut the middle out of it first.",
+                stops(lambda d, e: torch.cat([e, d], 1)),
+                stops(lambda d, e: torch.cat([d, e], 1)),
             ),
         ),
     )

@@ -51,6 +51,18 @@ def _rearranged(order: str, into: str):  # type: ignore[no-untyped-def]
     return _shuffled(shuffle)
 
 
+def _in_order(order: str):  # type: ignore[no-untyped-def]
+    """Channels taken to be counted as `order` (of k, a, b), the slowest first."""
+
+    def reordered(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> tuple:  # type: ignore[type-arg]
+        sizes = {"k": len(w) // (d * d), "a": d, "b": d}
+        at = torch.arange(len(w)).reshape([sizes[letter] for letter in order])
+        at = torch.einsum(f"{order}->kab", at).flatten()
+        return x, w[at], None if b is None else b[at], d, z
+
+    return given(reordered)
+
+
 def _interpolated(mode: str, first: bool, **options: bool):  # type: ignore[no-untyped-def]
     """The first channel of each class, enlarged by interpolation."""
 
@@ -65,6 +77,22 @@ def _interpolated(mode: str, first: bool, **options: bool):  # type: ignore[no-u
 
 def _two_only(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
     return _crop(F.pixel_shuffle(_scores(x, w[: len(w) // 4 * 4], None if b is None else b[: len(w) // 4 * 4]), 2), z)
+
+
+def _enlarged_first(mode: str):  # type: ignore[no-untyped-def]
+    """The features enlarged, then the kernels of one score for each class."""
+
+    def enlarged(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
+        k = len(w) // (d * d)
+        return _crop(_scores(F.interpolate(x, scale_factor=d, mode=mode), w[:k], None if b is None else b[:k]), z)
+
+    return does(enlarged)
+
+
+def _cut_first(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size, up: bool) -> Tensor:
+    """The features cut to as many places as the size needs, or has room for."""
+    h, v = ((n + d - 1) // d if up else n // d for n in z)
+    return duc(x[..., :h, :v], w, b, d, z)
 
 
 def _on_canvas(r: Tensor, z: Size) -> Tensor:
@@ -103,14 +131,14 @@ register(
             mistake(
                 "channel-order",
                 "The channels are split in the wrong order: the class changes slowest, k·d² + a·d + b.",
-                _rearranged("abk", "khawb"),
-                _rearranged("akb", "khawb"),
+                _in_order("abk"),
+                _in_order("akb"),
             ),
             mistake(
                 "offsets-exchanged",
                 "a and b have changed places: the offset down, a, changes more slowly than the offset to the right, b.",
-                _rearranged("kab", "khbwa"),
-                _rearranged("bak", "khawb"),
+                _in_order("kba"),
+                _in_order("bak"),
             ),
             mistake(
                 "only-reshaped",
@@ -141,6 +169,8 @@ register(
                 _interpolated("bilinear", False, align_corners=True),
                 _interpolated("nearest", True),
                 _interpolated("nearest", False),
+                _enlarged_first("nearest"),
+                _enlarged_first("bilinear"),
                 _shuffled(lambda r, d: F.interpolate(r.unflatten(1, (-1, d * d)).mean(2), scale_factor=d)),
             ),
             mistake(
@@ -149,18 +179,18 @@ register(
                 does(lambda x, w, b, d, z: _scores(x, w, b)),
             ),
             mistake(
-                "not-cropped",
-                "Your result is d times as large as x. Where the picture does not divide by d, that is more than "
-                "`size`: cut it.",
-                _fitted(lambda r, z: r),
-                stops(_whole_only),
-            ),
-            mistake(
                 "cut-from-end",
                 "You keep the last rows and columns, or the middle. What was added to make the picture divisible is "
                 "at the bottom and the right: keep the first ones.",
                 _fitted(_end),
                 _fitted(_middle),
+            ),
+            mistake(
+                "cut-first",
+                "You cut x before the convolution. What is cut off there is missing in the sums at its edge: cut the "
+                "finished map.",
+                does(lambda x, w, b, d, z: _cut_first(x, w, b, d, z, True)),
+                does(lambda x, w, b, d, z: _cut_first(x, w, b, d, z, False)),
             ),
             mistake(
                 "squeezed-not-cut",
@@ -239,6 +269,7 @@ register(
                 gives(lambda r, *a: r.relu()),
                 gives(lambda r, *a: r.sigmoid()),
                 gives(lambda r, *a: r.softmax(1)),
+                gives(lambda r, *a: r.log_softmax(1)),
             ),
             mistake(
                 "rows-columns-exchanged",
@@ -248,6 +279,13 @@ register(
             ),
             mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
             mistake("first-class-only", "Only the first class is made.", *FIRST_CHANNEL),
+            mistake(
+                "not-cropped",
+                "Your result is d times as large as x. Where the picture does not divide by d, that is more than "
+                "`size`: cut it.",
+                _fitted(lambda r, z: r),
+                stops(_whole_only),
+            ),
         ),
     )
 )

@@ -50,6 +50,7 @@ def duc_cases() -> list[Case]:
         _case(46, (1, 1, 2, 3), 2, 2, (4, 5), "cropped"),
         _case(49, (1, 1, 3, 2), 1, 3, (7, 5), "cropped"),
         _case(52, (1, 1, 3, 3), 1, 4, (9, 10), "cropped"),
+        _case(67, (1, 1, 3, 4), 1, 2, (3, 4), "cropped"),
         _case(55, (2, 2, 2, 3), 2, 2, (3, 5), "float64", bias=True, dtype=torch.float64),
         _case(58, (2, 2, 3, 3), 2, 2, (6, 6), "memory layout", loose=True),
         _case(61, (2, 3, 3, 2), 3, 4, (11, 7), "everything together", bias=True),

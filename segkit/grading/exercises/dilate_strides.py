@@ -53,6 +53,7 @@ def _cases() -> list[Case]:
         ("other strides", [(3, 3, 1), (3, 2, 1), (3, 1, 1), (3, 5, 1), (3, 1, 1)], 3),
         ("layers with dilation", [(3, 1, 2), (3, 2, 1), (3, 1, 2), (3, 1, 4)], 1),
         ("layers with dilation", [(3, 2, 1), (3, 2, 3), (3, 1, 2), (3, 2, 2), (3, 1, 5)], 2),
+        ("layers with dilation", [(3, 2, 1), (3, 2, 1), (3, 1, 2), (3, 1, 3)], 1),
         ("nothing to do", [(3, 1, 1), (3, 1, 2), (5, 1, 1)], 1),
         ("nothing to do", [(3, 2, 1), (3, 2, 1), (3, 1, 2)], 4),
         ("no layers", [], 1),
@@ -104,7 +105,7 @@ register(
             mistake(
                 "strides-kept",
                 "Kernels are dilated and the strides are still there: then nothing is computed more densely.",
-                instead(lambda k, s, d, f: (k, s, d * f)),
+                gives(lambda r, layers, t: [(k, s, d) for (k, _, d), (_, s, _) in zip(r, layers, strict=True)]),
                 does(lambda layers, t: layers),
             ),
             mistake(
@@ -117,6 +118,16 @@ register(
                 "own-layer-only",
                 "Only the layer that loses its stride is dilated. The layers behind it see the finer grid.",
                 does(only_where_stride),
+                instead(lambda k, s, d, f: (k, 1, d if s == 1 else d * f * s)),
+                instead(lambda k, s, d, f: (k, 1, d if s == 1 else d * f)),
+            ),
+            mistake(
+                "some-not-dilated",
+                "Some layers behind a lost stride keep their dilation. All of them see the finer grid: those that lose "
+                "a stride themselves as well, and pooling no less than convolution.",
+                instead(lambda k, s, d, f: (k, 1, d * f if s == 1 else d)),
+                instead(lambda k, s, d, f: (k, 1, d * f if k > 2 else d)),
+                instead(lambda k, s, d, f: (k, 1, d * f if d == 1 else d)),
             ),
             mistake(
                 "next-layer-only",

@@ -175,6 +175,7 @@ register(
                 "The rates multiply along your stack, as strides do. All layers have stride 1: each rate counts input "
                 "pixels.",
                 does(_multiplied),
+                given(lambda rates, k: ([int(r) for r in np.cumprod(rates[::-1])], k)),
                 given(lambda rates, k: ([int(r) for r in np.cumsum(rates)], k)),
             ),
             mistake(

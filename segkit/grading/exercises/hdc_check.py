@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, does, given, gives, mistake, register
 from segkit.grading.exercises.gridding_counts import counts
@@ -77,6 +81,11 @@ def _facts(rates: Rates, kernel: int) -> dict[str, bool]:
     }
 
 
+def _as_pair(result: Any, rates: Rates, kernel: int) -> Any:
+    """An array of two numbers counts as the two."""
+    return tuple(result.reshape(-1)) if isinstance(result, (np.ndarray, Tensor)) and result.shape == (2,) else result
+
+
 def _pair_shares(rates: Rates) -> bool:
     return any(math.gcd(a, b) > 1 for i, a in enumerate(rates) for b in rates[:i])
 
@@ -127,6 +136,7 @@ register(
         cases=_cases,
         kinds=("number", "number"),
         facts=_facts,
+        observe=_as_pair,
         mistakes=(
             mistake(
                 "common-factor-ignored",
@@ -139,6 +149,8 @@ register(
                 "Your check fails rates of which only some share a factor, or neighbours do. [1, 2, 4] is fine: the "
                 "factor has to divide all of them.",
                 _says(lambda m, rates, k: m <= k and not _pair_shares(rates)),
+                _says(lambda m, rates, k: m <= k and math.gcd(rates[0], rates[1]) == 1),
+                _says(lambda m, rates, k: m <= k and math.gcd(rates[-2], rates[-1]) == 1),
                 _says(lambda m, rates, k: m <= k and all(math.gcd(a, b) == 1 for a, b in pairwise(rates))),
                 _says(lambda m, rates, k: m <= k and all(r % rates[0] or rates[0] == 1 for r in rates[1:])),
             ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Exercise, does, given, gives, mistake, register, stops
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.max_unpool2d import _blocks, _corner, _together, unpool
+from segkit.grading.exercises.max_unpool2d import _blocks, _together, unpool
 from segkit.grading.exercises.segnet_decoder_step_cases import step_cases, step_facts
 
 Size = tuple[int, int]
@@ -20,6 +21,17 @@ def _finish(u: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
 def step(x: Tensor, i: Tensor, z: Size, w: Tensor, b: Tensor | None) -> Tensor:
     """Reference of `segnet_decoder_step`."""
     return _finish(unpool(x, i, z), w, b)
+
+
+def _indexed(change):  # type: ignore[no-untyped-def]
+    """Other indices: change(indices, output_size)."""
+    return given(lambda x, i, z, w, b: (x, change(i, z), z, w, b))
+
+
+def _corners(i: Tensor, z: Size) -> Tensor:
+    """The upper left place of each window."""
+    rows, columns = (2 * torch.arange(n) for n in i.shape[2:])
+    return (rows[:, None] * z[1] + columns).expand_as(i)
 
 
 def _with(up):  # type: ignore[no-untyped-def]
@@ -94,12 +106,16 @@ register(
                 _then(lambda u, w, b: F.conv2d(u, w, b, padding=1).abs()),
                 _then(lambda u, w, b: F.leaky_relu(F.conv2d(u, w, b, padding=1))),
                 _then(lambda u, w, b: F.conv2d(u, w, b, padding=1).sigmoid()),
+                _then(lambda u, w, b: F.conv2d(u, w, b, padding=1).tanh()),
+                _then(lambda u, w, b: F.elu(F.conv2d(u, w, b, padding=1))),
+                _then(lambda u, w, b: F.gelu(F.conv2d(u, w, b, padding=1))),
+                _then(lambda u, w, b: F.softplus(F.conv2d(u, w, b, padding=1))),
                 _then(lambda u, w, b: F.conv2d(u, w, b, padding=1).clamp(max=0)),
             ),
             mistake(
                 "bias-ignored",
                 "`bias` makes no difference in your function.",
-                _then(lambda u, w, b: _finish(u, w, None)),
+                given(lambda x, i, z, w, b: (x, i, z, w, None)),
             ),
             mistake(
                 "bias-after-relu",
@@ -172,7 +188,7 @@ register(
             mistake(
                 "bed-of-nails",
                 "Every number goes to the top left of its window. The indices say where the encoder found it.",
-                _with(_corner),
+                _indexed(_corners),
             ),
             mistake(
                 "copied-to-window",
@@ -185,6 +201,48 @@ register(
                 _with(lambda x, i, z: F.interpolate(x, size=tuple(z), mode="bilinear", align_corners=True)),
             ),
             mistake(
+                "size-swapped",
+                "Height and width of `output_size` are exchanged: it is (H, W).",
+                given(lambda x, i, z, w, b: (x, i, (z[1], z[0]), w, b)),
+            ),
+            mistake(
+                "index-column-major",
+                "Indices are read column by column. They count row by row: row = index // W, column = index % W.",
+                _indexed(lambda i, z: (i % z[0]) * z[1] + i // z[0]),
+                _with(lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3)),
+            ),
+            mistake(
+                "index-off-by-one",
+                "Every number lands one place away from where it belongs. Indices start at 0.",
+                _indexed(lambda i, z: (i - 1) % (z[0] * z[1])),
+                _indexed(lambda i, z: (i + 1) % (z[0] * z[1])),
+            ),
+            mistake(
+                "planes-mixed-up",
+                "Channels or pictures land in the same plane. An index counts within its own plane: keep N and C "
+                "apart.",
+                _with(lambda x, i, z: _together(x, i, z, 1)),
+                _with(lambda x, i, z: _together(x, i, z, 0)),
+                _indexed(lambda i, z: i[:, :1].expand_as(i)),
+                _indexed(lambda i, z: i[:1].expand_as(i)),
+            ),
+            mistake(
+                "channels-not-summed",
+                "Not every input channel reaches the output, or you take their mean. Each output channel is the "
+                "sum over all input channels.",
+                given(lambda x, i, z, w, b: (x[:, :1], i[:, :1], z, w[:, :1], b)),
+                given(lambda x, i, z, w, b: (x[:, -1:], i[:, -1:], z, w[:, -1:], b)),
+                given(lambda x, i, z, w, b: (x, i, z, w / w.shape[1], b)),
+            ),
+            mistake(
+                "averaged",
+                "The sum over the kernel is divided by 9. A convolution only adds.",
+                given(lambda x, i, z, w, b: (x, i, z, w / 9, b)),
+                gives(lambda r, *a: r / 9),
+            ),
+            mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
+            mistake("first-output-only", "Only the first output channel is made.", *FIRST_CHANNEL),
+            mistake(
                 "always-doubled",
                 "The map is always made twice as large as x. Where pooling left out a last row, H is 2h + 1: "
                 "`output_size` says how large, and how long the rows are that the indices count.",
@@ -194,48 +252,6 @@ register(
                 _with(lambda x, i, z: _fitted(_doubled(x, i, z), z)),
                 stops(_only_even),
             ),
-            mistake(
-                "size-swapped",
-                "Height and width of `output_size` are exchanged: it is (H, W).",
-                given(lambda x, i, z, w, b: (x, i, (z[1], z[0]), w, b)),
-            ),
-            mistake(
-                "index-column-major",
-                "Indices are read column by column. They count row by row: row = index // W, column = index % W.",
-                _with(lambda x, i, z: unpool(x, (i % z[0]) * z[1] + i // z[0], z)),
-                _with(lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3)),
-            ),
-            mistake(
-                "index-off-by-one",
-                "Every number lands one place away from where it belongs. Indices start at 0.",
-                _with(lambda x, i, z: unpool(x, (i - 1) % (z[0] * z[1]), z)),
-                _with(lambda x, i, z: unpool(x, (i + 1) % (z[0] * z[1]), z)),
-            ),
-            mistake(
-                "planes-mixed-up",
-                "Channels or pictures land in the same plane. An index counts within its own plane: keep N and C "
-                "apart.",
-                _with(lambda x, i, z: _together(x, i, z, 1)),
-                _with(lambda x, i, z: _together(x, i, z, 0)),
-                given(lambda x, i, z, w, b: (x, i[:, :1].expand_as(i), z, w, b)),
-                given(lambda x, i, z, w, b: (x, i[:1].expand_as(i), z, w, b)),
-            ),
-            mistake(
-                "channels-not-summed",
-                "Not every input channel reaches the output, or you take their mean. Each output channel is the "
-                "sum over all input channels.",
-                _then(lambda u, w, b: _finish(u[:, :1], w[:, :1], b)),
-                _then(lambda u, w, b: _finish(u[:, -1:], w[:, -1:], b)),
-                _then(lambda u, w, b: _finish(u, w / w.shape[1], b)),
-            ),
-            mistake(
-                "averaged",
-                "The sum over the kernel is divided by 9. A convolution only adds.",
-                _then(lambda u, w, b: _finish(u, w / 9, b)),
-                gives(lambda r, *a: r / 9),
-            ),
-            mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
-            mistake("first-output-only", "Only the first output channel is made.", *FIRST_CHANNEL),
         ),
     )
 )

@@ -24,6 +24,7 @@ from segkit.grading.exercises.unet_weight_map_variants import (
     to_one_point,
     two_farthest,
     up_to_max,
+    up_to_max_transformed,
     weigh,
     weight_map,
 )  # fmt: skip
@@ -67,16 +68,16 @@ _CATALOGUE = (
     mistake(
         "wrong-width",
         "The bell has another width than asked for: the exponent is divided by 2σ², with σ squared and the 2 outside.",
-        exp(lambda a, b, w, s: w * torch.exp(-((a + b) ** 2) / s**2)),
-        exp(lambda a, b, w, s: w * torch.exp(-((a + b) ** 2) / (2 * s))),
-        exp(lambda a, b, w, s: w * torch.exp(-((a + b) ** 2) / s)),
-        exp(lambda a, b, w, s: w * torch.exp(-((a + b) ** 2) / (2 * s) ** 2)),
-        exp(lambda a, b, w, s: w * torch.exp(-((a + b) ** 2) / 2 * s**2)),
+        given(lambda m, w0, s: (m, w0, s / 2**0.5)),
+        given(lambda m, w0, s: (m, w0, s**0.5)),
+        given(lambda m, w0, s: (m, w0, (s / 2) ** 0.5)),
+        given(lambda m, w0, s: (m, w0, s * 2**0.5)),
+        given(lambda m, w0, s: (m, w0, 1 / s)),
     ),
     mistake(
         "mean-distance",
         "You take the mean of the two distances. Their sum stands in the exponent.",
-        exp(lambda a, b, w, s: bell(a / 2, b / 2, w, s)),
+        given(lambda m, w0, s: (m, w0, 2 * s)),
     ),
     mistake(
         "sign-forgotten",
@@ -95,6 +96,8 @@ _CATALOGUE = (
         "one-forgotten",
         "Somewhere the weight is not at least 1: the class weight 1 is added everywhere, on cells and background.",
         gives(lambda r, *a: r - 1),
+        gives(lambda r, m, *a: r - 1 if len(ids(m)) > 1 else r),
+        gives(lambda r, m, *a: r - (m != 0).to(r.dtype) if len(ids(m)) > 1 else r),
         gives(lambda r, m, *a: r - (m != 0).to(r.dtype)),
         gives(lambda r, m, *a: r - (m == 0).to(r.dtype)),
         does(lambda m, w0, s: everywhere(m, w0, s) - 1),
@@ -108,6 +111,7 @@ _CATALOGUE = (
         "one-times-w0",
         "`w0` multiplies the 1 as well. It belongs to the bell alone.",
         gives(lambda r, m, w0, s: w0 + r - 1),
+        gives(lambda r, m, w0, s: w0 + r - 1 if len(ids(m)) > 1 else r),
         does(lambda m, w0, s: w0 * weight_map(m, 1.0, s)),
     ),
     mistake(
@@ -166,19 +170,27 @@ _CATALOGUE = (
         "cells-merged",
         "Cells that touch are taken for one. Each id is a cell of its own: go through the ids, not through connected "
         "regions.",
-        does(lambda m, w0, s: merged(m, w0, s, False)),
-        does(lambda m, w0, s: merged(m, w0, s, True)),
+        given(lambda m, w0, s: (merged(m, False), w0, s)),
+        given(lambda m, w0, s: (merged(m, True), w0, s)),
     ),
     mistake(
         "pieces-apart",
         "The pieces of one cell are taken for several cells. All pixels with one id are one cell.",
-        does(split),
+        given(lambda m, w0, s: (split(m), w0, s)),
+    ),
+    mistake(
+        "normalised",
+        "The whole map is divided by its mean, sum or largest value. It stays as it is.",
+        gives(lambda r, *a: r / r.mean()),
+        gives(lambda r, *a: r / r.max()),
+        gives(lambda r, *a: r / r.sum()),
     ),
     mistake(
         "ids-counted-up",
         "You go through the ids 1 … max, or 1 … number of cells. Ids may be missing: ask the map which occur "
         "(`instances.unique()`).",
         stops(up_to_max),
+        does(up_to_max_transformed),
         does(lambda m, w0, s: weigh(m, distances(m, [i for i in ids(m) if i <= len(ids(m))]), w0, s)),
     ),
     mistake(
@@ -193,13 +205,6 @@ _CATALOGUE = (
         gives(lambda r, m, *a: r - 1 if len(ids(m)) < 2 else r),
         gives(lambda r, m, *a: r * float("nan") if len(ids(m)) < 2 else r),
         gives(lambda r, m, *a: torch.where((m == 0) & (len(ids(m)) < 2), float("nan"), r)),
-    ),
-    mistake(
-        "normalised",
-        "The whole map is divided by its mean, sum or largest value. It stays as it is.",
-        gives(lambda r, *a: r / r.mean()),
-        gives(lambda r, *a: r / r.max()),
-        gives(lambda r, *a: r / r.sum()),
     ),
 )
 

@@ -70,19 +70,20 @@ def second_pixel(m: Tensor, w0: float, s: float) -> Tensor:
     return weigh(m, d.T.reshape(-1, *m.shape), w0, s)
 
 
-def merged(m: Tensor, w0: float, s: float, corners: bool) -> Tensor:
+def merged(m: Tensor, corners: bool) -> Tensor:
+    """Every connected region as one cell."""
     pieces = ndimage.label((m != 0).numpy(), [[1] * 3] * 3 if corners else None)[0]
-    return weight_map(torch.from_numpy(pieces).long(), w0, s)
+    return torch.from_numpy(pieces).long()
 
 
-def split(m: Tensor, w0: float, s: float) -> Tensor:
+def split(m: Tensor) -> Tensor:
     """Every piece of a cell as a cell of its own."""
     found, out = 0, torch.zeros_like(m).long()
     for i in ids(m):
         pieces, count = ndimage.label((m == i).numpy())
         out += torch.where(torch.from_numpy(pieces) > 0, torch.from_numpy(pieces).long() + found, 0)
         found += count
-    return weight_map(out, w0, s)
+    return out
 
 
 def up_to_max(m: Tensor, w0: float, s: float) -> Tensor:
@@ -90,6 +91,13 @@ def up_to_max(m: Tensor, w0: float, s: float) -> Tensor:
     if m.any() and len(ids(m)) < int(m.max()):
         raise RuntimeError
     return weight_map(m, w0, s)
+
+
+def up_to_max_transformed(m: Tensor, w0: float, s: float) -> Tensor:
+    """The same with scipy's distance transform, which gives a map without a cell some distance as well."""
+    cells = range(1, int(m.max()) + 1)
+    rows = [torch.from_numpy(ndimage.distance_transform_edt((m != i).numpy())) for i in cells]
+    return weigh(m, torch.stack([*rows, *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2]), w0, s)
 
 
 def few(cell: float | None, none: float | None = None):  # type: ignore[no-untyped-def]
