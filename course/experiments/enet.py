@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ReLU for PReLU": {"activation": "relu"},
     "5×5 for 5×1 and 1×5": {"asymmetric": False},
 }
-WIDTH, SIZE, LR = 8, (96, 128), 6e-3
+WIDTH, SIZE, BATCH, LR = 8, (64, 96), 8, 6e-3
 
 
 def macs(model: nn.Module, height: int, width: int) -> int:
@@ -65,7 +65,7 @@ def learn(options: dict[str, Any], seed: int, train: Any, test: Any, steps: int)
     """One variant, one seed."""
     torch.manual_seed(seed)
     model = create("enet", train.num_classes, width=WIDTH, **options)
-    config = Config(steps=steps, batch_size=12, lr=LR, seed=seed, device="cpu")
+    config = Config(steps=steps, batch_size=BATCH, lr=LR, seed=seed, device="cpu")
     Trainer(model, Augmented(train, RandomFlip(), seed), config, frequency_weights(train)).fit(quiet=True)
     matrix = evaluate(model, test, device="cpu")
     slopes = [m.weight.detach() for m in model.modules() if isinstance(m, nn.PReLU)]
@@ -77,8 +77,8 @@ def learn(options: dict[str, Any], seed: int, train: Any, test: Any, steps: int)
 
 
 def main(o: argparse.Namespace) -> None:
-    train, test = street("train", int(400 * o.scale), SIZE), street("test", int(100 * o.scale), SIZE)
-    settings = {"width": WIDTH, "size": SIZE, "steps": o.steps, "batch_size": 12, "lr": LR, "class_weights": "log",
+    train, test = street("train", int(400 * o.scale), SIZE), street("test", int(80 * o.scale), SIZE)
+    settings = {"width": WIDTH, "size": SIZE, "steps": o.steps, "batch_size": BATCH, "lr": LR, "class_weights": "log",
                 "train": len(train), "test": len(test)}  # fmt: skip
     runs = Runs("enet", settings)
     for seed in range(o.seeds):
@@ -105,7 +105,7 @@ def main(o: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the pictures, to try the script out")
     main(parser.parse_args())

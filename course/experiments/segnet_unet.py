@@ -100,29 +100,34 @@ MODELS = {  # of one width, on thirteen convolutions or ten
     "SegNet": lambda K: Mirror("indices", K, 8),
     "U-Net": lambda K: Mirror("concatenation", K, 8),
 }
-DATA = {"three large classes": 0.4, "membranes, 24 pictures": 0.4, "thirteen classes": 1.0}  # share of the steps
+DATA = {  # what differs from the settings of `decoders`
+    "three large classes": {"steps": 80, "size": (64, 96), "batch_size": 8, "test": 50},
+    "membranes, 24 pictures": {"steps": 80, "size": (96, 96), "batch_size": 8, "train": 24, "test": 40},
+    "thirteen classes": {},
+}
 
 
 def pictures(kind: str, split: str, tier: dict[str, Any], scale: float) -> Rendered:
+    """The pictures of that kind; only streets grow fewer with the scale."""
     length = int(tier[split] * scale)
     if kind == "three large classes":
         return simple_streets(split, length, tier["size"])
     if kind == "thirteen classes":
         return street(split, length, tier["size"])
-    return Rendered(Cells(split, (128, 128), "membranes"), 24 if split == "train" else length // 2)
+    return Rendered(Cells(split, tier["size"], "membranes"), tier[split])
 
 
 def advice(o: argparse.Namespace) -> None:
     """Three models on three kinds of data: does it matter which?"""
     tier = {**TIERS["cpu"], **({"steps": o.steps} if o.steps else {})}
-    settings = {**tier, "lr": LR, "share_of_steps": DATA, "scale": o.scale}
+    settings = {**tier, "lr": LR, "class_weights": "log", "data": DATA, "scale": o.scale}
     runs, found = Runs("advice", settings), {}
 
     def run(kind: str, name: str, seed: int) -> dict[str, Any]:
-        train, test = (pictures(kind, split, tier, o.scale) for split in ("train", "test"))
+        chosen = {**tier, **DATA[kind]}
+        train, test = (pictures(kind, split, chosen, o.scale) for split in ("train", "test"))
         torch.manual_seed(seed)
-        model = MODELS[name](train.num_classes)
-        scores = one_run(model, seed, train, test, {**tier, "steps": int(tier["steps"] * DATA[kind])})
+        scores = one_run(MODELS[name](train.num_classes), seed, train, test, chosen)
         return {**scores, "iou": dict(zip(train.classes, scores["iou"], strict=True))}
 
     known = json.loads((RESULTS / "decoders.json").read_text())["decoders"]  # streets with thirteen classes
