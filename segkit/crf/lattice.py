@@ -99,6 +99,13 @@ class PermutohedralLattice:
         filtered = _Filter.apply((rows if rows.ndim == 2 else rows[:, None]).contiguous(), self)
         return filtered if values.ndim == 2 else filtered[:, 0]
 
+    def blurred(self, values: Tensor) -> Tensor:
+        """The first two of the three steps, without a gradient. Shape: N×K → M×K."""
+        y = self.splat @ values  # M, K
+        for blur in self.blurs:
+            y = blur @ y
+        return y
+
     def normalized(self, normalization: str) -> PermutohedralLattice:
         """The same lattice with its filter K normalised by D = diag(K·1).
 
@@ -138,10 +145,7 @@ class _Filter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, lattice: PermutohedralLattice) -> Tensor:
         ctx.lattice = lattice
-        y = lattice.splat @ values  # M, K
-        for blur in lattice.blurs:
-            y = blur @ y
-        return lattice.slice @ y  # N, K
+        return lattice.slice @ lattice.blurred(values)  # N, K
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -8,6 +8,10 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from segkit.crf.lattice import PermutohedralLattice
+
+BLOCK = 16384  # pixels
+
 
 class Filter(Protocol):
     """Anything with `filter(values)`, N×K → N×K: a PermutohedralLattice or a BruteForceFilter."""
@@ -54,13 +58,17 @@ def mean_field(
     Source: Krähenbühl & Koltun 2011, algorithm 1. Differs from the paper: as in its authors' code the sum over j keeps
         the term j = i.
     """
-    q = softmax(logits)  # N, K
+    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (logits, *(mu for _, mu in terms)))
+    lattices = [(lattice, mu) for lattice, mu in terms if isinstance(lattice, PermutohedralLattice)]
+    if len(lattices) == len(terms) and not trace and not wanted:
+        return _in_blocks(logits, lattices, iterations), None
+    q = torch.softmax(logits, dim=1)  # N, K
     seen: list[tuple[Tensor, Tensor]] = []
     for _ in range(iterations):
         updated = message_passing(logits, q, terms)
         if trace:
             seen.append(_energy_and_kl(logits, q, updated))
-        q = softmax(updated)
+        q = torch.softmax(updated, dim=1)
     if not trace:
         return q, None
     seen.append(_energy_and_kl(logits, q, message_passing(logits, q, terms)))
@@ -69,24 +77,42 @@ def mean_field(
 
 def message_passing(logits: Tensor, q: Tensor, terms: Sequence[Term]) -> Tensor:
     """Logits less the expected energy with all other pixels. Shape: N×K."""
-    out = logits
     for lattice, mu in terms:
-        filtered = lattice.filter(q)  # N, K
-        out = out - filtered @ mu.t() if mu.ndim == 2 else torch.addcmul(out, filtered, mu, value=-1)
-    return out
+        logits = _less_message(logits, lattice.filter(q), mu)
+    return logits
 
 
-def softmax(x: Tensor) -> Tensor:
-    """Over the labels; on a CPU without subtracting the largest where that changes nothing, in half the time.
+def _less_message(logits: Tensor, filtered: Tensor, mu: Tensor) -> Tensor:
+    """Logits − filtered·μᵀ, whichever form μ has. Shape: N×K."""
+    return torch.addmm(logits, filtered, mu.t(), alpha=-1) if mu.ndim == 2 else logits.addcmul(filtered, mu, value=-1)
 
-    Shape: N×K → N×K.
-    """
-    if x.device.type == "cpu" and not (x.requires_grad and torch.is_grad_enabled()):
-        e = x.exp()
-        total = e @ e.new_ones(e.shape[1])  # N
-        if 1e-30 < float(total.min()) and float(total.max()) < 1e30:  # neither too small nor too large for float32
-            return e.mul_(total.reciprocal_()[:, None])
-    return torch.softmax(x, dim=1)
+
+def _in_blocks(logits: Tensor, terms: Sequence[tuple[PermutohedralLattice, Tensor]], iterations: int) -> Tensor:
+    """The same steps without gradients: from slice to softmax a block of pixels at a time, which stays in the cache."""
+    N = len(logits)
+    q = torch.empty_like(logits)
+    blocks = [(begin, min(begin + BLOCK, N)) for begin in range(0, N, BLOCK)]
+    for begin, end in blocks:
+        _softmax(logits[begin:end], out=q[begin:end])
+    for _ in range(iterations):
+        corners = [lattice.blurred(q) for lattice, _ in terms]
+        for begin, end in blocks:
+            x = logits[begin:end]
+            for (lattice, mu), y in zip(terms, corners, strict=True):
+                x = _less_message(x, lattice.slice.block(begin, end) @ y, mu)
+            _softmax(x, out=q[begin:end])
+    return q
+
+
+def _softmax(x: Tensor, out: Tensor) -> None:
+    """Over the labels; without subtracting the largest where float32 does without, in half the time. Shape: N×K."""
+    torch.exp(x, out=out)
+    total = out @ out.new_ones(out.shape[1])  # N
+    low, high = total.aminmax()
+    if 1e-30 < float(low) and float(high) < 1e30:
+        out *= total.reciprocal_()[:, None]
+    else:
+        torch.softmax(x, dim=1, out=out)
 
 
 def _energy_and_kl(logits: Tensor, q: Tensor, updated: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from segkit.crf.dense import checked_scores
 from segkit.crf.kernels import PixelKernels
-from segkit.crf.mean_field import message_passing, softmax
+from segkit.crf.mean_field import message_passing
 
 
 class CRFasRNN(nn.Module):
@@ -76,6 +76,6 @@ class CRFasRNN(nn.Module):
                 rows = scores[n].flatten(1).t().contiguous()  # H·W, K
                 x = rows
                 for _ in range(self.iterations):
-                    x = message_passing(rows, softmax(x), list(zip(lattices, mu, strict=True)))
+                    x = message_passing(rows, x.softmax(1), list(zip(lattices, mu, strict=True)))
                 out.append(x)
         return torch.stack(out).view(N, H, W, K).permute(0, 3, 1, 2)  # N, K, H, W

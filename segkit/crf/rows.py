@@ -49,6 +49,10 @@ class SparseRows:
         """With row r multiplied by factors[r]; for rows of equal length."""
         return dataclasses.replace(self, weights=self.weights * factors[:, None])
 
+    def block(self, begin: int, end: int) -> SparseRows:
+        """Some of the rows; for rows of equal length."""
+        return dataclasses.replace(self, columns=self.columns[begin:end], weights=self.weights[begin:end])
+
     def csr(self) -> Tensor:
         """The same matrix as a tensor of torch.sparse_csr, to look at."""
         starts = self.starts
