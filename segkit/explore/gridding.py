@@ -17,7 +17,7 @@ from segkit.explore.shell import Explorer
 
 HOLE = "#f0c3a5"
 PALE = "#d8eaf5"
-ZOOMS = (14, 20, 30, 46, 80, 132, 226)  # inputs of a row that are in view
+TICKS = MaxNLocator(nbins=8, integer=True)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def reach(rates: list[int], kernel: int = 3, row: int = 0, column: int = 0) -> R
     """
     counted = contributions(rates, kernel)
     n = counted.field
-    levels, above = [], 0  # `above` is what the layers between a level and the input span to either side, in all
+    levels: list[np.ndarray] = []
+    above = 0  # `above` is what the layers between a level and the input span to either side, in all
     for r in (0, *rates):
         above += (kernel - 1) * r
         rest = rates[len(levels) :]
@@ -71,9 +72,12 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
     """The empty picture: the paths through the layers, a row of counts under them, the plane beside."""
     tree = canvas.axes(0.065, 0.44, 0.50, 0.48, "one unit (top) and what it reads, layer by layer, down to the input")
     bars = canvas.axes(0.065, 0.12, 0.50, 0.25, "paths from each input of the marked row (most used input = 1)", True)
-    bars.set_xlabel("input, from the middle of the field", fontsize=8)
+    bars.set_xlabel("input, from the middle of the field", fontsize=8, labelpad=14)
     bars.set_ylim(0, 1.08)
-    bars.xaxis.set_major_locator(MaxNLocator(integer=True))
+    bars.set_xticks([])
+    for axes in (tree, bars):  # always the whole field, so that what does not move never has to be drawn anew
+        axes.set_xlim(-1, 1)
+    tree.set_ylim(-0.1, 1.1)
     plane = canvas.axes(0.62, 0.12, 0.36, 0.80, "paths from each input of the plane; orange: none")
     lines = LineCollection([], colors=FAINT, linewidths=0.5)
     dots, holes, counts = PolyCollection([]), PolyCollection([]), PolyCollection([])
@@ -81,6 +85,7 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
         axes.add_collection(artist)
     mark = tree.plot([], [], "o", markersize=9, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.4)[0]
     names = [tree.text(0, 0, "", fontsize=7, color=INK, ha="right", va="center") for _ in range(6)]
+    ticks = [bars.text(0, -0.05, "", fontsize=7, color=INK, ha="center", va="top") for _ in range(12)]
     image = plane.imshow(np.ones((1, 1, 3)), extent=(0, 1, 1, 0), interpolation="nearest")
     frame = Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=1.6, zorder=5)
     strip = Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=0.8, linestyle="--", zorder=4)
@@ -88,11 +93,12 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
     plane.add_patch(strip)
     text = plane.text(0.5, -0.03, "", transform=plane.transAxes, ha="center", va="top", fontsize=8, color=INK)
     text.set_in_layout(False)
-    for part in (*names, text):
+    for part in (*names, *ticks, text):
         part.set_clip_on(False)
-    canvas.moves(lines, dots, holes, mark, *names, counts, image, frame, strip, text)
+    canvas.moves(lines, dots, holes, mark, *names, *ticks, counts, image, frame, strip, text)
     return {"tree": tree, "bars": bars, "plane": plane, "lines": lines, "dots": dots, "holes": holes, "mark": mark,
-            "names": names, "counts": counts, "image": image, "frame": frame, "strip": strip, "text": text}  # fmt: skip
+            "names": names, "ticks": ticks, "counts": counts, "image": image, "frame": frame, "strip": strip,
+            "text": text}  # fmt: skip
 
 
 def draw(parts: dict[str, Any], r: Reach) -> None:
@@ -100,10 +106,14 @@ def draw(parts: dict[str, Any], r: Reach) -> None:
     counted, middle = r.counted, r.counted.field // 2
     n = counted.field
     _draw_tree(parts, r, middle)
-    where = np.arange(n) - middle
+    where, half = np.arange(n) - middle, _half(n)
     scale = float(counted.plane.max())
     heights = counted.plane[r.row].astype(float) / scale
-    parts["counts"].set_verts(_boxes(where, 0 * where, heights, 0.46))
+    parts["counts"].set_verts(_boxes(where / half, 0 * where, heights, 0.46 / half))
+    places = [v for v in TICKS.tick_values(-middle, middle) if abs(v) <= middle] + [None] * 12
+    for tick, place in zip(parts["ticks"], places, strict=False):
+        tick.set_text("" if place is None else f"{place:.0f}")
+        tick.set_x(0 if place is None else place / half)
     parts["counts"].set_facecolor(list(np.where(np.arange(n) == r.column, INK, BLUE)))
     share = np.sqrt(counted.plane.astype(float) / scale)[..., None]  # the root, so that rare paths show
     colours = (1 - share) * np.array(to_rgb(PALE)) + share * np.array(to_rgb(BLUE))
@@ -113,32 +123,36 @@ def draw(parts: dict[str, Any], r: Reach) -> None:
     parts["text"].set_text(f"{n}×{n} inputs, {100 * counted.share:.0f} % of them contribute")
 
 
+def _half(field: int) -> float:
+    """Half of what a row shows, in inputs: the field and a little air."""
+    return field / 2 + 0.7
+
+
 def _draw_tree(parts: dict[str, Any], r: Reach, middle: int) -> None:
-    layers = len(r.levels) - 1
+    layers, scale = len(r.levels) - 1, _half(r.counted.field)
     half = (r.counted.kernels[0] - 1) / 2
     lines = []
     for level, rate in enumerate(r.counted.rates):
         tops = r.levels[level + 1][:, None]
         taps = np.arange(r.counted.kernels[0])[None] * rate - half * rate
         below = tops + taps  # n, k
-        ends = np.stack([np.broadcast_to(tops, below.shape), below], -1) - middle
-        ys = np.broadcast_to(np.array([level + 1, level], dtype=float), ends.shape)
+        ends = (np.stack([np.broadcast_to(tops, below.shape), below], -1) - middle) / scale
+        ys = np.broadcast_to(np.array([level + 1, level]) / layers, ends.shape)
         lines.append(np.stack([ends, ys], -1).reshape(-1, 2, 2))
     parts["lines"].set_segments(list(np.concatenate(lines)))
-    places = np.concatenate(r.levels) - middle
-    heights = np.concatenate([np.full(len(level), float(i)) for i, level in enumerate(r.levels)])
-    parts["dots"].set_verts(_boxes(places, heights - 0.13, heights + 0.13, 0.36))
+    places = (np.concatenate(r.levels) - middle) / scale
+    heights = np.concatenate([np.full(len(level), i / layers) for i, level in enumerate(r.levels)])
+    parts["dots"].set_verts(_boxes(places, heights - 0.035, heights + 0.035, 0.36 / scale))
     parts["dots"].set_facecolor(BLUE)
-    empty = np.flatnonzero(r.counted.line == 0) - middle
-    parts["holes"].set_verts(_boxes(empty, 0 * empty - 0.13, 0 * empty + 0.13, 0.36))
+    empty = (np.flatnonzero(r.counted.line == 0) - middle) / scale
+    parts["holes"].set_verts(_boxes(empty, 0 * empty - 0.035, 0 * empty + 0.035, 0.36 / scale))
     parts["holes"].set_facecolor(HOLE)
     parts["holes"].set_edgecolor(VERMILION if r.counted.field < 80 else HOLE)
     parts["lines"].set_linewidth(0.6 if r.counted.field < 80 else 0.15)
-    parts["mark"].set_data([r.column - middle], [0])
-    left = parts["tree"].get_xlim()[0]
+    parts["mark"].set_data([(r.column - middle) / scale], [0])
     for i, name in enumerate(parts["names"]):
         name.set_text(f"rate {r.counted.rates[i]} " if i < layers else "")
-        name.set_position((left, i + 0.5))
+        name.set_position((-1, (i + 0.5) / layers))
 
 
 def _boxes(places: np.ndarray, bottom: np.ndarray, top: np.ndarray, half: float) -> np.ndarray:
@@ -170,23 +184,11 @@ class GriddingExplorer(Explorer):
         return reach(rates, self["kernel"], self["row"], self["column"])
 
     def draw(self, results: Reach) -> str:
-        self._fit(results)
         draw(self.parts, results)
         middle, paths = results.counted.field // 2, results.paths
         place = f"row {results.row - middle}, column {results.column - middle}"
         word = "over 1 path" if paths == 1 else f"over {paths} paths" if paths else "by no path"
         return f"{results.verdict} The marked input ({place}) reaches the unit {word}."
-
-    def _fit(self, results: Reach) -> None:
-        """Zoom in steps, so that the frame rarely has to be drawn anew."""
-        width = next(z for z in ZOOMS if z >= min(results.counted.field, ZOOMS[-1]))
-        limits = (width, len(results.levels))
-        if getattr(self, "_limits", None) != limits:
-            self._limits = limits
-            for name in ("tree", "bars"):
-                self.parts[name].set_xlim(-width / 2 - 0.7, width / 2 + 0.7)
-            self.parts["tree"].set_ylim(-0.45, limits[1] - 0.55)
-            self.canvas.stale()
 
     def click(self, axes: Any, column: float, row: float) -> None:
         """A pixel of the plane, or a place in a row: mark that input."""
@@ -194,6 +196,6 @@ class GriddingExplorer(Explorer):
         if axes is self.parts["plane"]:
             places = {"row": int(row * n) - n // 2, "column": int(column * n) - n // 2}
         else:
-            places = {"column": round(column)}
+            places = {"column": round(column * _half(n))}
         for name, place in places.items():
             self.controls[name].value = int(np.clip(place, -30, 30))

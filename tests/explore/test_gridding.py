@@ -63,9 +63,9 @@ def test_clicks_mark_an_input() -> None:
     e = GriddingExplorer()
     e.picture.x, e.picture.y = e.canvas.point(e.parts["plane"], 0.5 / 13, 5.5 / 13)
     assert (e["row"], e["column"]) == (-1, -6) and "by no path" in e.caption.value
-    e.picture.x, e.picture.y = e.canvas.point(e.parts["bars"], 2.2, 0.5)
+    e.picture.x, e.picture.y = e.canvas.point(e.parts["bars"], 2.2 / 7.2, 0.5)
     assert (e["row"], e["column"]) == (-1, 2)
-    e.picture.x, e.picture.y = e.canvas.point(e.parts["tree"], -3.8, 1)
+    e.picture.x, e.picture.y = e.canvas.point(e.parts["tree"], -3.8 / 7.2, 0.5)
     assert e["column"] == -4
 
 
