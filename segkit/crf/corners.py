@@ -90,15 +90,15 @@ def neighbours(corners: Corners) -> Tensor:
     """
     M, keys = corners.size, corners.keys
     here = torch.arange(M + 1, dtype=torch.int32, device=keys.device)
-    out = torch.full((len(corners.offsets), M + 1, 3), M, dtype=torch.int32, device=keys.device)
-    for axis, offset in zip(out, corners.offsets, strict=True):
+    axes = []
+    for offset in corners.offsets:
         wanted = keys + offset
         place = torch.searchsorted(keys, wanted).clamp_(max=M - 1)
-        found = keys.index_select(0, place) == wanted
-        axis[:, 0] = here
-        axis[:M, 1] = torch.where(found, place, M)
-        axis[place[found], 2] = here[:M][found]
-    return out
+        place.masked_fill_(keys.index_select(0, place) != wanted, M)
+        before = torch.full_like(here, M).scatter_(0, place, here[:M])
+        before[M] = M
+        axes.append(torch.stack((here, torch.cat((place.int(), here[-1:])), before), dim=1))  # M+1, 3
+    return torch.stack(axes)
 
 
 def splat_rows(simplices: Simplices, corners: Corners, weights: Tensor) -> SparseRows:
@@ -110,7 +110,8 @@ def splat_rows(simplices: Simplices, corners: Corners, weights: Tensor) -> Spars
     Shape: weights N×(d+1), barycentric → M+1 rows (the last is empty), N columns.
     """
     n, S = weights.shape[1], len(simplices.first) - 1
-    simplex, colour = corners.order % S, corners.order // S
+    colour = corners.order.int() // S
+    simplex = corners.order - colour * S
     length = simplices.first.diff().index_select(0, simplex)  # of each run
     end = length.cumsum(0)
     begin = end - length

@@ -14,6 +14,9 @@ simplex has d + 1 corners (a box would have 2^d), and only corners that some poi
 N(d+1) products for each of splat and slice. The result is about a Gaussian times a factor that varies with the place
 (0.88 in 2 dimensions, 0.57 in 5, on average): compare it, and use it, normalised.
 
+Differs from the reference code of Krähenbühl & Koltun: that one takes points four at a time, and where N is no multiple
+of four it fills up with points at the origin, whose corners then exist too. Else the two agree to rounding.
+
 Source: Adams, Baek & Davis, "Fast high-dimensional filtering using the permutohedral lattice", Eurographics 2010.
 """
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segkit.crf.lattice import PermutohedralLattice
 
-BLOCK = 16384  # pixels
+BLOCK = 2**20  # numbers that are worked on at a time: 4 MB
 
 
 class Filter(Protocol):
@@ -89,23 +89,24 @@ def _less_message(logits: Tensor, filtered: Tensor, mu: Tensor) -> Tensor:
 
 def _in_blocks(logits: Tensor, terms: Sequence[tuple[PermutohedralLattice, Tensor]], iterations: int) -> Tensor:
     """The same steps without gradients: from slice to softmax a block of pixels at a time, which stays in the cache."""
-    N = len(logits)
+    N, K = logits.shape
+    size = max(1, BLOCK // K)
+    blocks = [(begin, min(begin + size, N)) for begin in range(0, N, size)]
     q = torch.empty_like(logits)
-    blocks = [(begin, min(begin + BLOCK, N)) for begin in range(0, N, BLOCK)]
     for begin, end in blocks:
-        _softmax(logits[begin:end], out=q[begin:end])
+        softmax_into(q[begin:end], logits[begin:end])
     for _ in range(iterations):
         corners = [lattice.blurred(q) for lattice, _ in terms]
         for begin, end in blocks:
             x = logits[begin:end]
             for (lattice, mu), y in zip(terms, corners, strict=True):
                 x = _less_message(x, lattice.slice.block(begin, end) @ y, mu)
-            _softmax(x, out=q[begin:end])
+            softmax_into(q[begin:end], x)
     return q
 
 
-def _softmax(x: Tensor, out: Tensor) -> None:
-    """Over the labels; without subtracting the largest where float32 does without, in half the time. Shape: N×K."""
+def softmax_into(out: Tensor, x: Tensor) -> None:
+    """Softmax over the labels, in half the time where float32 can do without subtracting the largest. Shape: N×K."""
     torch.exp(x, out=out)
     total = out @ out.new_ones(out.shape[1])  # N
     low, high = total.aminmax()
