@@ -11,6 +11,7 @@ except ModuleNotFoundError as error:
         f"segkit.explore needs {error.name}, which the course extra brings: pip install segkit[course]", name=error.name
     ) from None
 
+from segkit.explore.crf import CrfExplorer
 from segkit.explore.gridding import GriddingExplorer
 from segkit.explore.metrics import MetricsExplorer
 from segkit.explore.picture import Picture
@@ -20,6 +21,7 @@ from segkit.explore.unpool import UnpoolExplorer
 from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
+    "CrfExplorer",
     "GriddingExplorer",
     "MetricsExplorer",
     "Picture",

@@ -33,6 +33,7 @@ def explorers() -> dict[str, Explorer]:
         "UnpoolExplorer": explore.UnpoolExplorer(),
         "GriddingExplorer": explore.GriddingExplorer(),
         "SkipExplorer": explore.SkipExplorer(model),
+        "CrfExplorer": explore.CrfExplorer(model),
     }
 
 

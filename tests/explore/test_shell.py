@@ -34,6 +34,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
     "unpool": explore.UnpoolExplorer,
     "gridding": explore.GriddingExplorer,
     "skip": skip_explorer,
+    "crf": lambda: explore.CrfExplorer(torch.randn(13, 96, 128, generator=torch.Generator().manual_seed(0))),
 }
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
@@ -42,6 +43,7 @@ MOVES = {  # a control of each, and another place for it
     "unpool": ("method", "nearest"),
     "gridding": ("rate_2", 3),
     "skip": ("score_32", 0.0),
+    "crf": ("bilateral", 9),
 }
 
 
