@@ -94,6 +94,7 @@ class DenseCRF(nn.Module):
             TypeError, ValueError: scores given twice or not at all, shapes that do not fit, NaN or infinite values.
         """
         scores = checked_scores(logits, unary)
+        sign = 1 if unary is None else -1
         N, K, H, W = scores.shape
         with torch.autocast(scores.device.type, enabled=False):
             shared, colours = self._shared_terms(scores, pictures)
@@ -105,8 +106,7 @@ class DenseCRF(nn.Module):
                     mu = compatibility(self.bilateral_compat, K, scores, "bilateral_compat")
                     terms.append((self.kernels.bilateral(colours[n]), mu))
                 terms += [(self.kernels.lattice(f[n].flatten(1).t()), mu) for f, mu in features]
-                rows = scores[n].flatten(1).t()  # H·W, K
-                q, seen = mean_field(rows.contiguous(), terms, self.iterations, trace)
+                q, seen = mean_field(pixel_rows(scores[n], sign), terms, self.iterations, trace)  # H·W, K
                 answers.append(q)
                 traces.append(seen)
         Q = torch.stack(answers) if N > 1 else answers[0][None]  # N, H·W, K
@@ -128,7 +128,7 @@ class DenseCRF(nn.Module):
 
 
 def checked_scores(logits: Any, unary: Any = None) -> Tensor:
-    """Logits, or minus the unary energies, in float32 at least.
+    """Logits or unary energies, whichever was given, in float32 at least.
 
     Raises:
         TypeError, ValueError: both or none are given, no tensor N×K×H×W of floating-point numbers, NaN or infinity.
@@ -143,8 +143,18 @@ def checked_scores(logits: Any, unary: Any = None) -> Tensor:
         raise ValueError(f"got {name} of shape {tuple(scores.shape)}; they are N×K×H×W, each at least 1")
     if not all(math.isfinite(bound) for bound in scores.detach().aminmax()):  # NaN and infinity show in the bounds
         raise ValueError(f"got {name} with NaN or infinite values; a probability of 0 has none: clip it to 1e-5, say")
-    scores = scores if scores.dtype == torch.float64 else scores.float()
-    return scores if unary is None else -scores
+    return scores if scores.dtype == torch.float64 else scores.float()
+
+
+def pixel_rows(scores: Tensor, sign: int = 1) -> Tensor:
+    """The scores of one picture, or minus them, one pixel after the other. Shape: K×H×W → H·W×K, contiguous."""
+    rows = scores.permute(1, 2, 0).flatten(0, 1)  # H·W, K: not moved yet
+    if rows.is_contiguous() or (rows.requires_grad and torch.is_grad_enabled()):
+        return rows.contiguous() if sign == 1 else -rows.contiguous()
+    out = torch.empty_like(rows, memory_format=torch.contiguous_format)
+    for source, target in zip(rows.split(2**14), out.split(2**14), strict=True):  # in blocks that the cache holds
+        torch.mul(source, sign, out=target)
+    return out
 
 
 def _extra_features(features: Any, scores: Tensor) -> Tensor:

@@ -57,8 +57,7 @@ class PermutohedralLattice:
 
     def __init__(self, features: Tensor) -> None:
         with torch.no_grad():
-            points = _checked(features)
-            x = elevate(points.t().contiguous())  # d+1, N
+            x = elevate(_checked(features))  # d+1, N
             v, rank = enclosing_simplex(x)
             weights = barycentric(x, v).t().contiguous()  # N, d+1
             simplices = distinct_simplices(v, rank)
@@ -162,7 +161,7 @@ def _checked(features: Any) -> Tensor:
         raise ValueError(
             f"PermutohedralLattice got features {tuple(features.shape)}; it takes N×d, one row a point, both at least 1"
         )
-    points = features.detach() if features.dtype == torch.float64 else features.detach().float()
+    points = (features if features.dtype == torch.float64 else features.float()).t().contiguous()  # d, N
     if not all(math.isfinite(bound) for bound in points.aminmax()):
         raise ValueError("PermutohedralLattice got features that are NaN or infinite; every point needs a place")
     return points

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segkit.crf.dense import checked_scores
+from segkit.crf.dense import checked_scores, pixel_rows
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import message_passing
 
@@ -73,7 +73,7 @@ class CRFasRNN(nn.Module):
             out = []
             for n in range(N):
                 lattices = (self.kernels.spatial(H, W, scores), self.kernels.bilateral(colours[n]))
-                rows = scores[n].flatten(1).t().contiguous()  # H·W, K
+                rows = pixel_rows(scores[n])  # H·W, K
                 x = rows
                 for _ in range(self.iterations):
                     x = message_passing(rows, x.softmax(1), list(zip(lattices, mu, strict=True)))

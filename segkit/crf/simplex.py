@@ -45,7 +45,7 @@ def enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor]:
     n = len(elevated)  # d + 1
     inverse = torch.tensor(1 / n, dtype=elevated.dtype)
     v = (elevated * inverse).round_()
-    remainder = elevated - v * n
+    remainder = (v * -n).add_(elevated)
     small = torch.int8 if n < 60 else torch.int16
     rank = torch.arange(n, device=elevated.device).to(small)[:, None].repeat(1, elevated.shape[1])
     for i in range(n):  # start from the order as given, and exchange what stands wrong
@@ -67,7 +67,7 @@ def barycentric(elevated: Tensor, v: Tensor) -> Tensor:
     Source: Adams, Baek & Davis 2010, proposition 4.2.
     """
     n = len(elevated)
-    t = list((elevated - v * n) * torch.tensor(1 / n, dtype=elevated.dtype))
+    t = list((v * -n).add_(elevated).mul_(torch.tensor(1 / n, dtype=elevated.dtype)))
     spare = torch.empty_like(t[0])
     for turn in range(n):  # odd-even transposition: sorts n rows in n turns, all points at once
         for i in range(turn % 2, n - 1, 2):
