@@ -162,8 +162,15 @@ def _checked(features: Any) -> Tensor:
             f"PermutohedralLattice got features {tuple(features.shape)}; it takes N×d, one row a point, both at least 1"
         )
     points = (features if features.dtype == torch.float64 else features.float()).t().contiguous()  # d, N
-    if not all(math.isfinite(bound) for bound in points.aminmax()):
+    furthest = max(abs(float(bound)) for bound in points.aminmax())  # NaN and infinity show here
+    if not math.isfinite(furthest):
         raise ValueError("PermutohedralLattice got features that are NaN or infinite; every point needs a place")
+    limit = 0.5 / torch.finfo(points.dtype).eps / (len(points) * (len(points) + 1))  # remainders keep their sign
+    if furthest > limit:
+        raise ValueError(
+            f"PermutohedralLattice got features up to {furthest:g}; in {points.dtype} they reach to {limit:g} "
+            "standard deviations from 0; subtract their mean, divide by larger deviations, or give float64"
+        )
     return points
 
 

@@ -90,7 +90,7 @@ def _less_message(logits: Tensor, filtered: Tensor, mu: Tensor) -> Tensor:
 def _in_blocks(logits: Tensor, terms: Sequence[tuple[PermutohedralLattice, Tensor]], iterations: int) -> Tensor:
     """The same steps without gradients: from slice to softmax a block of pixels at a time, which stays in the cache."""
     N, K = logits.shape
-    size = max(1, BLOCK // K)
+    size = max(1, BLOCK // K) if logits.device.type == "cpu" else N
     blocks = [(begin, min(begin + size, N)) for begin in range(0, N, size)]
     q = torch.empty_like(logits)
     for begin, end in blocks:
@@ -107,13 +107,14 @@ def _in_blocks(logits: Tensor, terms: Sequence[tuple[PermutohedralLattice, Tenso
 
 def softmax_into(out: Tensor, x: Tensor) -> None:
     """Softmax over the labels, in half the time where float32 can do without subtracting the largest. Shape: N×K."""
-    torch.exp(x, out=out)
-    total = out @ out.new_ones(out.shape[1])  # N
-    low, high = total.aminmax()
-    if 1e-30 < float(low) and float(high) < 1e30:
-        out *= total.reciprocal_()[:, None]
-    else:
-        torch.softmax(x, dim=1, out=out)
+    if out.device.type == "cpu":
+        torch.exp(x, out=out)
+        total = out @ out.new_ones(out.shape[1])  # N
+        low, high = total.aminmax()
+        if 1e-30 < float(low) and float(high) < 1e30:
+            out *= total.reciprocal_()[:, None]
+            return
+    torch.softmax(x, dim=1, out=out)
 
 
 def _energy_and_kl(logits: Tensor, q: Tensor, updated: Tensor) -> tuple[Tensor, Tensor]:

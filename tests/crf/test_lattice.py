@@ -217,6 +217,7 @@ def test_one_point_and_equal_points() -> None:
         (torch.zeros(0, 3), ValueError, "at least 1"),
         (torch.zeros(3, 0), ValueError, "at least 1"),
         (torch.tensor([[float("nan")]]), ValueError, "NaN"),
+        (torch.tensor([[3e6, 0.0], [0.0, 1.0]]), ValueError, "float64"),
         ([[1.0]], TypeError, "list"),
         (torch.zeros(2, 2, dtype=torch.complex64), TypeError, "complex"),
     ],
@@ -224,6 +225,16 @@ def test_one_point_and_equal_points() -> None:
 def test_features_it_refuses(features: object, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         PermutohedralLattice(features)  # type: ignore[arg-type]
+
+
+def test_far_from_the_origin() -> None:
+    """At 100,000 standard deviations float32 still finds each point's simplex, and float64 further out."""
+    near, values = cloud(50, 2, 9), torch.rand(50, 3, dtype=torch.float64)
+    exact = PermutohedralLattice(near + 1e5).filter(values)
+    torch.testing.assert_close(exact, by_dictionary(near + 1e5, values))
+    rough = PermutohedralLattice((near + 1e5).float()).filter(values)
+    assert rough.isfinite().all() and float((rough - exact).abs().max()) < 0.1 * float(exact.max())
+    torch.testing.assert_close(PermutohedralLattice(near + 1e9).filter(values), by_dictionary(near + 1e9, values))
 
 
 def test_values_it_refuses() -> None:
