@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import segkit.grading.exercises  # noqa: F401  (first: imported later it would hide the function of this name)
 from segkit.grading.checking import check, describe, exercises
 from segkit.grading.report import Diagnosis, Result
 

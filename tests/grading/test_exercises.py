@@ -16,6 +16,11 @@ RIGHT = [(e, s, f) for chapter in CHAPTERS for e, styles in chapter.RIGHT.items(
 WRONG = [(e, c, f) for chapter in CHAPTERS for e, codes in chapter.WRONG.items() for c, f in codes.items()]
 
 
+def test_the_function_is_not_hidden_by_the_folder_of_its_name():
+    check("conv2d", raises, quiet=True)
+    assert importlib.import_module("segkit.grading").exercises() == exercises()
+
+
 def raises(*args):
     raise NotImplementedError
 

@@ -59,6 +59,8 @@ def _cases() -> list[Case]:
         ("more layers", [2, 7, 3, 11, 5], 3),
         ("M_2 = kernel", [1, 2, 9], 5),
         ("other kernels", [1, 4, 9], 5),
+        ("other kernels", [2, 3, 11], 5),
+        ("three layers", [1, 3, 11], 3),
         ("other kernels", [1, 2, 5], 1),
         ("M_2 = kernel", [5, 9, 17], 9),
         ("other kernels", [1, 2, 2], 2),
