@@ -1,6 +1,7 @@
 """Chapter 06's experiments on upsampling, stride and grids, recorded over three seeds.
 
 python course/experiments/atrous.py duc       DUC against bilinear interpolation          → results/atrous_duc.json
+python course/experiments/atrous.py duc --stride 32   the same from a coarser map     → results/atrous_duc_32.json
 python course/experiments/atrous.py finetune  the converted network, trained on         → results/atrous_finetune.json
 python course/experiments/atrous.py grids     equal fields with and without holes         → results/atrous_grids.json
 
@@ -109,15 +110,16 @@ def summary(runs: list[dict[str, Any]], classes: tuple[str, ...]) -> dict[str, A
 
 
 def duc(o: argparse.Namespace) -> None:
-    """Train at stride 16 with three ways up."""
+    """Train at one stride with three ways up."""
     tier = TIERS[o.tier]
     steps, device = o.steps or tier["steps"], tier["device"]
     train, test = (street(s, int(tier[s] * o.scale), tier["size"]) for s in ("train", "test"))
     common = {"depth": 18, "width": tier["width"], "hdc": "none"}
+    name, at = f"stride {o.stride}", {**common, "output_stride": o.stride}
     build = {
-        "stride 16": lambda k: create("duc_hdc", k, output_stride=16, head="bilinear", **common),
-        "stride 16, wide": lambda k: WideBilinear(k, output_stride=16, **common),
-        "stride 16, DUC": lambda k: create("duc_hdc", k, output_stride=16, head="duc", **common),
+        name: lambda k: create("duc_hdc", k, head="bilinear", **at),
+        f"{name}, wide": lambda k: WideBilinear(k, **at),
+        f"{name}, DUC": lambda k: create("duc_hdc", k, head="duc", **at),
     }
     counts = sum(torch.bincount(s.labels[s.labels != 255], minlength=train.num_classes) for s in train.samples)
     weight = class_weights(counts, "log")  # type: ignore[arg-type]  # what is thin is rare: without it nobody draws it
@@ -131,7 +133,7 @@ def duc(o: argparse.Namespace) -> None:
     sizes = {name: sum(p.numel() for p in make(train.num_classes).parameters()) for name, make in build.items()}
     settings = {"net": common, "size": tier["size"], "steps": steps, "batch_size": 16, "parameters": sizes}
     settings |= {"train_scenes": len(train), "test_scenes": len(test)}
-    record(f"atrous_duc{tier['suffix']}", {
+    record("atrous_duc" + (f"_{o.stride}" if o.stride != 16 else "") + tier["suffix"], {
         "settings": settings, "models": {name: summary(r, train.classes) for name, r in runs.items()},
     })  # fmt: skip
 
@@ -228,6 +230,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", choices=("duc", "finetune", "grids"))
     parser.add_argument("--steps", type=int, help="default: what suits the experiment")
+    parser.add_argument("--stride", type=int, default=16, help="duc only: of the map to climb from")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the scenes, to try the script out")
     parser.add_argument("--tier", choices=tuple(TIERS), default="cpu", help="duc only: network, size and device")
