@@ -102,6 +102,12 @@ def fit(
     return model.eval()
 
 
+def rare_counts(train: Any) -> Tensor:
+    """Class weights: what is thin is rare, and without them nobody draws it."""
+    counts = sum(torch.bincount(s.labels[s.labels != 255], minlength=train.num_classes) for s in train.samples)
+    return class_weights(counts, "log")  # type: ignore[arg-type]
+
+
 def summary(runs: list[dict[str, Any]], classes: tuple[str, ...]) -> dict[str, Any]:
     """Mean and spread of every figure over the seeds; of the classes' IoU the mean."""
     found: dict[str, Any] = {key: spread([run[key] for run in runs]) for key in runs[0] if key != "iou"}
@@ -121,8 +127,7 @@ def duc(o: argparse.Namespace) -> None:
         f"{name}, wide": lambda k: WideBilinear(k, **at),
         f"{name}, DUC": lambda k: create("duc_hdc", k, head="duc", **at),
     }
-    counts = sum(torch.bincount(s.labels[s.labels != 255], minlength=train.num_classes) for s in train.samples)
-    weight = class_weights(counts, "log")  # type: ignore[arg-type]  # what is thin is rare: without it nobody draws it
+    weight = rare_counts(train)
     runs: dict[str, list[dict[str, Any]]] = {}
     for seed in range(o.seeds):
         for name, make in build.items():
@@ -208,7 +213,7 @@ def grids(o: argparse.Namespace) -> None:
         runs = []
         for seed in range(o.seeds):
             torch.manual_seed(seed)
-            model = fit(Rows(train.num_classes, rates), train, seed, steps, "cpu")
+            model = fit(Rows(train.num_classes, rates), train, seed, steps, "cpu", weight=rare_counts(train))
             rate = max(rates[0], 2) if len(set(rates)) == 1 else rates[1]
             runs.append({
                 **scores(model, test, "cpu"),
