@@ -12,7 +12,7 @@ simplex, and is the mean of its d + 1 corners with barycentric weights b. Then
 B_j adds half of the two neighbours x ± (1, …, 1 − (d+1), …, 1), the exception at coordinate j, where these exist. A
 simplex has d + 1 corners (a box would have 2^d), and only corners that some point touches are kept, so the cost is
 N(d+1) products for each of splat and slice. The result is about a Gaussian times a factor that varies with the place
-(0.88 in 2 dimensions, 0.57 in 5, on average): compare it, and use it, normalised.
+(0.88 in 2 dimensions; in 5, 0.71 where points fill space and some 0.55 on pictures): use and compare it normalised.
 
 Differs from the reference code of Krähenbühl & Koltun: that one takes points four at a time, and where N is no multiple
 of four it fills up with points at the origin, whose corners then exist too. Else the two agree to rounding.
@@ -61,11 +61,12 @@ class PermutohedralLattice:
             v, rank = enclosing_simplex(x)
             weights = barycentric(x, v).t().contiguous()  # N, d+1
             simplices = distinct_simplices(v, rank)
+            del x, v, rank  # of N·(d+1) numbers each
             corners = distinct_corners(simplices.v, simplices.rank)
             self.splat = splat_rows(simplices, corners, weights)
             halves = weights.new_tensor([1, 0.5, 0.5]).repeat(corners.size + 1, 1)  # M, 3
             self.blurs = [SparseRows(columns, halves, None, len(columns)) for columns in neighbours(corners)]
-            weights /= 1 + 2.0 ** (1 - len(x))
+            weights /= 1 + 2.0 ** -(len(self.blurs) - 1)
             self.slice = SparseRows(corners.of.index_select(0, simplices.of), weights, None, corners.size + 1)
         self._before: Tensor | None = None  # what splat and slice have been scaled by
         self._after: Tensor | None = None
