@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,3 +63,10 @@ class SparseRows:
             starts = torch.arange(0, rows * n + 1, n, dtype=torch.int32, device=self.columns.device)
         shape = (len(starts) - 1, self.width)
         return torch.sparse_csr_tensor(starts, self.columns.flatten(), self.weights.flatten(), shape)
+
+
+def side_by_side(matrices: Sequence[SparseRows]) -> SparseRows:
+    """R×C₁, R×C₂, … → R×(C₁ + C₂ + …); for rows of equal length."""
+    begins = [0, *itertools.accumulate(m.width for m in matrices)]
+    columns = torch.cat([m.columns + begin for m, begin in zip(matrices, begins[:-1], strict=True)], dim=1)
+    return SparseRows(columns, torch.cat([m.weights for m in matrices], dim=1), None, begins[-1])
