@@ -39,6 +39,7 @@ ASSIGNMENTS: dict[str, dict[str, int]] = {
     "ch04": {"linear_to_conv": 5, "bilinear_kernel": 4, "fuse_skip": 5, "cross_entropy_with_void": 6},
     "ch05": {"segnet_decoder_step": 7, "concat_skip": 6, "unet_weight_map": 7},
     "ch06": {"dilate_strides": 6, "gridding_counts": 4, "hdc_check": 5, "dense_upsample": 5},
+    "ch07": {"bilateral_filter": 7, "compatibility_transform": 5, "mean_field_step": 8},
 }
 
 Notebook = dict[str, Any]

@@ -23,6 +23,7 @@ NAMES = (
     "linear_to_conv", "bilinear_kernel", "fuse_skip", "cross_entropy_with_void",
     "segnet_decoder_step", "concat_skip", "unet_weight_map",
     "dilate_strides", "gridding_counts", "hdc_check", "dense_upsample",
+    "bilateral_filter", "compatibility_transform", "mean_field_step",
 )  # fmt: skip
 
 

@@ -170,4 +170,31 @@ SLIPS: dict[str, list[Slip]] = {
         ("[:, :, : size[0], : size[1]]", "[:, :, -size[0] :, -size[1] :]", "cut-from-end"),
         ("weight, bias, padding=1", "weight, None, padding=1", "bias-ignored"),
     ],
+    "bilateral_filter": [
+        (
+            "weights = torch.exp(-near - alike)",
+            "weights = torch.exp(-near - alike).fill_diagonal_(0)",
+            "itself-left-out",
+        ),
+        ("torch.exp(-near - alike)", "torch.softmax(-near - alike, 0)", "normalised"),
+        ("torch.exp(-near - alike)", "torch.exp(-near)", "colour-ignored"),
+        ("(2 * theta_alpha**2)", "theta_alpha**2", "wrong-width"),
+        ("picture.to(values.dtype)", "picture", "bytes-wrap"),
+    ],
+    "compatibility_transform": [
+        ("lk,khw->lhw", "kl,khw->lhw", "transposed"),
+        (
+            "(1 - torch.eye(len(messages), dtype=messages.dtype))",
+            "torch.eye(len(messages), dtype=messages.dtype)",
+            "potts-same-label",
+        ),
+        ("    if not isinstance(matrix, torch.Tensor):", "    if False:", "number-breaks"),
+    ],
+    "mean_field_step": [
+        ("-unary - cost", "-unary + cost", "pairwise-sign"),
+        ("-unary - cost", "unary + cost", "energies-not-negated"),
+        ("dim=0", "dim=1", "softmax-over-space"),
+        ("mij,kj->ki", "mji,kj->ki", "kernel-transposed"),
+        ("torch.softmax(-unary - cost, dim=0)", "torch.exp(-unary - cost)", "not-normalised"),
+    ],
 }

@@ -1,0 +1,242 @@
+"""Chapter 07: what labels cost each other."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from segkit.grading.exercise import Case, Exercise, Function, does, given, gives, mistake, register, stops
+from segkit.grading.exercises.made import noncontiguous, normal, quarters
+
+Matrix = Tensor | float
+
+
+def full(m: Tensor, matrix: Matrix) -> Tensor:
+    """The K×K costs, Potts' written out."""
+    if isinstance(matrix, Tensor):
+        return matrix
+    return matrix * (1 - torch.eye(len(m), dtype=m.dtype))
+
+
+def transform(m: Tensor, matrix: Matrix) -> Tensor:
+    """Reference of `compatibility_transform`."""
+    return torch.tensordot(full(m, matrix), m, 1)
+
+
+def _case(
+    seed: int,
+    k: int,
+    h: int,
+    w: int,
+    group: str,
+    matrix: float | str = "any",
+    dtype: torch.dtype = torch.float32,
+    loose: bool = False,
+) -> Case:
+    make = normal if dtype == torch.float64 else quarters
+    m = make(seed, k, h, w, dtype=dtype)
+    costs: Matrix = make(seed + 1, k, k, dtype=dtype) if isinstance(matrix, str) else matrix
+    if matrix == "symmetric" and isinstance(costs, Tensor):
+        costs = costs + costs.T
+    if loose:
+        m, costs = noncontiguous(m), noncontiguous(costs) if isinstance(costs, Tensor) else costs
+    return Case((m, costs), group)
+
+
+def _cases() -> list[Case]:
+    return [
+        _case(1, 2, 1, 2, "plain", "symmetric"),
+        _case(3, 2, 2, 3, "plain", "symmetric"),
+        _case(5, 3, 3, 2, "plain", "symmetric"),
+        _case(7, 2, 2, 2, "any matrix"),
+        _case(9, 3, 2, 3, "any matrix"),
+        _case(11, 4, 4, 4, "any matrix"),
+        _case(13, 5, 3, 2, "any matrix"),
+        _case(15, 2, 1, 3, "Potts", 1.0),
+        _case(17, 3, 2, 2, "Potts", 3.0),
+        _case(19, 4, 3, 2, "Potts", 0.5),
+        _case(21, 3, 3, 3, "Potts", 10),
+        _case(23, 1, 2, 3, "one label"),
+        _case(25, 1, 2, 3, "one label", 4.0),
+        _case(27, 3, 2, 4, "float64", dtype=torch.float64),
+        _case(29, 3, 2, 4, "float64", 2.5, dtype=torch.float64),
+        _case(31, 3, 3, 4, "memory layout", loose=True),
+    ]
+
+
+def _facts(m: Tensor, matrix: Matrix) -> dict[str, bool]:
+    tensor = isinstance(matrix, Tensor)
+    return {
+        "`matrix` is a number": not tensor,
+        "`matrix` is a tensor": tensor,
+        "the matrix is not symmetric": isinstance(matrix, Tensor) and not torch.equal(matrix, matrix.T),
+        "there are more than two labels": len(m) > 2,
+        "there is a single label": len(m) == 1,
+    }
+
+
+def _potts(costs: Function):  # type: ignore[no-untyped-def]
+    """Another reading of the number: costs(w, eye, ones) is K×K."""
+
+    def read(m: Tensor, matrix: Matrix) -> tuple[Tensor, Matrix]:
+        if isinstance(matrix, Tensor):
+            return m, matrix
+        eye = torch.eye(len(m), dtype=m.dtype)
+        return m, costs(matrix, eye, torch.ones_like(eye))
+
+    return given(read)
+
+
+def _matrix(change: Function):  # type: ignore[no-untyped-def]
+    """Another matrix, written out where it is Potts'."""
+    return given(lambda m, matrix: (m, change(full(m, matrix))))
+
+
+def _without_numbers(m: Tensor, matrix: Matrix) -> Tensor:
+    return transform(m, matrix) if isinstance(matrix, Tensor) else [][0]
+
+
+register(
+    Exercise(
+        name="compatibility_transform",
+        signature="compatibility_transform(messages, matrix)",
+        text=(
+            "The second half of a mean-field step. messages is K×H×W: what the other pixels say for each label.\n"
+            "matrix is K×K, matrix[l, k] the cost of label l beside label k (not necessarily symmetric, any sign).\n"
+            "Return K×H×W with the dtype of messages, out[l, i] = Σ_k matrix[l, k]·messages[k, i]. Where matrix is a\n"
+            "number w instead, it is Potts' model: w for two different labels, 0 for the same."
+        ),
+        reference=transform,
+        cases=_cases,
+        facts=_facts,
+        mistakes=(
+            mistake(
+                "transposed",
+                "The matrix is turned over: matrix[l, k] is the cost of l, the label of the row, and you sum over k.",
+                _matrix(lambda c: c.T),
+            ),
+            mistake(
+                "made-symmetric",
+                "The matrix is made symmetric. It is used as it comes.",
+                _matrix(lambda c: (c + c.T) / 2),
+                _matrix(lambda c: c + c.T),
+                _matrix(lambda c: c.triu() + c.triu(1).T),
+                _matrix(lambda c: c.tril() + c.tril(-1).T),
+            ),
+            mistake(
+                "diagonal-only",
+                "Each label meets only itself. Its cost is a sum over all labels of the others.",
+                _matrix(lambda c: c.diag().diag()),
+            ),
+            mistake(
+                "diagonal-forgotten",
+                "A label is never compared with itself. The diagonal of the matrix counts as well.",
+                _matrix(lambda c: c - c.diag().diag()),
+            ),
+            mistake(
+                "potts-as-reward",
+                "With a number you reward the same label, −w·messages. That differs from Potts' cost by the same for "
+                "all labels of a pixel and gives the same Q; asked for is the cost itself, w for each other label.",
+                _potts(lambda w, eye, ones: -w * eye),
+            ),
+            mistake(
+                "potts-same-label",
+                "With a number the same label costs w and different ones nothing: it is the other way round.",
+                _potts(lambda w, eye, ones: w * eye),
+            ),
+            mistake(
+                "potts-everywhere",
+                "With a number every label costs w, the same one too. Potts' model has 0 for two labels that agree.",
+                _potts(lambda w, eye, ones: w * ones),
+            ),
+            mistake(
+                "potts-diagonal",
+                "The diagonal of your Potts matrix is not 0.",
+                _potts(lambda w, eye, ones: w * (ones - eye) + eye),
+                _potts(lambda w, eye, ones: w * (ones - 2 * eye)),
+                _potts(lambda w, eye, ones: w - eye),
+                _potts(lambda w, eye, ones: w * ones + eye),
+            ),
+            mistake(
+                "number-ignored",
+                "The number w makes no difference: every pair of different labels costs 1.",
+                _potts(lambda w, eye, ones: ones - eye),
+            ),
+            mistake(
+                "number-breaks",
+                "Your function stops where matrix is a number: ask `isinstance(matrix, torch.Tensor)`, and build "
+                "Potts' matrix.",
+                stops(_without_numbers),
+            ),
+            mistake(
+                "number-multiplied",
+                "A number only multiplies the messages. It stands for a whole matrix.",
+                does(lambda m, c: transform(m, c) if isinstance(c, Tensor) else c + m),
+                does(lambda m, c: transform(m, c) if isinstance(c, Tensor) else c * (1 - m)),
+                does(lambda m, c: transform(m, c) if isinstance(c, Tensor) else torch.full_like(m, c)),
+            ),
+            mistake(
+                "matrix-ignored",
+                "A matrix makes no difference in your function: it always applies Potts' model, or nothing at all.",
+                given(lambda m, c: (m, 1.0 if isinstance(c, Tensor) else c)),
+                does(lambda m, c: m),
+            ),
+            mistake(
+                "sign",
+                "The sign is wrong: costs come as they are, to be subtracted later.",
+                gives(lambda r, *a: -r),
+            ),
+            mistake(
+                "averaged",
+                "The sum is divided: by the number of labels, or by the sum of the costs.",
+                gives(lambda r, *a: r / len(r)),
+                _matrix(lambda c: c / c.sum(1, keepdim=True)),
+                _matrix(lambda c: c / c.abs().sum(1, keepdim=True)),
+                _matrix(lambda c: c.softmax(1)),
+            ),
+            mistake(
+                "softmax-added",
+                "You normalise at the end. That comes later, when the unary term is there.",
+                gives(lambda r, *a: r.softmax(0)),
+                gives(lambda r, *a: (-r).softmax(0)),
+                gives(lambda r, *a: r / r.sum(0)),
+            ),
+            mistake(
+                "added-to-messages",
+                "The messages themselves are still in the result.",
+                gives(lambda r, m, c: r + m),
+                gives(lambda r, m, c: m - r),
+                gives(lambda r, m, c: r * m),
+            ),
+            mistake(
+                "row-sums",
+                "The costs of a label are added up before they meet the messages. Each cost goes with the message of "
+                "its own label.",
+                does(lambda m, c: full(m, c).sum(1)[:, None, None] * m),
+                does(lambda m, c: full(m, c).sum(0)[:, None, None] * m),
+                does(lambda m, c: full(m, c).sum(1)[:, None, None] * m.sum(0)),
+                does(lambda m, c: full(m, c)[0][:, None, None] * m),
+            ),
+            mistake(
+                "label-of-the-largest",
+                "Only the strongest label of each pixel counts. All K messages do.",
+                does(lambda m, c: full(m, c)[:, m.argmax(0)]),
+                does(lambda m, c: full(m, c)[:, m.argmax(0)] * m.amax(0)),
+            ),
+            mistake(
+                "left-flat",
+                "The result is flat, or its dimensions are in another order: K×H×W.",
+                gives(lambda r, *a: r.flatten(1)),
+                gives(lambda r, *a: r.permute(1, 2, 0)),
+                gives(lambda r, *a: r.flatten(1).T),
+                gives(lambda r, *a: r.transpose(1, 2)),
+            ),
+            mistake(
+                "space-mixed",
+                "The matrix works on the rows or columns of the picture. It works on the labels, dimension 0.",
+                does(lambda m, c: full(m, c) @ m),
+                does(lambda m, c: m @ full(m, c)),
+            ),
+        ),
+    )
+)
