@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 from typing import Any
 
 import torch
-from common import record, spread, street
+from common import COURSE, record, spread, street
 from torch import Tensor, nn
 
 from segkit.data import Augmented
 from segkit.data.transforms import RandomFlip
 from segkit.encoders import dilate_strides
+from segkit.files import write_json
 from segkit.layers import Conv2d, PixelShuffle
 from segkit.metrics import TrimapIoU
 from segkit.models import create
@@ -111,8 +113,10 @@ def rare_counts(train: Any) -> Tensor:
 def summary(runs: list[dict[str, Any]], classes: tuple[str, ...]) -> dict[str, Any]:
     """Mean and spread of every figure over the seeds; of the classes' IoU the mean."""
     found: dict[str, Any] = {key: spread([run[key] for run in runs]) for key in runs[0] if key != "iou"}
-    iou = torch.tensor([run["iou"] for run in runs], dtype=torch.float64).nanmean(0).tolist()
-    return {**found, "iou": {name: round(value, 4) for name, value in zip(classes, iou, strict=True)}}
+    if all("iou" in run for run in runs):
+        iou = torch.tensor([run["iou"] for run in runs], dtype=torch.float64).nanmean(0).tolist()
+        found["iou"] = {name: round(value, 4) for name, value in zip(classes, iou, strict=True)}
+    return found
 
 
 def duc(o: argparse.Namespace) -> None:
@@ -209,9 +213,15 @@ def grids(o: argparse.Namespace) -> None:
     steps = o.steps or 200
     train, test = (street(s, int(tier[s] * o.scale)) for s in ("train", "test"))
     found: dict[str, Any] = {}
+    kept = COURSE.parent / "runs" / "atrous_grids.json"
+    done = json.loads(kept.read_text()) if kept.exists() else {}
     for name, rates in RATES.items():
         runs = []
         for seed in range(o.seeds):
+            key = f"{name}, seed {seed}, {steps} steps, {len(train)} scenes"
+            if key in done:
+                runs.append(done[key])
+                continue
             torch.manual_seed(seed)
             model = fit(Rows(train.num_classes, rates), train, seed, steps, "cpu", weight=rare_counts(train))
             rate = max(rates[0], 2) if len(set(rates)) == 1 else rates[1]
@@ -221,6 +231,8 @@ def grids(o: argparse.Namespace) -> None:
                 "moved_by_other_grids": moved_by_other_grids(model, test, rate),  # type: ignore[arg-type]
             })  # fmt: skip
             print(name, seed, _short(runs[-1]), flush=True)
+            done[key] = runs[-1]
+            write_json(done, kept)  # so that a run that was stopped goes on where it was
         found[name] = {"rates": rates, **summary(runs, train.classes)}
     settings = {"width": 32, "cell": 4, "size": tier["size"], "steps": steps, "batch_size": 16}
     settings |= {"train_scenes": len(train), "test_scenes": len(test)}
