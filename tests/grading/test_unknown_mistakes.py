@@ -177,6 +177,11 @@ def unpooled(x, indices, size):
     return F.max_unpool2d(x, indices, 2, output_size=list(size))
 
 
+def mean_field(q, unary, kernels, weights, matrix):
+    heard = torch.tensordot(weights, kernels, 1) @ q.flatten(1).T  # P, K
+    return (-unary - (matrix @ heard.T).reshape(q.shape)).softmax(0)
+
+
 def cut(decoder, encoder, y, x):
     return encoder[:, :, y : y + decoder.shape[2], x : x + decoder.shape[3]]
 
@@ -202,6 +207,16 @@ def cut(decoder, encoder, y, x):
             {"strides-kept"},
         ),
         ("gridding_counts", lambda rates, k: [1] * (1 + len(rates) * (k - 1)), {"capped-at-one", "rates-ignored"}),
+        (
+            "mean_field_step",
+            lambda q, unary, kernels, weights, matrix: mean_field(q, unary, kernels.mT, weights, matrix.T),
+            {"kernel-transposed", "compatibility-transposed"},
+        ),
+        (
+            "compatibility_transform",
+            lambda m, c: -torch.einsum("kl,khw->lhw", c if torch.is_tensor(c) else c - c * torch.eye(len(m)).to(m), m),
+            {"transposed", "sign"},
+        ),
     ],
 )  # fmt: skip
 def test_two_mistakes_at_once(exercise, student, codes):
@@ -229,11 +244,17 @@ def test_two_mistakes_at_once(exercise, student, codes):
         ),
         ("gridding_counts", lambda rates, k: [2] if not rates else _paths(rates, k), "there are no layers, and only"),
         ("hdc_check", lambda rates, k: (99, False), "Part 1 of your result"),
+        (
+            "mean_field_step",
+            lambda q, unary, kernels, weights, matrix: mean_field(q, 2 * unary, kernels, weights, matrix),
+            "The shape is right and the values are not",
+        ),
+        ("bilateral_filter", lambda v, p, a, b: v.half(), "The shape is right and the values are not"),
         ("concat_skip", lambda d, e: d.sum(), "0 dimensions instead of 4"),
         ("unet_weight_map", lambda m, w0, s: torch.ones(m.shape).T, "the same sizes in another order"),
     ],
 )
-def test_an_unknown_mistake_of_chapters_05_and_06(exercise, student, words):
+def test_an_unknown_mistake_of_chapters_05_to_07(exercise, student, words):
     told = only(check(exercise, student, quiet=True))
     assert told.code in ("wrong-values", "wrong-shape") and words in told.message, told
 

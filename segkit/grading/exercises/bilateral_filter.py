@@ -39,6 +39,10 @@ _CATALOGUE = (
         "The pixel itself is missing from its sum. The term j = i counts here, with weight 1.",
         by(without_self),
         gives(lambda r, v, p, a, b: r - v),
+    ),
+    mistake(
+        "itself-twice",
+        "The pixel itself counts twice: the sum over all pixels has it already, with weight 1.",
         gives(lambda r, v, p, a, b: r + v),
     ),
     mistake(
@@ -132,6 +136,7 @@ _CATALOGUE = (
         "colours-scaled",
         "Colours are divided by 255. θ_β is on the scale of the picture: take it as it comes.",
         given(lambda v, p, a, b: (v, p, a, 255 * b)),
+        given(lambda v, p, a, b: (v, p, a, 255 * b if p.dtype == torch.uint8 else b)),
     ),
     mistake(
         "bytes-wrap",

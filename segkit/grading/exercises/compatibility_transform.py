@@ -140,6 +140,12 @@ register(
                 _potts(lambda w, eye, ones: -w * eye),
             ),
             mistake(
+                "potts-sign",
+                "With a number the sign is wrong: w is a cost, so a positive w gives positive numbers for positive "
+                "messages.",
+                _potts(lambda w, eye, ones: w * (eye - ones)),
+            ),
+            mistake(
                 "potts-same-label",
                 "With a number the same label costs w and different ones nothing: it is the other way round.",
                 _potts(lambda w, eye, ones: w * eye),
