@@ -170,12 +170,10 @@ def finetune(o: argparse.Namespace) -> None:
     })  # fmt: skip
 
 
-RATES = {  # the same parameters; the second and third pair have the same field, with holes and without
+RATES = {  # the same parameters; the second and third have the same field, with holes and without
     "1 1 1 1 1 1": (1,) * 6,
     "2 2 2 2 2 2": (2,) * 6,
     "1 2 3 1 2 3": (1, 2, 3) * 2,
-    "3 3 3 3 3 3": (3,) * 6,
-    "1 3 5 1 3 5": (1, 3, 5) * 2,
 }
 
 
