@@ -1,7 +1,7 @@
 """The dense CRF: a Gaussian filter on the permutohedral lattice, mean-field inference, and both as a layer to train.
 
 `DenseCRF()(logits, pictures)` gives Q. One idea a file: rows.py sparse matrices, simplex.py where a point lies,
-lattice.py the filter, features.py and kernels.py what makes pixels alike, compatibility.py what labels cost each other,
+corners.py the lattice points, each once, lattice.py the filter, features.py and kernels.py what makes pixels alike, compatibility.py what labels cost each other,
 mean_field.py the inference, dense.py the CRF, recurrent.py the layer, brute.py all of it over all pairs.
 """
 
