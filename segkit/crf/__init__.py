@@ -1,8 +1,9 @@
 """The dense CRF: a Gaussian filter on the permutohedral lattice, mean-field inference, and both as a layer to train.
 
 `DenseCRF()(logits, pictures)` gives Q. One idea a file: rows.py sparse matrices, simplex.py where a point lies,
-corners.py the lattice points, each once, lattice.py the filter, features.py and kernels.py what makes pixels alike, compatibility.py what labels cost each other,
-mean_field.py the inference, dense.py the CRF, recurrent.py the layer, brute.py all of it over all pairs.
+corners.py the lattice points, each once, lattice.py the filter, features.py and kernels.py what makes pixels alike,
+compatibility.py what labels cost each other, unary.py energies from labels, mean_field.py the inference, dense.py the
+CRF, recurrent.py the layer, brute.py the filter over all pairs.
 """
 
 from segkit.crf.brute import BruteForceFilter, brute_force
