@@ -1,0 +1,109 @@
+"""Each claim of chapter 05 holds, and its assert fails when what it depends on is taken away."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+
+from segkit.analysis import KeptTable
+from tests.course.claims import refuted, run
+
+
+def recorded(**changes):
+    """The chapter's json, with a recorded result changed: `recorded(decoders=lambda result: …)`."""
+
+    def changed(json):
+        class Reader:
+            @staticmethod
+            def loads(text):
+                found = json.loads(text)
+                change = changes.get(found.get("experiment"))
+                return change(copy.deepcopy(found)) if change else found
+
+        return Reader
+
+    return changed
+
+
+def put(key, target, source):
+    """A change to a recorded result: under `key`, what was measured for `source` is said of `target`."""
+
+    def change(found):
+        found[key][target] = found[key][source]
+        return found
+
+    return change
+
+
+def test_pooling_forgets_where():
+    words = "only the indices bring both lines back"
+    run("05", words)
+    refuted("05", words, lines=lambda lines: torch.cat([lines[:1], lines[1:].roll(2, -1)]))  # another window
+    refuted("05", words, where=lambda where: where // 2 * 2)  # every maximum in the left column: the place is lost
+
+
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [("indices", "bilinear"), ("indices", "bed of nails"), ("concatenation", "indices"), ("bilinear", "indices"),
+     ("bed of nails", "indices")],
+)  # fmt: skip
+def test_the_recorded_decoders_need_what_they_know(target, source):
+    words = "indices must beat {blind} near edges"
+    run("05", words)
+    refuted("05", words, json=recorded(decoders=put("decoders", target, source)))
+
+
+def test_two_bits_save_what_they_save():
+    words = "2 bits a window against 32 bits a value"
+    run("05", words)
+
+    def with_bits(how):
+        def changed(tables):
+            rows = {n: [dataclasses.replace(r, bits=how(r)) for r in t] for n, t in tables.items()}
+            return {name: KeptTable(rows[name], tables[name].picture) for name in tables}
+
+        return changed
+
+    refuted("05", words, tables=with_bits(lambda row: row.indices))  # places kept as torch keeps them
+    refuted("05", words, tables=with_bits(lambda row: 4 * row.bits))  # a byte for each place
+
+
+@pytest.mark.parametrize("always", ["same", "valid"])
+def test_tiles_fit_only_without_padding(always):
+    words = "overlap-tile strategy"
+    run("05", words)
+
+    def one_kind(create):
+        return lambda name, *args, padding="valid", **options: create(name, *args, padding=always, **options)
+
+    refuted("05", words, create=one_kind)
+
+
+@pytest.mark.parametrize(
+    ("target", "source"), [("elastic and weight map", "elastic"), ("elastic", "elastic and weight map")]
+)
+def test_the_recorded_weight_map_keeps_cells_apart(target, source):
+    words = "far fewer cells are merged"
+    run("05", words)
+    refuted("05", words, json=recorded(cells=put("arms", target, source)))
+
+
+def test_the_shipped_networks_differ_in_the_map():
+    words = "the map must keep cells apart"
+    run("05", words)
+    refuted("05", words, shipped=lambda two: {"plain": two["plain"], "weighted": two["plain"]})
+    refuted("05", words, shipped=lambda two: {"plain": two["weighted"], "weighted": two["weighted"]})
+
+
+def test_two_dozen_pictures_teach_only_who_learns():
+    class Idle:
+        def __init__(self, *args, **options):
+            pass
+
+        def fit(self):
+            return []
+
+    refuted("05", "two dozen pictures must teach it something", Trainer=lambda trainer: Idle)
