@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from segkit.analysis.gridding import contributions, max_distances
+
 # dilate_strides ----------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +270,11 @@ def rule_tensor(rates, kernel):
     return torch.tensor(gap), torch.tensor(good)
 
 
+def rule_package(rates, kernel):
+    gap = max_distances(rates)[0]
+    return gap, gap <= kernel and math.gcd(*rates) == 1
+
+
 def rule_forward(rates, kernel):
     gap = rates[0]
     for r in rates[1:]:
@@ -409,8 +416,15 @@ RIGHT = {
         "matrices": paths_matrix,
         "polynomials": paths_polynomial,
         "gradient": paths_gradient,
+        "the package": lambda rates, kernel: contributions(rates, kernel).line if rates else [1],
     },
-    "hdc_check": {"recursive": rule_recursive, "loop": rule_loop, "numpy": rule_numpy, "tensors": rule_tensor},
+    "hdc_check": {
+        "recursive": rule_recursive,
+        "loop": rule_loop,
+        "numpy": rule_numpy,
+        "tensors": rule_tensor,
+        "the package": rule_package,
+    },
     "dense_upsample": {
         "loops": duc_loops,
         "torch": duc_torch,
