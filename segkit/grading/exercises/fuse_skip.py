@@ -103,7 +103,8 @@ register(
             "FCN's skip. coarse is N×K×h×w, fine N×K×H×W with H = 2h, or 2h − 1 where pooling rounded up; W likewise.\n"
             "Enlarge coarse with a transposed convolution of stride 2 and the 4×4 bilinear kernel, each class by\n"
             "itself; with padding 1 it is 2h×2w (without, it has one more row or column on each side: they go).\n"
-            "Keep the first H rows and W columns, and add fine. The result is N×K×H×W."
+            "Keep the first H rows and W columns, and add fine. The result is N×K×H×W. (segkit.models.fuse_skip takes\n"
+            "the coarse map after the enlargement, this function takes it before.)"
         ),
         reference=fuse,
         cases=_skip_cases,
