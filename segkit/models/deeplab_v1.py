@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from segkit.encoders import VGGEncoder
 from segkit.engine import engine
 from segkit.layers import Conv2d, MaxPool2d
+from segkit.models.pictures import picture_size
 
 FIELDS = {  # the paper's Table 2: kernel and rate of fc6, and the channels of fc6 and fc7 in units of the width
     "7x4": (7, 4, 64),
@@ -102,9 +103,7 @@ class DeepLabV1(nn.Module):
         Returns:
             "logits" N×K×H×W and "score" N×K×⌈H/8⌉×⌈W/8⌉.
         """
-        if x.ndim != 4:
-            raise ValueError(f"DeepLabV1 got a tensor of shape {tuple(x.shape)}; it takes N×C×H×W (x[None] for one)")
-        H, W = x.shape[-2:]
+        H, W = picture_size(x, "DeepLabV1")
         pooled = self.encoder(x)  # N, channels[i], H/2, H/4, H/8, H/8, H/8
         more = [branch(m) for branch, m in zip(self.scales, (x, *pooled[:4]), strict=False)]  # N, 2·width, H/8, W/8
         x = pooled[-1]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from segkit.encoders import VGGEncoder
 from segkit.engine import engine
 from segkit.layers import Conv2d, MaxPool2d
+from segkit.models.pictures import picture_size
 
 DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # the paper's Table 1; a 1×1 convolution follows
 CHANNELS = {"basic": (1, 1, 1, 1, 1, 1, 1, 1), "large": (2, 2, 4, 8, 16, 32, 32, 1)}  # in multiples of the classes
@@ -167,9 +168,7 @@ class Dilated(nn.Module):
         Returns:
             "logits" N×K×H×W; with a context module also "front_end" N×K×H×W, what the front end says without it.
         """
-        if x.ndim != 4:
-            raise ValueError(f"Dilated got a tensor of shape {tuple(x.shape)}; it takes N×C×H×W (one picture: x[None])")
-        H, W = x.shape[-2:]
+        H, W = picture_size(x, "Dilated")
         score = self.front_end(x)
         if self.context is None:
             return {"logits": _enlarge(score)[..., :H, :W]}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from segkit.encoders import ResNetEncoder, set_rates
 from segkit.engine import engine
 from segkit.layers import Conv2d, PixelShuffle
+from segkit.models.pictures import picture_size
 
 PATTERNS = ("none", "no_dilation", "conv", "rf", "bigger")
 
@@ -129,9 +130,7 @@ class DUCHDC(nn.Module):
         Returns:
             "logits" N×K×H×W; "score" N×K·d²×⌈H/d⌉×⌈W/d⌉ with d = output_stride (DUC), or N×K×⌈H/d⌉×⌈W/d⌉ (bilinear).
         """
-        if x.ndim != 4:
-            raise ValueError(f"DUCHDC got a tensor of shape {tuple(x.shape)}; it takes N×C×H×W (one picture: x[None])")
-        H, W = x.shape[-2:]
+        H, W = picture_size(x, "DUCHDC")
         score = self.score(self.encoder(x)[-1])  # N, K·d² or K, H/d, W/d
         up = self.shuffle(score) if self.head == "duc" else enlarge(score, self.stride)  # N, K, ≥ H, ≥ W
         return {"logits": up[..., :H, :W], "score": score}

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
+from segkit.models.pictures import picture_size
 
 ACTIVATIONS, DECODERS = ("prelu", "relu"), ("small", "mirror")
 STAGE = ("regular", "dilated 2", "asymmetric", "dilated 4", "regular", "dilated 8", "asymmetric", "dilated 16")
@@ -108,12 +109,7 @@ class ENet(nn.Module):
         Raises:
             ValueError: the picture is not N×in_channels×H×W.
         """
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(
-                f"ENet got a tensor of shape {tuple(x.shape)}; it takes N×{self.in_channels}×H×W (one picture: "
-                "x[None]; other channels: in_channels=…)"
-            )
-        H, W = x.shape[-2:]
+        H, W = picture_size(x, "ENet", self.in_channels)
         x = self.initial(x)  # N, width, H/2, W/2
         half = x.shape[-2], x.shape[-1]
         x, indices1 = self.down1(x)  # N, 4·width, H/4, W/4

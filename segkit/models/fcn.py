@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from segkit.encoders import VGG, AlexNet, AlexNetEncoder, VGGEncoder
 from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
+from segkit.models.pictures import picture_size
 
 
 def linear_to_conv(linear: nn.Linear, channels: int, height: int, width: int) -> Conv2d:
@@ -138,9 +139,7 @@ class FCN(nn.Module):
             "logits" N×K×H×W; "score_32" N×K×⌈H/32⌉×⌈W/32⌉ from fc7; where the model has them "score_16" from pool4 and
             "score_8" from pool3.
         """
-        if x.ndim != 4:
-            raise ValueError(f"FCN got a tensor of shape {tuple(x.shape)}; it takes N×C×H×W (one picture: x[None])")
-        H, W = x.shape[-2:]
+        H, W = picture_size(x, "FCN")
         pooled = self.encoder(x)
         k = self.encoder.classifier_kernel
         x = F.pad(pooled[-1], (k // 2, (k - 1) // 2) * 2)  # `same`, for even kernels too

@@ -18,6 +18,7 @@ from segkit.encoders import VGGEncoder
 from segkit.encoders.vgg import BLOCKS
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d, MaxPool2d, init_bilinear_
+from segkit.models.pictures import picture_size
 
 UPSAMPLINGS = ("indices", "bed_of_nails", "bilinear", "transposed")
 
@@ -150,11 +151,7 @@ class SegNet(nn.Module):
         Raises:
             ValueError: the picture is not N×in_channels×H×W.
         """
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(
-                f"SegNet got a tensor of shape {tuple(x.shape)}; it takes N×{self.in_channels}×H×W (one picture: "
-                "x[None]; other channels: in_channels=…)"
-            )
+        picture_size(x, "SegNet", self.in_channels)
         kept = []
         for layer in self.encoder.features:
             if isinstance(layer, MaxPool2d):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
+from segkit.models.pictures import picture_size
 
 PADDINGS, UPS, SKIPS = ("valid", "same"), ("transposed", "bilinear"), ("concat", "sum", "none")
 
@@ -99,8 +100,7 @@ class UNet(nn.Module):
         Returns:
             "logits" N×K×H×W; "bottom" N×width·2^(levels−1)×h×w, in "valid" that of the mirrored picture.
         """
-        self._check(x)
-        H, W = x.shape[-2:]
+        H, W = picture_size(x, "UNet", self.in_channels)
         if self.padding == "same":
             return self._climb(x)
         (tall, _), (wide, _) = self.tile_size(H), self.tile_size(W)
@@ -119,7 +119,7 @@ class UNet(nn.Module):
         Raises:
             ValueError: a size at which a pooling of "valid" would meet an odd map.
         """
-        self._check(x)
+        picture_size(x, "UNet", self.in_channels)
         if self.padding == "valid":
             for n in x.shape[-2:]:
                 fitting = self.tile_size(max(n - 2 * self.border, 1))[0]
@@ -144,13 +144,6 @@ class UNet(nn.Module):
         bottom = -(-(cover + 4 * (step - 1)) // step)  # side of the coarsest map after its two convolutions
         scores = step * bottom - 4 * (step - 1)
         return scores + 2 * self.border, scores
-
-    def _check(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(
-                f"UNet got a tensor of shape {tuple(x.shape)}; it takes N×{self.in_channels}×H×W (one picture: "
-                "x[None]; other channels: in_channels=…)"
-            )
 
     def _climb(self, x: Tensor) -> dict[str, Tensor]:
         """Down the contracting path and up the expansive one."""

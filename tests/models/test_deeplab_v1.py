@@ -1,4 +1,4 @@
-"""DeepLab v1: Table 2's parameters and fields, where cells stand, any size, both engines, VGG's weights decimated."""
+"""DeepLab v1: Table 2's parameters and fields, where cells stand, VGG's weights decimated."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 
 import segkit
 from segkit.analysis import receptive_field
-from segkit.models import available, create, load, load_torchvision, save
+from segkit.models import create, load_torchvision
 from segkit.models.deeplab_v1 import FIELDS, DeepLabV1, enlarge_from_corners
 
 NAMES = ["deeplab_v1", "deeplab_v1_msc"]
@@ -51,32 +51,6 @@ def test_multi_scale_prediction_adds_640_channels():
     assert count[1] - count[0] == added and multi.score.in_channels == 1024 + 640
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [(1, 1), (8, 9), (17, 33), (64, 31), (97, 130)])
-def test_logits_have_the_size_of_the_picture_in_train_and_eval(name, size):
-    model, x = small(name), torch.randn(2, 3, *size)
-    for mode in (True, False):
-        out = model.train(mode).outputs(x)
-        assert out["logits"].shape == (2, 5, *size) and out["logits"].dtype == x.dtype
-        assert out["score"].shape == (2, 5, -(-size[0] // 8), -(-size[1] // 8))
-        assert model(x).shape == (2, 5, *size)
-
-
-@pytest.mark.parametrize("options", [{"fov": f} for f in FIELDS] + [{"fov": (2, 3)}, {"msc": True}])
-def test_both_engines_give_the_same_logits_and_gradients(options):
-    model = small(**options).double().eval()
-    x = torch.randn(2, 3, 41, 58, dtype=torch.float64)
-    results = []
-    for engine in ("native", "scratch"):
-        model.zero_grad()
-        with segkit.use_engine(engine):
-            logits = model(x)
-            logits.square().mean().backward()
-        results.append((logits.detach(), [p.grad.clone() for p in model.parameters()]))
-    assert all(bool(g.any()) for g in results[0][1][-4:])
-    torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-12)
-
-
 def test_any_kernel_and_rate_keep_the_size():
     for kernel in range(1, 6):
         for rate in range(1, 5):
@@ -115,23 +89,6 @@ def test_cells_stand_at_every_eighth_pixel_whatever_the_size():
         torch.testing.assert_close(out["logits"][..., ::8, ::8], out["score"])
 
 
-def test_training_lowers_the_loss():
-    torch.manual_seed(0)
-    x, target = torch.randn(4, 3, 33, 33), torch.zeros(4, 33, 33, dtype=torch.long)
-    target[:, :, 16:], x[:, 0, :, 16:] = 1, x[:, 0, :, 16:] + 2
-    for name in NAMES:
-        model = small(name, num_classes=2, dropout=0.0)
-        optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
-        losses = []
-        for _ in range(30):
-            optimiser.zero_grad()
-            loss = F.cross_entropy(model(x), target)
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.item())
-        assert losses[-1] < 0.5 * losses[0], (name, losses)
-
-
 def state_of_vgg16():
     with torch.device("meta"):
         shapes = torchvision.models.vgg16(weights=None).state_dict()
@@ -163,22 +120,11 @@ def test_with_7x4_the_whole_classifier_loads():
     assert torch.equal(model.fc7.weight.flatten(1), classifier.classifier[3].weight)
 
 
-def test_saved_and_loaded(tmp_path):
-    assert set(NAMES) <= set(available())
-    model = small("deeplab_v1_msc", fov="4x4").eval()
-    x = torch.randn(1, 3, 30, 41)
-    assert torch.equal(load(save(model, tmp_path / "d.safetensors"))(x), model(x))
-
-
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="fov='huge'; the paper has 7x4, 4x4, 4x8, large"):
         DeepLabV1(5, fov="huge")
     for wrong in [(3,), (0, 4), (3, 1.5), 7]:
         with pytest.raises(ValueError, match="both ≥ 1"):
             DeepLabV1(5, fov=wrong)
-    with pytest.raises(ValueError, match="num_classes=0"):
-        DeepLabV1(0)
     with pytest.raises(ValueError, match="depth 12"):
         DeepLabV1(5, depth=12)
-    with pytest.raises(ValueError, match="N×C×H×W"):
-        small()(torch.randn(3, 32, 32))

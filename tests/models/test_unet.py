@@ -1,17 +1,12 @@
-"""U-Net: the paper's sizes, 'valid' and 'same' at any input size, mirrored borders, the same under both engines."""
-
-import itertools
+"""U-Net: the paper's sizes, 'valid' and 'same', mirrored borders, the network written down with torch's functions."""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-import segkit
 from segkit.models import UNet, create
-from segkit.models.unet import PADDINGS, SKIPS, UPS, centre_crop, mirrored
-
-SIZES = [(1, 1), (2, 3), (17, 33), (97, 130)]
+from segkit.models.unet import PADDINGS, SKIPS, centre_crop, mirrored
 
 
 def small(num_classes=5, **options):
@@ -50,28 +45,6 @@ def test_tile_size_is_the_smallest_that_covers(levels):
         side, scores = model.tile_size(cover)
         assert model.raw(torch.zeros(1, 3, side, side)).shape[-2:] == (scores, scores)
         assert scores >= cover > scores - 2 ** (levels - 1) or scores == model.tile_size(1)[1]
-
-
-@pytest.mark.parametrize(("padding", "up", "skip"), [*itertools.product(PADDINGS, UPS, SKIPS)])
-@pytest.mark.parametrize("size", SIZES)
-def test_logits_have_the_size_of_the_picture_in_train_and_eval(padding, up, skip, size):
-    model, x = small(padding=padding, up=up, skip=skip, levels=4), torch.randn(2, 3, *size)
-    for mode in (True, False):
-        assert model.train(mode)(x).shape == (2, 5, *size)
-
-
-@pytest.mark.parametrize(("padding", "up"), [*itertools.product(PADDINGS, UPS)])
-def test_both_engines_give_the_same_logits_and_gradients(padding, up):
-    model = small(padding=padding, up=up, levels=3).double().eval()
-    x = torch.randn(2, 3, 21, 38, dtype=torch.float64)
-    results = []
-    for engine in ("native", "scratch"):
-        model.zero_grad()
-        with segkit.use_engine(engine):
-            logits = model(x)
-            logits.square().mean().backward()
-        results.append((logits.detach(), [p.grad.clone() for p in model.parameters()]))
-    torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-10)
 
 
 def test_same_as_written_with_torchs_functions():
@@ -168,7 +141,7 @@ def test_centre_crop_takes_the_middle():
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
-def test_training_lowers_the_loss(padding):
+def test_it_learns_what_single_pixels_say(padding):
     model = small(2, padding=padding, levels=3, in_channels=1, width=8)
     x = F.avg_pool2d(torch.randn(4, 1, 36, 44), 5, 1)
     labels = (x[:, 0] > 0).long()
@@ -186,7 +159,7 @@ def test_training_lowers_the_loss(padding):
     ("options", "words"),
     [
         ({"padding": "full"}, "padding='full'"), ({"up": "nearest"}, "up='nearest'"), ({"skip": "mean"}, "skip='mean'"),
-        ({"levels": 1}, "levels=1"), ({"width": 0}, "width=0"), ({"num_classes": 0}, "num_classes=0"),
+        ({"levels": 1}, "levels=1"), ({"in_channels": 0}, "in_channels=0"),
     ],
 )  # fmt: skip
 def test_bad_options_are_named(options, words):
@@ -195,9 +168,8 @@ def test_bad_options_are_named(options, words):
 
 
 def test_bad_pictures_are_named():
-    for shape in ((3, 32, 32), (1, 1, 32, 32)):
-        with pytest.raises(ValueError, match="N×3×H×W"):
-            small()(torch.randn(shape))
+    with pytest.raises(ValueError, match=r"UNet got .*N×3×H×W"):
+        small().raw(torch.zeros(1, 1, 188, 188))
     with pytest.raises(ValueError, match=r"573×572.*588.*multiple of 16"):
         with torch.device("meta"):
             small().raw(torch.empty(1, 3, 573, 572))

@@ -1,0 +1,125 @@
+"""Every model at the course's size, choice by choice: the table that the tests of all models run over."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from segkit.models import create
+from segkit.models.deeplab_v1 import FIELDS
+from segkit.models.segnet import UPSAMPLINGS
+from segkit.models.unet import PADDINGS, SKIPS, UPS
+
+CLASSES = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, its options, and what a test has to know about it.
+
+    Args:
+        name: as `create` knows it.
+        options: what it is made with.
+        maps: what `outputs` gives besides "logits": for each name the side of the square of pixels that one cell stands
+            for (None where the map reaches beyond the picture), and the number of channels.
+        side: of the square pictures on which it learns, more where its cells are large; None if too narrow to learn.
+        rate: of learning.
+    """
+
+    name: str
+    options: dict[str, Any]
+    maps: dict[str, tuple[int | None, int]] = field(default_factory=dict)
+    side: int | None = 33
+    rate: float = 1e-2
+
+    def __str__(self) -> str:
+        own = (f"{k}={v}" for k, v in self.options.items() if k not in ("hidden", "batch_norm"))
+        return " ".join([self.name, *own])
+
+    @property
+    def channels(self) -> int:
+        return self.options.get("in_channels", 3)
+
+    def build(self, num_classes: int = CLASSES, **options: Any) -> nn.Module:
+        """The model as a course run starts it, each time with the same weights."""
+        torch.manual_seed(0)
+        return create(self.name, num_classes, **{**self.options, **options})
+
+    def lively(self) -> nn.Module:
+        """The same without the convolutions that start at zero, behind which every comparison would hold."""
+        model = self.build()
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d) and not module.weight.any():
+                nn.init.normal_(module.weight)
+        return model
+
+
+VGG = {"width": 4, "hidden": 16, "batch_norm": True}
+VGG11 = {**VGG, "depth": 11}
+SCORES = {"score_32": (32, CLASSES), "score_16": (16, CLASSES), "score_8": (8, CLASSES)}
+
+
+def _fcn() -> list[Case]:
+    first = {"score_32": SCORES["score_32"]}
+    return [
+        Case("fcn32s", VGG, first, side=65),
+        Case("fcn32s", {"width": 4, "hidden": 16, "encoder": "alexnet"}, first, side=65),
+        Case("fcn16s", VGG, {**first, "score_16": SCORES["score_16"]}),
+        Case("fcn8s", VGG, SCORES),
+    ]
+
+
+def _segnet() -> list[Case]:
+    choices: list[dict[str, Any]] = [{"upsampling": up} for up in UPSAMPLINGS]
+    choices += [{"depth": depth, "in_channels": 1} for depth in (11, 13, 19)]
+    return [Case("segnet", {"width": 4, **choice}, {"bottom": (32, 32)}) for choice in choices]
+
+
+def _unet() -> list[Case]:
+    cases = []
+    for padding, up, skip in itertools.product(PADDINGS, UPS, SKIPS):
+        choice = {"width": 4, "levels": 4, "padding": padding, "up": up, "skip": skip}
+        cases.append(Case("unet", choice, {"bottom": (8 if padding == "same" else None, 32)}))
+    cases.append(Case("unet", {"width": 4, "levels": 3, "in_channels": 1}, {"bottom": (None, 16)}))
+    return [*cases, Case("unet", {"width": 2}, {"bottom": (None, 32)}, side=None)]
+
+
+def _enet() -> list[Case]:
+    choices = [{}, {"activation": "relu"}, {"asymmetric": False}, {"decoder": "mirror"}, {"early_downsampling": False}]
+    cases = [
+        Case("enet", {"width": 8, **choice}, {"bottom": (4 if "early_downsampling" in choice else 8, 64)})
+        for choice in choices
+    ]
+    narrow = [{"width": width, "in_channels": channels} for width, channels in ((1, 3), (2, 1), (3, 3), (5, 4))]
+    return [*cases, *(Case("enet", choice, {"bottom": (8, 8 * choice["width"])}, side=None) for choice in narrow)]
+
+
+def _dilated() -> list[Case]:
+    maps = {"front_end": (1, CLASSES)}
+    return [
+        Case("dilated", {**VGG11, "context": "basic"}, maps),
+        Case("dilated", {**VGG11, "context": "large"}, maps, rate=3e-3),
+        Case("dilated_frontend", VGG11),
+    ]
+
+
+def _duc_hdc() -> list[Case]:
+    cases = []
+    for head, cell in (("duc", 1), ("bilinear", 0)):
+        for stride, hdc in ((8, "bigger"), (16, "none"), (32, "none"), (8, ([1, 2], [5, 9]))):
+            choice = {"width": 4, "depth": 18, "head": head, "output_stride": stride, "hdc": hdc}
+            cases.append(Case("duc_hdc", choice, {"score": (stride, CLASSES * stride ** (2 * cell))}))
+    return cases
+
+
+def _deeplab_v1() -> list[Case]:
+    score = {"score": (8, CLASSES)}
+    fields = [Case("deeplab_v1", {**VGG11, "fov": fov}, score, side=65) for fov in (*FIELDS, (2, 3))]
+    return [*fields, *(Case("deeplab_v1_msc", {**VGG11, "fov": fov}, score) for fov in ("large", "4x4"))]
+
+
+CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
