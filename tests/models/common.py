@@ -60,6 +60,7 @@ class Case:
 
 VGG = {"width": 4, "hidden": 16, "batch_norm": True}
 VGG11 = {**VGG, "depth": 11}
+QUICKLY: dict[str, Any] = {"side": 17, "rate": 3e-2}  # for networks that decide at every pixel
 SCORES = {"score_32": (32, CLASSES), "score_16": (16, CLASSES), "score_8": (8, CLASSES)}
 
 
@@ -83,15 +84,15 @@ def _unet() -> list[Case]:
     cases = []
     for padding, up, skip in itertools.product(PADDINGS, UPS, SKIPS):
         choice = {"width": 4, "levels": 4, "padding": padding, "up": up, "skip": skip}
-        cases.append(Case("unet", choice, {"bottom": (8 if padding == "same" else None, 32)}))
-    cases.append(Case("unet", {"width": 4, "levels": 3, "in_channels": 1}, {"bottom": (None, 16)}))
+        cases.append(Case("unet", choice, {"bottom": (8 if padding == "same" else None, 32)}, **QUICKLY))
+    cases.append(Case("unet", {"width": 4, "levels": 3, "in_channels": 1}, {"bottom": (None, 16)}, **QUICKLY))
     return [*cases, Case("unet", {"width": 2}, {"bottom": (None, 32)}, side=None)]
 
 
 def _enet() -> list[Case]:
     choices = [{}, {"activation": "relu"}, {"asymmetric": False}, {"decoder": "mirror"}, {"early_downsampling": False}]
     cases = [
-        Case("enet", {"width": 8, **choice}, {"bottom": (4 if "early_downsampling" in choice else 8, 64)})
+        Case("enet", {"width": 8, **choice}, {"bottom": (4 if "early_downsampling" in choice else 8, 64)}, **QUICKLY)
         for choice in choices
     ]
     narrow = [{"width": width, "in_channels": channels} for width, channels in ((1, 3), (2, 1), (3, 3), (5, 4))]
