@@ -94,8 +94,10 @@ def test_torchvision_vgg16_bn_becomes_the_encoder():
     assert unused == [f"classifier.{i}.{part}" for i in (0, 3, 6) for part in ("weight", "bias")]
     own = model.encoder.state_dict()
     assert all(torch.equal(own[key], state[key]) for key in own)
+    with torch.device("meta"):
+        other = torchvision.models.vgg11_bn(weights=None).state_dict()
     with pytest.raises(ValueError, match="none were loaded"):
-        load_torchvision(model, torchvision.models.vgg11_bn(weights=None).state_dict())
+        load_torchvision(model, other)
     with pytest.raises(ValueError, match="none were loaded"):
         load_torchvision(create("segnet", 19, width=8), state)
 
