@@ -107,3 +107,58 @@ def test_two_dozen_pictures_teach_only_who_learns():
             return []
 
     refuted("05", "two dozen pictures must teach it something", Trainer=lambda trainer: Idle)
+
+
+@pytest.mark.parametrize(
+    ("data", "target", "source"),
+    [("cells_nuclei", "elastic", "neither"), ("cells_isbi2012", "neither", "elastic"),
+     ("cells", "elastic", "elastic and weight map")],
+)  # fmt: skip
+def test_what_elastic_deformation_changes_depends_on_the_data(data, target, source):
+    words = "bending must help on real nuclei"
+    run("05", words)
+    refuted("05", words, json=recorded(**{data: put("arms", target, source)}))
+
+
+@pytest.mark.parametrize("data", ["cells", "cells_nuclei", "cells_isbi2012"])
+def test_the_map_lowers_merges_on_all_three(data):
+    refuted(
+        "05", "far fewer cells are merged", json=recorded(**{data: put("arms", "elastic and weight map", "elastic")})
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [("ReLU for PReLU", "ENet"), ("ENet", "ReLU for PReLU"), ("decoder as large as the encoder", "ENet"),
+     ("5×5 for 5×1 and 1×5", "ENet")],
+)  # fmt: skip
+def test_each_of_enets_choices_is_measured(target, source):
+    words = "1. Early downsampling saves"
+    run("05", words)
+    refuted("05", words, json=recorded(enet=put("variants", target, source)))
+
+
+def test_early_downsampling_must_save():
+    refuted("05", "1. Early downsampling saves", late_macs=lambda macs: macs / 3)
+
+
+@pytest.mark.parametrize(
+    ("target", "source"), [("24 pictures, bent", "3 pictures"), ("3 pictures, bent", "3 pictures")]
+)
+def test_two_dozen_pictures_bring_most_of_it(target, source):
+    words = "two dozen must bring most of it"
+    run("05", words)
+    refuted("05", words, json=recorded(cells_few=put("arms", target, source)))
+
+
+@pytest.mark.parametrize("kind", ["membranes, 24 pictures", "thirteen classes", "three large classes"])
+def test_the_advice_needs_its_differences(kind):
+    words = "on simple data FCN-8s is close"
+    run("05", words)
+
+    def level(found):
+        rows = found["data"][kind]
+        rows["U-Net"] = rows["FCN-8s"]
+        return found
+
+    refuted("05", words, json=recorded(advice=level))
