@@ -26,6 +26,7 @@ from segkit.models import create, save
 from segkit.training import Config, Trainer, provenance, weight_map_loss
 
 PICTURES = 24
+STEPS = {"cells": 120, "nuclei": 80, "isbi2012": 100, "few": 80}
 ARMS = {  # elastic deformation, weight map
     "neither": (False, False),
     "elastic": (True, False),
@@ -116,7 +117,8 @@ def main(o: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", choices=("cells", "nuclei", "isbi2012", "few"), default="cells")
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, help="default: as recorded")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
+    options.steps = options.steps or STEPS[options.data]
     few(options) if options.data == "few" else main(options)
