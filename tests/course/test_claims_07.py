@@ -1,0 +1,114 @@
+"""Each claim of chapter 07 holds, and its assert fails when what it depends on is taken away."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.course.claims import refuted, run
+
+PLAIN, PLACES, CRF = "plain", "plain + places alone", "plain + CRF"
+
+
+def like(name: str, other: str) -> Callable[[Any], Any]:
+    """Recorded results in which one row is another's."""
+
+    def changed(found: Any) -> Any:
+        out = copy.deepcopy(found)
+        out["models"][name] = {**copy.deepcopy(found["models"][other]), "curves": found["models"][name].get("curves")}
+        return out
+
+    return changed
+
+
+def test_errors_lie_near_edges():
+    words = "most errors must lie near an edge"
+    run("07", words)
+    refuted("07", words, logits=lambda old: [torch.rand_like(x) for x in old])  # a network that knows nothing
+    refuted("07", words, shares=lambda s: {k: (pixels, pixels) for k, (_, pixels) in s.items()})
+
+
+def test_mean_field_lowers_kl_only_with_kernels_that_attract():
+    words = "mean field must lower KL at every step"
+    run("07", words)
+    refuted("07", words, WEIGHTS=lambda old: (0.0, 0.0))  # nobody listens
+    refuted("07", words, WEIGHTS=lambda old: (-30.0, 0.0))  # repulsion: all move at once, and overshoot
+
+
+def test_the_lattice_needs_its_scale():
+    words = "which is why kernels are normalised"
+    run("07", words)
+    refuted("07", words, PermutohedralLattice=lambda lattice: lambda f: lattice(2.5 * f))  # a narrower Gaussian
+
+
+def test_the_recorded_gain_needs_the_crf_and_its_colours():
+    words = "and it must be the colours"
+    run("07", words)
+    refuted("07", words, recorded=like(CRF, PLAIN))  # no CRF
+    refuted("07", words, recorded=like(CRF, PLACES))  # a CRF that does not look at the picture
+
+
+@pytest.mark.parametrize("change", ["order", "rise"])
+def test_kl_falls_at_each_recorded_iteration(change):
+    words = "on average over the scenes every step must lower KL"
+    run("07", words)
+
+    def worse(found):
+        out = copy.deepcopy(found)
+        curve = out["models"][CRF]["curves"][1]
+        curve |= {"kl": curve["kl"][::-1]} if change == "order" else {"kl_largest_rise": 0.1}
+        return out
+
+    refuted("07", words, recorded=worse)
+
+
+def test_the_live_gain_needs_the_colours():
+    words = "before_crf, after_crf"
+    run("07", words)
+    refuted("07", words, chosen=lambda found: {**found, "bilateral_compat": 0})
+
+
+def test_photographs_behind_a_real_network(data_root, monkeypatch):
+    monkeypatch.setenv("SEGKIT_DATA", str(data_root))
+    words = "three points at least, in every band"
+    if not run("07", words)["triples"]:
+        pytest.skip("no voc_samples with predictions in SEGKIT_DATA")
+    refuted("07", words, triples=lambda found: [(image, guess, guess, target) for image, guess, _, target in found])
+
+
+def test_table_2_needs_the_rate_and_the_channels():
+    words = "the same view with nine weights a channel"
+    run("07", words)
+    refuted("07", words, DeepLab=lambda net: lambda k, rate, hidden: net(k, 4 if k == 3 else rate, hidden))
+    refuted("07", words, DeepLab=lambda net: lambda k, rate, hidden: net(k, rate, 4096))
+
+
+def test_few_weights_must_do_the_work_of_many():
+    words = "with a third of the weights, no point less"
+    run("07", words)
+    refuted("07", words, study=like("3x3 rate 3, wide", "3x3 rate 3"))  # channels taken as well
+    refuted("07", words, study=like("3x3 rate 3, wide", "7x7 rate 1"))  # as many weights as the original
+    refuted("07", words, study=like("3x3 rate 3", "3x3 rate 3, wide"))  # if channels did not matter
+
+
+def test_finer_maps_and_the_crf_add_up():
+    words = "and the CRF adds to them"
+    run("07", words)
+    refuted("07", words, recorded=like("msc", PLAIN))
+    refuted("07", words, recorded=like("msc + CRF", "msc"))
+
+
+def test_end_to_end_needs_both_parts():
+    words = "and not by the steps alone"
+    run("07", words)
+
+    def row(name, other):
+        return lambda rows: {**rows, name: rows[other]}
+
+    refuted("07", words, rows_joint=row("both", "the network"))
+    refuted("07", words, rows_joint=row("the network", "both"))  # if the steps were enough
+    refuted("07", words, rows_joint=row("the CRF", "nothing"))
