@@ -63,6 +63,8 @@ class Checkout:
 
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         clean = {k: v for k, v in os.environ.items() if k not in ("SEGKIT_VENV", "OMP_NUM_THREADS")}
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background; a child would inherit it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return subprocess.Popen(
             [sys.executable, "start.py", *arguments], cwd=self.root, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env={**clean, "PYTHONPATH": str(self.fakes), **environment},
