@@ -8,17 +8,16 @@ import numpy as np
 import torch
 
 from segkit.data.cells import membranes, nuclei
+from segkit.data.made import LENGTHS, SPLITS, MadeSet
 from segkit.data.sample import VOID, Sample
 
-SPLITS = {"train": 0, "val": 1, "test": 2}
-LENGTHS = {"train": 2000, "val": 200, "test": 200}
 _KINDS: dict[str, tuple[int, tuple[str, str], Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]]] = {
     "nuclei": (0, ("background", "nucleus"), nuclei.render),
     "membranes": (1, ("membrane", "cell"), membranes.render),
 }
 
 
-class Cells(torch.utils.data.Dataset[Sample]):
+class Cells(MadeSet):
     """Made-up microscope pictures of cells with labels and instances.
 
     Item i of a split is the same on every machine, in every process, in any order; train, val and test share none.
@@ -60,28 +59,11 @@ class Cells(torch.utils.data.Dataset[Sample]):
             raise ValueError(f"Cells got split={split!r}; it has {', '.join(map(repr, SPLITS))}")
         if kind not in _KINDS:
             raise ValueError(f"Cells got kind={kind!r}; it has {', '.join(map(repr, _KINDS))}")
-        if not isinstance(size, (tuple, list)) or len(size) != 2:
-            raise TypeError(f"Cells got size={size!r}; it takes (height, width), for instance (128, 128)")
-        self.split, self.kind = split, kind
-        self.size = (_whole("size[0] (height)", size[0], 32, 2048), _whole("size[1] (width)", size[1], 32, 2048))
-        self.length = LENGTHS[split] if length is None else _whole("length", length, 0, 1 << 31)
-        self.seed = _whole("seed", seed, 0, (1 << 63) - 1)
+        self.split, self.kind, self.size = split, kind, self._checked_size(size)
+        self.length = LENGTHS[split] if length is None else self._whole("length", length, 0, 1 << 31)
+        self.seed = self._whole("seed", seed, 0, (1 << 63) - 1)
         self.classes = _KINDS[kind][1]
         self._kept: dict[int, Sample] | None = {} if cache else None
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Sample:
-        """Picture `index`; negative numbers count from the end."""
-        i = int(index) + self.length if index < 0 else int(index)
-        if not 0 <= i < self.length:
-            raise IndexError(f"Cells has pictures 0 to {self.length - 1}; got {index}")
-        if self._kept is None:
-            return self._make(i)
-        if i not in self._kept:
-            self._kept[i] = self._make(i)
-        return self._kept[i]
 
     def _make(self, index: int) -> Sample:
         number, _, render = _KINDS[self.kind]
@@ -96,11 +78,3 @@ class Cells(torch.utils.data.Dataset[Sample]):
     def __repr__(self) -> str:
         h, w = self.size
         return f"Cells({self.split!r}, {self.length} pictures of {h}×{w}, kind={self.kind!r}, seed={self.seed})"
-
-
-def _whole(name: str, value: int, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"Cells got {name}={value!r}; it takes a whole number from {low} to {high}")
-    if not low <= value <= high:
-        raise ValueError(f"Cells got {name}={value}; it takes a whole number from {low} to {high}")
-    return int(value)

@@ -7,17 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from segkit.data.made import LENGTHS, SPLITS, MadeSet
 from segkit.data.sample import VOID, Sample
 from segkit.data.street.classes import CLASSES, PALETTE, THINGS
 from segkit.data.street.domains import DOMAINS
 from segkit.data.street.knobs import Knobs
 from segkit.data.street.render import Rendered, Scene, camera, exact_flow, make_scene, render
 
-SPLITS = {"train": 0, "val": 1, "test": 2}
-LENGTHS = {"train": 2000, "val": 200, "test": 200}
 
-
-class StreetScenes(torch.utils.data.Dataset[Sample]):
+class StreetScenes(MadeSet):
     """Made-up street scenes with labels, instances, depth and, on request, a next frame with exact flow.
 
     Item i of a split is the same on every machine, in every process, in any order. Train, val and test never share a
@@ -51,6 +49,7 @@ class StreetScenes(torch.utils.data.Dataset[Sample]):
     things = THINGS
     ignore_index = VOID
     name = "street"
+    items, example = "scenes", (96, 128)
 
     def __init__(
         self,
@@ -76,30 +75,19 @@ class StreetScenes(torch.utils.data.Dataset[Sample]):
             raise ValueError(f"StreetScenes got split={split!r}; it has {', '.join(map(repr, SPLITS))}")
         if domain not in DOMAINS:
             raise ValueError(f"StreetScenes got domain={domain!r}; it has {', '.join(map(repr, DOMAINS))}")
-        self.split, self.domain, self.size = split, domain, _checked_size(size)
-        self.length = LENGTHS[split] if length is None else _whole("length", length, 0, 1 << 31)
-        self.seed = _whole("seed", seed, 0, 1 << 63)
-        self.void_border = _whole("void_border", void_border, 0, 64)
-        self.supersample = _whole("supersample", supersample, 1, 4)
+        self.split, self.domain, self.size = split, domain, self._checked_size(size)
+        self.length = LENGTHS[split] if length is None else self._whole("length", length, 0, 1 << 31)
+        self.seed = self._whole("seed", seed, 0, 1 << 63)
+        self.void_border = self._whole("void_border", void_border, 0, 64)
+        self.supersample = self._whole("supersample", supersample, 1, 4)
         self.knobs = Knobs(thin, ambiguity, noise, shadows, objects, imbalance)
         self.motion = bool(motion)
         self.transform = transform
         self._kept: dict[int, Sample] | None = {} if cache else None
 
-    def __len__(self) -> int:
-        return self.length
-
     def __getitem__(self, index: int) -> Sample:
         """Scene `index`; negative numbers count from the end."""
-        i = int(index) + self.length if index < 0 else int(index)
-        if not 0 <= i < self.length:
-            raise IndexError(f"StreetScenes has scenes 0 to {self.length - 1}; got {index}")
-        if self._kept is None:
-            sample = self._make(i)
-        else:
-            if i not in self._kept:
-                self._kept[i] = self._make(i)
-            sample = self._kept[i]
+        sample = super().__getitem__(index)
         return sample if self.transform is None else self.transform(sample)
 
     def scene(self, index: int) -> Scene:
@@ -148,17 +136,3 @@ def near_edges(shown: Rendered, width: int) -> np.ndarray:
         grown[:-1] |= edge[1:]
         edge = grown
     return edge
-
-
-def _whole(name: str, value: int, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"StreetScenes got {name}={value!r}; it takes a whole number from {low} to {high}")
-    if not low <= value <= high:
-        raise ValueError(f"StreetScenes got {name}={value}; it takes a whole number from {low} to {high}")
-    return int(value)
-
-
-def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
-    if not isinstance(size, (tuple, list)) or len(size) != 2:
-        raise TypeError(f"StreetScenes got size={size!r}; it takes (height, width), for instance (96, 128)")
-    return _whole("size[0] (height)", size[0], 32, 2048), _whole("size[1] (width)", size[1], 32, 2048)
