@@ -121,16 +121,18 @@ def test_a_trained_network_with_holes():
 
 
 def test_interpolation_cannot_draw_a_pole():
-    words = "bilinear from stride 8 cannot draw a pole"
+    words = "exact shares, interpolated from stride 8"
     run("06", words)
 
-    def wide_poles(ceiling):  # as if everything were as wide as a block
+    def wide_poles(from_shares):  # as if everything were as wide as a block
         def changed(maps, classes, stride):
-            return ceiling([t[::8, ::8].repeat_interleave(8, 0).repeat_interleave(8, 1) for t in maps], classes, stride)
+            return from_shares(
+                [t[::8, ::8].repeat_interleave(8, 0).repeat_interleave(8, 1) for t in maps], classes, stride
+            )
 
         return changed
 
-    refuted("06", words, ceiling=wide_poles)
+    refuted("06", words, from_shares=wide_poles)
 
 
 def test_duc():
@@ -185,7 +187,7 @@ def test_context_is_more_than_a_field(name, other):
 
 def test_real_poles(data_root, monkeypatch):
     monkeypatch.setenv("SEGKIT_DATA", str(data_root))
-    words = "at stride 32 no real pole can be drawn"
+    words = "from exact shares at stride 32"
     run("06", words)
     refuted("06", words, real=lambda real: dict.fromkeys(real, real[8]))  # as if the stride did not matter
 
