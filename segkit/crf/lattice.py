@@ -63,7 +63,8 @@ class PermutohedralLattice:
             simplices = distinct_simplices(v, rank)
             del x, v, rank  # of N·(d+1) numbers each
             corners = distinct_corners(simplices.v, simplices.rank)
-            self.splat = splat_rows(simplices, corners, weights)
+            splat = splat_rows(simplices, corners, weights)
+            self.splat = splat if splat.columns.device.type == "cpu" else splat.cut()
             halves = weights.new_tensor([1, 0.5, 0.5]).repeat(corners.size + 1, 1)  # M, 3
             self.blurs = [SparseRows(columns, halves, None, len(columns)) for columns in neighbours(corners)]
             weights /= 1 + 2.0 ** -(len(self.blurs) - 1)

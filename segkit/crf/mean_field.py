@@ -63,16 +63,17 @@ def mean_field(
     lattices = [(lattice, mu) for lattice, mu in terms if isinstance(lattice, PermutohedralLattice)]
     if len(lattices) == len(terms) and not trace and not wanted:
         return _in_blocks(logits, lattices, iterations), None
-    q = torch.softmax(logits, dim=1)  # N, K
+    x = logits  # N, K: Q = softmax(x)
     seen: list[tuple[Tensor, Tensor]] = []
     for _ in range(iterations):
-        updated = message_passing(logits, q, terms)
+        updated = message_passing(logits, torch.softmax(x, dim=1), terms)
         if trace:
-            seen.append(_energy_and_kl(logits, q, updated))
-        q = torch.softmax(updated, dim=1)
+            seen.append(_energy_and_kl(logits, x, updated))
+        x = updated
+    q = torch.softmax(x, dim=1)
     if not trace:
         return q, None
-    seen.append(_energy_and_kl(logits, q, message_passing(logits, q, terms)))
+    seen.append(_energy_and_kl(logits, x, message_passing(logits, q, terms)))
     return q, Trace(*(torch.stack(numbers) for numbers in zip(*seen, strict=True)))
 
 
@@ -123,9 +124,10 @@ def softmax_into(out: Tensor, x: Tensor) -> None:
     torch.softmax(x, dim=1, out=out)
 
 
-def _energy_and_kl(logits: Tensor, q: Tensor, updated: Tensor) -> tuple[Tensor, Tensor]:
-    """Both for one picture, in float64; `updated` is logits less the messages that q sends."""
-    q = q.double()
+def _energy_and_kl(logits: Tensor, x: Tensor, updated: Tensor) -> tuple[Tensor, Tensor]:
+    """Both for one picture and Q = softmax(x), in float64; `updated` is logits less the messages that Q sends."""
+    log_q = torch.log_softmax(x.double(), dim=1)
+    q = log_q.exp()
     messages = (logits - updated).double()
     energy = (q * (messages / 2 - logits)).sum()
-    return energy, energy + torch.special.xlogy(q, q).sum()
+    return energy, energy + (q * log_q).sum()  # not Q·log Q of Q itself: where that is 0, its gradient is not a number

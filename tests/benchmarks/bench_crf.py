@@ -5,7 +5,8 @@ and the time of five mean-field steps. For the first size each step stands besid
 write once, at the speed at which the machine copies a large array. All times are the best of --repeats, and processor
 time unless --wall asks for the clock: with one thread, other users of the machine do not show in processor time.
 Where pydensecrf (the C++ of Krähenbühl and Koltun) can be imported, it takes turns with segkit on the same pictures.
-`--memory` runs each size in a process of its own and prints its peak.
+`--memory` runs each size in a process of its own and prints its peak. `--device cuda` times a GPU by the clock, until
+it has finished its work; pydensecrf then still runs on the CPU.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from segkit.crf import DenseCRF, PermutohedralLattice, bilateral_features, posit
 from segkit.crf.corners import distinct_corners, distinct_simplices, neighbours, splat_rows
 from segkit.crf.mean_field import softmax_into
 from segkit.crf.simplex import barycentric, elevate, enclosing_simplex
+from segkit.training import pick_device, provenance
 
 SIZES = [(426, 640, 21), (240, 320, 2), (375, 500, 21), (480, 640, 21), (1024, 2048, 19)]
 clock = time.process_time
@@ -60,10 +62,18 @@ def best_ms(run: Callable[[], Any], repeats: int) -> float:
     run()
     times = []
     for _ in range(repeats):
+        finish()
         start = clock()
         run()
+        finish()
         times.append(1e3 * (clock() - start))
     return min(times)
+
+
+def finish() -> None:
+    """Until a GPU has done what it was given: it is handed work faster than it works."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def steps(logits: Tensor, image: Tensor, repeats: int) -> list[tuple[str, float, float]]:
@@ -79,7 +89,7 @@ def steps(logits: Tensor, image: Tensor, repeats: int) -> list[tuple[str, float,
     simplices = distinct_simplices(v, rank)
     corners = distinct_corners(simplices.v, simplices.rank)
     lattice = PermutohedralLattice(features)
-    q, out = torch.rand(N, K), torch.empty(N, K)
+    q, out = torch.rand_like(logits).view(N, K), torch.empty_like(logits).view(N, K)
     y = lattice.splat @ q
     S, M = len(simplices.first), corners.size
     rows = [
@@ -99,14 +109,15 @@ def steps(logits: Tensor, image: Tensor, repeats: int) -> list[tuple[str, float,
     return [(name, best_ms(run, repeats), size / 1e6) for name, run, size in rows]
 
 
-def copy_speed(repeats: int) -> float:
+def copy_speed(repeats: int, device: torch.device) -> float:
     """Bytes a millisecond, read and written, in MB."""
-    source, target = torch.ones(2**25), torch.ones(2**25)
+    source, target = torch.ones(2, 2**25, device=device)
     return 2 * 4 * 2**25 / 1e6 / best_ms(lambda: target.copy_(source), repeats)
 
 
-def one_size(height: int, width: int, classes: int, repeats: int) -> dict[str, Any]:
-    logits, image = picture(height, width, classes)
+def one_size(height: int, width: int, classes: int, repeats: int, device: torch.device) -> dict[str, Any]:
+    scores, colours_of = picture(height, width, classes)
+    logits, image = scores.to(device), colours_of.to(device)
     crf = DenseCRF()
     places = best_ms(lambda: crf.kernels.lattice(position_features(height, width, 3, logits)), repeats)
     colours = best_ms(lambda: crf.kernels.bilateral(image[0].float()), repeats)
@@ -124,14 +135,14 @@ def one_size(height: int, width: int, classes: int, repeats: int) -> dict[str, A
 
     def theirs() -> None:
         d = reference.DenseCRF2D(width, height, classes)
-        d.setUnaryEnergy((-logits[0]).flatten(1).numpy())
+        d.setUnaryEnergy((-scores[0]).flatten(1).numpy())
         d.addPairwiseGaussian(sxy=3, compat=3)
-        d.addPairwiseBilateral(sxy=80, srgb=13, rgbim=image[0].permute(1, 2, 0).contiguous().numpy(), compat=10)
+        d.addPairwiseBilateral(sxy=80, srgb=13, rgbim=colours_of[0].permute(1, 2, 0).contiguous().numpy(), compat=10)
         answers["q"] = torch.from_numpy(np.array(d.inference(5))).view(classes, height, width)
 
     row["pydensecrf, ms"] = best_ms(theirs, max(1, repeats // 3))
     row["times as fast, first picture"] = row["pydensecrf, ms"] / row["all, first picture, ms"]
-    same = crf(logits, image)[0].argmax(0) == answers["q"].argmax(0)
+    same = crf(logits, image)[0].argmax(0).cpu() == answers["q"].argmax(0)
     row["same arg-max, %"] = 100 * float(same.double().mean())
     return row
 
@@ -153,6 +164,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     global clock
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; cuda is timed by the clock")
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--wall", action="store_true", help="time by the clock, for a quiet machine")
     parser.add_argument("--size", action="append", metavar="H,W,K", help="in place of the five sizes")
@@ -160,13 +172,15 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    clock = time.perf_counter if options.wall else time.process_time
+    device = pick_device(options.device)
+    wall = options.wall or device.type != "cpu"
+    clock = time.perf_counter if wall else time.process_time
     sizes = [tuple(map(int, s.split(","))) for s in options.size] if options.size else SIZES
     print(
-        f"torch {torch.__version__}, {platform.machine()}, {options.threads} thread(s), best of {options.repeats}, "
-        f"{'time by the clock' if options.wall else 'processor time'}"
+        f"torch {torch.__version__}, {platform.machine()}, {device}, {options.threads} thread(s), best of "
+        f"{options.repeats}, {'time by the clock' if wall else 'processor time'}"
     )
-    found: dict[str, Any] = {"sizes": [], "steps": []}
+    found: dict[str, Any] = {"sizes": [], "steps": [], "provenance": provenance()}
     if options.memory:
         for size in sizes:
             found["sizes"].append({"size": size, "peak, MiB": peak_mib(size)})
@@ -174,15 +188,15 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
                 f"{'×'.join(map(str, size))}: peak {found['sizes'][-1]['peak, MiB']:.0f} MiB, Python and torch included"
             )
     else:
-        speed = copy_speed(options.repeats)
+        speed = copy_speed(options.repeats, device)
         print(
             f"copying: {speed:.1f} GB/s read and written; steps at {'×'.join(map(str, sizes[0]))}, lattice of colours:"
         )
-        for name, ms, mb in steps(*picture(*sizes[0]), options.repeats):
+        for name, ms, mb in steps(*(t.to(device) for t in picture(*sizes[0])), options.repeats):
             found["steps"].append({"step": name, "ms": ms, "MB": mb, "times its floor": ms * speed / mb})
             print(f"  {name:28} {ms:8.2f} ms   {mb:8.1f} MB   {ms * speed / mb:6.1f} × its floor")
         for size in sizes:
-            found["sizes"].append(one_size(*size, options.repeats))
+            found["sizes"].append(one_size(*size, options.repeats, device))
             print("\n".join(f"  {k:32} {v:10.2f}" if k != "size" else f"{v}" for k, v in found["sizes"][-1].items()))
     found["peak of this process, MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if options.json:

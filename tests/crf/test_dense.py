@@ -226,6 +226,9 @@ def test_gradients_through_the_steps() -> None:
         crf = DenseCRF(gaussian_compat=0.5, bilateral_compat=1, iterations=3, normalization=normalization)
         assert torch.autograd.gradcheck(lambda x, crf=crf: crf(x, pictures), (x,))
     assert torch.autograd.gradcheck(lambda x: DenseCRF(iterations=2)(x, pictures, trace=True)[1].kl, (x,))
+    sure = (1000 * logits).requires_grad_()  # probabilities of 0, whose logarithm has no slope
+    DenseCRF(iterations=2)(sure, pictures, trace=True)[1].kl.sum().backward()
+    assert sure.grad is not None and sure.grad.isfinite().all()
 
 
 def test_gradients_are_the_same_numbers_as_without() -> None:

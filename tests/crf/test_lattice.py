@@ -113,6 +113,18 @@ def test_neighbours_are_symmetric_and_splat_is_the_transpose_of_slice() -> None:
     assert "80 points in 3 dimensions" in repr(lattice)
 
 
+@pytest.mark.parametrize("longest", [1, 3, 64])
+def test_rows_cut_into_pieces_are_the_same_matrix(longest: int) -> None:
+    """As they are where many rows are worked on at once; on one point with all the others far away, too."""
+    for features in (cloud(500, 2, 6, 0.3), torch.zeros(200, 3, dtype=torch.float64), cloud(1, 5)):
+        splat = PermutohedralLattice(features).splat
+        cut = splat.cut(longest)
+        assert cut.pieces is not None and int(cut.pieces.starts.diff().max()) <= longest
+        values = torch.randn(len(features), 4, dtype=torch.float64)
+        torch.testing.assert_close(cut @ values, splat @ values)
+        assert torch.equal(cut.csr().to_dense(), splat.csr().to_dense())
+
+
 def test_the_factor_it_is_short_of_a_gaussian_on_a_picture() -> None:
     """K·1 against the exact sums, on average over 48×60 pixels with a deviation of 3: 0.877."""
     features, ones = position_features(48, 60, 3, torch.ones(())), torch.ones(48 * 60)

@@ -40,11 +40,11 @@ class Stripes:
         return Sample(image.expand(3, 24, 32).clone(), labels, name=f"stripes/{i}")
 
 
-def trainer(steps=8, **settings):
+def trainer(steps=8, device="cpu", **settings):
     torch.manual_seed(1)
     model = create("fcn8s", 2, width=2, hidden=8, batch_norm=True)
     data = Augmented(Stripes(), RandomFlip(), seed=0)
-    return Trainer(model, data, Config(steps=steps, batch_size=4, save_every=3, device="cpu", **settings))
+    return Trainer(model, data, Config(steps=steps, batch_size=4, save_every=3, device=device, **settings))
 
 
 def weights(t):
