@@ -60,9 +60,10 @@ class PermutohedralLattice:
             x = elevate(_checked(features))  # d+1, N
             v, rank = enclosing_simplex(x)
             weights = barycentric(x, v).t().contiguous()  # N, d+1
-            simplices = distinct_simplices(v, rank)
-            del x, v, rank  # of N·(d+1) numbers each
-            corners = distinct_corners(simplices.v, simplices.rank)
+            simplices, v, rank = distinct_simplices(v, rank)  # d+1, S from here on
+            del x  # what has N·(d+1) numbers goes as soon as it can
+            corners = distinct_corners(v, rank)
+            del v, rank
             splat = splat_rows(simplices, corners, weights)
             self.splat = splat if splat.columns.device.type == "cpu" else splat.cut()
             halves = weights.new_tensor([1, 0.5, 0.5]).repeat(corners.size + 1, 1)  # M, 3

@@ -86,8 +86,8 @@ def steps(logits: Tensor, image: Tensor, repeats: int) -> list[tuple[str, float,
     x = elevate(points)
     v, rank = enclosing_simplex(x)
     weights = barycentric(x, v).t().contiguous()
-    simplices = distinct_simplices(v, rank)
-    corners = distinct_corners(simplices.v, simplices.rank)
+    simplices, corner_v, corner_rank = distinct_simplices(v, rank)
+    corners = distinct_corners(corner_v, corner_rank)
     lattice = PermutohedralLattice(features)
     q, out = torch.rand_like(logits).view(N, K), torch.empty_like(logits).view(N, K)
     y = lattice.splat @ q
@@ -96,8 +96,8 @@ def steps(logits: Tensor, image: Tensor, repeats: int) -> list[tuple[str, float,
         ("elevate", lambda: elevate(points), 4 * N * (d + n)),
         ("enclosing simplex", lambda: enclosing_simplex(x), N * n * (4 + 4 + 1)),
         ("barycentric weights", lambda: barycentric(x, v).t().contiguous(), N * n * 12),
-        ("distinct simplices (sort)", lambda: distinct_simplices(v, rank), N * (5 * n + 8 + 8 + 4 + 4) + S * n * 16),
-        ("distinct corners (sort)", lambda: distinct_corners(simplices.v, simplices.rank), S * n * (16 + 8 + 8 + 4)),
+        ("distinct simplices (sort)", lambda: distinct_simplices(v, rank), N * (5 * n + 8 + 8 + 4 + 4) + S * n * 10),
+        ("distinct corners (sort)", lambda: distinct_corners(corner_v, corner_rank), S * n * (5 + 8 + 8 + 4 + 4)),
         ("neighbours", lambda: neighbours(corners), M * n * (8 + 12)),
         ("matrix of the splat", lambda: splat_rows(simplices, corners, weights), N * n * (4 + 4 + 4)),
         ("normalise", lambda: lattice.normalized("symmetric"), N * n * (4 + 4) * 3),
