@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.crf.lattice import NORMALIZATIONS
+from segkit.crf.lattice import NORMALIZATIONS, check_values, checked_points
 
 
 class BruteForceFilter:
@@ -19,15 +19,18 @@ class BruteForceFilter:
     def __init__(self, features: Tensor, normalization: str = "none") -> None:
         if normalization not in NORMALIZATIONS:
             raise ValueError(f"got normalization={normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
-        f = features.double()
-        kernel = torch.exp(-torch.cdist(f, f).square() / 2)  # N, N
+        f = checked_points(features, "BruteForceFilter")[0].t().double()
+        distances = torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist")
+        kernel = torch.exp(-distances.square() / 2)  # N, N
         norm = kernel.sum(1)
         power = {"none": (0.0, 0.0), "before": (0.0, -1.0), "after": (-1.0, 0.0), "symmetric": (-0.5, -0.5)}
         rows, columns = power[normalization]
         self.matrix = norm[:, None] ** rows * kernel * norm**columns
 
     def filter(self, values: Tensor) -> Tensor:
-        """The exact sums. Shape: N×K or N → the same."""
+        """The exact sums. Shape: N×K or N → the same, in float32 at least."""
+        check_values(values, len(self.matrix))
+        values = values if values.dtype == torch.float64 else values.float()
         return self.matrix.to(values.dtype) @ values
 
 
@@ -39,7 +42,11 @@ def brute_force(features: Tensor, values: Tensor, normalization: str = "none") -
         values: what is filtered, of floating-point numbers.
         normalization: see BruteForceFilter.
 
-    Shape: N×d and N×K or N → as values.
+    Shape: N×d and N×K or N → as values, in float32 at least.
+
+    Raises:
+        TypeError, ValueError: features or values that do not fit, or an unknown normalization.
+
     Source: Krähenbühl & Koltun 2011, equation 3.
     """
     return BruteForceFilter(features, normalization).filter(values)

@@ -18,7 +18,8 @@ def compatibility(value: Compatibility, num_classes: int, like: Tensor, name: st
         value: one number w is Potts' model with w for the same label: μ = −w on the diagonal, 0 elsewhere. (A cost of
             w for every pair of different labels adds the same to all labels of a pixel: it gives the same Q.)
             K numbers are the diagonal of μ, K×K are μ itself: costs, so that agreement is rewarded by
-            negative numbers on the diagonal or positive ones elsewhere. A tensor may require a gradient.
+            negative numbers on the diagonal or positive ones elsewhere. A tensor may require a gradient (an
+            nn.Parameter that is an attribute of a module is then one of that module's parameters).
         num_classes: K.
         like: a tensor whose type and device the answer gets.
         name: of the argument, for messages.
@@ -27,10 +28,17 @@ def compatibility(value: Compatibility, num_classes: int, like: Tensor, name: st
         −w (no dimension), K, or K×K made symmetric as ½(μ + μᵀ).
 
     Raises:
-        ValueError: another shape, or NaN.
+        TypeError, ValueError: no numbers, another shape, or NaN.
     Source: Krähenbühl & Koltun 2011, section 2; 2013, section 3.1. The signs are those of their code.
     """
-    mu = torch.as_tensor(value).to(like.device, like.dtype)
+    try:
+        if torch.is_tensor(value) and value.is_complex():
+            raise TypeError(f"complex numbers, {value.dtype}")
+        mu = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"got {name}={value!r}; it is one number, {num_classes} numbers or {num_classes}×{num_classes}"
+        ) from error
     if mu.shape not in ((), (num_classes,), (num_classes, num_classes)):
         raise ValueError(
             f"got {name} of shape {tuple(mu.shape)} for {num_classes} classes; it is one number (Potts), "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -32,8 +33,9 @@ class DenseCRF(nn.Module):
         bilateral_compat: its compatibility; 0 for a CRF without colour, which needs no pictures.
         iterations: mean-field steps; 5 to 10 are usual.
         normalization: of the kernels: "none", "before", "after" or "symmetric"; see PermutohedralLattice.normalized.
-        picture_max: what white is in RGB pictures of floating-point numbers: 255, or 1 as in segkit's samples. Pictures
-            of whole numbers are always 0–255. Pictures with other than 3 channels are taken as they are.
+        picture_max: what white is in RGB pictures of floating-point numbers: 255, or 1 as in segkit's samples; with 1,
+            in pictures of one gray channel too. Pictures of whole numbers are always 0–255. Pictures with any other
+            number of channels are taken as they are.
 
     `crf(logits, pictures)` takes scores of which larger is likelier; `crf(unary=energies, pictures=pictures)` takes
     energies −log p, of which smaller is likelier.
@@ -54,11 +56,9 @@ class DenseCRF(nn.Module):
         picture_max: float = 255,
     ) -> None:
         super().__init__()
-        if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
-            raise ValueError(f"DenseCRF got iterations={iterations!r}; it is a whole number from 0 up")
+        self.iterations = checked_steps(iterations, "DenseCRF")
         self.kernels = PixelKernels(gaussian_sxy, bilateral_sxy, bilateral_srgb, picture_max, normalization)
         self.gaussian_compat, self.bilateral_compat = gaussian_compat, bilateral_compat
-        self.iterations = iterations
 
     def extra_repr(self) -> str:
         k = self.kernels
@@ -67,6 +67,7 @@ class DenseCRF(nn.Module):
             f"iterations={self.iterations}, normalization={k.normalization!r}, picture_max={k.picture_max}"
         )
 
+    @torch._disable_dynamo  # under torch.compile it runs as it stands: what it builds depends on the picture
     def forward(
         self,
         logits: Tensor | None = None,
@@ -80,7 +81,7 @@ class DenseCRF(nn.Module):
 
         Args:
             logits: scores, larger is likelier (log p but for a constant at each pixel); this or `unary`.
-            pictures: what the scores are of, on the scale that picture_max states.
+            pictures: what the scores are of, on the scale that picture_max states. They get no gradient.
             unary: energies −log p, smaller is likelier.
             extra: further kernels, each as features (N×d×H×W, each channel divided by its standard deviation: depth,
                 motion, …) and their compatibility.
@@ -95,18 +96,19 @@ class DenseCRF(nn.Module):
         """
         scores = checked_scores(logits, unary)
         sign = 1 if unary is None else -1
+        steps = checked_steps(self.iterations, "DenseCRF")
         N, K, H, W = scores.shape
         with torch.autocast(scores.device.type, enabled=False):
             shared, colours = self._shared_terms(scores, pictures)
-            features = [(_extra_features(f, scores), compatibility(c, K, scores, "extra")) for f, c in extra]
+            further = _further_terms(extra, scores)
             answers, traces = [], []
             for n in range(N):
                 terms = list(shared)
                 if colours is not None:
                     mu = compatibility(self.bilateral_compat, K, scores, "bilateral_compat")
                     terms.append((self.kernels.bilateral(colours[n]), mu))
-                terms += [(self.kernels.lattice(f[n].flatten(1).t()), mu) for f, mu in features]
-                q, seen = mean_field(pixel_rows(scores[n], sign), terms, self.iterations, trace)  # H·W, K
+                terms += [(self.kernels.lattice(f[n].flatten(1).t(), name), mu) for name, f, mu in further]
+                q, seen = mean_field(pixel_rows(scores[n], sign), terms, steps, trace)  # H·W, K
                 answers.append(q)
                 traces.append(seen)
         Q = torch.stack(answers) if N > 1 else answers[0][None]  # N, H·W, K
@@ -134,7 +136,8 @@ def checked_scores(logits: Any, unary: Any = None) -> Tensor:
         TypeError, ValueError: both or none are given, no tensor N×K×H×W of floating-point numbers, NaN or infinity.
     """
     if (logits is None) == (unary is None):
-        raise ValueError("got both logits and unary energies, or neither; give logits (larger is likelier) or unary=…")
+        came = "neither logits nor unary energies" if logits is None else "both logits and unary energies"
+        raise ValueError(f"got {came}; give logits (larger is likelier) or unary=…")
     scores, name = (logits, "logits") if unary is None else (unary, "unary energies")
     if not isinstance(scores, Tensor) or not scores.is_floating_point():
         kind = scores.dtype if isinstance(scores, Tensor) else type(scores).__name__
@@ -157,9 +160,32 @@ def pixel_rows(scores: Tensor, sign: int = 1) -> Tensor:
     return out
 
 
-def _extra_features(features: Any, scores: Tensor) -> Tensor:
-    N, _, H, W = scores.shape
-    shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-    if not isinstance(features, Tensor) or features.ndim != 4 or (len(features), *features.shape[2:]) != (N, H, W):
-        raise ValueError(f"got extra features {shape} for scores {tuple(scores.shape)}; they are {N}×d×{H}×{W}")
-    return features.detach().to(scores)
+def checked_steps(iterations: Any, who: str) -> int:
+    """A number of mean-field steps.
+
+    Raises:
+        ValueError: no whole number from 0 up.
+    """
+    if isinstance(iterations, bool) or not isinstance(iterations, Integral) or iterations < 0:
+        raise ValueError(f"{who} got iterations={iterations!r}; it is a whole number from 0 up")
+    return int(iterations)
+
+
+def _further_terms(extra: Any, scores: Tensor) -> list[tuple[str, Tensor, Tensor]]:
+    """For each extra kernel its name, features N×d×H×W and compatibility."""
+    N, K, H, W = scores.shape
+    terms = []
+    for i, pair in enumerate(extra if isinstance(extra, Sequence) else [None]):
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise TypeError("got extra that is no list of pairs; it is [(features, compatibility), …]")
+        features, name = pair[0], f"extra[{i}]"
+        if not isinstance(features, Tensor) or features.is_complex():
+            kind = features.dtype if isinstance(features, Tensor) else type(features).__name__
+            raise TypeError(f"got {name} features of type {kind}; they are a tensor of real numbers {N}×d×{H}×{W}")
+        if features.ndim != 4 or (len(features), *features.shape[2:]) != (N, H, W) or features.shape[1] == 0:
+            raise ValueError(
+                f"got {name} features {tuple(features.shape)} for scores {tuple(scores.shape)}; they are {N}×d×{H}×{W}"
+            )
+        mu = compatibility(pair[1], K, scores, f"{name} compatibility")
+        terms.append((f"{name} features", features.detach().to(scores), mu))
+    return terms

@@ -16,13 +16,14 @@ def position_features(height: int, width: int, sxy: Numbers, like: Tensor) -> Te
     Args:
         height, width: H and W of the picture.
         sxy: one standard deviation for both, or (across, down).
-        like: a tensor whose type and device the features get.
+        like: a tensor on the device that the features get; they are float64 if it is, else float32.
 
     Shape: H·W×2, row by row.
     """
     across, down = sxy if isinstance(sxy, Sequence) else (sxy, sxy)
-    x = torch.arange(width, dtype=like.dtype, device=like.device) / across
-    y = torch.arange(height, dtype=like.dtype, device=like.device) / down
+    dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
+    x = torch.arange(width, dtype=dtype, device=like.device) / across
+    y = torch.arange(height, dtype=dtype, device=like.device) / down
     return torch.stack((x.expand(height, width), y[:, None].expand(height, width))).flatten(1).t()  # H·W, 2
 
 
@@ -30,13 +31,22 @@ def bilateral_features(picture: Tensor, sxy: Numbers, scolour: Numbers) -> Tenso
     """Place and colour of each pixel, each divided by its standard deviation.
 
     Args:
-        picture: one picture, any number of channels.
+        picture: one picture, any number of channels, of any type of real numbers.
         sxy: in pixels, as in position_features.
         scolour: in units of the picture, one for all channels or one for each.
 
-    Shape: C×H×W → H·W×(2 + C).
+    Shape: C×H×W → H·W×(2 + C), float64 for a float64 picture, else float32.
+
+    Raises:
+        ValueError: another number of dimensions, or of deviations than of channels.
     """
+    if picture.ndim != 3:
+        raise ValueError(f"bilateral_features got a picture {tuple(picture.shape)}; it takes one, C×H×W")
     C, H, W = picture.shape
-    spread = picture.new_tensor(list(scolour) if isinstance(scolour, Sequence) else [scolour] * C)
+    spreads = list(scolour) if isinstance(scolour, Sequence) else [scolour] * C
+    if len(spreads) != C:
+        raise ValueError(f"bilateral_features got scolour={scolour} for {C} channels; give one number, or one for each")
+    picture = picture if picture.dtype == torch.float64 else picture.float()
+    spread = picture.new_tensor(spreads)
     colour = (picture / spread[:, None, None]).flatten(1)  # C, H·W
     return torch.cat((position_features(H, W, sxy, picture).t(), colour)).t()  # H·W, 2+C

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -22,18 +23,21 @@ class PixelKernels:
         gaussian_sxy: standard deviation of the kernel of places, pixels; one number or (across, down).
         bilateral_sxy: that of the places in the kernel of places and colours.
         bilateral_srgb: that of the colours, on the scale of 0–255 for RGB; one number or one a channel.
-        picture_max: the value of white in RGB pictures of floating-point numbers: 255 or 1.
+        picture_max: the value of white in RGB pictures of floating-point numbers: 255 or 1. Where it is 1, pictures of
+            one channel are taken for gray on the same scale.
         normalization: "none", "before", "after" or "symmetric"; see PermutohedralLattice.normalized.
+        names: what the first three are called where they come from, for messages.
     """
 
     def __init__(
         self, gaussian_sxy: Numbers, bilateral_sxy: Numbers, bilateral_srgb: Numbers, picture_max: float,
-        normalization: str,
+        normalization: str, names: Sequence[str] = ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb"),
     ) -> None:  # fmt: skip
-        self.gaussian_sxy = _positive(gaussian_sxy, "gaussian_sxy", (1, 2))
-        self.bilateral_sxy = _positive(bilateral_sxy, "bilateral_sxy", (1, 2))
-        self.bilateral_srgb = _positive(bilateral_srgb, "bilateral_srgb", None)
-        if picture_max not in (1, 255):
+        self.names = names
+        self.gaussian_sxy = _positive(gaussian_sxy, names[0], across_down=True)
+        self.bilateral_sxy = _positive(bilateral_sxy, names[1], across_down=True)
+        self.bilateral_srgb = _positive(bilateral_srgb, names[2])
+        if not isinstance(picture_max, int | float) or picture_max not in (1, 255):
             raise ValueError(f"got picture_max={picture_max!r}; pictures are 0–255 (picture_max=255) or 0–1 (1)")
         if normalization not in NORMALIZATIONS:
             raise ValueError(f"got normalization={normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
@@ -45,10 +49,11 @@ class PixelKernels:
 
     def spatial(self, height: int, width: int, like: Tensor) -> PermutohedralLattice:
         """The kernel of places for pictures of this size, in the type and on the device of `like`."""
-        key = (height, width, like.dtype, like.device)
+        key = (height, width, self.gaussian_sxy, self.normalization, like.dtype, like.device)
         lattice = self._spatial.pop(key, None)
         if lattice is None:
-            lattice = self.lattice(position_features(height, width, self.gaussian_sxy, like))
+            features = position_features(height, width, self.gaussian_sxy, like)
+            lattice = self.lattice(features, f"{self.names[0]}={self.gaussian_sxy}")
         self._spatial[key] = lattice  # the last used stands last
         if len(self._spatial) > _KEPT:
             del self._spatial[next(iter(self._spatial))]
@@ -56,11 +61,16 @@ class PixelKernels:
 
     def bilateral(self, picture: Tensor) -> PermutohedralLattice:
         """The kernel of places and colours of one picture C×H×W that `colours` has looked at."""
-        return self.lattice(bilateral_features(picture, self.bilateral_sxy, self.bilateral_srgb))
+        features = bilateral_features(picture, self.bilateral_sxy, self.bilateral_srgb)
+        spread = f"{self.names[1]}={self.bilateral_sxy} and {self.names[2]}={self.bilateral_srgb}"
+        return self.lattice(features, spread)
 
-    def lattice(self, features: Tensor) -> PermutohedralLattice:
-        """A normalised lattice of any features N×d."""
-        return PermutohedralLattice(features).normalized(self.normalization)
+    def lattice(self, features: Tensor, what: str = "features") -> PermutohedralLattice:
+        """A normalised lattice of any features N×d; `what` they come from, for messages."""
+        try:
+            return PermutohedralLattice(features).normalized(self.normalization)
+        except ValueError as error:
+            raise ValueError(f"with {what}: {error}") from None
 
     def colours(self, pictures: Any, like: Tensor) -> Tensor:
         """Pictures checked, RGB on the scale of 0–255, in the type and on the device of `like` (N×K×H×W).
@@ -68,8 +78,9 @@ class PixelKernels:
         Raises:
             TypeError, ValueError: no tensor, another size or number of pictures, NaN, or values outside the scale.
         """
-        if not isinstance(pictures, Tensor) or pictures.is_complex():
-            raise TypeError(f"got pictures of type {type(pictures).__name__}; they are a tensor N×C×H×W of numbers")
+        if not isinstance(pictures, Tensor) or pictures.is_complex() or pictures.dtype == torch.bool:
+            kind = pictures.dtype if isinstance(pictures, Tensor) else type(pictures).__name__
+            raise TypeError(f"got pictures of type {kind}; they are a tensor N×C×H×W of real numbers")
         N, _, H, W = like.shape
         if pictures.ndim != 4 or (pictures.shape[0], *pictures.shape[2:]) != (N, H, W) or pictures.shape[1] == 0:
             raise ValueError(
@@ -79,19 +90,21 @@ class PixelKernels:
         channels = pictures.shape[1]
         spread = self.bilateral_srgb
         if isinstance(spread, Sequence) and len(spread) != channels:
-            raise ValueError(f"got pictures of {channels} channels and bilateral_srgb={spread}; give one for each")
+            raise ValueError(f"got pictures of {channels} channels and {self.names[2]}={spread}; give one for each")
         values = pictures.detach().to(like.device, like.dtype)
         low, high = (float(bound) for bound in values.aminmax())  # NaN and infinity show here
         if not math.isfinite(low + high):
             raise ValueError("got pictures with NaN or infinite values; mend them before they meet the CRF")
-        return values if channels != 3 else self._rgb(values, pictures.dtype, low, high)
+        white = self.picture_max if pictures.is_floating_point() else 255
+        return self._rgb(values, white, low, high) if channels == 3 or (channels == 1 and white == 1) else values
 
-    def _rgb(self, values: Tensor, given: torch.dtype, low: float, high: float) -> Tensor:
-        white = self.picture_max if given.is_floating_point else 255
-        if low < 0 or high > white:
+    def _rgb(self, values: Tensor, white: float, low: float, high: float) -> Tensor:
+        slack = 1e-3 * white  # what resizing leaves by rounding
+        if low < -slack or high > white + slack:
             raise ValueError(
-                f"got RGB pictures with values from {low:g} to {high:g}; with picture_max={white} they are 0–{white} "
-                "(undo a normalisation by mean and deviation; for channels that are no colours see bilateral_srgb)"
+                f"got pictures with values from {low:g} to {high:g}; with picture_max={white} they are 0–{white}: undo "
+                "a normalisation by mean and deviation, clamp; channels that are no colours go into extra=[(features, "
+                "compatibility)], with bilateral_compat=0"
             )
         if white == 255 and 0 < high <= 1 and bool((values != values.round()).any()):
             raise ValueError(
@@ -101,10 +114,11 @@ class PixelKernels:
         return values * (255 / white) if white != 255 else values
 
 
-def _positive(value: Any, name: str, lengths: tuple[int, ...] | None) -> Numbers:
-    numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    if not all(isinstance(v, int | float) and 0 < v < float("inf") for v in numbers):
+def _positive(value: Any, name: str, across_down: bool = False) -> Numbers:
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    numbers = list(value) if several else [value]
+    if not all(isinstance(v, Real) and not isinstance(v, bool) and 0 < float(v) < float("inf") for v in numbers):
         raise ValueError(f"got {name}={value!r}; standard deviations are numbers above 0")
-    if lengths is not None and len(numbers) not in lengths:
+    if several and across_down and len(numbers) != 2:
         raise ValueError(f"got {name}={value!r}; give one number, or two as (across, down)")
-    return tuple(map(float, numbers)) if isinstance(value, Sequence) else float(value)
+    return tuple(map(float, numbers)) if several else float(value)

@@ -14,6 +14,9 @@ simplex has d + 1 corners (a box would have 2^d), and only corners that some poi
 N(d+1) products for each of splat and slice. The result is about a Gaussian times a factor that varies with the place
 (0.88 in 2 dimensions; in 5, 0.71 where points fill space and some 0.55 on pictures): use and compare it normalised.
 
+In float32 a corner adds up as many numbers as there are points around it. Where a kernel is as wide as the picture
+these are hundreds of thousands, and rounding would show; such sums are made in pieces. Give float64 for more digits.
+
 Differs from the reference code of Krähenbühl & Koltun: that one takes points four at a time, and where N is no multiple
 of four it fills up with points at the origin, whose corners then exist too. Else the two agree to rounding.
 
@@ -34,6 +37,7 @@ from segkit.crf.rows import SparseRows
 from segkit.crf.simplex import barycentric, elevate, enclosing_simplex
 
 NORMALIZATIONS = ("none", "before", "after", "symmetric")
+LONG = 2**14  # numbers that are added up one after the other on a CPU
 
 
 class PermutohedralLattice:
@@ -57,15 +61,18 @@ class PermutohedralLattice:
 
     def __init__(self, features: Tensor) -> None:
         with torch.no_grad():
-            x = elevate(_checked(features))  # d+1, N
+            points, furthest = checked_points(features, "PermutohedralLattice")
+            _check_reach(points, furthest)
+            x = elevate(points)  # d+1, N
             v, rank = enclosing_simplex(x)
             weights = barycentric(x, v).t().contiguous()  # N, d+1
             simplices, v, rank = distinct_simplices(v, rank)  # d+1, S from here on
-            del x  # what has N·(d+1) numbers goes as soon as it can
+            del x, points  # what has N·(d+1) numbers goes as soon as it can
             corners = distinct_corners(v, rank)
             del v, rank
             splat = splat_rows(simplices, corners, weights)
-            self.splat = splat if splat.columns.device.type == "cpu" else splat.cut()
+            on_cpu = splat.columns.device.type == "cpu"
+            self.splat = splat if on_cpu and splat.longest <= LONG else splat.cut()
             halves = weights.new_tensor([1, 0.5, 0.5]).repeat(corners.size + 1, 1)  # M, 3
             self.blurs = [SparseRows(columns, halves, None, len(columns)) for columns in neighbours(corners)]
             weights /= 1 + 2.0 ** -(len(self.blurs) - 1)
@@ -96,10 +103,7 @@ class PermutohedralLattice:
 
         Shape: N×K, or N for one value a point; the same comes out, in float32 at least. Differentiable in the values.
         """
-        if not isinstance(values, Tensor) or not values.is_floating_point():
-            raise TypeError(f"filter got {_named(values)}; it takes a tensor of floating-point numbers")
-        if values.ndim not in (1, 2) or len(values) != self.points:
-            raise ValueError(f"filter got values {tuple(values.shape)}; it takes N×K for {self.points} points")
+        check_values(values, self.points)
         rows = values if values.dtype == torch.float64 else values.float()
         filtered = _Filter.apply((rows if rows.ndim == 2 else rows[:, None]).contiguous(), self)
         return filtered if values.ndim == 2 else filtered[:, 0]
@@ -112,7 +116,7 @@ class PermutohedralLattice:
         return y
 
     def normalized(self, normalization: str) -> PermutohedralLattice:
-        """The same lattice with its filter K normalised by D = diag(K·1).
+        """The same lattice with its filter K, as it is now, normalised by D = diag(K·1).
 
         Args:
             normalization: "none": K; "before": K D⁻¹; "after": D⁻¹ K; "symmetric": D^−½ K D^−½.
@@ -125,9 +129,11 @@ class PermutohedralLattice:
         scale = norm.rsqrt() if normalization == "symmetric" else norm.reciprocal()
         other = copy.copy(self)
         if normalization != "after":
-            other._before, other.splat = scale, self.splat.scale_columns(scale)
+            other.splat = self.splat.scale_columns(scale)
+            other._before = scale if self._before is None else self._before * scale
         if normalization != "before":
-            other._after, other.slice = scale, self.slice.scale_rows(scale)
+            other.slice = self.slice.scale_rows(scale)
+            other._after = scale if self._after is None else self._after * scale
         return other
 
     @property
@@ -157,24 +163,43 @@ class _Filter(torch.autograd.Function):
         return _Filter.apply(gradients[0].contiguous(), ctx.lattice.adjoint), None
 
 
-def _checked(features: Any) -> Tensor:
+def checked_points(features: Any, who: str) -> tuple[Tensor, float]:
+    """Features of points in float32 at least, and how far from 0 they reach. Shape: N×d → d×N.
+
+    Raises:
+        TypeError, ValueError: no tensor N×d of finite numbers with N and d at least 1; in the name of `who`.
+    """
     if not isinstance(features, Tensor) or features.is_complex():
-        raise TypeError(f"PermutohedralLattice got {_named(features)}; it takes a tensor N×d of real numbers")
+        raise TypeError(f"{who} got {_named(features)}; it takes a tensor N×d of real numbers")
     if features.ndim != 2 or 0 in features.shape:
-        raise ValueError(
-            f"PermutohedralLattice got features {tuple(features.shape)}; it takes N×d, one row a point, both at least 1"
-        )
+        raise ValueError(f"{who} got features {tuple(features.shape)}; it takes N×d, one row a point, both at least 1")
     points = (features if features.dtype == torch.float64 else features.float()).t().contiguous()  # d, N
-    furthest = max(abs(float(bound)) for bound in points.aminmax())  # NaN and infinity show here
+    furthest = max(abs(float(bound)) for bound in points.detach().aminmax())  # NaN and infinity show here
     if not math.isfinite(furthest):
-        raise ValueError("PermutohedralLattice got features that are NaN or infinite; every point needs a place")
+        raise ValueError(f"{who} got features that are NaN or infinite; every point needs a place")
+    return points, furthest
+
+
+def check_values(values: Any, points: int) -> None:
+    """Values that a filter can take: N×K or N, for N points.
+
+    Raises:
+        TypeError, ValueError: they are not.
+    """
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        raise TypeError(f"filter got {_named(values)}; it takes a tensor of floating-point numbers")
+    if values.ndim not in (1, 2) or len(values) != points:
+        raise ValueError(f"filter got values {tuple(values.shape)}; it takes N×K for {points} points")
+
+
+def _check_reach(points: Tensor, furthest: float) -> None:
+    """Whether rounding leaves every point in its simplex. Shape: d×N."""
     limit = 0.5 / torch.finfo(points.dtype).eps / (len(points) * (len(points) + 1))  # remainders keep their sign
     if furthest > limit:
         raise ValueError(
             f"PermutohedralLattice got features up to {furthest:g}; in {points.dtype} they reach to {limit:g} "
             "standard deviations from 0; subtract their mean, divide by larger deviations, or give float64"
         )
-    return points
 
 
 def _named(value: Any) -> str:

@@ -30,6 +30,10 @@ class Trace(NamedTuple):
     energy: E_Q[E(x)] = Σ_i Σ_l Q_i(l)·ψ_i(l) + ½ Σ_ij Σ_ll' Q_i(l) μ(l, l') k_ij Q_j(l').
     kl: the same plus Σ_i Σ_l Q_i(l)·log Q_i(l): KL(Q‖P) but for the constant log Z. This is what inference lowers; near
         the end it may pay for entropy with a little energy.
+
+    Both keep the terms j = i, as the steps do, where the label of a pixel is expected to cost ½ Σ_l Q_i(l) μ(l, l) k_ii
+    and not what stands here: the names are exact for a kernel without these terms, and near where a pixel has many
+    neighbours; on a picture of one pixel they mislead.
     """
 
     energy: Tensor
@@ -59,6 +63,7 @@ def mean_field(
     Source: Krähenbühl & Koltun 2011, algorithm 1. Differs from the paper: as in its authors' code the sum over j keeps
         the term j = i.
     """
+    terms = [(kernel, _fitting(kernel, mu, logits)) for kernel, mu in terms]
     wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (logits, *(mu for _, mu in terms)))
     lattices = [(lattice, mu) for lattice, mu in terms if isinstance(lattice, PermutohedralLattice)]
     if len(lattices) == len(terms) and not trace and not wanted:
@@ -75,6 +80,15 @@ def mean_field(
         return q, None
     seen.append(_energy_and_kl(logits, x, message_passing(logits, q, terms)))
     return q, Trace(*(torch.stack(numbers) for numbers in zip(*seen, strict=True)))
+
+
+def _fitting(kernel: Filter, mu: Tensor, logits: Tensor) -> Tensor:
+    """A compatibility in the type of the logits, if it and its kernel can go with them."""
+    if not isinstance(mu, Tensor):
+        raise TypeError(f"got a compatibility of type {type(mu).__name__}; `compatibility` makes a tensor of it")
+    if isinstance(kernel, PermutohedralLattice) and kernel.points != len(logits):
+        raise ValueError(f"got logits {tuple(logits.shape)} and a lattice of {kernel.points} points")
+    return mu.to(logits)
 
 
 def message_passing(logits: Tensor, q: Tensor, terms: Sequence[Term]) -> Tensor:

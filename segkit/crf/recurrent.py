@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
+
 import torch
 from torch import Tensor, nn
 
-from segkit.crf.dense import checked_scores, pixel_rows
+from segkit.crf.dense import checked_scores, checked_steps, pixel_rows
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import message_passing
 
@@ -53,16 +56,26 @@ class CRFasRNN(nn.Module):
         super().__init__()
         if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
             raise ValueError(f"CRFasRNN got num_classes={num_classes!r}; it is a whole number from 1 up")
-        if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
-            raise ValueError(f"CRFasRNN got iterations={iterations!r}; it is a whole number from 0 up")
-        self.kernels = PixelKernels(gamma, alpha, beta, picture_max, normalization)
-        self.iterations, self.num_classes = iterations, num_classes
+        for name, weight in (("bilateral_weight", bilateral_weight), ("spatial_weight", spatial_weight)):
+            if not isinstance(weight, Real) or not math.isfinite(weight):
+                raise ValueError(f"CRFasRNN got {name}={weight!r}; it is one number, which every class starts from")
+        self.kernels = PixelKernels(gamma, alpha, beta, picture_max, normalization, ("gamma", "alpha", "beta"))
+        self.iterations, self.num_classes = checked_steps(iterations, "CRFasRNN"), num_classes
         self.bilateral_weights = nn.Parameter(torch.full((num_classes,), float(bilateral_weight)))
         self.spatial_weights = nn.Parameter(torch.full((num_classes,), float(spatial_weight)))
         self.compatibility = nn.Parameter(-torch.eye(num_classes))
 
+    def extra_repr(self) -> str:
+        k = self.kernels
+        return (
+            f"{self.num_classes}, alpha={k.bilateral_sxy}, beta={k.bilateral_srgb}, gamma={k.gaussian_sxy}, "
+            f"iterations={self.iterations}, normalization={k.normalization!r}, picture_max={k.picture_max}"
+        )
+
+    @torch._disable_dynamo  # under torch.compile it runs as it stands: what it builds depends on the picture
     def forward(self, logits: Tensor, pictures: Tensor) -> Tensor:
         scores = checked_scores(logits)
+        steps = checked_steps(self.iterations, "CRFasRNN")
         N, K, H, W = scores.shape
         if self.num_classes != K:
             raise ValueError(f"CRFasRNN for {self.num_classes} classes got logits {tuple(scores.shape)}")
@@ -75,7 +88,7 @@ class CRFasRNN(nn.Module):
                 lattices = (self.kernels.spatial(H, W, scores), self.kernels.bilateral(colours[n]))
                 rows = pixel_rows(scores[n])  # H·W, K
                 x = rows
-                for _ in range(self.iterations):
+                for _ in range(steps):
                     x = message_passing(rows, x.softmax(1), list(zip(lattices, mu, strict=True)))
                 out.append(x)
         return torch.stack(out).view(N, H, W, K).permute(0, 3, 1, 2)  # N, K, H, W

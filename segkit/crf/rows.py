@@ -51,11 +51,18 @@ class SparseRows:
         sums = _sums(values, self.columns, self.pieces.starts, weights)  # P, K
         return _sums(sums, torch.arange(len(sums), dtype=torch.int32, device=sums.device), self.pieces.rows)
 
+    @property
+    def longest(self) -> int:
+        """The number of entries of the longest row; for rows of any length."""
+        assert self.starts is not None
+        return int(self.starts.diff().max())
+
     def cut(self, longest: int = LONGEST) -> SparseRows:
         """The same matrix, its rows added up in pieces of so many entries at most; for rows of any length.
 
         A GPU works on thousands of rows at once, each from its first entry to its last, and has to wait for the longest
-        one: on a photograph that has some 200 times as many entries as the mean, a patch of even colour.
+        one: on a photograph that has some 200 times as many entries as the mean, a patch of even colour. And a sum of
+        short sums does not lose by rounding what a long sum loses.
         """
         assert self.starts is not None
         count = (self.starts.diff() + longest - 1).div(longest, rounding_mode="floor")  # R

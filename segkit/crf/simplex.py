@@ -59,7 +59,7 @@ def enclosing_simplex(elevated: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def barycentric(elevated: Tensor, v: Tensor) -> Tensor:
-    """The weights of a simplex's d + 1 vertices at each point, at least 0 and 1 in sum.
+    """The weights of a simplex's d + 1 vertices at each point, 1 in sum, and at least 0 but for rounding.
 
     With t the remainders (x − (d+1)·v)/(d+1) from small to large, they are b_r = t_r − t_{r−1} and b_0 = 1 + t_0 − t_d.
 

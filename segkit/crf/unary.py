@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ def unary_from_labels(
 
     Args:
         labels: whole numbers from 0 to K − 1, and `unsure`.
-        gt_prob: how far a label is trusted, above 0 and below 1.
+        gt_prob: how far a label is trusted, above 0 and below 1; below 1/K the label given is the unlikeliest.
         num_classes: K; one more than the largest label where None.
         unsure: the label of pixels of which nothing is known: all classes have probability 1/K. None if there is none.
 
@@ -28,12 +29,18 @@ def unary_from_labels(
         raise TypeError(f"unary_from_labels got labels {type(labels).__name__}; it takes a tensor of whole numbers")
     if labels.ndim not in (2, 3):
         raise ValueError(f"unary_from_labels got labels {tuple(labels.shape)}; they are H×W or N×H×W")
-    if not 0 < gt_prob < 1:
-        raise ValueError(f"unary_from_labels got gt_prob={gt_prob}; it is a probability above 0 and below 1")
+    if not isinstance(gt_prob, Real) or not 0 < gt_prob < 1:
+        raise ValueError(f"unary_from_labels got gt_prob={gt_prob!r}; it is a probability above 0 and below 1")
+    if num_classes is not None and (not isinstance(num_classes, Integral) or num_classes < 1):
+        raise ValueError(f"unary_from_labels got num_classes={num_classes!r}; it is a whole number from 1 up")
+    if unsure is not None and not isinstance(unsure, Integral):
+        raise ValueError(f"unary_from_labels got unsure={unsure!r}; it is one label, or None")
     labels = (labels[None] if labels.ndim == 2 else labels).long()  # N, H, W
     known = torch.ones_like(labels, dtype=torch.bool) if unsure is None else labels != unsure
     found = labels[known]
-    K = num_classes if num_classes is not None else (int(found.max()) + 1 if len(found) else 1)
+    if num_classes is None and not len(found):
+        raise ValueError(f"unary_from_labels got no label but {unsure}, unsure; say num_classes")
+    K = int(found.max()) + 1 if num_classes is None else int(num_classes)
     if len(found) and (int(found.min()) < 0 or int(found.max()) >= K):
         raise ValueError(
             f"unary_from_labels got labels from {int(found.min())} to {int(found.max())}; "

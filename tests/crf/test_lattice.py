@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segkit.crf import BruteForceFilter, PermutohedralLattice, brute_force, position_features
+from segkit.crf import BruteForceFilter, PermutohedralLattice, bilateral_features, brute_force, position_features
 from segkit.crf.corners import strides
 from segkit.crf.simplex import barycentric, elevate, enclosing_simplex
 
@@ -249,6 +249,37 @@ def test_far_from_the_origin() -> None:
     torch.testing.assert_close(PermutohedralLattice(near + 1e9).filter(values), by_dictionary(near + 1e9, values))
 
 
+def test_a_lattice_normalised_twice() -> None:
+    """Its filter is that of the normalised one normalised, and the gradient its transpose."""
+    features, x = cloud(20, 3), torch.randn(20, 2, dtype=torch.float64, requires_grad=True)
+    for first, second in itertools.product(NORMALIZATIONS, repeat=2):
+        once = PermutohedralLattice(features).normalized(first)
+        twice = once.normalized(second)
+        norm = once.filter(torch.ones(20, dtype=torch.float64))[:, None]
+        before, after = {"none": (0, 0), "before": (-1, 0), "after": (0, -1), "symmetric": (-0.5, -0.5)}[second]
+        torch.testing.assert_close(twice.filter(x), norm**after * once.filter(norm**before * x))
+        assert torch.autograd.gradcheck(twice.filter, (x,))
+
+
+def test_sums_of_very_many_points_keep_their_digits() -> None:
+    """A kernel wider than the picture, and 300×300 pixels of one colour: in float32 as in float64."""
+    picture = torch.full((3, 300, 300), 100.0)
+    values = torch.rand(90000, 2)
+    answers = [
+        PermutohedralLattice(bilateral_features(p, 1e5, 13)).filter(v)
+        for p, v in ((picture, values), (picture.double(), values.double()))
+    ]
+    torch.testing.assert_close(answers[0].double(), answers[1], rtol=1e-5, atol=0)
+
+
+def test_features_of_whole_numbers() -> None:
+    for dtype in (torch.uint8, torch.int16, torch.int64, torch.float16):
+        picture = torch.randint(0, 256, (3, 2, 3000)).to(dtype)
+        expected = bilateral_features(picture.float(), 80, 13.7)
+        assert torch.equal(bilateral_features(picture, 80, 13.7), expected)
+        assert torch.equal(position_features(2, 3000, 80, picture), expected[:, :2])
+
+
 def test_values_it_refuses() -> None:
     lattice = PermutohedralLattice(torch.rand(5, 2))
     with pytest.raises(ValueError, match="5 points"):
@@ -257,9 +288,8 @@ def test_values_it_refuses() -> None:
         lattice.filter(torch.rand(5, 2, 2))
     with pytest.raises(TypeError, match="int64"):
         lattice.filter(torch.ones(5, dtype=torch.int64))
-    for make in (lattice.normalized, lambda name: BruteForceFilter(torch.rand(5, 2), name)):
-        with pytest.raises(ValueError, match="normalization='both'"):
-            make("both")
+    with pytest.raises(ValueError, match="normalization='both'"):
+        lattice.normalized("both")
 
 
 @pytest.mark.gpu
