@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from segkit.crf.compatibility import Compatibility, compatibility, is_nought
 from segkit.crf.features import Numbers
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import Term, Trace, mean_field
+from segkit.ops.arguments import whole
 
 Extra = Sequence[tuple[Tensor, Compatibility]]
 
@@ -56,7 +56,7 @@ class DenseCRF(nn.Module):
         picture_max: float = 255,
     ) -> None:
         super().__init__()
-        self.iterations = checked_steps(iterations, "DenseCRF")
+        self.iterations = whole(iterations, "iterations", "DenseCRF", 0)
         self.kernels = PixelKernels(gaussian_sxy, bilateral_sxy, bilateral_srgb, picture_max, normalization)
         self.gaussian_compat, self.bilateral_compat = gaussian_compat, bilateral_compat
 
@@ -96,7 +96,7 @@ class DenseCRF(nn.Module):
         """
         scores = checked_scores(logits, unary)
         sign = 1 if unary is None else -1
-        steps = checked_steps(self.iterations, "DenseCRF")
+        steps = whole(self.iterations, "iterations", "DenseCRF", 0)
         N, K, H, W = scores.shape
         with torch.autocast(scores.device.type, enabled=False):
             shared, colours = self._shared_terms(scores, pictures)
@@ -158,17 +158,6 @@ def pixel_rows(scores: Tensor, sign: int = 1) -> Tensor:
     for source, target in zip(rows.split(2**14), out.split(2**14), strict=True):  # in blocks that the cache holds
         torch.mul(source, sign, out=target)
     return out
-
-
-def checked_steps(iterations: Any, who: str) -> int:
-    """A number of mean-field steps.
-
-    Raises:
-        ValueError: no whole number from 0 up.
-    """
-    if isinstance(iterations, bool) or not isinstance(iterations, Integral) or iterations < 0:
-        raise ValueError(f"{who} got iterations={iterations!r}; it is a whole number from 0 up")
-    return int(iterations)
 
 
 def _further_terms(extra: Any, scores: Tensor) -> list[tuple[str, Tensor, Tensor]]:

@@ -8,9 +8,10 @@ from numbers import Real
 import torch
 from torch import Tensor, nn
 
-from segkit.crf.dense import checked_scores, checked_steps, pixel_rows
+from segkit.crf.dense import checked_scores, pixel_rows
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import message_passing
+from segkit.ops.arguments import whole
 
 
 class CRFasRNN(nn.Module):
@@ -54,13 +55,12 @@ class CRFasRNN(nn.Module):
         picture_max: float = 255,
     ) -> None:
         super().__init__()
-        if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
-            raise ValueError(f"CRFasRNN got num_classes={num_classes!r}; it is a whole number from 1 up")
+        whole(num_classes, "num_classes", "CRFasRNN", 1)
         for name, weight in (("bilateral_weight", bilateral_weight), ("spatial_weight", spatial_weight)):
             if not isinstance(weight, Real) or not math.isfinite(weight):
                 raise ValueError(f"CRFasRNN got {name}={weight!r}; it is one number, which every class starts from")
         self.kernels = PixelKernels(gamma, alpha, beta, picture_max, normalization, ("gamma", "alpha", "beta"))
-        self.iterations, self.num_classes = checked_steps(iterations, "CRFasRNN"), num_classes
+        self.iterations, self.num_classes = whole(iterations, "iterations", "CRFasRNN", 0), num_classes
         self.bilateral_weights = nn.Parameter(torch.full((num_classes,), float(bilateral_weight)))
         self.spatial_weights = nn.Parameter(torch.full((num_classes,), float(spatial_weight)))
         self.compatibility = nn.Parameter(-torch.eye(num_classes))
@@ -75,7 +75,7 @@ class CRFasRNN(nn.Module):
     @torch._disable_dynamo  # under torch.compile it runs as it stands: what it builds depends on the picture
     def forward(self, logits: Tensor, pictures: Tensor) -> Tensor:
         scores = checked_scores(logits)
-        steps = checked_steps(self.iterations, "CRFasRNN")
+        steps = whole(self.iterations, "iterations", "CRFasRNN", 0)
         N, K, H, W = scores.shape
         if self.num_classes != K:
             raise ValueError(f"CRFasRNN for {self.num_classes} classes got logits {tuple(scores.shape)}")

@@ -8,6 +8,8 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
+from segkit.ops.arguments import whole
+
 
 def unary_from_labels(
     labels: Tensor, gt_prob: float, num_classes: int | None = None, unsure: int | None = 255
@@ -31,10 +33,10 @@ def unary_from_labels(
         raise ValueError(f"unary_from_labels got labels {tuple(labels.shape)}; they are H×W or N×H×W")
     if not isinstance(gt_prob, Real) or not 0 < gt_prob < 1:
         raise ValueError(f"unary_from_labels got gt_prob={gt_prob!r}; it is a probability above 0 and below 1")
-    if num_classes is not None and (not isinstance(num_classes, Integral) or num_classes < 1):
-        raise ValueError(f"unary_from_labels got num_classes={num_classes!r}; it is a whole number from 1 up")
+    if num_classes is not None:
+        whole(num_classes, "num_classes", "unary_from_labels", 1)
     if unsure is not None and not isinstance(unsure, Integral):
-        raise ValueError(f"unary_from_labels got unsure={unsure!r}; it is one label, or None")
+        raise TypeError(f"unary_from_labels got unsure={unsure!r}; it is one label, or None")
     labels = (labels[None] if labels.ndim == 2 else labels).long()  # N, H, W
     known = torch.ones_like(labels, dtype=torch.bool) if unsure is None else labels != unsure
     found = labels[known]

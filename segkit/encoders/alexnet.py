@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
+from segkit.ops.arguments import whole
 
 
 def _features(width: int, in_channels: int) -> nn.Sequential:
@@ -49,8 +50,8 @@ class AlexNetEncoder(nn.Module):
 
     def __init__(self, width: int = 64, in_channels: int = 3) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"AlexNet got width={width}; it counts the channels of the first layer, at least 1")
+        whole(width, "width", "AlexNet", 1)
+        whole(in_channels, "in_channels", "AlexNet", 1)
         self.channels = (width, 3 * width, 4 * width)
         self.classifier_channels = 64 * width
         self.features = _features(width, in_channels)
@@ -81,6 +82,8 @@ class AlexNet(nn.Module):
 
     def __init__(self, num_classes: int = 1000, width: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
+        whole(num_classes, "num_classes", "AlexNet", 1)
+        whole(width, "width", "AlexNet", 1)
         hidden, cells = 64 * width, AlexNetEncoder.classifier_kernel
         self.features = _features(width, 3)
         self.avgpool = AdaptiveAvgPool2d((cells, cells))

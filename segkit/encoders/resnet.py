@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from segkit.encoders.dilation import dilate_strides_
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
+from segkit.ops.arguments import whole
 
 # blocks per stage: basic ones in 18 and 34, bottlenecks from 50 on (the paper's Table 1)
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -115,8 +116,8 @@ class ResNetEncoder(nn.Module):
         super().__init__()
         if depth not in BLOCKS:
             raise ValueError(f"ResNet of depth {depth} is not in the paper; choose one of {sorted(BLOCKS)}")
-        if width < 1 or in_channels < 1:
-            raise ValueError(f"ResNet got width={width}, in_channels={in_channels}; both count channels, at least 1")
+        whole(width, "width", "ResNet", 1)
+        whole(in_channels, "in_channels", "ResNet", 1)
         if output_stride not in (8, 16, 32):
             raise ValueError(f"ResNet got output_stride={output_stride}; it can be 32, 16 or 8")
         if stride_in not in ("3x3", "1x1"):
@@ -177,8 +178,7 @@ class ResNet(ResNetEncoder):
         in_channels: int = 3,
         stride_in: str = "3x3",
     ) -> None:
-        if num_classes < 1:
-            raise ValueError(f"ResNet got num_classes={num_classes}; it needs at least 1")
+        whole(num_classes, "num_classes", "ResNet", 1)
         super().__init__(depth, width, output_stride, in_channels, stride_in)
         self.avgpool = AdaptiveAvgPool2d((1, 1))
         self.fc = nn.Linear(self.channels[-1], num_classes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
+from segkit.ops.arguments import whole
 
 # convolutions per block; block i has width·min(2^i, 8) channels
 BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -37,8 +38,8 @@ class VGGEncoder(nn.Module):
         super().__init__()
         if depth not in BLOCKS:
             raise ValueError(f"VGG of depth {depth} is not in the paper; choose one of {sorted(BLOCKS)}")
-        if width < 1:
-            raise ValueError(f"VGG got width={width}; it counts the channels of the first block and must be at least 1")
+        whole(width, "width", "VGG", 1)
+        whole(in_channels, "in_channels", "VGG", 1)
         self.channels = tuple(width * min(2**i, 8) for i in range(5))
         self.classifier_channels = 64 * width  # 4096 in the paper
         layers: list[nn.Module] = []

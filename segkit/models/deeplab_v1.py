@@ -20,6 +20,7 @@ from segkit.encoders import VGGEncoder
 from segkit.engine import engine
 from segkit.layers import Conv2d, MaxPool2d
 from segkit.models.pictures import picture_size
+from segkit.ops.arguments import whole
 
 FIELDS = {  # the paper's Table 2: kernel and rate of fc6, and the channels of fc6 and fc7 in units of the width
     "7x4": (7, 4, 64),
@@ -71,13 +72,12 @@ class DeepLabV1(nn.Module):
         depth: int = 16,
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"DeepLabV1 got num_classes={num_classes}; it needs at least 1")
+        whole(num_classes, "num_classes", "DeepLabV1", 1)
         kernel, rate, times = _field(fov)
         self.num_classes = num_classes
         self.encoder = VGGEncoder(depth, width, batch_norm)
         stride_8(self.encoder)
-        hidden = hidden or times * width
+        hidden = times * width if hidden is None else whole(hidden, "hidden", "DeepLabV1", 1)
         self.fc6 = Conv2d(self.encoder.channels[-1], hidden, kernel, padding=(kernel - 1) * rate // 2, dilation=rate)
         self.fc7 = Conv2d(hidden, hidden, 1)
         self.fc6_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()

@@ -17,6 +17,7 @@ from segkit.encoders import VGGEncoder
 from segkit.engine import engine
 from segkit.layers import Conv2d, MaxPool2d
 from segkit.models.pictures import picture_size
+from segkit.ops.arguments import whole
 
 DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # the paper's Table 1; a 1×1 convolution follows
 CHANNELS = {"basic": (1, 1, 1, 1, 1, 1, 1, 1), "large": (2, 2, 4, 8, 16, 32, 32, 1)}  # in multiples of the classes
@@ -46,8 +47,7 @@ class ContextModule(nn.Sequential):
     def __init__(self, classes: int, size: str = "basic") -> None:
         if size not in CHANNELS:
             raise ValueError(f"ContextModule got size={size!r}; the paper has {sorted(CHANNELS)}")
-        if classes < 1:
-            raise ValueError(f"ContextModule got classes={classes}; it needs at least 1")
+        whole(classes, "classes", "ContextModule", 1)
         layers: list[nn.Module] = []
         before = classes
         for dilation, times in zip(DILATIONS, CHANNELS[size], strict=False):
@@ -137,14 +137,13 @@ class Dilated(nn.Module):
         depth: int = 16,
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"Dilated got num_classes={num_classes}; it needs at least 1")
+        whole(num_classes, "num_classes", "Dilated", 1)
         if not isinstance(context, bool) and context not in CHANNELS:
             raise ValueError(f"Dilated got context={context!r}; it can be {sorted(CHANNELS)}, True (basic) or False")
         self.num_classes = num_classes
         self.encoder = VGGEncoder(depth, width, batch_norm)
         remove_last_poolings(self.encoder.features, 2)
-        hidden = hidden or self.encoder.classifier_channels
+        hidden = self.encoder.classifier_channels if hidden is None else whole(hidden, "hidden", "Dilated", 1)
         self.fc6 = Conv2d(self.encoder.channels[-1], hidden, 7, padding=12, dilation=4)
         self.fc7 = Conv2d(hidden, hidden, 1)
         self.fc6_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()

@@ -18,6 +18,7 @@ from segkit.encoders import ResNetEncoder, set_rates
 from segkit.engine import engine
 from segkit.layers import Conv2d, PixelShuffle
 from segkit.models.pictures import picture_size
+from segkit.ops.arguments import whole
 
 PATTERNS = ("none", "no_dilation", "conv", "rf", "bigger")
 
@@ -91,8 +92,7 @@ class DUCHDC(nn.Module):
         head: str = "duc",
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"DUCHDC got num_classes={num_classes}; it needs at least 1")
+        whole(num_classes, "num_classes", "DUCHDC", 1)
         if head not in ("duc", "bilinear"):
             raise ValueError(f'DUCHDC got head={head!r}; it has "duc" and "bilinear"')
         self.num_classes, self.stride, self.head = num_classes, output_stride, head

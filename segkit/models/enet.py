@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
 from segkit.models.pictures import picture_size
+from segkit.ops.arguments import whole
 
 ACTIVATIONS, DECODERS = ("prelu", "relu"), ("small", "mirror")
 STAGE = ("regular", "dilated 2", "asymmetric", "dilated 4", "regular", "dilated 8", "asymmetric", "dilated 16")
@@ -74,8 +75,7 @@ class ENet(nn.Module):
             if value not in known:
                 raise ValueError(f"ENet got {name}={value!r}; it is one of {', '.join(known)}")
         for name, number in (("num_classes", num_classes), ("width", width), ("in_channels", in_channels)):
-            if number < 1:
-                raise ValueError(f"ENet got {name}={number}; it is a whole number from 1 up")
+            whole(number, name, "ENet", 1)
         self.num_classes, self.in_channels = num_classes, in_channels
         self.initial = Initial(in_channels, width, activation, 2 if early_downsampling else 1)
         small, middle, large = self.initial.channels, 4 * width, 8 * width

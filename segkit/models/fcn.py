@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from segkit.encoders import VGG, AlexNet, AlexNetEncoder, VGGEncoder
 from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
 from segkit.models.pictures import picture_size
+from segkit.ops.arguments import whole
 
 
 def linear_to_conv(linear: nn.Linear, channels: int, height: int, width: int) -> Conv2d:
@@ -103,13 +104,12 @@ class FCN(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"FCN got num_classes={num_classes}; it needs at least 1")
+        whole(num_classes, "num_classes", "FCN", 1)
         if stride not in (32, 16, 8):
             raise ValueError(f"FCN got stride={stride}; the paper has 32, 16 and 8")
         self.num_classes, self.stride = num_classes, stride
         self.encoder = _encoder(encoder, stride, width, batch_norm)
-        hidden = hidden or self.encoder.classifier_channels
+        hidden = self.encoder.classifier_channels if hidden is None else whole(hidden, "hidden", "FCN", 1)
         kernel = self.encoder.classifier_kernel
         self.fc6 = Conv2d(self.encoder.channels[-1], hidden, kernel)
         self.fc7 = Conv2d(hidden, hidden, 1)

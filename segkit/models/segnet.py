@@ -19,6 +19,7 @@ from segkit.encoders.vgg import BLOCKS
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d, MaxPool2d, init_bilinear_
 from segkit.models.pictures import picture_size
+from segkit.ops.arguments import whole
 
 UPSAMPLINGS = ("indices", "bed_of_nails", "bilinear", "transposed")
 
@@ -111,8 +112,7 @@ class SegNet(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        if num_classes < 1 or in_channels < 1:
-            raise ValueError(f"SegNet got num_classes={num_classes}, in_channels={in_channels}; both are at least 1")
+        whole(num_classes, "num_classes", "SegNet", 1)
         if upsampling not in UPSAMPLINGS:
             raise ValueError(f"SegNet got upsampling={upsampling!r}; it is one of {', '.join(UPSAMPLINGS)}")
         self.num_classes, self.in_channels, self.upsampling = num_classes, in_channels, upsampling

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
 from segkit.models.pictures import picture_size
+from segkit.ops.arguments import whole
 
 PADDINGS, UPS, SKIPS = ("valid", "same"), ("transposed", "bilinear"), ("concat", "sum", "none")
 
@@ -73,8 +74,7 @@ class UNet(nn.Module):
         for name, number, least in (
             ("num_classes", num_classes, 1), ("width", width, 1), ("levels", levels, 2), ("in_channels", in_channels, 1)
         ):  # fmt: skip
-            if number < least:
-                raise ValueError(f"UNet got {name}={number}; it is a whole number from {least} up")
+            whole(number, name, "UNet", least)
         self.num_classes, self.in_channels, self.levels = num_classes, in_channels, levels
         self.padding, self.skip = padding, skip
         channels = [width * 2**i for i in range(levels)]

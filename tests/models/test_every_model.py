@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 import segkit
-from segkit.models import available, create, load, save
+from segkit.models import available, create, load, options, save
 from tests.models.common import CASES, CLASSES, Case
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -109,3 +110,15 @@ def test_what_cannot_be_is_named(name: str) -> None:
     for wrong in ("num_classes", "width"):
         with pytest.raises(ValueError, match=f"{wrong}=0"):
             create(name, **{"num_classes": 3, wrong: 0})
+
+
+@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("wrong", [0, -3, 2.5, "a", None, True])
+def test_sizes_that_are_no_whole_numbers(name: str, wrong: object) -> None:
+    """num_classes, width and, where there is one, hidden: the message names which, and what came."""
+    sized = [size for size in ("num_classes", "width", "hidden") if size in {"num_classes", *options(name)}]
+    for size in sized:
+        if (size, wrong) == ("hidden", None):
+            continue
+        with pytest.raises((TypeError, ValueError), match=rf"{size}={re.escape(repr(wrong))}"):
+            create(name, **{"num_classes": 3, "width": 4, size: wrong})
