@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
     grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
     grade.add_argument("notebook", metavar="NOTEBOOK")
+    grade.epilog = "A whole class: python -m segkit.grading.classroom --submitted FOLDER --out FOLDER"
 
     command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
     return parser

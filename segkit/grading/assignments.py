@@ -73,18 +73,29 @@ def read_notebook(path: str | Path) -> Notebook:
     if not path.exists():
         raise NotebookError(f"there is no file {path}; check the name and the folder you are in")
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        cells = notebook["cells"]
-        for cell in cells:
+        notebook = json.loads(path.read_text(encoding="utf-8-sig"))
+        if "worksheets" in notebook:
+            raise NotebookError(f"{path} is in the old format 3 of notebooks; open it in JupyterLab and save it again")
+        _only_dicts(notebook, "segkit")
+        for cell in notebook["cells"]:
             cell["source"] = "".join(cell["source"])
-            cell.setdefault("metadata", {})
+            _only_dicts(cell, "nbgrader")
             cell["cell_type"] = str(cell["cell_type"])
+    except NotebookError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         hint = (
             "; notebooks end in .ipynb" if path.suffix != ".ipynb" else "; has it been cut off while saving or copying?"
         )
         raise NotebookError(f"{path} is not a notebook that can be read{hint}") from error
     return notebook
+
+
+def _only_dicts(part: dict[str, Any], ours: str) -> None:
+    """Metadata that programs and people have spoilt, made what they must be: a dictionary, and one in it if any."""
+    meta = part["metadata"] = part["metadata"] if isinstance(part.get("metadata"), dict) else {}
+    if ours in meta and not isinstance(meta[ours], dict):
+        del meta[ours]
 
 
 def write_notebook(notebook: Notebook, path: str | Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from segkit.grading.values import Leaf, number_text, same, same_shape, shape_text
 
 Facts = list[dict[str, bool]]
+_RARELY_THE_CAUSE = ("float64", "contiguous", "uint8", "empty")  # where everything fails, these lead astray
 
 
 def fails_when(facts: Facts, failed: set[int]) -> str:
@@ -28,28 +29,42 @@ def fails_when(facts: Facts, failed: set[int]) -> str:
     if covers:
         best = min(covers, key=lambda name: len(holds[name]))
         return f"It fails only when {best} ({len(failed)} of {len(holds[best])} such cases)."
-    within = [name for name in names if holds[name] and holds[name] < failed]
-    if within and len(failed) < len(everything):
-        best = max(within, key=lambda name: len(holds[name]))
+    within = [name for name in names if holds[name] < failed and not any(word in name for word in _RARELY_THE_CAUSE)]
+    best = max(within, key=lambda name: len(holds[name]), default="")
+    if best and 2 * len(holds[best]) > len(failed):
         return f"It always fails when {best}, and in some other cases too."
     return ""
 
 
-def relation(got: Leaf, expected: Leaf) -> str:
-    """How a wrong result relates to the right one, in a sentence; empty where nothing simple is found."""
+def relation(got: Leaf, expected: Leaf, *, table: bool = False) -> str:
+    """How a wrong result relates to the right one, in a sentence; empty where nothing simple is found.
+
+    Args:
+        got: the result.
+        expected: the right one.
+        table: whether a result of two dimensions is a table rather than a picture.
+    """
     a, b = got.array, expected.array
     if not same_shape(a, b):
-        return shape_difference(a, b)
+        return shape_difference(a, b, table=table)
     if a.dtype.kind not in "biuf":
         return f"Your result holds {got.dtype} values, which are not plain numbers."
     a, b = a.astype(np.float64).reshape(b.shape), b.astype(np.float64)
     with np.errstate(all="ignore"):
         if not np.isfinite(a[np.isfinite(b)]).all():
             return _not_finite(a, b)
-        return _rearranged(a, b, expected) or _scaled(a, b) or _where(a, b)
+        return _rearranged(a, b, expected) or _scaled(a, b) or _where(a, b, table)
 
 
-def shape_difference(a: np.ndarray, b: np.ndarray) -> str:
+def in_common(pairs: list[tuple[float, float]]) -> str:
+    """What holds of all of these wrong numbers and the right ones, in a sentence; empty where nothing does."""
+    a, b = np.array(pairs).T
+    if not np.isfinite(a).all() or not np.isfinite(b).all():
+        return ""
+    return _scaled(a, b).replace("number", "wrong result" if len(pairs) > 1 else "number")
+
+
+def shape_difference(a: np.ndarray, b: np.ndarray, *, table: bool = False) -> str:
     """How two shapes differ, in a sentence."""
     text = f"Your result has the shape {shape_text(a.shape)}; it should be {shape_text(b.shape)}"
     if a.ndim != b.ndim:
@@ -59,9 +74,14 @@ def shape_difference(a: np.ndarray, b: np.ndarray) -> str:
     steps = []
     for place, (have, want) in enumerate(zip(a.shape, b.shape, strict=True)):
         if have != want:
+            if table and b.ndim == 2:
+                part = "row" if place == 0 else "column"
+                many = "many" if have > want else "few"
+                steps.append(f"it has {abs(have - want)} {part}{'s' * (abs(have - want) > 1)} too {many}")
+                continue
             axis = _axis(place, b.ndim)
             steps.append(f"{axis} has {abs(have - want)} too {'many' if have > want else 'few'}")
-    return f"{text}: {' and '.join(steps)}."
+    return f"{text}: {' and '.join(steps)}.".replace("and it has", "and")
 
 
 def _axis(place: int, ndim: int) -> str:
@@ -116,13 +136,26 @@ def _scaled(a: np.ndarray, b: np.ndarray) -> str:
     return ""
 
 
-def _where(a: np.ndarray, b: np.ndarray) -> str:
+def _where(a: np.ndarray, b: np.ndarray, table: bool) -> str:
     wrong = ~np.isclose(a, b, rtol=1e-4, atol=1e-4, equal_nan=True)
     if not wrong.any() or b.ndim == 0:
         return ""
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
     spot = f"The first difference is at {list(place)}: {number_text(a[place])} instead of {number_text(b[place])}."
-    return f"{_region(wrong)} {spot}"
+    return f"{_entries(wrong) if table else _region(wrong)} {spot}"
+
+
+def _entries(wrong: np.ndarray) -> str:
+    """Where a table or list is wrong."""
+    if wrong.all():
+        return "Every entry is wrong."
+    if wrong.ndim == 2 and wrong.shape[0] == wrong.shape[1] > 1:
+        diagonal = np.eye(len(wrong), dtype=bool)
+        if not (wrong & diagonal).any():
+            return "Only entries off the diagonal are wrong."
+        if not (wrong & ~diagonal).any():
+            return "Only entries on the diagonal are wrong."
+    return f"{int(wrong.sum())} of {wrong.size} entries are wrong."
 
 
 def _region(wrong: np.ndarray) -> str:

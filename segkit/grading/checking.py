@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor, nn
 
 from segkit.grading.exercise import Exercise, find, registry
 from segkit.grading.explain import diagnose
 from segkit.grading.report import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 from segkit.grading.result_types import passes, type_problem
 from segkit.grading.sandbox import Outcome, run_cases
+from segkit.grading.stubs import is_stub
 
 UNTOUCHED, TYPE, GRADIENT = "input left alone", "result type", "gradient"
 
@@ -44,29 +48,59 @@ def check(name: str, student_function: Callable[..., Any], *, quiet: bool = Fals
     exercise = find(name)
     if not time_limit > 0:
         raise ValueError(f"time_limit is {time_limit!r}; it is a positive number of seconds")
-    result = _check(exercise, student_function, time_limit)
+    result = judge(exercise, attempt(exercise, student_function, time_limit))
     if not quiet:
         print(result.text())
     return result
 
 
-def _check(exercise: Exercise, function: Any, time_limit: float) -> Result:
-    if function is None or function is Ellipsis:
+@dataclass(frozen=True)
+class Tried:
+    """What an answer did.
+
+    Args:
+        kind: the name of its type.
+        outcomes: of the calls, one a case; None where it cannot be called.
+        stub: whether there is nothing in it yet.
+    """
+
+    kind: str
+    outcomes: list[Outcome] | None = None
+    stub: bool = True
+
+
+def attempt(exercise: Exercise, function: Any, time_limit: float) -> Tried:
+    """Call an answer on every case."""
+    kind = type(function).__name__
+    return (
+        Tried(kind, run_cases(function, exercise, time_limit), is_stub(function)) if callable(function) else Tried(kind)
+    )
+
+
+def judge(exercise: Exercise, tried: Tried) -> Result:
+    """Marks and diagnoses for an attempt, which may have been made in another process."""
+    if tried.kind in ("NoneType", "ellipsis"):
         return _not_yet(exercise, [])
-    if not callable(function):
-        kind = type(function).__name__
+    if tried.outcomes is None:
         message = (
-            f"`{exercise.name}` is a {kind}, not a function. Hand over the function itself, without calling it: "
+            f"`{exercise.name}` is a {tried.kind}, not a function. Hand over the function itself, without calling it: "
             f'check("{exercise.name}", {exercise.name}).'
         )
         return Result(exercise.name, 0.0, REJECTED, [Diagnosis("not-a-function", message)])
-    return mark(exercise, run_cases(function, exercise, time_limit))
+    return mark(exercise, tried.outcomes, stub=tried.stub)
 
 
-def mark(exercise: Exercise, outcomes: list[Outcome]) -> Result:
-    """Turn outcomes into marks and diagnoses."""
+def mark(exercise: Exercise, outcomes: list[Outcome], *, stub: bool = True) -> Result:
+    """Turn outcomes into marks and diagnoses.
+
+    Args:
+        exercise: what was asked for.
+        outcomes: what the calls came to.
+        stub: whether the function has nothing in it yet, which tells one that returns None from one to be written.
+    """
     if all(outcome.kind in ("stub", "nothing") for outcome in outcomes):
-        return _not_yet(exercise, outcomes)
+        written = not stub and any(outcome.kind == "nothing" for outcome in outcomes)
+        return _nothing_back(exercise, outcomes) if written else _not_yet(exercise, outcomes)
     cases = exercise.all_cases()
     good = [
         passes(exercise, i, outcome) or _numpy_answer(cases[i].group, outcome) for i, outcome in enumerate(outcomes)
@@ -87,7 +121,13 @@ def mark(exercise: Exercise, outcomes: list[Outcome]) -> Result:
     status = FULL if all(groups.values()) else PARTLY if basic else REJECTED
     printed = next((outcome.printed for outcome in outcomes if outcome.printed), "")
     seconds = sum(outcome.seconds for outcome in outcomes)
-    return Result(exercise.name, score, status, diagnoses, groups, [], printed, seconds)
+    return Result(exercise.name, score, status, diagnoses, groups, _remarks(outcomes), printed, seconds)
+
+
+def _remarks(outcomes: list[Outcome]) -> list[str]:
+    called = next((outcome.finished for outcome in outcomes if outcome.finished), "")
+    told = f"it calls `{called}`, which is what this exercise is about; to call it is not yet to write it."
+    return [told] if called else []
 
 
 def _not_yet(exercise: Exercise, outcomes: list[Outcome]) -> Result:
@@ -96,16 +136,28 @@ def _not_yet(exercise: Exercise, outcomes: list[Outcome]) -> Result:
     return Result(exercise.name, 0.0, NOT_YET, [Diagnosis("not-yet-done", message)], printed=printed)
 
 
+def _nothing_back(exercise: Exercise, outcomes: list[Outcome]) -> Result:
+    message = (
+        "Your function runs to its end and returns None (does it print the answer instead?). End it with `return …`."
+    )
+    printed = next((outcome.printed for outcome in outcomes if outcome.printed), "")
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    groups = {case.group: False for case in exercise.all_cases()[:-1]}
+    told = [Diagnosis("returns-nothing", message)]
+    return Result(exercise.name, 0.0, REJECTED, told, groups, printed=printed, seconds=seconds)
+
+
 def _numpy_answer(group: str, outcome: Outcome) -> bool:
-    """An answer in numpy cannot take part in the gradient case, and need not."""
-    return group == GRADIENT and outcome.kind == "raised" and "requires grad" in outcome.note
+    """Whether a call stopped because numpy takes no tensor with a gradient, which has a diagnosis of its own."""
+    return group == GRADIENT and outcome.kind == "raised" and "call numpy() on Tensor" in outcome.note
 
 
 def _properties(exercise: Exercise, outcomes: list[Outcome]) -> list[tuple[str, Diagnosis | None]]:
     """What holds for every case: the arguments are left alone, the result has a fitting type, the gradient survives."""
     found: list[tuple[str, Diagnosis | None]] = [(UNTOUCHED, _changed(exercise, outcomes))]
-    if set(exercise.kinds) & {"float", "integer"}:
-        found.append((TYPE, type_problem(exercise, outcomes)))
+    problem = type_problem(exercise, outcomes)
+    if problem or set(exercise.kinds) & {"float", "integer"}:
+        found.append((TYPE, problem))
     if exercise.needs_gradient:
         found.append((GRADIENT, _gradient_lost(exercise, outcomes)))
     return found
@@ -115,22 +167,37 @@ def _changed(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | None:
     for outcome in outcomes:
         if outcome.changed:
             name = exercise.parameters[outcome.changed[0]]
+            copied = _copy(name, exercise.all_cases()[0].args[outcome.changed[0]])
             message = (
                 f"Your function changes `{name}`, which belongs to the caller: after the call it holds other numbers. "
-                f"Work on a copy (`{name}.clone()`), or build a new tensor; beware of `+=`, `[...] =` and names "
+                f"Work on a copy ({copied}), or build something new; beware of `+=`, `[...] =` and names "
                 "that end in `_`."
             )
             return Diagnosis("input-changed", message)
     return None
 
 
+def _copy(name: str, value: Any) -> str:
+    """How an argument is copied."""
+    if isinstance(value, nn.Module):
+        return f"`copy.deepcopy({name})`"
+    if isinstance(value, (list, tuple)):
+        inside = any(isinstance(part, (Tensor, tuple, list)) for part in value)
+        tensors = inside and any(isinstance(one, Tensor) for part in value for one in part)
+        return f"`list({name})`" + (" and `.clone()` for the tensors in it" if tensors else "")
+    return f"`{name}.clone()`"
+
+
 def _gradient_lost(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | None:
-    for case, outcome in zip(exercise.all_cases(), outcomes, strict=True):
-        if case.group == GRADIENT and outcome.leaves and outcome.leaves[0].origin == "torch":
-            if not outcome.leaves[0].grad:
-                message = (
-                    "The number is right, but no gradient can flow back from it, so nothing could be trained with it. "
-                    "Leave out `.item()`, `.detach()`, `.data`, `torch.tensor(...)` and `torch.no_grad()` on the way."
-                )
-                return Diagnosis("gradient-lost", message)
+    for index, (case, outcome) in enumerate(zip(exercise.all_cases(), outcomes, strict=True)):
+        if case.group != GRADIENT:
+            continue
+        lost = passes(exercise, index, outcome) and not outcome.leaves[0].grad
+        if lost or _numpy_answer(case.group, outcome):
+            message = (
+                "The number is right, but no gradient can flow back from it, so nothing could be trained with it. "
+                "Compute with torch to the end: leave out `.item()`, `float(...)`, `math`, numpy, `.detach()`, "
+                "`.data`, `torch.tensor(...)` and `torch.no_grad()` on the way."
+            )
+            return Diagnosis("gradient-lost", message)
     return None

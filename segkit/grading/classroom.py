@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 
 from segkit.files import write_bytes
-from segkit.grading.assignments import ASSIGNMENTS, NotebookError
+from segkit.grading.assignments import ASSIGNMENTS, NotebookError, read_notebook
 from segkit.grading.exercise import registry
 from segkit.grading.made_class import make_class
 from segkit.grading.notebook import Report, grade_notebook
@@ -34,17 +34,27 @@ from segkit.grading.sandbox import method
 
 @dataclass
 class Submission:
-    """A student's notebook and what became of it."""
+    """A student's notebook and what became of it; the assignment is "" where a student handed in none."""
 
     student: str
     assignment: str
     path: Path
     report: Report | None = None
     error: str = ""
+    note: str = ""
 
     @property
     def points(self) -> float:
         return self.report.points if self.report else 0.0
+
+    @property
+    def notes(self) -> str:
+        """All that the lecturer should know besides the marks."""
+        told = [self.error, self.note]
+        if self.report:
+            told += self.report.problems
+            told += [f"{row.exercise}: {remark}" for row in self.report.rows for remark in row.result.remarks]
+        return "; ".join(filter(None, told))
 
 
 @dataclass
@@ -68,7 +78,7 @@ class ClassResult:
     def table(self) -> str:
         """What a lecturer wants to know first: marks per exercise, and what went wrong most often."""
         lines = [f"{len(self.submissions)} submissions graded in {self.seconds:.1f} s, marks in {self.csv}"]
-        for assignment in sorted({one.assignment for one in self.submissions}):
+        for assignment in sorted({one.assignment for one in self.submissions} - {""}):
             mine = [one for one in self.submissions if one.assignment == assignment]
             total = sum(ASSIGNMENTS.get(assignment, {}).values())
             lines += ["", f"{assignment}: mean {sum(one.points for one in mine) / len(mine):.1f} of {total} marks"]
@@ -78,8 +88,8 @@ class ClassResult:
                 often = ", ".join(f"{code} ({count})" for code, count in codes.most_common(4))
                 mean = sum(row.points for row in rows) / len(mine)
                 lines.append(f"  {exercise:<24} {mean:4.1f} / {points}   {often}")
-        failed = [one for one in self.submissions if one.error]
-        lines += ["", *(f"{one.student}, {one.assignment}: {one.error}" for one in failed)] if failed else []
+        noted = [one for one in self.submissions if one.error or one.note]
+        lines += ["", *(f"{one.student}, {one.assignment or 'nothing'}: {one.notes}" for one in noted)] if noted else []
         return "\n".join(lines)
 
 
@@ -91,10 +101,16 @@ def collect(submitted: Path) -> list[Submission]:
     """
     found = []
     for student in sorted(path for path in submitted.glob("*") if path.is_dir() and not path.name.startswith(".")):
-        for path in sorted(student.rglob("*.ipynb")):
-            if ".ipynb_checkpoints" not in path.parts:
-                found.append(Submission(student.name, path.stem, path))
-    if not found:
+        paths = sorted(path for path in student.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+        mine = {path.stem: Submission(student.name, path.stem, path) for path in paths}
+        for name in [stem for stem in mine if stem not in ASSIGNMENTS]:
+            rightly_named = next((stem for stem in mine if stem in ASSIGNMENTS and name.startswith(stem)), None)
+            if rightly_named:  # ch02-Copy1 beside ch02
+                del mine[name]
+                mine[rightly_named].note = f"{name}.ipynb, beside it, was not graded"
+        none = Submission(student.name, "", student, error="no notebook handed in")
+        found += list(mine.values()) or [none]
+    if not any(one.assignment for one in found):
         raise NotebookError(f"no notebooks in {submitted}; they lie in submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb")
     return found
 
@@ -102,10 +118,17 @@ def collect(submitted: Path) -> list[Submission]:
 def _grade_one(one: Submission, time_limit: float) -> Submission:
     try:
         name = one.assignment if one.assignment in ASSIGNMENTS else None
+        if not one.assignment:
+            return one
         one.report = grade_notebook(one.path, assignment=name, time_limit=time_limit)
         one.assignment = one.report.assignment
+        said = read_notebook(one.path)["metadata"].get("segkit", {}).get("assignment", name)
+        if name and said != name:
+            one.note = "; ".join(filter(None, [one.note, f"this looks like {said}"]))
     except (NotebookError, OSError) as error:
         one.error = str(error)
+    except Exception as error:  # whatever one student's file does to us, the class gets its marks
+        one.error = f"{one.path} could not be graded: {type(error).__name__}: {error}"
     return one
 
 
@@ -155,10 +178,11 @@ def _write(result: ClassResult) -> None:
         marks = {row.exercise: f"{row.points:g}" for row in one.report.rows} if one.report else {}
         out_of = sum(ASSIGNMENTS.get(one.assignment, {}).values())
         writer.writerow(
-            [one.student, one.assignment, f"{one.points:g}", out_of, *(marks.get(n, "") for n in names), one.error]
+            [one.student, one.assignment, f"{one.points:g}", out_of, *(marks.get(n, "") for n in names), one.notes]
         )
-        text = one.report.feedback() if one.report else f"# {one.assignment}: not graded\n\n{one.error}\n"
-        place = result.folder / "feedback" / one.student / one.assignment
+        name = one.assignment or "nothing"
+        text = one.report.feedback() if one.report else f"# {name}: not graded\n\n{one.error}\n"
+        place = result.folder / "feedback" / one.student / name
         write_bytes(text.encode(), place.with_suffix(".md"))
         write_bytes(_page(one, text).encode(), place.with_suffix(".html"))
     write_bytes(buffer.getvalue().encode(), result.csv)

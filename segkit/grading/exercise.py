@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segkit.grading.values import Leaf, Unusable, fresh, leaves
 
@@ -100,7 +100,7 @@ class Exercise:
         reference: the right answer, on torch's own functions.
         cases: makes the list of cases; the first group is the ordinary case.
         mistakes: the catalogue, in the order of preference.
-        kinds: for each part of the result "float", "integer", "mask" or "number".
+        kinds: for each part of the result "float", "integer", "index", "mask" or "number".
         facts: what can be said of a call, for "it fails only when …".
         observe: turns an unusual result (a layer) into arrays.
         needs_gradient: whether the result has to carry a gradient.
@@ -183,7 +183,8 @@ class Exercise:
     def case_facts(self, index: int) -> dict[str, bool]:
         """What can be said of a case."""
         args = self.all_cases()[index].args
-        tensors = [value for value in args if isinstance(value, Tensor)]
+        given_tensors = (value.parameters() if isinstance(value, nn.Module) else [value] for value in args)
+        tensors = [value for values in given_tensors for value in values if isinstance(value, Tensor)]
         known = {
             "the input is float64": any(value.dtype == torch.float64 for value in tensors),
             "an input is not contiguous in memory": any(not value.is_contiguous() for value in tensors),

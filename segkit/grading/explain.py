@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
-from segkit.grading.attribution import fails_when, relation
+from segkit.grading.attribution import fails_when, in_common, relation
 from segkit.grading.examples import example, smallest
 from segkit.grading.exercise import Exercise, Mistake, Variant
 from segkit.grading.report import Diagnosis
@@ -22,7 +23,7 @@ def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
         return [_remembers(exercise, outcomes)]
     known = _known_mistakes(exercise, outcomes, failed)
     if known:
-        return [Diagnosis(m.code, m.message, example(exercise, outcomes, _telling(exercise, failed, v)))
+        return [Diagnosis(m.code, m.message, example(exercise, outcomes, _telling(exercise, outcomes, failed, v)))
                 for m, v in known]  # fmt: skip
     typed = integer_for_float(exercise, outcomes, failed)
     if typed:
@@ -51,12 +52,19 @@ def _known_mistakes(exercise: Exercise, outcomes: list[Outcome], failed: set[int
         either_way = (a[1].before and b[1].before) or (a[1].after and b[1].after)
         for pair in ([a, b], [b, a]) if either_way else ([a, b],):
             if _fits(exercise, outcomes, failed, tuple(v for _, v in pair)):
-                return [one for one in pair if _matters(exercise, failed, one[1])]
+                both = tuple(v for _, v in pair)
+                seen = {i for i in failed if outcomes[i].kind != "value" or exercise.imitate(both, i)}
+                return [one for one in pair if any(_shows(exercise, outcomes, i, one[1]) for i in seen)] or pair
     return _two_places(exercise, outcomes, failed, single)
 
 
-def _matters(exercise: Exercise, failed: set[int], variant: Variant) -> bool:
-    return any(_wrong(exercise, (variant,), i) for i in failed)
+def _shows(exercise: Exercise, outcomes: list[Outcome], index: int, variant: Variant) -> bool:
+    """Whether a part of the result that this mistake spoils is wrong in the answer, too."""
+    found, right, got = exercise.imitate((variant,), index), exercise.expected(index), outcomes[index].leaves
+    if found is None or outcomes[index].kind != "value":
+        return _wrong(exercise, (variant,), index)
+    parts = zip(found, right, got, strict=True)
+    return any(not same(spoilt, want) and not same(have, want) for spoilt, want, have in parts)
 
 
 def _wrong(exercise: Exercise, variants: tuple[Variant, ...], index: int) -> bool:
@@ -127,9 +135,9 @@ def _agrees(exercise: Exercise, outcomes: list[Outcome], index: int, variant: Va
     return got.kind == "value" and all_same(got.leaves, found)
 
 
-def _telling(exercise: Exercise, failed: set[int], variant: Variant) -> set[int]:
+def _telling(exercise: Exercise, outcomes: list[Outcome], failed: set[int], variant: Variant) -> set[int]:
     """The failing cases in which this mistake does its harm."""
-    return {i for i in failed if _wrong(exercise, (variant,), i)} or failed
+    return {i for i in failed if _shows(exercise, outcomes, i, variant)} or failed
 
 
 # Anything else -----------------------------------------------------------------------------------------------------
@@ -147,7 +155,9 @@ def _generic(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
             code, message = describe(exercise, outcomes[index], index)
             if code == "wrong-values":
                 message = _pattern(exercise, outcomes, these) or message
-            message = message if code == "wrong-arguments" or found else f"{message} {when}".strip()
+            if code != "wrong-arguments" and not found:
+                message = (message if message.endswith("\n") else f"{message} ") + when
+            message = message.strip()
             found.append(Diagnosis(code, message, example(exercise, outcomes, {index})))
     return found or [Diagnosis("not-run", "The time was used up before the rest could be tried.")]
 
@@ -158,13 +168,13 @@ def _values(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]
     place = next(i for i, (a, b) in enumerate(parts) if not same(a, b))
     got, want = parts[place]
     which = _which(place, len(parts))
-    told = relation(got, want)
+    told = relation(got, want, table=exercise.kinds[place] == "integer")
     if got.array.shape != want.array.shape and want.array.ndim:
         return "wrong-shape", which + told + " Write the sizes of each step beside the code, and see where they part."
     if "NaN" in told or "infinite" in told:
         return "nan", which + told
-    lead = "The shape is right and the values are not. " if want.array.ndim else "The number is not the right one. "
-    return "wrong-values", which + lead + told
+    lead = "The shape is right and the values are not." if want.array.ndim else "The number is not the right one."
+    return "wrong-values", f"{which}{lead} {told}".strip()
 
 
 def _which(place: int, count: int) -> str:
@@ -174,15 +184,28 @@ def _which(place: int, count: int) -> str:
 def _pattern(exercise: Exercise, outcomes: list[Outcome], these: set[int]) -> str:
     """What holds of the wrong numbers as a whole, read off the largest failing case; empty where nothing does."""
     index = max(these, key=lambda i: sum(leaf.array.size for leaf in exercise.expected(i)))
+    if set(exercise.kinds) == {"number"}:
+        return _numbers(exercise, outcomes, these)
     for place, (got, want) in enumerate(zip(outcomes[index].leaves, exercise.expected(index), strict=True)):
         if not same(got, want):
-            told = relation(got, want)
+            told = relation(got, want, table=exercise.kinds[place] == "integer")
             simple = got.array.shape == want.array.shape and told and "first difference" not in told
             return (
                 f"{_which(place, len(exercise.kinds))}The shape is right and the values are not. {told}"
                 if simple
                 else ""
             )
+    return ""
+
+
+def _numbers(exercise: Exercise, outcomes: list[Outcome], these: set[int]) -> str:
+    """What holds of one wrong number in all of the cases where it is wrong."""
+    for place in range(len(exercise.kinds)):
+        pairs = [(outcomes[i].leaves[place], exercise.expected(i)[place]) for i in these]
+        wrong = [(float(a.array), float(b.array)) for a, b in pairs if a.array.size == 1 and not same(a, b)]
+        told = in_common(wrong) if len(wrong) > 1 else ""
+        if wrong:
+            return f"{_which(place, len(exercise.kinds))}{told}" if told else ""
     return ""
 
 
@@ -207,6 +230,17 @@ def _other(code: str, message: str):  # type: ignore[no-untyped-def]
     return lambda exercise, outcome, index: (code, message.format(note=outcome.note))
 
 
+def _odd(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]:
+    own = re.fullmatch(r"\[([\w-]+)\] (.*)", outcome.note, re.DOTALL)
+    if own:
+        return own[1], own[2]
+    if outcome.note == "a generator":
+        return "wrong-type", "Your function returns a generator, since there is a `yield` in it. Return a list."
+    known = re.fullmatch(r"an? \w+", outcome.note) and not exercise.observe
+    end = "; tensors, arrays and numbers can be compared" if known else ""
+    return "wrong-type", f"Your function returns {outcome.note}{end}."
+
+
 _KINDS = (
     (("arguments",), _other("wrong-arguments", "The arguments do not fit: {note}.")),
     (("timeout",), _other("too-slow", "Your function did not finish in time. Is there a loop that never ends? Look at "
@@ -215,7 +249,7 @@ _KINDS = (
                        "that does not exist.")),
     (("exit",), _other("exits", "Your function ends Python with exit() or sys.exit(). Use return for a result.")),
     (("raised",), _raised),
-    (("odd",), _other("wrong-type", "Your function returns {note}; tensors, arrays and numbers can be compared.")),
+    (("odd",), _odd),
     (("nothing",), _other("returns-nothing", "Here your function returns None: does every branch reach a return?")),
     (("stub",), _other("not-yet-done-here", "This case is still to be written: NotImplementedError.")),
     (("value",), _values),

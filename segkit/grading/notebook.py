@@ -15,7 +15,7 @@ from pathlib import Path
 
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, read_notebook
 from segkit.grading.report import REJECTED, Diagnosis, Result
-from segkit.grading.running import restore_locked, run_notebook
+from segkit.grading.running import run_notebook
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Report:
 def _short(result: Result, indent: int) -> str:
     """The first lines of a verdict, to stand in a table."""
     if result.passed:
-        return "full marks"
+        return "; ".join(["full marks", *result.remarks])
     parts = [f"{d.code}: {d.message.split(chr(10))[0]}" for d in result.diagnoses] or [result.status]
     wrapped = [line for part in parts for line in textwrap.wrap(part, 100 - indent + 20)]
     return ("\n" + " " * indent).join(wrapped)
@@ -105,13 +105,12 @@ def grade_notebook(path: str | Path, *, assignment: str | None = None, time_limi
     name = assignment or which_assignment(notebook, path)
     if name not in ASSIGNMENTS:
         raise NotebookError(f"there is no assignment {name!r}; the assignments are {', '.join(ASSIGNMENTS)}")
-    restore_locked(notebook, name)
-    results, problems = run_notebook(path, notebook, list(ASSIGNMENTS[name]), time_limit)
+    results, problems = run_notebook(path, notebook, name, time_limit)
     rows = []
     for exercise, points in ASSIGNMENTS[name].items():
-        result = results.get(exercise) or _missing(exercise)
+        result = results.get(exercise) or _missing(exercise, notebook, problems)
         rows.append(Row(exercise, result.points(points), points, result))
-    return Report(path, name, rows, problems)
+    return Report(path, name, rows, list(problems.values()))
 
 
 def which_assignment(notebook: Notebook, path: Path) -> str:
@@ -137,10 +136,11 @@ def _defines(text: str, name: str) -> bool:
     return bool(re.search(rf"^\s*(def\s+{name}\b|{name}\s*=)", text, re.MULTILINE))
 
 
-def _missing(exercise: str) -> Result:
-    message = (
-        f"The notebook defines no function `{exercise}`. Has its cell been deleted, renamed, or did it fail to run?"
-    )
+def _missing(exercise: str, notebook: Notebook, problems: dict[int, str]) -> Result:
+    message = f"The notebook defines no function `{exercise}`. Has its cell been deleted or renamed?"
+    for number, problem in problems.items():
+        if number and _defines(notebook["cells"][number - 1]["source"], exercise):
+            message = f"`{exercise}` is not defined, because its cell did not run to its end: {problem}."
     return Result(exercise, 0.0, REJECTED, [Diagnosis("missing", message)])
 
 

@@ -8,8 +8,15 @@ from segkit.grading.examples import example
 from segkit.grading.exercise import Exercise
 from segkit.grading.report import Diagnosis
 from segkit.grading.sandbox import Outcome
-from segkit.grading.values import all_same
+from segkit.grading.values import Leaf, all_exact, all_same, same_shape
 
+BY_FLOAT32 = ("bilateral_filter",)  # its weights may be made in float32, whatever the values come in
+NARROW = {
+    "uint8": "starts again at 0 behind 255",
+    "int8": "jumps to −128 behind 127",
+    "int16": "jumps to −32,768 behind 32,767",
+    "uint16": "starts again at 0 behind 65,535",
+}
 BITS = {"float16": 16, "bfloat16": 16, "float32": 32, "float64": 64, "float": 64, "double": 64, "half": 16}
 
 
@@ -23,45 +30,82 @@ def integer_for_float(exercise: Exercise, outcomes: list[Outcome], failed: set[i
         i for i in failed
         if outcomes[i].kind == "value"
         and any(kind == "float" and leaf.array.dtype.kind in "iub" and leaf.array.ndim
-                for kind, leaf in zip(exercise.kinds, outcomes[i].leaves, strict=True))
+                and same_shape(leaf.array, right.array)
+                for kind, leaf, right in zip(exercise.kinds, outcomes[i].leaves, exercise.expected(i), strict=True))
     ]  # fmt: skip
     if not wrong or len(wrong) < len(failed) / 2:
         return None
     dtype = next(leaf.dtype for leaf in outcomes[wrong[0]].leaves if leaf.array.dtype.kind in "iub")
-    message = (
-        f"Your result holds {dtype}, so everything behind the decimal point is lost. "
+    advice = (
         "Create the result with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
+        if _given(exercise, wrong[0])
+        else "Use torch.float32; `/` divides, `//` rounds down."
     )
+    message = f"Your result holds {dtype}, so everything behind the decimal point is lost. {advice}"
     return Diagnosis("wrong-dtype", message, example(exercise, outcomes, set(wrong)))
 
 
 def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | None:
     """A result with the right values in a type that will not do."""
+    right = all(passes(exercise, index, outcome) for index, outcome in enumerate(outcomes))
     for index, outcome in enumerate(outcomes):
         if not passes(exercise, index, outcome):
             continue
         for kind, got in zip(exercise.kinds, outcome.leaves, strict=True):
-            if got.origin == "python" or not got.array.ndim:
-                continue
-            have = BITS.get(got.dtype)
-            if kind == "integer" and have is not None and have < 64:
-                message = (
-                    f"Your whole numbers come as {got.dtype}. Floats cannot index a tensor, and counts stop growing "
-                    "at 16,777,216 in float32. Use an integer type (torch.int64)."
-                )
-                return Diagnosis("wrong-dtype", message, example(exercise, outcomes, {index}))
-            if kind == "float" and have is not None and have < _given_bits(exercise, index):
-                message = (
-                    f"The input is float{_given_bits(exercise, index)} and your result is {got.dtype}: precision is "
-                    "lost on the way. Create the result with the dtype of the input "
-                    "(`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
-                )
-                return Diagnosis("precision-lost", message, example(exercise, outcomes, {index}))
+            told = None
+            if kind in ("integer", "index") and got.origin != "python" and got.array.ndim:
+                told = _whole(kind, got)
+            elif kind in ("float", "number") and got.origin != "python":
+                told = _precise(kind, got, _given(exercise, index))
+            if told:
+                return Diagnosis(*told, example(exercise, outcomes, {index}))
+        exact = right and _given(exercise, index) == 64 and exercise.name not in BY_FLOAT32
+        if exact and not all_exact(outcome.leaves, exercise.expected(index)):
+            message = (
+                "The input is float64 and so is your result, but its numbers are only as exact as float32: something "
+                "on the way is float32. Create tensors with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, "
+                "`x.new_zeros(...)`)."
+            )
+            return Diagnosis("precision-lost", message, example(exercise, outcomes, {index}))
     return None
 
 
-def _given_bits(exercise: Exercise, index: int) -> int:
-    """The precision that the arguments of a case came in."""
+def _whole(kind: str, got: Leaf) -> tuple[str, str] | None:
+    """What is wrong with the type of whole numbers: code and message."""
+    if got.dtype in NARROW:
+        told = f"Your whole numbers come as {got.dtype}, which {NARROW[got.dtype]}. Use torch.int64."
+        return "wrong-dtype", told
+    if BITS.get(got.dtype, 64) < 64:
+        told = (
+            f"Your whole numbers come as {got.dtype}. Floats cannot index a tensor, and counts stop growing "
+            "at 16,777,216 in float32. Use an integer type (torch.int64)."
+        )
+        return "wrong-dtype", told
+    if kind == "index" and got.origin == "torch" and got.dtype != "int64":
+        told = f"Your indices come as {got.dtype}; `torch.nn.functional.max_unpool2d` takes no other type than int64."
+        return "wrong-dtype", told
+    return None
+
+
+def _precise(kind: str, got: Leaf, given: int) -> tuple[str, str] | None:
+    """What is wrong with the precision of a result: code and message."""
+    have = BITS.get(got.dtype, 64)
+    needed = (given or 32) if kind == "float" else min(given or 32, 32)
+    if have >= needed or (have == 32 and not got.array.ndim):
+        return None
+    if not given:
+        told = f"Your result is {got.dtype}, which keeps three digits at most. Use torch.float32."
+        return "precision-lost", told
+    told = (
+        f"The input is float{given} and your result is {got.dtype}: precision is "
+        "lost on the way. Create the result with the dtype of the input "
+        "(`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
+    )
+    return "precision-lost", told
+
+
+def _given(exercise: Exercise, index: int) -> int:
+    """The precision that the arguments of a case came in, in bits; 0 where none is a floating-point tensor."""
     bits = [0]
     for value in exercise.all_cases()[index].args:
         tensors = value.parameters() if isinstance(value, nn.Module) else [value] if isinstance(value, Tensor) else []

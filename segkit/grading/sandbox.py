@@ -28,6 +28,7 @@ import torch
 from segkit.grading.capture import Printed, student_lines
 from segkit.grading.child import end_child, fork_child, owed, receive
 from segkit.grading.exercise import Exercise, Function, bind
+from segkit.grading.finished import watched
 from segkit.grading.values import Leaf, Unusable, fresh, unchanged
 
 GRACE = 0.4  # seconds for each further case once the time is used up
@@ -47,6 +48,7 @@ class Outcome:
         changed: places of the arguments that were changed.
         printed: the beginning of what was printed.
         seconds: how long it took.
+        finished: the operator that the exercise is about, where the answer called one.
     """
 
     kind: str
@@ -57,6 +59,7 @@ class Outcome:
     changed: tuple[int, ...] = ()
     printed: str = ""
     seconds: float = 0.0
+    finished: str = ""
 
 
 class TimeIsUp(BaseException):
@@ -99,7 +102,7 @@ def call(function: Function, exercise: Exercise, index: int) -> Outcome:
     """One call in this process, with output captured and every exception turned into an Outcome."""
     original = exercise.all_cases()[index].args
     args = fresh(original)
-    printed = Printed()
+    printed, called = Printed(), []  # type: tuple[Printed, list[str]]
     started = time.perf_counter()
     try:
         with _same_world(), redirect_stdout(printed), redirect_stderr(printed):
@@ -107,7 +110,9 @@ def call(function: Function, exercise: Exercise, index: int) -> Outcome:
                 places, names = bind(function, exercise.parameters, args, exercise.defaults)
             except TypeError as error:
                 return Outcome("arguments", note=str(error))
-            outcome = _judge(function(*places, **names), exercise, original)
+            with watched(exercise.name, function) as called:
+                result = function(*places, **names)
+            outcome = _judge(result, exercise, original)
     except SystemExit:
         outcome = Outcome("exit", trace=())
     except TimeIsUp:
@@ -115,14 +120,20 @@ def call(function: Function, exercise: Exercise, index: int) -> Outcome:
     except BaseException as error:  # anything at all that a learner's code may raise
         if isinstance(error, KeyboardInterrupt) and method() != "fork":
             raise
-        # torch says "… not implemented for 'Int'" with the same exception as a stub
-        stub = isinstance(error, NotImplementedError) and "not implemented for '" not in str(error)
-        outcome = Outcome("stub" if stub else "raised", error=type(error).__name__, note=_first_lines(str(error)),
-                          trace=student_lines(error, function))  # fmt: skip
+        kind, note = "stub" if _is_stub(error) else "raised", _first_lines(str(error))
+        outcome = Outcome(kind, error=type(error).__name__, note=note, trace=student_lines(error, function))
     changed = tuple(i for i, (a, b) in enumerate(zip(original, args, strict=True)) if not unchanged(a, b))
     took = time.perf_counter() - started
     return Outcome(
-        outcome.kind, outcome.leaves, outcome.error, outcome.note, outcome.trace, changed, printed.text(), took
+        outcome.kind,
+        outcome.leaves,
+        outcome.error,
+        outcome.note,
+        outcome.trace,
+        changed,
+        printed.text(),
+        took,
+        called[0] if called else "",
     )
 
 
@@ -135,17 +146,31 @@ def _judge(result: Any, exercise: Exercise, args: tuple[Any, ...]) -> Outcome:
         return Outcome("odd", note=str(odd))
 
 
+def _is_stub(error: BaseException) -> bool:
+    """Whether it is the exception that stands for code yet to be written; torch raises the same for its own reasons."""
+    if not isinstance(error, NotImplementedError) or "not implemented for '" in str(error):
+        return False
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return not (trace and str(trace.tb_frame.f_globals.get("__name__")).startswith("torch"))
+
+
 def _first_lines(text: str) -> str:
     lines = text.strip().splitlines()
-    short = lines[0] if lines else ""
+    short = " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
     return short if len(short) <= 300 else short[:300] + " …"
 
 
 @contextmanager
 def _same_world() -> Iterator[None]:
-    """Put back what a function may change for everybody: random states, default dtype, gradient mode, …"""
+    """Put back what a function may change for everybody, and for its call what cells before may have changed."""
     seeds = torch.get_rng_state(), np.random.get_state(), random.getstate()
     dtype, grad, depth, path = torch.get_default_dtype(), torch.is_grad_enabled(), sys.getrecursionlimit(), os.getcwd()
+    device = torch.get_default_device()
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
     try:
         with warnings.catch_warnings(), np.errstate():
             warnings.simplefilter("ignore")
@@ -153,6 +178,7 @@ def _same_world() -> Iterator[None]:
     finally:
         sys.setrecursionlimit(depth)
         torch.set_default_dtype(dtype)
+        torch.set_default_device(None if device.type == "cpu" else device)
         torch.set_grad_enabled(grad)
         torch.set_rng_state(seeds[0])
         np.random.set_state(seeds[1])

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import copy
+import numbers
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 ANY = object()  # in an imitation: whatever stands here
+ROUNDING = {"float16": 2e-3, "bfloat16": 1.6e-2}  # twice what a number loses when it is rounded to such a type
+HANDED_OUT: WeakSet[nn.Module] = WeakSet()  # copies of layers that were given to somebody and are still in use
 LARGEST = 2_000_000  # elements; nothing in an exercise comes near
 
 
 class Unusable(Exception):
-    """A result of a kind that cannot be read as numbers."""
+    """A result of a kind that cannot be read as numbers.
+
+    The message says what came, or is a diagnosis of its own: "[code] What is wrong with it."
+    """
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ def leaf(value: Any) -> Leaf:
         return Leaf(np.array(value), str(value.dtype), "numpy")
     if isinstance(value, (bool, int, float)):
         return Leaf(np.array(value), type(value).__name__, "python")
+    if isinstance(value, numbers.Real):  # a fraction, for one
+        return Leaf(np.array(float(value)), type(value).__name__, "python")
     if isinstance(value, (list, tuple, range)):
         return _leaf_of_list(list(value))
     raise Unusable(f"a {type(value).__name__}")
@@ -101,7 +110,7 @@ def same(got: Leaf, expected: Leaf) -> bool:
         return False
     a, b = got.array.astype(np.float64).reshape(-1), expected.array.astype(np.float64).reshape(-1)
     finite = b[np.isfinite(b)]
-    rtol = 2e-2 if got.dtype in ("float16", "bfloat16") else 1e-4  # half precision is a matter of its own
+    rtol = ROUNDING.get(got.dtype, 1e-4)  # what is lost to half precision is named for its type
     atol = rtol * min(1.0, float(np.abs(finite).max())) if finite.size else 0.0
     return bool(np.allclose(a, b, rtol=rtol, atol=max(atol, 1e-7), equal_nan=True))
 
@@ -110,13 +119,27 @@ def all_same(got: tuple[Leaf, ...], expected: tuple[Leaf, ...]) -> bool:
     return len(got) == len(expected) and all(same(a, b) for a, b in zip(got, expected, strict=True))
 
 
+def all_exact(got: tuple[Leaf, ...], expected: tuple[Leaf, ...]) -> bool:
+    """Whether what came as float64 is right to more digits than float32 has."""
+    for a, b in zip(got, expected, strict=True):
+        if a.dtype == b.dtype == "float64" and a.array.size == b.array.size and b.array.size:
+            x, y = a.array.reshape(-1), b.array.reshape(-1)
+            largest = float(np.abs(y[np.isfinite(y)]).max(initial=0.0))
+            if not np.allclose(x, y, rtol=1e-8, atol=1e-8 * largest, equal_nan=True):
+                return False
+    return True
+
+
 def fresh(value: Any) -> Any:
     """A copy to hand out: same values, same memory layout, nothing shared."""
     if isinstance(value, Tensor):
         return value.detach().clone(memory_format=torch.preserve_format).requires_grad_(value.requires_grad)
     if isinstance(value, (list, tuple)):
         return type(value)(fresh(item) for item in value)
-    return copy.deepcopy(value)
+    copied = copy.deepcopy(value)
+    if isinstance(value, nn.Module):
+        HANDED_OUT.add(copied)
+    return copied
 
 
 def unchanged(before: Any, after: Any) -> bool:

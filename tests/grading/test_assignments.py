@@ -48,6 +48,7 @@ def test_parts_of_an_assignment(name):
     assert title.startswith("# Assignment ") and "minutes" in title and f"chapter {name[2:]}" in title
     for chapter in folder().parent.glob(f"{name[2:]}_*.ipynb"):
         assert f"(../../{chapter.name})" in title, "the link to the chapter"
+    assert set(re.findall(r"segkit grade (\w+)", title)) == {name}, "the command that grades this one"
     assert "To think about" in cells[-2]["source"] and cells[-1]["cell_type"] == "markdown"
     assert all(len(cell["source"].splitlines()) <= 30 for cell in cells if cell["cell_type"] == "code")
     for exercise in ASSIGNMENTS[name]:

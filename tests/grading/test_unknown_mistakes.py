@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch.nn.functional as F
 
 from segkit.grading import check
 from segkit.grading.attribution import fails_when, relation
+from segkit.grading.exercise import find
 from segkit.grading.report import PARTLY, REJECTED
 from segkit.grading.values import Leaf
 
@@ -151,6 +154,102 @@ def test_fails_when():
     assert fails_when(facts, {0}) == "It fails only when a (1 of 2 such cases)."
     assert fails_when(facts, {0, 1, 2}) == "It always fails when a, and in some other cases too."
     assert fails_when(facts, {0, 1, 2, 3}) == ""
+    many = [{"the input is float64": i < 3, "b": 3 <= i < 5} for i in range(6)]
+    assert fails_when(many, {0, 1, 2, 3}) == "", "neither a false trail nor what covers half of the failures at most"
+
+
+def test_none_from_a_function_that_is_written_is_no_stub():
+    def prints(x, weight, *rest):
+        print(conv(x, weight, *rest).shape)
+
+    told = only(check("conv2d", prints, quiet=True))
+    assert told.code == "returns-nothing" and "runs to its end and returns None" in told.message
+    assert check("conv2d", prints, quiet=True).status == REJECTED
+
+
+def test_numbers_are_compared_over_all_cases():
+    told = only(check("pixel_accuracy", lambda m: 1.25 * m.diag().sum() / m.sum(), quiet=True))
+    assert "Every wrong result is 1.25 times the right one." in told.message
+    told = only(check("pixel_accuracy", lambda m: m.diag().sum() / m.sum() ** 1.5, quiet=True))
+    assert told.message == "The number is not the right one."
+
+
+def test_a_fraction_is_a_number():
+    assert check("pixel_accuracy", lambda m: Fraction(int(m.diag().sum()), int(m.sum())), quiet=True).passed
+
+
+def test_tables_have_rows_and_entries_and_no_border():
+    right = np.arange(16.0).reshape(4, 4)
+    border = np.where(np.pad(np.ones((2, 2), bool), 1), right, 77)
+    told = relation(Leaf(border, "float64", "numpy"), Leaf(right, "float64", "numpy"), table=True)
+    assert "12 of 16 entries are wrong" in told
+    told = relation(Leaf(right[:3], "float64", "numpy"), Leaf(right, "float64", "numpy"), table=True)
+    assert "it has 1 row too few" in told
+
+
+def test_only_what_the_example_shows_is_blamed():
+    """Windows cut at the edge, and an index within them: the values are right, whatever the padding."""
+
+    def student(x, k, s, p):
+        values, at = F.max_pool2d(x, k, s, p, return_indices=True)
+        top = (torch.arange(values.shape[2]) * s - p).clamp(min=0)[:, None]
+        left = (torch.arange(values.shape[3]) * s - p).clamp(min=0)
+        right = (torch.arange(values.shape[3]) * s - p + k).clamp(max=x.shape[3])
+        return values, (at // x.shape[3] - top) * (right - left) + at % x.shape[3] - left
+
+    result = check("max_pool2d", student, quiet=True)
+    assert [d.code for d in result.diagnoses] == ["index-per-window"]
+
+
+@pytest.mark.parametrize(
+    ("exercise", "student", "words"),
+    [
+        (
+            "mean_iou",
+            lambda pairs, k, i: pairs.append(pairs.pop(0)) or find("mean_iou").reference(pairs, k, i),
+            "`list(pairs)`",
+        ),
+        ("linear_to_conv", lambda linear, c, h, w: linear.weight.data.zero_(), "`copy.deepcopy(linear)`"),
+        ("dilate_strides", lambda layers, s: layers.append((1, 1, 1)) or layers, "`list(layers)`"),
+        ("conv2d", lambda x, *a: x.zero_(), "`x.clone()`"),
+    ],
+)
+def test_how_to_copy_what_is_changed(exercise, student, words):
+    result = check(exercise, student, quiet=True)
+    told = [d.message for d in result.diagnoses if d.code == "input-changed"]
+    assert told and words in told[0], result.text()
+
+
+@pytest.mark.parametrize(
+    ("exercise", "student", "code", "words"),
+    [
+        ("dice", lambda m: (2 * m.diag()) // (m.sum(0) + m.sum(1)).clamp(min=1), "wrong-dtype", "Use torch.float32"),
+        (
+            "dense_upsample",
+            lambda x, w, b, d, z: F.pixel_shuffle(F.conv2d(x, w, b, padding=1), d)[..., : z[0], : z[1]].argmax(1),
+            "wrong-shape",
+            "3 dimensions instead of 4",
+        ),
+        ("linear_to_conv", lambda *a: "layer", "wrong-type", "a str where a layer (torch.nn.Conv2d) is asked for."),
+        ("conv2d", lambda *a: (i for i in [1]), "wrong-type", "`yield`"),
+        ("dice", lambda m: (2.02 * m.diag() / (m.sum(0) + m.sum(1))).half(), "wrong-values", "1.0097 times"),
+    ],
+)
+def test_types_and_shapes(exercise, student, code, words):
+    told = only(check(exercise, student, quiet=True))
+    assert told.code == code and words in told.message, told
+
+
+def test_a_half_precision_number_is_not_taken():
+    told = only(
+        check("frequency_weighted_iou", lambda m: find("frequency_weighted_iou").reference(m).half(), quiet=True)
+    )
+    assert told.code == "precision-lost" and "float16" in told.message
+
+
+def test_text_has_no_stray_spaces():
+    told = only(check("conv2d", lambda x, w, b, s, p, d: x[9] if d > 1 else conv(x, w, b, s, p, d), quiet=True))
+    assert "\n " not in told.message.replace("\n    ", "") and "  It" not in told.message
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,9 @@ _CATALOGUE = (
         "The distances in the exponent are not squared.",
         by(lambda p, a, b: unsquared(p, a, b, True)),
         by(lambda p, a, b: unsquared(p, a, b, False)),
+        made_of(colour=lambda c: squares(c.T).sqrt()),
+        made_of(colour=lambda c: (c[:, :, None] - c[:, None]).abs().sum(0)),
+        made_of(place=lambda h, w: squares(places(h, w)).sqrt()),
     ),
     mistake(
         "sign-forgotten",

@@ -85,6 +85,11 @@ register(
                 "The shape is that of a grouped convolution. Without groups the weight is channels×channels×k×k.",
                 does(lambda c, s: kernel(1, s).expand(c, 1, -1, -1)),
                 does(lambda c, s: kernel(1, s)),
+            ),
+            mistake(
+                "plane-only",
+                "You return one k×k plane. The weight is channels×channels×k×k, with this plane at [c, c] for each "
+                "channel c and 0 elsewhere.",
                 does(lambda c, s: kernel(1, s)[0, 0]),
             ),
             mistake(
@@ -114,6 +119,7 @@ register(
                 "The kernel sums to 1. It should sum to stride²: each input pixel fills stride × stride outputs.",
                 gives(lambda r, c, s: r / kernel(1, s).sum()),
                 gives(lambda r, c, s: r / s**2),
+                gives(lambda r, c, s: r / r.sum()),
             ),
             mistake(
                 "top-is-one",

@@ -119,6 +119,11 @@ register(
                 "four-neighbours",
                 "Corners are missing: steps go only up, down, left and right. Diagonal steps count as well.",
                 does(lambda m, w: m & ~_cross(m, w)),
+            ),
+            mistake(
+                "straight-distance",
+                "You measure the distance as the crow flies, √(Δrow² + Δcolumn²). A step to any of the eight "
+                "neighbours counts 1, so `width` steps reach a square: the larger of |Δrow| and |Δcolumn| counts.",
                 does(lambda m, w: m & ~_round(m, w)),
             ),
             mistake(

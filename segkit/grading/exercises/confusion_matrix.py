@@ -117,6 +117,12 @@ register(
                 stops(_crash_on_void),
             ),
             mistake(
+                "void-by-range",
+                "You count every label below num_classes, and take the rest for void. Void is what equals "
+                "`ignore_index`, and that may be the number of a class.",
+                does(lambda p, t, k, i: count(p[t < k], t[t < k], k, -100)),
+            ),
+            mistake(
                 "void-sought-in-prediction",
                 "Void is marked in the target, and you look for it in the prediction, where it never stands.",
                 does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100)),

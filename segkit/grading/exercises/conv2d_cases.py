@@ -61,6 +61,7 @@ def conv_cases() -> list[Case]:
         call(30, (2, 1, 2, 2), (1, 1, 2, 2), "batch"),
         call(31, (1, 2, 2, 2), (1, 2, 2, 2), "channels"),
         call(22, (2, 2, 5, 5), (2, 2, 3, 3), "float64", bias=True, dtype=torch.float64),
+        call(32, (1, 2, 4, 5), (2, 2, 3, 3), "float64", dtype=torch.float64),
         call(23, (2, 3, 6, 5), (2, 3, 3, 2), "memory layout", loose=True),
         call(24, (2, 3, 9, 11), (4, 3, 3, 2), "everything together", bias=True, stride=2, padding=2, dilation=3),
         call(25, (3, 2, 10, 7), (3, 2, 2, 3), "everything together", bias=True, stride=3, padding=1, dilation=2),

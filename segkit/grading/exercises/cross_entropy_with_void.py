@@ -172,6 +172,18 @@ register(
                 _as_class(lambda z, t: z.argmax(1)),
             ),
             mistake(
+                "void-by-range",
+                "You train on every label below the number of classes, and take the rest for void. Void is what "
+                "equals `ignore_index`, and that may be the number of a class.",
+                given(lambda z, t, w, i: (z, torch.where(t >= z.shape[1], -100, t), w, -100)),
+            ),
+            mistake(
+                "divided-by-class-weights",
+                "You divide by the sum of the K class weights. Each pixel that counts brings the weight of its own "
+                "class: divide by the sum over the pixels.",
+                does(lambda *a: loss(*a) if a[2] is None else _sum(*a) / a[2].sum()),
+            ),
+            mistake(
                 "void-breaks",
                 "As soon as a pixel is void, your function stops with an error: the label of void is no channel. "
                 "Take those pixels out before you index with them.",

@@ -150,6 +150,12 @@ register(
                 _stack(lambda k, r: _comb(k, max(r - 1, 1))),
             ),
             mistake(
+                "first-layer-only",
+                "Only the first layer counts: does the function return inside its loop?",
+                given(lambda rates, k: (rates[:1], k)),
+                does(lambda rates, k: counts(rates[:1], k) if rates else 1 // 0),
+            ),
+            mistake(
                 "side-by-side",
                 "Each layer is laid on the input and their counts are added. The layers stand one behind the other: "
                 "every weight of one layer meets all the weights of the next.",
@@ -160,7 +166,6 @@ register(
                 "last-layer-only",
                 "Only one layer counts: the field is set anew in the loop instead of growing.",
                 given(lambda rates, k: (rates[-1:], k)),
-                given(lambda rates, k: (rates[:1], k)),
                 gives(lambda r, rates, k: _padded(counts(rates[-1:], k), len(r))),
                 gives(lambda r, rates, k: _padded(counts(rates[:1], k), len(r))),
             ),

@@ -44,6 +44,9 @@ def _cases() -> list[Case]:
         ("common factor", [3, 3, 3, 3], 3),
         ("common factor", [2, 4, 8], 3),
         ("common factor", [4, 2, 6], 5),
+        ("common factor", [4, 6], 7),
+        ("common factor", [4, 6, 6], 7),
+        ("common factor", [5, 5, 5], 5),
         ("factors of some", [3, 2, 2], 3),
         ("M_2 = kernel", [1, 3, 4], 3),
         ("factors of some", [1, 2, 4], 3),
@@ -163,6 +166,14 @@ register(
                 _says(lambda m, rates, k: m <= k and any(r % 2 for r in rates)),
                 _says(lambda m, rates, k: m <= k and len(set(rates)) == len(rates)),
                 _says(lambda m, rates, k: m <= k and 1 in rates),
+            ),
+            mistake(
+                "some-divisors-only",
+                "Only some numbers are tried as a common factor: 2 and 3, or the smallest or first rate. Any number "
+                "above 1 counts: 2 divides 4 and 6, 5 divides 5 and 5. `math.gcd(*rates)` knows them all.",
+                _says(lambda m, rates, k: m <= k and not (min(rates) > 1 and all(r % min(rates) == 0 for r in rates))),
+                _says(lambda m, rates, k: m <= k and not (rates[0] > 1 and all(r % rates[0] == 0 for r in rates))),
+                _says(lambda m, rates, k: m <= k and not any(all(r % f == 0 for r in rates) for f in (2, 3))),
             ),
             mistake(
                 "strictly-smaller",

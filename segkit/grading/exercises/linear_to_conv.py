@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from segkit.grading.exercise import Case, Exercise, does, mistake, register
 from segkit.grading.exercises.made import normal, quarters
-from segkit.grading.values import Unusable
+from segkit.grading.values import HANDED_OUT, Unusable, all_same, leaf
 
 
 def conv_of(weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> nn.Conv2d:
@@ -35,12 +35,13 @@ def _bias(linear: nn.Linear) -> Tensor | None:
 
 def probe(layer: Any, linear: nn.Linear, c: int, h: int, w: int) -> tuple[Tensor, Tensor]:
     """What a layer makes of pictures of the classifier's size, and of one larger picture."""
+    given_back = layer
     if isinstance(layer, (tuple, list)) and len(layer) == 2:
         weight, bias = layer
         layer = conv_of(torch.as_tensor(weight).detach(), None if bias is None else torch.as_tensor(bias).detach())
     if isinstance(layer, (Tensor, str, int, float)) or not callable(layer):
         raise Unusable(f"a {type(layer).__name__} where a layer (torch.nn.Conv2d) is asked for")
-    results = []
+    results, right, wanted = [], True, convolutionalised(linear, c, h, w)
     for n, height, width in ((2, h, w), (1, h + 2, w + 3)):
         x = normal(n, n, c, height, width, dtype=linear.weight.dtype)
         try:
@@ -50,7 +51,49 @@ def probe(layer: Any, linear: nn.Linear, c: int, h: int, w: int) -> tuple[Tensor
             raise Unusable(f"a layer that stops on an input of shape {where} ({str(error).splitlines()[0]})") from error
         if not isinstance(results[-1], Tensor):
             raise Unusable(f"a layer that gives a {type(results[-1]).__name__}")
+        right = right and all_same((leaf(results[-1]),), (leaf(wanted(x)),))
+    if right:
+        _is_a_layer_of_its_own(given_back)
+    elif isinstance(layer, nn.Conv2d):
+        _has_the_bias(layer, wanted)
     return results[0], results[1]
+
+
+def _is_a_layer_of_its_own(layer: Any) -> None:
+    """What the right numbers alone do not show.
+
+    Raises:
+        Unusable: it is no nn.Conv2d, cannot be trained, or is tied to the linear layer.
+    """
+    if not isinstance(layer, nn.Conv2d):
+        raise Unusable(
+            "[not-a-conv2d] The numbers are right, and what you return is not the layer asked for: it is a "
+            f"{type(layer).__name__}. Make a `torch.nn.Conv2d`, copy the weights into it, and return it."
+        )
+    if not all(p.requires_grad for p in layer.parameters()):
+        raise Unusable(
+            "[frozen] The numbers are right, and the layer cannot be trained further: `requires_grad` of its "
+            "parameters is False. Copy the numbers under `torch.no_grad()` and leave `requires_grad` alone."
+        )
+    theirs = {p.data_ptr() for other in HANDED_OUT for p in other.parameters()}
+    if any(p.data_ptr() in theirs for p in layer.parameters()):
+        raise Unusable(
+            "[shares-memory] Your layer shares its numbers with `linear`: training one would change the other. Copy "
+            "them (`.copy_(…)` or `.clone()`); `view` and `reshape` alone do not."
+        )
+
+
+def _has_the_bias(layer: nn.Conv2d, wanted: nn.Conv2d) -> None:
+    """Tell a bias that was left as it is made, at random.
+
+    Raises:
+        Unusable: all is right but the bias.
+    """
+    if layer.bias is None or not layer.bias.any() or not all_same((leaf(layer.weight),), (leaf(wanted.weight),)):
+        return
+    if (layer.stride, layer.padding, layer.dilation) == (wanted.stride, wanted.padding, wanted.dilation):
+        told = "Copy that of `linear` as well." if wanted.bias is not None else "`linear` has none: bias=False."
+        raise Unusable(f"[bias-not-copied] The weights are right, and the bias is still the random one. {told}")
 
 
 def _linear(seed: int, inputs: int, outputs: int, bias: bool = True, dtype: torch.dtype = torch.float32) -> nn.Linear:

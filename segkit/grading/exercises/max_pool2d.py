@@ -106,7 +106,7 @@ register(
         ),
         reference=pool,
         cases=_pool_cases,
-        kinds=("float", "integer"),
+        kinds=("float", "index"),
         facts=_pool_facts,
         mistakes=(
             mistake(

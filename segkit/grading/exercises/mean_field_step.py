@@ -56,9 +56,12 @@ _CATALOGUE = (
     ),
     mistake(
         "not-normalised",
-        "The labels of a pixel do not add up to 1: divide exp(−energy) by its sum over the labels.",
+        "Your Q does not sum to 1 over the labels of a pixel: divide exp(−energy) by its sum over the labels.",
         ended(lambda e: torch.exp(-e)),
         ended(lambda e: torch.exp(-e) / torch.exp(-e).sum()),
+        ended(lambda e: torch.exp(e.amin(0) - e)),
+        ended(lambda e: torch.exp(e.amin(0) - e) / torch.exp(e.amin(0) - e).sum()),
+        ended(lambda e: torch.exp(e.min() - e)),
         ended(lambda e: torch.sigmoid(-e)),
     ),
     mistake(
@@ -82,8 +85,8 @@ _CATALOGUE = (
     ),
     mistake(
         "overflow",
-        "With energies in the hundreds exp gives 0 or infinity, and you get NaN. Take the smallest energy of each "
-        "pixel off first, or use torch.softmax.",
+        "With energies in the hundreds exp gives 0 or infinity, and clamping makes different energies equal. Take the "
+        "smallest energy of each pixel off first, or use torch.softmax.",
         ended(naive),
         ended(lambda e: naive(e.double())),
         ended(lambda e: naive(e).nan_to_num()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register, stops
 from segkit.grading.exercises.confusion_matrix import count
 from segkit.grading.exercises.made import labels, noncontiguous, with_void
 from segkit.grading.exercises.matrix_numbers import iou, recall
@@ -41,6 +41,8 @@ def _iou_cases() -> list[Case]:
     loose = [(noncontiguous(p), noncontiguous(t)) for p, t in _pictures(9, 3, [(6, 5), (3, 8)])]
     small = [(torch.tensor([[0, 0, 0]]), torch.tensor([[0, 0, 1]])), (torch.tensor([[1, 0]]), torch.tensor([[1, 1]]))]
     void = [(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 1, 255]]))]
+    many = _pictures(17, 19, [(8, 9), (7, 9)], void=255)
+    street = [(p.to(torch.uint8), t.to(torch.uint8)) for p, t in many]
     return [
         Case((one, 2, 255), "one picture"),
         Case((small, 2, 255), "several pictures"),
@@ -58,6 +60,7 @@ def _iou_cases() -> list[Case]:
         Case((missed, 3, 255), "a class never predicted"),
         Case((extra, 3, 255), "a class never true"),
         Case((loose, 3, 255), "memory layout"),
+        Case((street, 19, 255), "memory layout"),
     ]
 
 
@@ -67,6 +70,7 @@ def _iou_facts(pairs: Pairs, k: int, ignore: int) -> dict[str, bool]:
         "there is more than one picture": len(pairs) > 1,
         "there are void pixels": any(bool((t == ignore).any()) for _, t in pairs),
         "ignore_index is not 255": ignore != 255,
+        "the labels are uint8": any(t.dtype == torch.uint8 for _, t in pairs),
         "a class occurs nowhere": bool(((m.sum(0) + m.sum(1)) == 0).any()),
         "a class is predicted that is never true": bool(((m.sum(1) == 0) & (m.sum(0) > 0)).any()),
         "a class is never predicted though it is there": bool(((m.sum(0) == 0) & (m.sum(1) > 0)).any()),
@@ -85,6 +89,14 @@ def _void_as(pairs: Pairs, k: int, ignore: int, label: int) -> tuple[Pairs, int,
     return [(p, torch.where(t == ignore, label, t)) for p, t in pairs], k, -100
 
 
+def _narrow(pairs: Pairs, k: int, ignore: int) -> Tensor:
+    """k·target + prediction in the type of the labels."""
+    out = torch.zeros(k * k, dtype=torch.int64)
+    for p, t in pairs:
+        out += torch.bincount((k * t + p)[t != ignore].long(), minlength=k * k)[: k * k]
+    return iou(out.reshape(k, k)).nanmean()
+
+
 def _over_true(m: Tensor, value: Tensor) -> Tensor:
     return value[m.sum(1) > 0].mean()
 
@@ -99,10 +111,10 @@ register(
         name="mean_iou",
         signature="mean_iou(pairs, num_classes, ignore_index=255)",
         text=(
-            "Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W whose sizes may\n"
-            "differ from picture to picture. Add all pixels of all pictures first, then divide: IoU_i = n_ii /\n"
-            "(t_i + Σ_j n_ji − n_ii) per class, and the mean over the classes that occur anywhere in truth or\n"
-            "prediction. Pixels whose target is ignore_index count nowhere."
+            "Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W of any integer type,\n"
+            "uint8 included, whose sizes may differ from picture to picture. Add all pixels of all pictures first,\n"
+            "then divide: IoU_i = n_ii / (t_i + Σ_j n_ji − n_ii) per class, and the mean over the classes that occur\n"
+            "anywhere in truth or prediction. Pixels whose target is ignore_index count nowhere."
         ),
         reference=mean_iou,
         cases=_iou_cases,
@@ -146,6 +158,13 @@ register(
                         else _void_in_union(q, k, i)
                     )
                 ),
+            ),
+            mistake(
+                "uint8-overflow",
+                "With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts "
+                "again at 0 behind 255. Turn the labels into int64 first.",
+                does(_narrow),
+                stops(lambda q, k, i: [][0] if any(t.dtype == torch.uint8 for _, t in q) else mean_iou(q, k, i)),
             ),
             mistake(
                 "void-in-union",

@@ -146,7 +146,12 @@ register(
                 "last-layer-only",
                 "Only one layer counts: the field is set anew in the loop instead of growing.",
                 given(lambda ls: (ls[-1:],)),
+            ),
+            mistake(
+                "first-layer-only",
+                "Only the first layer counts: does the function return inside its loop?",
                 given(lambda ls: (ls[:1],)),
+                does(lambda ls: field(ls[:1]) if ls else 1 // 0),
             ),
             mistake(
                 "stride-dilation-swapped",

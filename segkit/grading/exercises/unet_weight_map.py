@@ -16,6 +16,7 @@ from segkit.grading.exercises.unet_weight_map_variants import (
     few,
     first_two,
     ids,
+    in_bytes,
     measured,
     merged,
     needs,
@@ -35,6 +36,7 @@ _CATALOGUE = (
         "d2 is the distance to the second nearest pixel, most often one of the same cell. It is the distance to "
         "the second nearest cell: measure to each cell first, then take the two smallest.",
         does(second_pixel),
+        does(lambda m, w0, s: second_pixel(m, w0, s) if len(ids(m)) > 1 else weight_map(m, w0, s)),
     ),
     mistake(
         "one-distance-only",
@@ -100,6 +102,7 @@ _CATALOGUE = (
         gives(lambda r, m, *a: r - (m != 0).to(r.dtype) if len(ids(m)) > 1 else r),
         gives(lambda r, m, *a: r - (m != 0).to(r.dtype)),
         gives(lambda r, m, *a: r - (m == 0).to(r.dtype)),
+        gives(lambda r, m, *a: r - (m == 0).to(r.dtype) if len(ids(m)) > 1 else r),
         does(lambda m, w0, s: everywhere(m, w0, s) - 1),
     ),
     mistake(
@@ -164,7 +167,25 @@ _CATALOGUE = (
         does(two_farthest),
         exp(bell, (1, 2)),
         exp(bell, (0, 2)),
+        does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell, (0, max(len(ids(m)) - 1, 1)))),
+    ),
+    mistake(
+        "first-two-cells",
+        "You always measure to the first two ids. The two cells nearest to the pixel count: sort the distances at each "
+        "pixel.",
         does(first_two),
+    ),
+    mistake(
+        "distance-inverted",
+        "On the background all your distances are 0: `distance_transform_edt` measures from each True to the nearest "
+        "False. Give it `instances != i`.",
+        does(lambda m, w0, s: 1 + w0 * (m == 0) * float(len(ids(m)) > 1)),
+    ),
+    mistake(
+        "bytes-wrap",
+        "Squares of coordinates do not fit into uint8: 16² is 0 there. Compute the distances in floating-point "
+        "numbers, whatever type the ids have.",
+        does(in_bytes),
     ),
     mistake(
         "cells-merged",

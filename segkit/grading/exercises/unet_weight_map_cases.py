@@ -46,6 +46,7 @@ def weight_cases() -> list[Case]:
         Case((torch.ones(2, 3, dtype=torch.int64), 10.0, 3.0), "one cell"),
         Case((torch.zeros(3, 4, dtype=torch.int64), 10.0, 3.0), "no cells"),
         Case((BOXES.to(torch.uint8), 10.0, 2.0), "label types"),
+        Case((_drawn("1" + "." * 18 + "2").to(torch.uint8), 10.0, 12.0), "label types"),
         Case((GAPS.to(torch.int32), 10.0, 2.0), "label types"),
         Case((noncontiguous(LARGE[:, :8]), 10.0, 2.0), "memory layout"),
     ]
@@ -62,6 +63,7 @@ def weight_facts(m: Tensor, w0: float, sigma: float) -> dict[str, bool]:
         "two cells touch": len(cells) > ndimage.label((m > 0).numpy())[1],
         "a cell is in pieces": pieces > len(cells),
         "there is no background": bool((m != 0).all()),
+        "height and width differ": m.shape[0] != m.shape[1],
         "w0 is not 10": w0 != 10,
         "the labels are uint8": m.dtype == torch.uint8,
     }

@@ -133,6 +133,17 @@ def first_two(m: Tensor, w0: float, s: float) -> Tensor:
     return 1 + torch.where(m == 0, bell(d[0], d[1], w0, s), 0.0)
 
 
+def in_bytes(m: Tensor, w0: float, s: float) -> Tensor:
+    """Squared distances in the type of the ids, which wrap around at 256 in uint8."""
+    place = torch.cartesian_prod(*(torch.arange(n) for n in m.shape)).to(m.dtype)
+    far = [torch.full(m.shape, FAR, dtype=torch.float64)] * 2
+    rows = [
+        ((place[:, None] - place[(m == i).flatten()]) ** 2).to(torch.int64).sum(2).min(1).values.double().sqrt()
+        for i in ids(m)
+    ]
+    return weigh(m, torch.stack([*(row.reshape(m.shape) for row in rows), *far]), w0, s)
+
+
 def two_farthest(m: Tensor, w0: float, s: float) -> Tensor:
     """The two largest distances instead of the two smallest."""
     d = distances(m, ids(m))[:-2]

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
 # confusion_matrix --------------------------------------------------------------------------------------------------
 
@@ -265,11 +266,12 @@ def iou_sets(pairs, num_classes, ignore_index=255, *, wrong=""):
     return float(iou[seen].mean()) * (100 if wrong == "percent" else 1)
 
 
-def iou_torch(pairs, num_classes, ignore_index=255):
+def iou_torch(pairs, num_classes, ignore_index=255, *, wrong=""):
     m = torch.zeros(num_classes, num_classes)
     for p, t in pairs:
         keep = t != ignore_index
-        m += torch.bincount(t[keep] * num_classes + p[keep], minlength=num_classes**2).view(num_classes, num_classes)
+        rows = t[keep] if wrong == "bytes" else t[keep].long()
+        m += torch.bincount(rows * num_classes + p[keep], minlength=num_classes**2).view(num_classes, num_classes)
     inter = m.diag()
     union = m.sum(0) + m.sum(1) - inter
     return (inter[union > 0] / union[union > 0]).mean()
@@ -354,6 +356,9 @@ RIGHT = {
 
 WRONG = {
     "confusion_matrix": {
+        "void-by-range": lambda p, t, k, i: matrix_loops(p[t < k][None], t[t < k][None], k, -100),
+        "wrong-dtype uint8": lambda *args: torch.as_tensor(matrix_loops(*args)).to(torch.uint8),
+        "wrong-dtype int16": lambda *args: torch.as_tensor(matrix_loops(*args)).to(torch.int16),
         "transposed": partial(matrix_loops, wrong="transposed"),
         "void-counted": partial(matrix_loops, wrong="void as last"),
         "ignore-index-fixed": partial(matrix_loops, wrong="fixed 255"),
@@ -411,6 +416,7 @@ WRONG = {
         "whole-matrix": partial(dice_loops, wrong="all"),
     },
     "mean_iou": {
+        "uint8-overflow": partial(iou_torch, wrong="bytes"),
         "averaged-per-picture": partial(iou_sets, wrong="per picture"),
         "absent-class-zero": partial(iou_sets, wrong="epsilon"),
         "absent-class-one": partial(iou_sets, wrong="one"),
@@ -432,6 +438,7 @@ WRONG = {
     },
     "boundary_mask": {
         "edge-not-outside": partial(boundary_loops, wrong="edge"),
+        "straight-distance": lambda mask, width: mask & (distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] <= width),
         "four-neighbours": partial(boundary_loops, wrong="cross"),
         "width-off-by-one": partial(boundary_loops, wrong="thick"),
         "width-as-kernel": partial(boundary_loops, wrong="kernel"),

@@ -266,6 +266,12 @@ RIGHT = {
 
 WRONG = {
     "conv2d": {
+        "precision-lost inside": lambda x, *args: conv_loops(
+            x.float(), *(a.float() if torch.is_tensor(a) else a for a in args)
+        ).to(x.dtype),
+        "precision-lost no bias": lambda x, w, b, *args: conv_loops(
+            x if b is not None else x.float(), w.to(x.dtype if b is not None else torch.float32), b, *args
+        ),
         "kernel-flipped": partial(conv_loops, wrong="flip"),
         "stride-dilation-swapped": partial(conv_loops, wrong="swap"),
         "padding-off-by-one": partial(conv_loops, wrong="pad more"),
@@ -287,6 +293,7 @@ WRONG = {
         "input-changed": partial(conv_loops, wrong="in place"),
     },
     "receptive_field": {
+        "first-layer-only": lambda layers: field_loop(layers[:1]) if layers else None,
         "dilation-ignored": partial(field_loop, wrong="no dilation"),
         "stride-ignored": partial(field_loop, wrong="no stride"),
         "own-stride-too-early": partial(field_loop, wrong="early"),
@@ -302,6 +309,8 @@ WRONG = {
         "results-exchanged": partial(field_loop, wrong="order"),
     },
     "max_pool2d": {
+        "wrong-dtype uint8": lambda *args: (pool_loops(*args)[0], pool_loops(*args)[1].to(torch.uint8)),
+        "wrong-dtype int32": lambda *args: (pool_loops(*args)[0], pool_loops(*args)[1].to(torch.int32)),
         "zero-padding": partial(pool_loops, wrong="zeros"),
         "index-per-window": partial(pool_loops, wrong="per window"),
         "index-over-tensor": partial(pool_loops, wrong="global"),

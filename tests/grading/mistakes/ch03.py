@@ -127,7 +127,7 @@ def coverage_numpy(n, kernel, stride, padding):
     spread = np.zeros((n - 1) * stride + 1)
     spread[::stride] = 1
     full = np.convolve(spread, np.ones(kernel))
-    return np.rint(full[padding : len(full) - padding]).astype(np.int16)
+    return np.rint(full[padding : len(full) - padding]).astype(np.int32)
 
 
 def coverage_convolution(n, kernel, stride, padding):
@@ -419,7 +419,7 @@ def stitch_upsampled(network, x, factor):
 
 RIGHT = {
     "conv_transpose2d": {"loops": stamps, "spread and convolve": spread_and_convolve, "numpy einsum": matrix_view},
-    "coverage_counts": {"loops": coverage_loop, "formula": coverage_formula, "numpy int16": coverage_numpy},
+    "coverage_counts": {"loops": coverage_loop, "formula": coverage_formula, "numpy int32": coverage_numpy},
     "interpolate_bilinear": {"loops": bilinear_loops, "numpy": bilinear_numpy, "gather": bilinear_gather},
     "max_unpool2d": {"loops": unpool_loops, "numpy": unpool_numpy, "einsum": unpool_compare},
     "pixel_shuffle": {"loops": shuffle_loops, "reshape": shuffle_reshape, "numpy": shuffle_numpy},

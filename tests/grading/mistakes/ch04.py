@@ -53,8 +53,20 @@ def conv_view(linear, channels, height, width):
     return conv.eval()
 
 
+def conv_tied(linear, channels, height, width, *, parts):
+    """Some parameters are the very numbers of the linear layer."""
+    conv = conv_view(linear, channels, height, width)
+    if "weight" in parts:
+        conv.weight.data = linear.weight.data.view(-1, channels, height, width)
+    if "bias" in parts and linear.bias is not None:
+        conv.bias = linear.bias
+    if not parts and linear.bias is not None:
+        nn.init.uniform_(conv.bias)
+    return conv
+
+
 class ConvModule(nn.Module):
-    """A right answer that is no nn.Conv2d: windows and the old linear layer."""
+    """The right numbers from what is no nn.Conv2d: windows and the old linear layer."""
 
     def __init__(self, linear, height, width):
         super().__init__()
@@ -212,9 +224,8 @@ def fuse_padded(coarse, fine):
 
 
 def loss_loops(logits, target, weight=None, ignore_index=255, *, wrong=""):
-    """Pixel by pixel with Python's math, the largest score taken off first."""
+    """Pixel by pixel, the largest score taken off first."""
     n, k, h, w = logits.shape
-    scores = logits.detach().tolist()
     total, below, pictures = 0.0, 0.0, []
     if wrong == "fixed":
         ignore_index = 255
@@ -234,21 +245,20 @@ def loss_loops(logits, target, weight=None, ignore_index=255, *, wrong=""):
                         continue
                 if wrong == "background" and c == 0:
                     continue
-                z = [scores[a][b][i][j] for b in range(k)]
+                z = [logits[a, b, i, j] for b in range(k)]
                 top = 0.0 if wrong == "overflow" else max(z)
-                terms = [math.exp(v - top) if v - top < 700 else math.inf for v in z]
+                terms = [torch.exp(v - top) for v in z]
                 if wrong == "overflow":
-                    p = terms[c] / sum(terms) if math.isfinite(terms[c]) else math.nan
-                    each = -math.log(p) if p > 0 else (math.nan if p != p else math.inf)
+                    each = -torch.log(terms[c] / sum(terms))
                 elif wrong == "raw":
                     each = -z[c]
                 elif wrong == "probability":
                     each = -terms[c] / sum(terms)
                 elif wrong == "epsilon":
-                    each = -math.log(terms[c] / sum(terms) + 1e-8)
+                    each = -torch.log(terms[c] / sum(terms) + 1e-8)
                 else:
-                    each = math.log(sum(terms)) + top - z[c]
-                share = 1.0 if weight is None or wrong == "no weights" else float(weight[c])
+                    each = torch.log(sum(terms)) + top - z[c]
+                share = 1.0 if weight is None or wrong == "no weights" else weight[c]
                 share = share**2 if wrong == "squared" else share
                 total += share * each
                 below += (
@@ -260,7 +270,7 @@ def loss_loops(logits, target, weight=None, ignore_index=255, *, wrong=""):
     if wrong == "sum":
         return total
     result = sum(pictures) / n if wrong == "per picture" else total / below
-    return {"sign": -result, "log2": result / math.log(2), "detached": torch.tensor(result)}.get(wrong, result)
+    return {"sign": -result, "log2": result / math.log(2), "detached": result.detach()}.get(wrong, result)
 
 
 def loss_logsumexp(logits, target, weight=None, ignore_index=255):
@@ -279,6 +289,11 @@ def loss_one_hot(logits, target, weight=None, ignore_index=255):
     if weight is not None:
         hot = hot * weight[:, None, None]
     return -(hot * logits.log_softmax(1)).sum() / hot.sum()
+
+
+def loss_over_classes(logits, target, weight, ignore_index):
+    mean = loss_one_hot(logits, target, weight, ignore_index)
+    return mean if weight is None else mean * weight[target[target != ignore_index]].sum() / weight.sum()
 
 
 def loss_numpy(logits, target, weight=None, ignore_index=255):
@@ -326,20 +341,27 @@ RIGHT = {
     "linear_to_conv": {
         "loops": conv_copied,
         "state dict": conv_view,
-        "another module": lambda linear, channels, height, width: ConvModule(linear, height, width),
     },
     "bilinear_kernel": {"loops": kernel_loops, "numpy": kernel_numpy, "float64": kernel_boxes},
     "fuse_skip": {"stamps": fuse_loops, "grouped": fuse_grouped, "padded": fuse_padded, "numpy matrices": fuse_numpy},
     "cross_entropy_with_void": {
         "logsumexp": loss_logsumexp,
         "one-hot": loss_one_hot,
-        "numpy": loss_numpy,
-        "python": loss_loops,
+        "loops": loss_loops,
     },
 }
 
 WRONG = {
     "linear_to_conv": {
+        "not-a-conv2d": lambda linear, channels, height, width: ConvModule(linear, height, width),
+        "not-a-conv2d function": lambda linear, channels, height, width: (
+            conv_copied(linear, channels, height, width).forward
+        ),
+        "not-a-conv2d sequence": lambda *args: nn.Sequential(conv_view(*args)),
+        "frozen": lambda *args: conv_view(*args).requires_grad_(False),
+        "shares-memory": partial(conv_tied, parts=("weight",)),
+        "shares-memory bias": partial(conv_tied, parts=("bias",)),
+        "bias-not-copied": lambda *args: conv_tied(*args, parts=()),
         "channels-last": partial(conv_copied, wrong="channels last"),
         "height-width-exchanged": lambda linear, channels, height, width: _exchanged(linear, channels, height, width),
         "kernel-flipped": partial(conv_copied, wrong="flipped"),
@@ -356,6 +378,8 @@ WRONG = {
     "bilinear_kernel": {
         "channels-mixed": partial(kernel_loops, wrong="mixed"),
         "one-channel-filled": partial(kernel_loops, wrong="first"),
+        "precision-lost": lambda channels, stride: kernel_loops(channels, stride).half(),
+        "plane-only": lambda channels, stride: kernel_loops(1, stride)[0, 0],
         "depthwise-shape": partial(kernel_loops, wrong="depthwise"),
         "size-always-even": partial(kernel_loops, wrong="even"),
         "size-always-odd": partial(kernel_loops, wrong="odd"),
@@ -388,6 +412,8 @@ WRONG = {
         "input-changed": partial(fuse_loops, wrong="in place"),
     },
     "cross_entropy_with_void": {
+        "void-by-range": lambda z, t, w, i: loss_one_hot(z, torch.where(t >= z.shape[1], -1, t), w, -1),
+        "divided-by-class-weights": lambda z, t, w, i: loss_over_classes(z, t, w, i),
         "void-in-the-mean": partial(loss_loops, wrong="void in mean"),
         "void-counted": partial(loss_loops, wrong="as 0"),
         "void-breaks": partial(loss_all_softmaxes, wrong="breaks"),
@@ -409,6 +435,9 @@ WRONG = {
         "first-picture-only": partial(loss_loops, wrong="one picture"),
         "background-left-out": partial(loss_loops, wrong="background"),
         "gradient-lost": partial(loss_loops, wrong="detached"),
+        "gradient-lost item": lambda *args: loss_logsumexp(*args).item(),
+        "gradient-lost detached numpy": lambda *args: loss_logsumexp(*args).detach().numpy(),
+        "gradient-lost numpy": loss_numpy,
         "input-changed": loss_changes_target,
     },
 }
@@ -420,7 +449,7 @@ def _exchanged(linear, channels, height, width):
     )
     conv.weight.data = linear.weight.data.reshape(-1, channels, height, width).mT.clone()
     if linear.bias is not None:
-        conv.bias.data = linear.bias.data
+        conv.bias.data = linear.bias.data.clone()
     return conv
 
 

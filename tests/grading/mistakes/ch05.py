@@ -225,6 +225,18 @@ def skip_rows(decoder, encoder):
 # unet_weight_map ---------------------------------------------------------------------------------------------------
 
 
+def map_bytes(instances, w0, sigma):
+    ids = [i for i in instances.unique() if i > 0]
+    if len(ids) < 2:
+        return torch.ones(instances.shape)
+    y, x = (at.to(instances.dtype) for at in torch.meshgrid(*map(torch.arange, instances.shape), indexing="ij"))
+    d = [
+        ((y[..., None] - y[instances == i]) ** 2).long() + ((x[..., None] - x[instances == i]) ** 2).long() for i in ids
+    ]
+    near = torch.stack([each.amin(2).float().sqrt() for each in d]).sort(0).values
+    return 1 + (instances == 0) * w0 * torch.exp(-((near[0] + near[1]) ** 2) / (2 * sigma**2))
+
+
 def map_loops(instances, w0=10.0, sigma=5.0, *, wrong=""):
     """Every pixel against every pixel, with Python's math."""
     rows = instances.tolist()
@@ -418,6 +430,9 @@ WRONG = {
         "other-distance": partial(map_loops, wrong="steps"),
         "distance-shifted": partial(map_loops, wrong="edge"),
         "distance-to-centre": map_centres,
+        "bytes-wrap": map_bytes,
+        "distance-inverted": lambda m, w0, s: (m == 0) * float(len(m.unique()) > 1 + (0 in m)) * w0 + 1,
+        "precision-lost": lambda m, w0, s: torch.as_tensor(map_loops(m, w0, s)).half(),
         "farthest-cells": partial(map_loops, wrong="farthest"),
         "cells-merged": partial(map_scipy, wrong="regions"),
         "pieces-apart": partial(map_scipy, wrong="pieces"),

@@ -456,6 +456,8 @@ WRONG = {
         "input-changed": partial(strides_in_place, wrong="caller's list"),
     },
     "gridding_counts": {
+        "first-layer-only": lambda rates, kernel: paths_counted(rates[:1], kernel) if rates else None,
+        "wrong-dtype uint8": lambda rates, kernel: torch.tensor(paths_counted(rates, kernel), dtype=torch.uint8),
         "capped-at-one": partial(paths_spread, wrong="touched"),
         "rates-ignored": lambda rates, kernel: paths_spread([1 for _ in rates], kernel),
         "filled-up": lambda rates, kernel: _solid(rates, kernel),
@@ -473,6 +475,12 @@ WRONG = {
     },
     "hdc_check": {
         "common-factor-ignored": partial(rule_recursive, wrong="no gcd"),
+        "some-divisors-only smallest": lambda rates, kernel: _without(
+            rates, kernel, min(rates) > 1 and all(r % min(rates) == 0 for r in rates)
+        ),
+        "some-divisors-only 2 and 3": lambda rates, kernel: _without(
+            rates, kernel, any(all(r % f == 0 for r in rates) for f in (2, 3))
+        ),
         "some-share-a-factor": partial(rule_recursive, wrong="pairs"),
         "only-equal-rates": partial(rule_recursive, wrong="equal"),
         "strictly-smaller": partial(rule_recursive, wrong="less"),
@@ -530,3 +538,8 @@ def _solid(rates, kernel):
         wide = (kernel - 1) * rate + 1
         field = [sum(field[max(0, at - wide + 1) : at + 1]) for at in range(len(field) + wide - 1)]
     return field
+
+
+def _without(rates, kernel, shared):
+    gap, _ = rule_recursive(rates, kernel)
+    return gap, gap <= kernel and not shared

@@ -1,0 +1,76 @@
+"""Running one cell of a notebook as IPython would, without IPython's shell: what its commands do is left out."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import linecache
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
+
+from segkit.grading.capture import Printed, student_lines
+from segkit.grading.sandbox import Outcome, guarded
+
+CELL_SECONDS = 20.0
+AROUND_PYTHON = ("%%capture", "%%prun", "%%time", "%%timeit")  # cell magics whose cell is Python all the same
+
+
+class _Shell:
+    """Stands in for the shell: whatever a notebook asks of it, nothing comes back."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: [] if name == "getoutput" else None
+
+
+def notebook_names() -> dict[str, Any]:
+    """The names that a notebook finds defined."""
+    return {"__name__": "__main__", "get_ipython": _Shell, "display": lambda *args, **kwargs: None}
+
+
+def plain_python(code: str) -> str:
+    """A cell as plain Python: notebook commands (%matplotlib, !pip, name?) become calls of `get_ipython()`."""
+    if code.lstrip().startswith("%%"):
+        magic, _, code = code.lstrip().partition("\n")
+        if magic.split()[0] not in AROUND_PYTHON:
+            return ""
+    try:
+        from IPython.core.inputtransformer2 import TransformerManager
+    except ImportError:  # segkit without the course
+        return code
+    plain = TransformerManager().transform_cell(code)
+    try:
+        compile(plain, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError:
+        return code
+    return plain
+
+
+def run_cell(number: int, code: str, namespace: dict[str, Any]) -> str | None:
+    """Run a cell; what went wrong, in words, or None."""
+    filename = f"<cell {number}>"
+    linecache.cache[filename] = (len(code), None, [line + "\n" for line in code.split("\n")], filename)
+
+    def run() -> Outcome:
+        try:
+            with redirect_stdout(Printed()), redirect_stderr(Printed()):
+                waiting = eval(compile(code, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
+                if inspect.iscoroutine(waiting):
+                    asyncio.run(waiting)
+        except SyntaxError as error:
+            if error.filename == filename:
+                line = f"line {error.lineno}, `{(error.text or '').strip()}`"
+                return Outcome("raised", note=f" cannot be read: {line}: {error.msg} ({type(error).__name__})")
+            return Outcome("raised", note=f": {type(error).__name__}: {error}")
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            if isinstance(error, NotImplementedError) and not str(error):
+                return Outcome("value")  # a stub that was called; its check will say so
+            lines = student_lines(error, run)
+            where = f" ({lines[-1]})" if lines else ""
+            return Outcome("raised", note=f": {type(error).__name__}: {error}".strip().split("\n")[0] + where)
+        return Outcome("value")
+
+    outcome = guarded()(run, CELL_SECONDS)
+    if outcome.kind == "timeout":
+        return f"cell {number} did not end in time"
+    return f"cell {number}{outcome.note}" if outcome.kind == "raised" else None
