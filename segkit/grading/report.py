@@ -80,7 +80,7 @@ class Result:
             if diagnosis.example:
                 lines.append(_indent(diagnosis.example, 4))
         if self.remarks:
-            lines += ["", *(_indent(f"(No marks lost: {remark})", 2) for remark in self.remarks)]
+            lines += ["", *(_indent(_wrap(f"(No marks lost: {remark})"), 2) for remark in self.remarks)]
         if self.printed:
             lines += ["", _indent("Your function printed:\n" + self.printed, 2)]
         return "\n".join(lines)
