@@ -38,10 +38,10 @@ def plain_python(code: str) -> str:
         from IPython.core.inputtransformer2 import TransformerManager
     except ImportError:  # segkit without the course
         return code
-    plain = TransformerManager().transform_cell(code)
-    try:
+    try:  # IPython itself stops on some cells that are no Python: a wrong indentation, half a character
+        plain = TransformerManager().transform_cell(code)
         compile(plain, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError):
         return code
     return plain
 

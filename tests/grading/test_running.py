@@ -108,6 +108,15 @@ def test_messages_of_cells() -> None:
     assert run_cell(6, "1 / 0", names) == "cell 6: ZeroDivisionError: division by zero (line 1, in <module>: 1 / 0)"
 
 
+@pytest.mark.parametrize("spoilt", ["def conv2d(x):\n        a = 1\n    return a", "conv2d = '\ud800'"])
+def test_a_cell_that_ipython_itself_stops_on_costs_only_its_own_marks(grade: Any, spoilt: str) -> None:
+    def change(cells: list[dict[str, Any]]) -> None:
+        cells[find(cells, "conv2d")]["source"] = spoilt.replace("'\ud800'", "'?'")
+
+    assert isinstance(plain_python(spoilt), str)
+    assert points(grade(change)) == {**ALL, "conv2d": 0}
+
+
 def test_a_function_whose_cell_stopped_says_which(grade: Any) -> None:
     def change(cells: list[dict[str, Any]]) -> None:
         place = find(cells, "conv2d")
