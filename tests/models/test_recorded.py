@@ -1,6 +1,6 @@
 """Outputs on fixed weights stay what they were when they were recorded: a network that is rewritten computes the same.
 
-python -m tests.models.test_recorded     record them again, after a change that is meant
+python -m tests.models.test_recorded     record the cases that have no row yet; a row that was deleted is made again
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ def outputs(case: Case) -> dict[str, Any]:
     found = {}
     for name, value in with_fixed_weights(case).outputs(x).items():
         places = torch.linspace(0, value.numel() - 1, SHOWN).long()
-        found[name] = {"shape": list(value.shape), "norm": float(value.norm()), "values": value.flatten()[places].tolist()}
+        found[name] = {
+            "shape": list(value.shape),
+            "norm": float(value.norm()),
+            "values": value.flatten()[places].tolist(),
+        }
     return found
 
 
@@ -58,5 +62,6 @@ def test_outputs_are_those_recorded(case: Case) -> None:
 
 
 if __name__ == "__main__":
-    rows = {str(case): outputs(case) for case in CASES}
+    rows = json.loads(RECORDED.read_text(encoding="utf-8"))
+    rows |= {str(case): outputs(case) for case in CASES if str(case) not in rows}
     RECORDED.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
