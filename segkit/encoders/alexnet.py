@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
+from segkit.layers.borders import cut
 from segkit.ops.arguments import whole
 
 
@@ -64,7 +65,7 @@ class AlexNetEncoder(Encoder):
             x = layer(x)
             if isinstance(layer, MaxPool2d):
                 s = self.strides[len(pooled)]
-                pooled.append(x[..., : (H + s - 1) // s, : (W + s - 1) // s])  # N, channels[i], H/s, W/s
+                pooled.append(cut(x, (H + s - 1) // s, (W + s - 1) // s))  # N, channels[i], H/s, W/s
         return pooled
 
 

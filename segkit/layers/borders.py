@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -35,3 +36,14 @@ def centre_crop(x: Tensor, height: int, width: int) -> Tensor:
     """The middle of a map: the paper's "copy and crop"; a map that is already of this size comes back as it is."""
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
     return x[..., top : top + height, left : left + width]
+
+
+def cut(x: Tensor, height: int, width: int) -> Tensor:
+    """The upper left part of a map: what rounding up added goes, and a map that is already of this size stays.
+
+    Shape:
+        …×H×W → …×height×width, height ≤ H and width ≤ W.
+    """
+    if torch.compiler.is_compiling():  # export would pin whether a slice is contiguous; padding by less than 0 copies
+        return F.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2]))
+    return x[..., :height, :width]

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from segkit.encoders.encoder import Encoder, picture_size
+from segkit.layers.borders import cut
 
 _MODELS: dict[str, tuple[type[Model], dict[str, Any]]] = {}  # name → class, and the options that the name decides
 M = TypeVar("M", bound="type[Model]")
@@ -60,7 +61,7 @@ class Model(nn.Module):
     def forward(self, x: Tensor, outputs: bool = False) -> Any:
         H, W = picture_size(x, type(self).__name__, self.in_channels)
         found = self.compute(x)
-        found["logits"] = found["logits"][..., :H, :W]  # N, K, H, W
+        found["logits"] = cut(found["logits"], H, W)  # N, K, H, W
         return found if outputs else found["logits"]
 
     def compute(self, x: Tensor) -> dict[str, Tensor]:

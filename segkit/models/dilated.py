@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from segkit import encoders
 from segkit.heads import FullyConnectedHead, enlarge
 from segkit.layers import Conv2d
+from segkit.layers.borders import cut
 from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
@@ -161,7 +162,7 @@ class Dilated(FullyConnectedHead, Model):
         score = self.front_end(x)
         if self.context is None:
             return {"logits": enlarge(score, 8)}
-        front_end = enlarge(score, 8)[..., :H, :W]  # N, K, H, W
+        front_end = cut(enlarge(score, 8), H, W)  # N, K, H, W
         return {"logits": enlarge(self.context(score), 8), "front_end": front_end}
 
     def front_end(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
+from segkit.layers.borders import cut
 from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
@@ -227,7 +228,7 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
         main = engine().max_unpool2d(self.main(x), indices, 2, 2, output_size=size)  # N, out, H, W
-        extension = self.extension(x)[..., : size[0], : size[1]]  # N, out, H, W
+        extension = cut(self.extension(x), *size)  # N, out, H, W
         return self.act(main + extension)
 
 

@@ -18,6 +18,7 @@ from segkit import encoders
 from segkit.encoders import VGG, AlexNet, AlexNetEncoder, Encoder, VGGEncoder
 from segkit.heads import FullyConnectedHead, enlarge_from_corners
 from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
+from segkit.layers.borders import cut
 from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
@@ -177,14 +178,14 @@ class FCN(FullyConnectedHead, Model):
         heads, climbs, found = self.heads(x), self._climbs(), {}
         for rung, (name, score) in enumerate(heads.items()):
             for climb, finer in zip(climbs[rung:], list(heads.values())[rung + 1 :], strict=True):
-                score = climb(score)[..., : finer.shape[-2], : finer.shape[-1]]
-            found[name] = self._last(score)[..., : x.shape[-2], : x.shape[-1]]  # N, K, H, W
+                score = cut(climb(score), finer.shape[-2], finer.shape[-1])
+            found[name] = cut(self._last(score), x.shape[-2], x.shape[-1])  # N, K, H, W
         return found
 
 
 def fuse_skip(coarse: Tensor, fine: Tensor) -> Tensor:
     """Sum fusion: crop the upsampled coarse scores to the finer map (it is at most one cell larger) and add."""
-    return coarse[..., : fine.shape[-2], : fine.shape[-1]] + fine
+    return cut(coarse, fine.shape[-2], fine.shape[-1]) + fine
 
 
 def _encoder(name: str, stride: int, width: int, batch_norm: bool, in_channels: int) -> Encoder:

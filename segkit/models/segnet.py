@@ -19,6 +19,7 @@ from segkit.encoders import VGGEncoder
 from segkit.encoders.vgg import BLOCKS
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d, init_bilinear_
+from segkit.layers.borders import cut
 from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
@@ -72,7 +73,7 @@ class Decoder(nn.Module):
             x = engine().interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         else:
             x = self.up(x)
-        return x[..., : size[0], : size[1]]  # N, C, H, W: a window that hung over the edge is cut
+        return cut(x, *size)  # N, C, H, W: a window that hung over the edge is cut
 
 
 @register("segnet")

@@ -21,7 +21,7 @@ from segkit import encoders
 from segkit.encoders.encoder import picture_size
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
-from segkit.layers.borders import centre_crop, mirrored
+from segkit.layers.borders import centre_crop, cut, mirrored
 from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
@@ -194,7 +194,7 @@ class UNet(Model):
         """
         if self.padding == "same":
             H, W = size if fine is None else fine.shape[-2:]
-            coarse = coarse[..., :H, :W]  # N, C, H, W: cut what rounding up added
+            coarse = cut(coarse, H, W)  # N, C, H, W: cut what rounding up added
         if self.skip == "none" or fine is None:
             return coarse
         fine = centre_crop(fine, coarse.shape[-2], coarse.shape[-1])
