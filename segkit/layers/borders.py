@@ -20,16 +20,16 @@ def mirrored(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
     Source:
         U-Net, Figure 2: missing data is extrapolated by mirroring.
     """
-    periods = [max(n - 1, 1) for n in x.shape[-2:]]  # the picture ends in a mirror after every so many rows, columns
-    while left or right or top or bottom:
-        H, W = x.shape[-2:]
-        tall, wide = (max((n - 1) // p, 1) * p for n, p in zip((H, W), periods, strict=True))
-        now = min(left, wide), min(right, wide), min(top, tall), min(bottom, tall)
-        for sides, size in (((*now[:2], 0, 0), W), ((0, 0, *now[2:]), H)):
-            if any(sides):
-                x = F.pad(x, sides, mode="reflect" if size > 1 else "replicate")  # N, C, H + …, W + …
-        left, right, top, bottom = left - now[0], right - now[1], top - now[2], bottom - now[3]
-    return x
+    H, W = x.shape[-2:]
+    rows, columns = _folded(-top, H + bottom, H, x.device), _folded(-left, W + right, W, x.device)
+    return x.index_select(-2, rows).index_select(-1, columns)  # N, C, top + H + bottom, left + W + right
+
+
+def _folded(start: int, stop: int, length: int, device: torch.device) -> Tensor:
+    """Places start … stop − 1 folded back into 0 … length − 1 about the outermost ones: −1 → 1, length → length − 2."""
+    period = max(2 * (length - 1), 1)
+    place = torch.arange(start, stop, device=device) % period
+    return torch.minimum(place, period - place)
 
 
 def centre_crop(x: Tensor, height: int, width: int) -> Tensor:
