@@ -20,16 +20,12 @@ def mirrored(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
     Source:
         U-Net, Figure 2: missing data is extrapolated by mirroring.
     """
-    H, W = x.shape[-2:]
-    rows, columns = _folded(-top, H + bottom, H, x.device), _folded(-left, W + right, W, x.device)
-    return x.index_select(-2, rows).index_select(-1, columns)  # N, C, top + H + bottom, left + W + right
-
-
-def _folded(start: int, stop: int, length: int, device: torch.device) -> Tensor:
-    """Places start … stop − 1 folded back into 0 … length − 1 about the outermost ones: −1 → 1, length → length − 2."""
-    period = max(2 * (length - 1), 1)
-    place = torch.arange(start, stop, device=device) % period
-    return torch.minimum(place, period - place)
+    for axis, before, after in ((-1, left, right), (-2, top, bottom)):
+        n = x.shape[axis]
+        places = torch.arange(-before, n + after, device=x.device)
+        there_and_back = torch.full_like(places, max(2 * n - 2, 1))  # a tensor, which ONNX can divide by at any size
+        x = x.index_select(axis, n - 1 - (places % there_and_back - (n - 1)).abs())  # N, C, H + …, W + …
+    return x
 
 
 def centre_crop(x: Tensor, height: int, width: int) -> Tensor:
