@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Function, does
+from segkit.grading.exercise import Function, Ways, does, each
 
 
 def places(h: int, w: int) -> Tensor:
@@ -33,12 +33,13 @@ def bilateral(values: Tensor, picture: Tensor, alpha: float, beta: float) -> Ten
     return sums(values, kernel(picture, alpha, beta))
 
 
-def by(build: Function):  # type: ignore[no-untyped-def]
+@each
+def by(build: Function) -> Ways:
     """Another kernel: build(picture, alpha, beta) is P×P."""
     return does(lambda v, p, a, b: sums(v, build(p, a, b)))
 
 
-def made_of(place: Function | None = None, colour: Function | None = None):  # type: ignore[no-untyped-def]
+def made_of(place: Function | None = None, colour: Function | None = None) -> Ways:
     """Another squared distance of places (h, w) or of colours (C×P)."""
 
     def build(p: Tensor, a: float, b: float) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Variant, given
+from segkit.grading.exercise import Function, Ways, each, given
 
 
 def transposed(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
@@ -74,7 +74,8 @@ def crop(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int,
     return r[..., left * p : r.shape[2] - right * p, left * p : r.shape[3] - right * p]
 
 
-def args(change):  # type: ignore[no-untyped-def]
+@each
+def args(change: Function) -> Ways:
     return given(lambda x, w, b, s, p, o, d: (x, w, b, *change(s, p, o, d)))
 
 
@@ -100,5 +101,6 @@ def mean_of_stamps(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: in
     return r if b is None else r + b[:, None, None]
 
 
-def weights_scaled(scale) -> Variant:  # type: ignore[no-untyped-def]
+@each
+def weights_scaled(scale: Function) -> Ways:
     return given(lambda x, w, *a: (x, w / scale(w, a[1]), *a))

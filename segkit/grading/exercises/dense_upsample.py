@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Exercise, Function, does, given, gives, mistake, register, stops
+from segkit.grading.exercise import Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.dense_upsample_cases import Size, duc_cases, duc_facts
 
@@ -24,22 +24,24 @@ def _crop(r: Tensor, size: Size) -> Tensor:
     return r[..., : size[0], : size[1]]
 
 
-def _convolved(conv: Function):  # type: ignore[no-untyped-def]
+@each
+def _convolved(conv: Function) -> Ways:
     """Another convolution, then the right rearrangement."""
     return does(lambda x, w, b, d, z: _crop(F.pixel_shuffle(conv(x, w, b), d), z))
 
 
-def _shuffled(shuffle: Function):  # type: ignore[no-untyped-def]
+def _shuffled(shuffle: Function) -> Ways:
     """The right convolution, then another rearrangement of its d²·K channels."""
     return does(lambda x, w, b, d, z: _crop(shuffle(_scores(x, w, b), d), z))
 
 
-def _fitted(fit: Function):  # type: ignore[no-untyped-def]
+@each
+def _fitted(fit: Function) -> Ways:
     """The whole map brought to its size in another way."""
     return does(lambda x, w, b, d, z: fit(F.pixel_shuffle(_scores(x, w, b), d), z))
 
 
-def _rearranged(order: str, into: str):  # type: ignore[no-untyped-def]
+def _rearranged(order: str, into: str) -> Ways:
     """Channels split as `order` (of k, a, b), dimensions then laid out as `into`."""
 
     def shuffle(r: Tensor, d: int) -> Tensor:
@@ -51,7 +53,8 @@ def _rearranged(order: str, into: str):  # type: ignore[no-untyped-def]
     return _shuffled(shuffle)
 
 
-def _in_order(order: str):  # type: ignore[no-untyped-def]
+@each
+def _in_order(order: str) -> Ways:
     """Channels taken to be counted as `order` (of k, a, b), the slowest first."""
 
     def reordered(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> tuple:  # type: ignore[type-arg]
@@ -63,7 +66,7 @@ def _in_order(order: str):  # type: ignore[no-untyped-def]
     return given(reordered)
 
 
-def _interpolated(mode: str, first: bool, **options: bool):  # type: ignore[no-untyped-def]
+def _interpolated(mode: str, first: bool, **options: bool) -> Ways:
     """The first channel of each class, enlarged by interpolation."""
 
     def enlarged(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
@@ -79,7 +82,8 @@ def _two_only(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor
     return _crop(F.pixel_shuffle(_scores(x, w[: len(w) // 4 * 4], None if b is None else b[: len(w) // 4 * 4]), 2), z)
 
 
-def _enlarged_first(mode: str):  # type: ignore[no-untyped-def]
+@each
+def _enlarged_first(mode: str) -> Ways:
     """The features enlarged, then the kernels of one score for each class."""
 
     def enlarged(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
@@ -113,179 +117,109 @@ def _middle(r: Tensor, z: Size) -> Tensor:
     return r[..., y : y + z[0], x : x + z[1]]
 
 
-register(
-    Exercise(
-        name="dense_upsample",
-        signature="dense_upsample(x, weight, bias, factor, size)",
-        text=(
-            "Dense upsampling convolution (DUC). x is N×C×h×w, weight (K·d²)×C×3×3 with d = factor, bias has K·d²\n"
-            "numbers or is None. Convolve (stride 1, padding 1 of zeros): d² scores for each class and place of the\n"
-            "coarse grid. Lay them out as the d×d block of that place, score k·d² + a·d + b in row a and column b of\n"
-            "class k, which gives N×K×(d·h)×(d·w). Keep the first H rows and W columns, size = (H, W), which are at\n"
-            "most d·h and d·w. The result is N×K×H×W with the dtype of x."
-        ),
-        reference=duc,
-        cases=duc_cases,
-        facts=duc_facts,
-        mistakes=(
-            mistake(
-                "channel-order",
-                "The channels are split in the wrong order: the class changes slowest, k·d² + a·d + b.",
-                _in_order("abk"),
-                _in_order("akb"),
-            ),
-            mistake(
-                "offsets-exchanged",
-                "a and b have changed places: the offset down, a, changes more slowly than the offset to the right, b.",
-                _in_order("kba"),
-                _in_order("bak"),
-            ),
-            mistake(
-                "only-reshaped",
-                "The scores keep their order in memory: a reshape alone moves nothing. Split the channels, bring a "
-                "beside the rows and b beside the columns, then merge.",
-                _shuffled(lambda r, d: r.reshape(len(r), -1, d * r.shape[2], d * r.shape[3])),
-            ),
-            mistake(
-                "blocks-side-by-side",
-                "The d² maps stand side by side as tiles. They should be interlaced: the d×d scores of one place lie "
-                "together.",
-                _rearranged("kab", "kahbw"),
-                _rearranged("kab", "kbhaw"),
-            ),
-            mistake(
-                "half-interlaced",
-                "Along one axis the maps are interlaced, along the other they stand side by side.",
-                _rearranged("kab", "khabw"),
-                _rearranged("kab", "kahwb"),
-            ),
-            mistake(
-                "interpolated",
-                "You compute one score for each class and place and enlarge that, or repeat it. The point of DUC is "
-                "that each of the d² positions has weights of its own.",
-                _interpolated("bilinear", True, align_corners=False),
-                _interpolated("bilinear", False, align_corners=False),
-                _interpolated("bilinear", True, align_corners=True),
-                _interpolated("bilinear", False, align_corners=True),
-                _interpolated("nearest", True),
-                _interpolated("nearest", False),
-                _enlarged_first("nearest"),
-                _enlarged_first("bilinear"),
-                _shuffled(lambda r, d: F.interpolate(r.unflatten(1, (-1, d * d)).mean(2), scale_factor=d)),
-            ),
-            mistake(
-                "not-rearranged",
-                "Your result is still coarse, with d² channels for each class.",
-                does(lambda x, w, b, d, z: _scores(x, w, b)),
-            ),
-            mistake(
-                "cut-from-end",
-                "You keep the last rows and columns, or the middle. What was added to make the picture divisible is "
-                "at the bottom and the right: keep the first ones.",
-                _fitted(_end),
-                _fitted(_middle),
-            ),
-            mistake(
-                "cut-first",
-                "You cut x before the convolution. What is cut off there is missing in the sums at its edge: cut the "
-                "finished map.",
-                does(lambda x, w, b, d, z: _cut_first(x, w, b, d, z, True)),
-                does(lambda x, w, b, d, z: _cut_first(x, w, b, d, z, False)),
-            ),
-            mistake(
-                "squeezed-not-cut",
-                "You resize the map to `size`. That moves every pixel: cut it off at the bottom and the right.",
-                _fitted(lambda r, z: F.interpolate(r, size=tuple(z), mode="bilinear", align_corners=False)),
-                _fitted(lambda r, z: F.interpolate(r, size=tuple(z), mode="bilinear", align_corners=True)),
-                _fitted(lambda r, z: F.interpolate(r, size=tuple(z), mode="nearest")),
-            ),
-            mistake(
-                "size-swapped",
-                "Height and width of `size` are exchanged: it is (H, W).",
-                given(lambda x, w, b, d, z: (x, w, b, d, (z[1], z[0]))),
-                does(lambda x, w, b, d, z: _on_canvas(duc(x, w, b, d, (z[1], z[0])), (z[1], z[0]))),
-            ),
-            mistake(
-                "factor-fixed",
-                "The factor is taken to be 2 whatever `factor` says.",
-                given(lambda x, w, b, d, z: (x, w, b, 2, z)),
-                does(_two_only),
-                does(lambda x, w, b, d, z: _on_canvas(_two_only(x, w, b, d, z), z)),
-            ),
-            mistake(
-                "padding-missing",
-                "The map shrinks in the convolution: a 3×3 kernel needs a border of one zero to keep the size.",
-                _convolved(lambda x, w, b: F.conv2d(x, w, b)),
-            ),
-            mistake(
-                "padding-not-zero",
-                "The border of the convolution is not made of zeros: you repeat or wrap around what is at the edge, or "
-                "put the border around the result.",
-                _convolved(lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), w, b)),
-                _convolved(lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), w, b)),
-                _convolved(lambda x, w, b: F.pad(F.conv2d(x, w, b), (1, 1, 1, 1))),
-            ),
-            mistake(
-                "kernel-flipped",
-                "The kernel is turned by 180°. In a network's convolution weight[o, c, 0, 0] meets the neighbour at "
-                "the upper left.",
-                given(lambda x, w, b, d, z: (x, w.flip(2, 3), b, d, z)),
-            ),
-            mistake(
-                "kernel-transposed",
-                "Rows and columns of the kernel have changed places.",
-                given(lambda x, w, b, d, z: (x, w.transpose(2, 3), b, d, z)),
-            ),
-            mistake(
-                "middle-weight-only",
-                "Only the middle weight of each kernel is used: that is a 1×1 convolution.",
-                _convolved(lambda x, w, b: F.conv2d(x, w[:, :, 1:2, 1:2], b)),
-            ),
-            mistake(
-                "bias-ignored",
-                "`bias` makes no difference in your function.",
-                given(lambda x, w, b, d, z: (x, w, None, d, z)),
-            ),
-            mistake(
-                "one-bias-per-class",
-                "All d² positions of a class get the same bias. Each score has its own, bias[k·d² + a·d + b].",
-                does(
-                    lambda x, w, b, d, z: (
-                        duc(x, w, None, d, z) + (0 if b is None else b[: len(b) // (d * d), None, None])
-                    )
-                ),
-                does(lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[:: d * d, None, None])),
-            ),
-            mistake(
-                "channels-not-summed",
-                "Not every input channel counts, or you take their mean. Each score is the sum over all of them.",
-                _convolved(lambda x, w, b: _scores(x[:, :1], w[:, :1], b)),
-                _convolved(lambda x, w, b: _scores(x[:, -1:], w[:, -1:], b)),
-                _convolved(lambda x, w, b: _scores(x, w / w.shape[1], b)),
-            ),
-            mistake(
-                "activation-added",
-                "Something is done to the scores at the end. They are logits and stay as they are.",
-                gives(lambda r, *a: r.relu()),
-                gives(lambda r, *a: r.sigmoid()),
-                gives(lambda r, *a: r.softmax(1)),
-                gives(lambda r, *a: r.log_softmax(1)),
-            ),
-            mistake(
-                "rows-columns-exchanged",
-                "Rows and columns of the result are exchanged.",
-                gives(lambda r, *a: r.transpose(2, 3)),
-                gives(lambda r, *a: r.transpose(2, 3).reshape(r.shape)),
-            ),
-            mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
-            mistake("first-class-only", "Only the first class is made.", *FIRST_CHANNEL),
-            mistake(
-                "not-cropped",
-                "Your result is d times as large as x. Where the picture does not divide by d, that is more than "
-                "`size`: cut it.",
-                _fitted(lambda r, z: r),
-                stops(_whole_only),
-            ),
-        ),
-    )
+TASK = """Dense upsampling convolution (DUC). x is N×C×h×w, weight (K·d²)×C×3×3 with d = factor, bias has K·d²
+numbers or is None. Convolve (stride 1, padding 1 of zeros): d² scores for each class and place of the
+coarse grid. Lay them out as the d×d block of that place, score k·d² + a·d + b in row a and column b of
+class k, which gives N×K×(d·h)×(d·w). Keep the first H rows and W columns, size = (H, W), which are at
+most d·h and d·w. The result is N×K×H×W with the dtype of x."""
+
+MESSAGES = """
+channel-order: The channels are split in the wrong order: the class changes slowest, k·d² + a·d + b.
+offsets-exchanged: a and b have changed places: the offset down, a, changes more slowly than the offset to the right, b.
+only-reshaped: The scores keep their order in memory: a reshape alone moves nothing. Split the channels, bring a beside
+    the rows and b beside the columns, then merge.
+blocks-side-by-side: The d² maps stand side by side as tiles. They should be interlaced: the d×d scores of one place lie
+    together.
+half-interlaced: Along one axis the maps are interlaced, along the other they stand side by side.
+interpolated: You compute one score for each class and place and enlarge that, or repeat it. The point of DUC is that
+    each of the d² positions has weights of its own.
+not-rearranged: Your result is still coarse, with d² channels for each class.
+cut-from-end: You keep the last rows and columns, or the middle. What was added to make the picture divisible is at the
+    bottom and the right: keep the first ones.
+cut-first: You cut x before the convolution. What is cut off there is missing in the sums at its edge: cut the finished
+    map.
+squeezed-not-cut: You resize the map to `size`. That moves every pixel: cut it off at the bottom and the right.
+size-swapped: Height and width of `size` are exchanged: it is (H, W).
+factor-fixed: The factor is taken to be 2 whatever `factor` says.
+padding-missing: The map shrinks in the convolution: a 3×3 kernel needs a border of one zero to keep the size.
+padding-not-zero: The border of the convolution is not made of zeros: you repeat or wrap around what is at the edge, or
+    put the border around the result.
+kernel-flipped: The kernel is turned by 180°. In a network's convolution weight[o, c, 0, 0] meets the neighbour at the
+    upper left.
+kernel-transposed: Rows and columns of the kernel have changed places.
+middle-weight-only: Only the middle weight of each kernel is used: that is a 1×1 convolution.
+bias-ignored: `bias` makes no difference in your function.
+one-bias-per-class: All d² positions of a class get the same bias. Each score has its own, bias[k·d² + a·d + b].
+channels-not-summed: Not every input channel counts, or you take their mean. Each score is the sum over all of them.
+activation-added: Something is done to the scores at the end. They are logits and stay as they are.
+rows-columns-exchanged: Rows and columns of the result are exchanged.
+first-picture-only: Only the first picture of the batch is worked on.
+first-class-only: Only the first class is made.
+not-cropped: Your result is d times as large as x. Where the picture does not divide by d, that is more than `size`: cut
+    it.
+"""
+
+WAYS = {
+    "channel-order": _in_order("abk", "akb"),
+    "offsets-exchanged": _in_order("kba", "bak"),
+    "only-reshaped": _shuffled(lambda r, d: r.reshape(len(r), -1, d * r.shape[2], d * r.shape[3])),
+    "blocks-side-by-side": _rearranged("kab", "kahbw") + _rearranged("kab", "kbhaw"),
+    "half-interlaced": _rearranged("kab", "khabw") + _rearranged("kab", "kahwb"),
+    "interpolated": _interpolated("bilinear", True, align_corners=False)
+    + _interpolated("bilinear", False, align_corners=False)
+    + _interpolated("bilinear", True, align_corners=True)
+    + _interpolated("bilinear", False, align_corners=True)
+    + _interpolated("nearest", True)
+    + _interpolated("nearest", False)
+    + _enlarged_first("nearest", "bilinear")
+    + _shuffled(lambda r, d: F.interpolate(r.unflatten(1, (-1, d * d)).mean(2), scale_factor=d)),
+    "not-rearranged": does(lambda x, w, b, d, z: _scores(x, w, b)),
+    "cut-from-end": _fitted(_end, _middle),
+    "cut-first": does(
+        lambda x, w, b, d, z: _cut_first(x, w, b, d, z, True), lambda x, w, b, d, z: _cut_first(x, w, b, d, z, False)
+    ),
+    "squeezed-not-cut": _fitted(
+        lambda r, z: F.interpolate(r, size=tuple(z), mode="bilinear", align_corners=False),
+        lambda r, z: F.interpolate(r, size=tuple(z), mode="bilinear", align_corners=True),
+        lambda r, z: F.interpolate(r, size=tuple(z), mode="nearest"),
+    ),
+    "size-swapped": given(lambda x, w, b, d, z: (x, w, b, d, (z[1], z[0])))
+    + does(lambda x, w, b, d, z: _on_canvas(duc(x, w, b, d, (z[1], z[0])), (z[1], z[0]))),
+    "factor-fixed": given(lambda x, w, b, d, z: (x, w, b, 2, z))
+    + does(_two_only, lambda x, w, b, d, z: _on_canvas(_two_only(x, w, b, d, z), z)),
+    "padding-missing": _convolved(lambda x, w, b: F.conv2d(x, w, b)),
+    "padding-not-zero": _convolved(
+        lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), w, b),
+        lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), w, b),
+        lambda x, w, b: F.pad(F.conv2d(x, w, b), (1, 1, 1, 1)),
+    ),
+    "kernel-flipped": given(lambda x, w, b, d, z: (x, w.flip(2, 3), b, d, z)),
+    "kernel-transposed": given(lambda x, w, b, d, z: (x, w.transpose(2, 3), b, d, z)),
+    "middle-weight-only": _convolved(lambda x, w, b: F.conv2d(x, w[:, :, 1:2, 1:2], b)),
+    "bias-ignored": given(lambda x, w, b, d, z: (x, w, None, d, z)),
+    "one-bias-per-class": does(
+        lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[: len(b) // (d * d), None, None]),
+        lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[:: d * d, None, None]),
+    ),
+    "channels-not-summed": _convolved(
+        lambda x, w, b: _scores(x[:, :1], w[:, :1], b),
+        lambda x, w, b: _scores(x[:, -1:], w[:, -1:], b),
+        lambda x, w, b: _scores(x, w / w.shape[1], b),
+    ),
+    "activation-added": gives(
+        lambda r, *a: r.relu(), lambda r, *a: r.sigmoid(), lambda r, *a: r.softmax(1), lambda r, *a: r.log_softmax(1)
+    ),
+    "rows-columns-exchanged": gives(lambda r, *a: r.transpose(2, 3), lambda r, *a: r.transpose(2, 3).reshape(r.shape)),
+    "first-picture-only": FIRST_PICTURE,
+    "first-class-only": FIRST_CHANNEL,
+    "not-cropped": _fitted(lambda r, z: r) + stops(_whole_only),
+}
+
+EXERCISE = Exercise(
+    "dense_upsample(x, weight, bias, factor, size)",
+    TASK,
+    duc,
+    duc_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=duc_facts,
 )

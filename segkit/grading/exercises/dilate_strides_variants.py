@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.grading.exercise import does, given
+from segkit.grading.exercise import Function, Ways, does, each, given
 
 Layers = list[tuple[int, int, int]]
 
 
-def walk(layers: Layers, target: int, layer, step=lambda f, s, d: f * s) -> Layers:  # type: ignore[no-untyped-def]
+def _strides(f: int, s: int, d: int) -> int:
+    return f * s
+
+
+def walk(layers: Layers, target: int, layer: Function, step: Function = _strides) -> Layers:
     """The conversion with its two lines replaced: layer(k, s, d, f) once at target, step(f, s, d) the factor."""
     out, stride, factor = [], 1, 1
     for k, s, d in layers:
@@ -31,11 +35,13 @@ def convert(layers: Layers, target: int) -> Layers:
     return walk(layers, target, right)
 
 
-def instead(layer, step=lambda f, s, d: f * s):  # type: ignore[no-untyped-def]
+@each
+def instead(layer: Function, step: Function = _strides) -> Ways:
     return does(lambda layers, t: walk(layers, t, layer, step))
 
 
-def stopped_at(change):  # type: ignore[no-untyped-def]
+@each
+def stopped_at(change: Function) -> Ways:
     """Another stride to stop at."""
     return given(lambda layers, t: (layers, change(t, layers)))
 

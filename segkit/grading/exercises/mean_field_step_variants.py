@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Function, does, given
+from segkit.grading.exercise import Function, Ways, does, each, given
 
 
 def passed(q: Tensor, ks: Tensor, ws: Tensor) -> Tensor:
@@ -23,29 +23,35 @@ def step(q: Tensor, unary: Tensor, ks: Tensor, ws: Tensor, mu: Tensor) -> Tensor
     return torch.softmax(-unary - pairwise(q, ks, ws, mu), 0)
 
 
-def scored(scores: Function):  # type: ignore[no-untyped-def]
+@each
+def scored(scores: Function) -> Ways:
     """Softmax of other scores: scores(unary, pairwise, q)."""
     return does(lambda q, u, ks, ws, mu: torch.softmax(scores(u, pairwise(q, ks, ws, mu), q), 0))
 
 
-def ended(end: Function):  # type: ignore[no-untyped-def]
+@each
+def ended(end: Function) -> Ways:
     """The right energies, and another end than softmax."""
     return does(lambda q, u, ks, ws, mu: end(u + pairwise(q, ks, ws, mu)))
 
 
-def kernels(change: Function):  # type: ignore[no-untyped-def]
+@each
+def kernels(change: Function) -> Ways:
     return given(lambda q, u, ks, ws, mu: (q, u, change(ks), ws, mu))
 
 
-def weights(change: Function):  # type: ignore[no-untyped-def]
+@each
+def weights(change: Function) -> Ways:
     return given(lambda q, u, ks, ws, mu: (q, u, ks, change(ws), mu))
 
 
-def compatible(change: Function):  # type: ignore[no-untyped-def]
+@each
+def compatible(change: Function) -> Ways:
     return given(lambda q, u, ks, ws, mu: (q, u, ks, ws, change(mu)))
 
 
-def messages_of(change: Function):  # type: ignore[no-untyped-def]
+@each
+def messages_of(change: Function) -> Ways:
     """Messages sent by something else than q."""
     return does(lambda q, u, ks, ws, mu: step(change(q, u), u, ks, ws, mu))
 

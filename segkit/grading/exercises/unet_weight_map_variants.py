@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from segkit.grading.exercise import does, stops
+from segkit.grading.exercise import Ways, does, each, stops
 
 FAR = float("inf")
 Rule = Callable[..., Tensor]
@@ -45,12 +45,14 @@ def weight_map(m: Tensor, w0: float = 10.0, sigma: float = 5.0) -> Tensor:
     return weigh(m, distances(m, ids(m)), w0, sigma)
 
 
-def exp(bell: Rule, places: tuple[int, int] = (0, 1)):  # type: ignore[no-untyped-def]
+@each
+def exp(bell: Rule, places: tuple[int, int] = (0, 1)) -> Ways:
     """Another formula of the two distances."""
     return does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell, places))
 
 
-def measured(change: Rule):  # type: ignore[no-untyped-def]
+@each
+def measured(change: Rule) -> Ways:
     """Other distances: change(m, d) of the right ones."""
     return does(lambda m, w0, s: weigh(m, change(m, distances(m, ids(m))), w0, s))
 
@@ -100,7 +102,8 @@ def up_to_max_transformed(m: Tensor, w0: float, s: float) -> Tensor:
     return weigh(m, torch.stack([*rows, *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2]), w0, s)
 
 
-def few(cell: float | None, none: float | None = None):  # type: ignore[no-untyped-def]
+@each
+def few(cell: float | None, none: float | None = None) -> Ways:
     """With a single cell d2 is a number (None: d1 again); without cells both are `none`."""
 
     def weighed(m: Tensor, w0: float, s: float) -> Tensor:
@@ -114,7 +117,8 @@ def few(cell: float | None, none: float | None = None):  # type: ignore[no-untyp
     return does(weighed)
 
 
-def needs(count: int):  # type: ignore[no-untyped-def]
+@each
+def needs(count: int) -> Ways:
     return stops(lambda m, w0, s: weight_map(m, w0, s) if len(ids(m)) >= count else [][0])
 
 
