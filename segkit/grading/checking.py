@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from segkit.grading.exercise import Exercise, find, registry
 from segkit.grading.explain import diagnose
-from segkit.grading.report import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 from segkit.grading.result_types import passes, type_problem
 from segkit.grading.sandbox import Outcome, run_cases
 from segkit.grading.stubs import is_stub
+from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 
 UNTOUCHED, TYPE, GRADIENT = "input left alone", "result type", "gradient"
 

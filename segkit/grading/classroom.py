@@ -27,8 +27,8 @@ import torch
 from segkit.files import write_bytes
 from segkit.grading.assignments import ASSIGNMENTS, NotebookError, read_notebook
 from segkit.grading.exercise import registry
-from segkit.grading.made_class import make_class
-from segkit.grading.notebook import Report, grade_notebook
+from segkit.grading.notebook import GradedNotebook, grade_notebook
+from segkit.grading.practice_class import make_class
 from segkit.grading.sandbox import method
 
 
@@ -39,7 +39,7 @@ class Submission:
     student: str
     assignment: str
     path: Path
-    report: Report | None = None
+    report: GradedNotebook | None = None
     error: str = ""
     note: str = ""
 

@@ -8,10 +8,10 @@ from itertools import combinations
 from segkit.grading.attribution import fails_when, in_common, relation
 from segkit.grading.examples import example, smallest
 from segkit.grading.exercise import Exercise, Mistake, Variant
-from segkit.grading.report import Diagnosis
 from segkit.grading.result_types import integer_for_float
 from segkit.grading.sandbox import Outcome
 from segkit.grading.values import all_same, same
+from segkit.grading.verdict import Diagnosis
 
 
 def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[Diagnosis]:

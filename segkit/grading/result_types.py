@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from segkit.grading.examples import example
 from segkit.grading.exercise import Exercise
-from segkit.grading.report import Diagnosis
 from segkit.grading.sandbox import Outcome
 from segkit.grading.values import Leaf, all_exact, all_same, same_shape
+from segkit.grading.verdict import Diagnosis
 
 BY_FLOAT32 = ("bilateral_filter",)  # its weights may be made in float32, whatever the values come in
 NARROW = {

@@ -9,7 +9,7 @@ import pytest
 from segkit.grading import check, describe, exercises
 from segkit.grading.assignments import ASSIGNMENTS
 from segkit.grading.exercise import find, registry
-from segkit.grading.report import FULL, NOT_YET, PARTLY, REJECTED
+from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED
 
 CHAPTERS = [importlib.import_module(f"tests.grading.mistakes.{name}") for name in ASSIGNMENTS]
 RIGHT = [(e, s, f) for chapter in CHAPTERS for e, styles in chapter.RIGHT.items() for s, f in styles.items()]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.made import labels, noncontiguous
+from segkit.grading.exercises.case_tensors import labels, noncontiguous
 
 
 def _erode(mask: Tensor, width: int, outside: float = 0.0, rows: bool = True, columns: bool = True) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case
-from segkit.grading.exercises.made import distinct, noncontiguous, normal
+from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
 
 
 def _case(

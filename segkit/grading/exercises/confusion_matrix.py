@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives, stops
-from segkit.grading.exercises.made import labels, noncontiguous, with_void
+from segkit.grading.exercises.case_tensors import labels, noncontiguous, with_void
 
 
 def count(prediction: Tensor, target: Tensor, k: int, ignore: int = 255) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case
-from segkit.grading.exercises.made import noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
 
 
 def call(

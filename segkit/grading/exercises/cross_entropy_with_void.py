@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.made import labels, noncontiguous, normal, quarters, with_void
+from segkit.grading.exercises.case_tensors import labels, noncontiguous, normal, quarters, with_void
 
 
 def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore: int = 255) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.bilinear_kernel import kernel
-from segkit.grading.exercises.made import noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
 
 
 def enlarged(coarse: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given
+from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.made import noncontiguous, normal, quarters
 
 
 def bilinear(x: Tensor, size: tuple[int, int], align: bool) -> Tensor:

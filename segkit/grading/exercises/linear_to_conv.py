@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each
-from segkit.grading.exercises.made import normal, quarters
+from segkit.grading.exercises.case_tensors import normal, quarters
 from segkit.grading.values import HANDED_OUT, Unusable, all_same, leaf
 
 

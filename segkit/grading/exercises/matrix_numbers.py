@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Mistake, given
-from segkit.grading.exercises.made import labels, noncontiguous
+from segkit.grading.exercises.case_tensors import labels, noncontiguous
 
 
 def iou(m: Tensor) -> Tensor:

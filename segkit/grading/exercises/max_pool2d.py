@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.made import distinct, noncontiguous, normal
+from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
 from segkit.grading.values import ANY
 
 

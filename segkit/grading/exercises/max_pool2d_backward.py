@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
-from segkit.grading.exercises.made import distinct, noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal, quarters
 from segkit.grading.exercises.max_pool2d import pool
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case
 from segkit.grading.exercises.bilateral_filter_variants import kernel
-from segkit.grading.exercises.made import noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
 
 
 def _case(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives, stops
+from segkit.grading.exercises.case_tensors import labels, noncontiguous, with_void
 from segkit.grading.exercises.confusion_matrix import count
-from segkit.grading.exercises.made import labels, noncontiguous, with_void
 from segkit.grading.exercises.matrix_numbers import iou, recall
 
 Pairs = list[tuple[Tensor, Tensor]]

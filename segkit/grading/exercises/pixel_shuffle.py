@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, given, gives
+from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.made import distinct, noncontiguous, normal
 
 
 def _shuffle_cases() -> list[Case]:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case
-from segkit.grading.exercises.made import distinct, noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal, quarters
 
 
 def _case(

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
-from segkit.grading.exercises.made import noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from segkit.grading.exercise import Case
-from segkit.grading.exercises.made import noncontiguous
+from segkit.grading.exercises.case_tensors import noncontiguous
 from segkit.grading.exercises.unet_weight_map_variants import ids
 
 

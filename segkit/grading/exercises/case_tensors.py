@@ -1,4 +1,4 @@
-"""Numbers for the cases: the same on every machine."""
+"""Tensors for the cases: the same on every machine."""
 
 from __future__ import annotations
 
