@@ -3,31 +3,65 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from segkit.grading.exercise import Exercise, catalogue, does, given, gives, stops
-from segkit.grading.exercises.bilateral_filter_cases import bilateral_cases, bilateral_facts
-from segkit.grading.exercises.bilateral_filter_variants import (
-    bilateral,
-    by,
-    flat,
-    in_bytes,
-    kernel,
-    l1,
-    made_of,
-    near,
-    over_sum,
-    part,
-    places,
-    squares,
-    turned,
-    unsquared,
-    without_self,
-)
+from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.bilateral_filter_ways import WAYS, bilateral
+from segkit.grading.exercises.case_tensors import loosened, numbers, quarters
 
 TASK = """Message passing by brute force. values is K×H×W, picture C×H×W (any type, also uint8). Return K×H×W with
 the dtype of values: out[k, i] = Σ_j exp(−|p_i − p_j|² / (2θ_α²) − |I_i − I_j|² / (2θ_β²))·values[k, j]
 over all pixels j of the picture, the pixel i itself included (with weight 1), and not divided by
 anything. p is (row, column) in pixels, I the C numbers of the picture as they come, |·| Euclidean."""
+
+
+def _case(
+    seed: int,
+    k: int,
+    c: int,
+    h: int,
+    w: int,
+    alpha: float,
+    beta: float,
+    group: str,
+    dtype: torch.dtype = torch.float32,
+) -> Case:
+    values, picture = numbers(seed, k, h, w, dtype=dtype), 4 * quarters(seed + 1, c, h, w, dtype=dtype)
+    return Case((values, picture, alpha, beta), group)
+
+
+def bilateral_cases() -> list[Case]:
+    values, small = _case(40, 2, 3, 3, 4, 2.0, 40.0, "").args[:2]
+    photograph = (small * 15 + 128).to(torch.uint8)
+    return [
+        _case(1, 1, 1, 1, 2, 2.0, 5.0, "plain"),
+        _case(3, 1, 1, 2, 3, 1.5, 4.0, "plain"),
+        _case(5, 1, 1, 4, 3, 1.0, 6.0, "plain"),
+        _case(7, 1, 3, 2, 3, 1.5, 8.0, "colours"),
+        _case(9, 1, 3, 3, 4, 2.0, 6.0, "colours"),
+        _case(11, 1, 2, 3, 2, 1.0, 6.0, "colours"),
+        _case(13, 3, 1, 2, 3, 2.0, 5.0, "classes"),
+        _case(15, 4, 3, 3, 2, 1.5, 9.0, "classes"),
+        _case(17, 1, 1, 2, 5, 0.5, 5.0, "other widths"),
+        _case(19, 2, 3, 3, 3, 8.0, 2.5, "other widths"),
+        _case(21, 2, 3, 2, 4, 3.0, 30.0, "other widths"),
+        Case((values, photograph, 2.0, 60.0), "whole numbers"),
+        Case((values[:1], photograph[:1], 3.0, 90.0), "whole numbers"),
+        _case(23, 2, 3, 1, 1, 2.0, 5.0, "one pixel"),
+        _case(25, 2, 3, 3, 4, 1.5, 8.0, "float64", torch.float64),
+        loosened(_case(27, 3, 3, 4, 5, 2.0, 7.0, "memory layout")),
+    ]
+
+
+def bilateral_facts(values: Tensor, picture: Tensor, alpha: float, beta: float) -> dict[str, bool]:
+    return {
+        "the picture has more than one channel": picture.shape[0] > 1,
+        "there is more than one class": values.shape[0] > 1,
+        "the picture holds whole numbers": picture.dtype == torch.uint8,
+        "there is a single pixel": picture[0].numel() == 1,
+        "the picture is not square": picture.shape[1] != picture.shape[2],
+    }
+
 
 MESSAGES = """
 normalised: You divide by the sum of the weights. Here the plain sum is asked for: a pixel in a large even region gets
@@ -58,81 +92,6 @@ left-flat: The result is flat, or has its dimensions in another order: give it t
 first-class-only: Only the first class is filtered, or all classes together.
 weights-returned: You return the sums of the weights, without the values.
 """
-
-WAYS = {
-    "normalised": by(
-        lambda p, a, b: over_sum(p, a, b, 1, 0),
-        lambda p, a, b: over_sum(p, a, b, 0, 1),
-        lambda p, a, b: over_sum(p, a, b, 0.5, 0.5),
-    )
-    + gives(lambda r, v, p, a, b: r / p[0].numel()),
-    "itself-left-out": by(without_self) + gives(lambda r, v, p, a, b: r - v),
-    "itself-twice": gives(lambda r, v, p, a, b: r + v),
-    "normalised-without-itself": by(lambda p, a, b: over_sum(p, a, b, 1, 0, False)),
-    "wrong-width": given(
-        *(
-            lambda v, p, a, b, f=f, on=on: (v, p, f(a) if on[0] else a, f(b) if on[1] else b)
-            for f in (lambda t: t / 2**0.5, lambda t: t**0.5, lambda t: (t / 2) ** 0.5, lambda t: t * 2**0.5)
-            for on in ((1, 1), (1, 0), (0, 1))
-        )
-    ),
-    "widths-exchanged": given(lambda v, p, a, b: (v, p, b, a)),
-    "colour-ignored": by(lambda p, a, b: part(p, a, b, "space")),
-    "place-ignored": by(lambda p, a, b: part(p, a, b, "colour")),
-    "kernels-added": by(lambda p, a, b: part(p, a, b, "sum"), lambda p, a, b: part(p, a, b, "mean")),
-    "not-squared": by(lambda p, a, b: unsquared(p, a, b, True), lambda p, a, b: unsquared(p, a, b, False))
-    + made_of(colour=lambda c: squares(c.T).sqrt())
-    + made_of(colour=lambda c: (c[:, :, None] - c[:, None]).abs().sum(0))
-    + made_of(place=lambda h, w: squares(places(h, w)).sqrt()),
-    "sign-forgotten": by(
-        lambda p, a, b: 1 / kernel(p, a, b),
-        lambda p, a, b: part(p, a, b, "space") / part(p, a, b, "colour"),
-        lambda p, a, b: part(p, a, b, "colour") / part(p, a, b, "space"),
-    ),
-    "channels-not-summed": given(
-        lambda v, p, a, b: (v, p[:1], a, b),
-        lambda v, p, a, b: (v, p, a, b * p.shape[0] ** 0.5),
-        lambda v, p, a, b: (v, p.double().mean(0, keepdim=True), a, b),
-        lambda v, p, a, b: (v, p.double().sum(0, keepdim=True), a, b),
-    )
-    + by(
-        lambda p, a, b: torch.stack([kernel(c[None], a, b) for c in p]).mean(0),
-        lambda p, a, b: torch.stack([kernel(c[None], a, b) for c in p]).sum(0),
-    ),
-    "other-distance": made_of(colour=l1)
-    + made_of(place=lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().sum(2).square())
-    + made_of(place=lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().amax(2).square()),
-    "flat-distance": made_of(place=flat)
-    + made_of(place=lambda h, w: squares(places(h, w)[:, :1]))
-    + made_of(place=lambda h, w: squares(places(h, w)[:, 1:])),
-    "rows-columns-mixed": made_of(place=turned)
-    + gives(lambda r, *a: r.transpose(1, 2), lambda r, *a: r.transpose(1, 2).reshape(r.shape)),
-    "places-scaled": made_of(place=lambda h, w: squares(places(h, w) / torch.tensor([h, w])))
-    + made_of(place=lambda h, w: squares(places(h, w) / torch.tensor([max(h - 1, 1), max(w - 1, 1)]))),
-    "colours-scaled": given(
-        lambda v, p, a, b: (v, p, a, 255 * b), lambda v, p, a, b: (v, p, a, 255 * b if p.dtype == torch.uint8 else b)
-    ),
-    "bytes-wrap": by(lambda p, a, b: in_bytes(p, a, b, False), lambda p, a, b: in_bytes(p, a, b, True))
-    + stops(lambda v, p, a, b: [][0] if p.dtype == torch.uint8 else bilateral(v, p, a, b)),
-    "neighbours-only": by(lambda p, a, b: near(p, a, b, 1), lambda p, a, b: near(p, a, b, 2)),
-    "left-flat": gives(
-        lambda r, *a: r.flatten(1),
-        lambda r, *a: r.flatten(1).T,
-        lambda r, *a: r.permute(1, 2, 0),
-        lambda r, *a: r.flatten(1).T.reshape(r.shape),
-    ),
-    "first-class-only": gives(
-        lambda r, *a: r[:1],
-        lambda r, *a: r[:1].expand_as(r),
-        lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])]),
-        lambda r, *a: r.sum(0, keepdim=True).expand_as(r),
-    ),
-    "weights-returned": does(
-        lambda v, p, a, b: bilateral(torch.ones_like(v), p, a, b),
-        lambda v, p, a, b: bilateral(torch.ones_like(v[:1]), p, a, b)[0],
-        lambda v, p, a, b: kernel(p, a, b),
-    ),
-}
 
 EXERCISE = Exercise(
     "bilateral_filter(values, picture, theta_alpha, theta_beta)",

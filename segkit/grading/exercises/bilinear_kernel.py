@@ -9,6 +9,11 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each, gives
 
+TASK = """The weight of a transposed convolution that enlarges by `stride` as bilinear interpolation does:
+channels×channels×k×k with k = 2·stride − stride mod 2. Each channel goes to itself only. The row of
+numbers is a tent around the middle of the kernel, (k − 1)/2, falling by 1/stride per pixel from a
+height of 1; the kernel is the outer product of the row with itself."""
+
 
 def tent(stride: int) -> Tensor:
     """One row of the bilinear kernel: 2·stride − stride mod 2 numbers."""
@@ -50,11 +55,6 @@ def _kernel_cases() -> list[Case]:
     ]
     return [Case((c, s), group) for group, c, s in calls]
 
-
-TASK = """The weight of a transposed convolution that enlarges by `stride` as bilinear interpolation does:
-channels×channels×k×k with k = 2·stride − stride mod 2. Each channel goes to itself only. The row of
-numbers is a tent around the middle of the kernel, (k − 1)/2, falling by 1/stride per pixel from a
-height of 1; the kernel is the outer product of the row with itself."""
 
 MESSAGES = """
 channels-mixed: Every input channel feeds every output channel. Only the diagonal, channel c to channel c, is filled;

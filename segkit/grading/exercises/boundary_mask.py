@@ -9,6 +9,11 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
 from segkit.grading.exercises.case_tensors import labels, noncontiguous
 
+TASK = """The inner boundary of a mask, as Boundary IoU uses it: the pixels of mask (H×W, bool) that have a
+pixel outside the mask within `width` steps, where a step may go to any of the eight neighbours.
+Everything beyond the edge of the picture is outside. The result has the shape of mask; bool, or 0
+and 1."""
+
 
 def _erode(mask: Tensor, width: int, outside: float = 0.0, rows: bool = True, columns: bool = True) -> Tensor:
     """Mask pixels whose whole (2·width + 1)² neighbourhood is mask."""
@@ -93,11 +98,6 @@ def _boundary_facts(mask: Tensor, width: int) -> dict[str, bool]:
 def _outer(mask: Tensor, width: int) -> Tensor:
     return ~_erode(~mask, width, outside=1.0) & ~mask
 
-
-TASK = """The inner boundary of a mask, as Boundary IoU uses it: the pixels of mask (H×W, bool) that have a
-pixel outside the mask within `width` steps, where a step may go to any of the eight neighbours.
-Everything beyond the edge of the picture is outside. The result has the shape of mask; bool, or 0
-and 1."""
 
 MESSAGES = """
 edge-not-outside: Where the mask touches the edge of the picture, no boundary is found. Beyond the edge everything is

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import loosened, numbers
+
+TASK = """The second half of a mean-field step. messages is K×H×W: what the other pixels say for each label.
+matrix is K×K, matrix[l, k] the cost of label l beside label k (not necessarily symmetric, any sign).
+Return K×H×W with the dtype of messages, out[l, i] = Σ_k matrix[l, k]·messages[k, i]. Where matrix is a
+number w instead, it is Potts' model: w for two different labels, 0 for the same."""
 
 Matrix = Tensor | float
 
@@ -31,15 +36,11 @@ def _case(
     group: str,
     matrix: float | str = "any",
     dtype: torch.dtype = torch.float32,
-    loose: bool = False,
 ) -> Case:
-    make = normal if dtype == torch.float64 else quarters
-    m = make(seed, k, h, w, dtype=dtype)
-    costs: Matrix = make(seed + 1, k, k, dtype=dtype) if isinstance(matrix, str) else matrix
+    m = numbers(seed, k, h, w, dtype=dtype)
+    costs: Matrix = numbers(seed + 1, k, k, dtype=dtype) if isinstance(matrix, str) else matrix
     if matrix == "symmetric" and isinstance(costs, Tensor):
         costs = costs + costs.T
-    if loose:
-        m, costs = noncontiguous(m), noncontiguous(costs) if isinstance(costs, Tensor) else costs
     return Case((m, costs), group)
 
 
@@ -60,7 +61,7 @@ def _cases() -> list[Case]:
         _case(25, 1, 2, 3, "one label", 4.0),
         _case(27, 3, 2, 4, "float64", dtype=torch.float64),
         _case(29, 3, 2, 4, "float64", 2.5, dtype=torch.float64),
-        _case(31, 3, 3, 4, "memory layout", loose=True),
+        loosened(_case(31, 3, 3, 4, "memory layout")),
     ]
 
 
@@ -97,11 +98,6 @@ def _matrix(change: Function) -> Ways:
 def _without_numbers(m: Tensor, matrix: Matrix) -> Tensor:
     return transform(m, matrix) if isinstance(matrix, Tensor) else [][0]
 
-
-TASK = """The second half of a mean-field step. messages is K×H×W: what the other pixels say for each label.
-matrix is K×K, matrix[l, k] the cost of label l beside label k (not necessarily symmetric, any sign).
-Return K×H×W with the dtype of messages, out[l, i] = Σ_k matrix[l, k]·messages[k, i]. Where matrix is a
-number w instead, it is Potts' model: w for two different labels, 0 for the same."""
 
 MESSAGES = """
 transposed: The matrix is turned over: matrix[l, k] is the cost of l, the label of the row, and you sum over k.

@@ -8,9 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Exercise, Function, Ways, catalogue, does, each, gives, stops
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives, stops
+from segkit.grading.exercises.case_tensors import distinct, loosened, normal
 from segkit.grading.exercises.common import FIRST_PICTURE
-from segkit.grading.exercises.concat_skip_cases import skip_cases, skip_facts
+
+TASK = """U-Net's skip. decoder is N×C×h×w, encoder N×E×H×W with H ≥ h and W ≥ w: convolutions without padding
+have made the decoder's map smaller. Cut the middle out of encoder, h rows from row (H − h) // 2 on and
+w columns from column (W − w) // 2 on: halves are rounded down, so that of an odd difference the larger
+part goes at the bottom and the right. Put the channels of encoder first, those of decoder behind them.
+The result is N×(E + C)×h×w."""
 
 
 def _cut(d: Tensor, e: Tensor, y: int, x: int) -> Tensor:
@@ -34,14 +40,15 @@ def concat(d: Tensor, e: Tensor) -> Tensor:
 
 
 @each
+def _beside(part: Function) -> Ways:
+    """Another part of the encoder's map beside the decoder's."""
+    return does(lambda d, e: torch.cat([part(d, e), d], 1))
+
+
+@each
 def _from(y: Function, x: Function | None = None) -> Ways:
     """Cut from another corner, given as a function of the two differences."""
-
-    def joined(d: Tensor, e: Tensor) -> Tensor:
-        gap = _gap(d, e)
-        return torch.cat([_cut(d, e, y(gap[0]), (x or y)(gap[1])), d], 1)
-
-    return does(joined)
+    return _beside(lambda d, e: _cut(d, e, y(_gap(d, e)[0]), (x or y)(_gap(d, e)[1])))
 
 
 def _resized(mode: str, **options: bool) -> Ways:
@@ -86,17 +93,7 @@ def _halved_apart(d: Tensor, e: Tensor) -> Tensor:
 @each
 def _one_gap(axis: int) -> Ways:
     """The difference of one axis used for both."""
-
-    def joined(d: Tensor, e: Tensor) -> Tensor:
-        at = _gap(d, e)[axis] // 2
-        return torch.cat([_cut(d, e, at, at), d], 1)
-
-    return does(joined)
-
-
-def _exchanged(d: Tensor, e: Tensor) -> Tensor:
-    y, x = _gap(d, e)
-    return torch.cat([_cut(d, e, x // 2, y // 2), d], 1)
+    return _beside(lambda d, e: _cut(d, e, _gap(d, e)[axis] // 2, _gap(d, e)[axis] // 2))
 
 
 def _interleaved(r: Tensor, d: Tensor, e: Tensor) -> Tensor:
@@ -104,11 +101,54 @@ def _interleaved(r: Tensor, d: Tensor, e: Tensor) -> Tensor:
     return torch.stack(torch.tensor_split(r, [e.shape[1]], 1), 2).flatten(1, 2)
 
 
-TASK = """U-Net's skip. decoder is N×C×h×w, encoder N×E×H×W with H ≥ h and W ≥ w: convolutions without padding
-have made the decoder's map smaller. Cut the middle out of encoder, h rows from row (H − h) // 2 on and
-w columns from column (W − w) // 2 on: halves are rounded down, so that of an odd difference the larger
-part goes at the bottom and the right. Put the channels of encoder first, those of decoder behind them.
-The result is N×(E + C)×h×w."""
+def _case(
+    seed: int,
+    n: int,
+    channels: tuple[int, int],
+    small: tuple[int, int],
+    large: tuple[int, int],
+    group: str,
+    dtype: torch.dtype = torch.float32,
+) -> Case:
+    make = normal if dtype == torch.float64 else distinct
+    d, e = make(seed, n, channels[0], *small, dtype=dtype), make(seed + 1, n, channels[1], *large, dtype=dtype)
+    return Case((d, e), group)
+
+
+def skip_cases() -> list[Case]:
+    return [
+        _case(1, 1, (1, 1), (2, 2), (4, 4), "plain"),
+        _case(3, 1, (1, 1), (2, 3), (6, 7), "plain"),
+        _case(5, 1, (1, 1), (3, 2), (5, 8), "plain"),
+        _case(7, 1, (1, 1), (2, 3), (3, 4), "odd differences"),
+        _case(9, 1, (1, 1), (3, 2), (6, 5), "odd differences"),
+        _case(11, 1, (1, 1), (3, 3), (8, 4), "odd differences"),
+        _case(13, 1, (1, 1), (3, 4), (10, 9), "odd differences"),
+        _case(15, 1, (1, 1), (2, 3), (2, 3), "equal sizes"),
+        _case(17, 1, (1, 1), (3, 3), (3, 5), "equal sizes"),
+        _case(19, 1, (1, 1), (4, 3), (7, 3), "equal sizes"),
+        _case(21, 1, (2, 3), (2, 3), (4, 5), "channels"),
+        _case(23, 1, (4, 2), (3, 2), (7, 4), "channels"),
+        _case(25, 1, (2, 2), (2, 2), (4, 4), "channels"),
+        _case(27, 2, (1, 1), (2, 3), (4, 5), "batch"),
+        _case(29, 3, (2, 3), (2, 2), (6, 4), "batch"),
+        _case(31, 2, (2, 3), (3, 4), (5, 7), "float64", torch.float64),
+        loosened(_case(33, 2, (3, 3), (3, 4), (7, 8), "memory layout")),
+        _case(35, 2, (3, 4), (4, 3), (7, 8), "everything together"),
+    ]
+
+
+def skip_facts(d: Tensor, e: Tensor) -> dict[str, bool]:
+    y, x = e.shape[2] - d.shape[2], e.shape[3] - d.shape[3]
+    return {
+        "encoder is larger by an odd number": bool(y % 2 or x % 2),
+        "encoder is exactly one larger": 1 in (y, x),
+        "encoder and decoder are equally high or wide": 0 in (y, x),
+        "encoder is larger by another number in height than in width": y != x,
+        "there is more than one picture in the batch": d.shape[0] > 1,
+        "encoder and decoder have different numbers of channels": d.shape[1] != e.shape[1],
+    }
+
 
 MESSAGES = """
 cut-at-zero: You keep the upper left corner of encoder. Convolutions without padding lose as much at each side, so the
@@ -149,9 +189,9 @@ WAYS = {
     "cut-off-by-one": _from(lambda gap: min(gap // 2 + 1, gap), lambda gap: max(gap // 2 - 1, 0)),
     "halves-apart": does(_halved_apart),
     "not-half": _from(lambda gap: gap // 4)
-    + does(
-        lambda d, e: torch.cat([_cut(d, e, d.shape[2] // 2, d.shape[3] // 2), d], 1),
-        lambda d, e: torch.cat([_cut(d, e, e.shape[2] // 4, e.shape[3] // 4), d], 1),
+    + _beside(
+        lambda d, e: _cut(d, e, d.shape[2] // 2, d.shape[3] // 2),
+        lambda d, e: _cut(d, e, e.shape[2] // 4, e.shape[3] // 4),
     ),
     "decoder-first": gives(lambda r, d, e: torch.cat([r[:, e.shape[1] :], r[:, : e.shape[1]]], 1)),
     "interleaved": gives(_interleaved),
@@ -159,7 +199,7 @@ WAYS = {
     + _resized("area")
     + _resized("bilinear", align_corners=False)
     + _resized("bilinear", align_corners=True)
-    + does(lambda d, e: torch.cat([F.adaptive_max_pool2d(e, d.shape[2:]), d], 1)),
+    + _beside(lambda d, e: F.adaptive_max_pool2d(e, d.shape[2:])),
     "decoder-padded": does(
         lambda d, e: _padded(d, e, _gap(d, e)[0] // 2, _gap(d, e)[1] // 2),
         lambda d, e: _padded(d, e, (_gap(d, e)[0] + 1) // 2, (_gap(d, e)[1] + 1) // 2),
@@ -183,7 +223,10 @@ WAYS = {
         centre, lambda d, e: d, lambda d, e: torch.cat([centre(d, e)] * 2, 1), lambda d, e: torch.cat([d, d], 1)
     ),
     "height-for-width": _one_gap(0, 1)
-    + does(_exchanged, lambda d, e: torch.cat([_cut(d.mT, e, *(g // 2 for g in _gap(d, e))), d], 1)),
+    + _beside(
+        lambda d, e: _cut(d, e, *(g // 2 for g in _gap(d, e)[::-1])),
+        lambda d, e: _cut(d.mT, e, *(g // 2 for g in _gap(d, e))),
+    ),
     "one-axis-only": _from(lambda gap: gap // 2, x=lambda gap: 0) + _from(lambda gap: 0, x=lambda gap: gap // 2),
     "first-picture-only": FIRST_PICTURE,
     "first-channel-only": does(

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
-from segkit.grading.exercise import Exercise, catalogue, does, given, gives, stops
-from segkit.grading.exercises.common import squared
-from segkit.grading.exercises.conv_transpose2d_cases import transposed_cases, transposed_facts
-from segkit.grading.exercises.conv_transpose2d_variants import (
-    args,
-    as_conv,
-    bias_not_below,
-    crop,
-    crowded,
-    grown,
-    late_crop,
-    mean_of_stamps,
-    overwritten,
-    overwritten_by_taps,
-    pixelwise,
-    resized,
-    transposed,
-    weights_scaled,
-)
+from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.case_tensors import loosened, numbers
+from segkit.grading.exercises.conv_transpose2d_ways import WAYS, transposed
 
 TASK = """The transposed convolution of torch.nn.functional.conv_transpose2d (groups left out; mind that
 dilation follows output_padding here). x is N×C×H×W, weight is C×C_out×k_h×k_w, bias has C_out
@@ -31,6 +15,72 @@ numbers or is None; the others are whole numbers. Each input pixel stamps x[n, c
 o, u, v] onto output row i·stride + u·dilation − padding and column j·stride + v·dilation − padding;
 stamps add up. The height is (H − 1)·stride − 2·padding + dilation·(k_h − 1) + output_padding + 1.
 The result has the dtype of x."""
+
+Shape = tuple[int, ...]
+
+
+def _case(
+    seed: int, x: Shape, w: Shape, group: str, *, bias: bool = False, dtype: torch.dtype = torch.float32, **steps: int
+) -> Case:
+    """A call; `steps` are those of stride, padding, output_padding and dilation that are not 1, 0, 0 and 1."""
+    picture, weight = numbers(seed, *x, dtype=dtype), numbers(seed + 1, *w, dtype=dtype)
+    b = numbers(seed + 2, w[1], dtype=dtype) if bias else None
+    return Case((picture, weight, b, *{"s": 1, "p": 0, "o": 0, "d": 1, **steps}.values()), group)
+
+
+def transposed_cases() -> list[Case]:
+    mono = (1, 1, 3, 3)
+    return [
+        _case(1, (1, 1, 2, 2), (1, 1, 2, 2), "plain"),
+        _case(2, (1, 1, 3, 4), mono, "plain"),
+        _case(3, (1, 1, 4, 3), (1, 1, 2, 2), "plain"),
+        _case(4, (1, 3, 3, 4), (3, 1, 2, 2), "channels"),
+        _case(5, (1, 2, 3, 3), (2, 4, 3, 3), "channels"),
+        _case(6, (1, 3, 4, 3), (3, 3, 2, 2), "channels"),
+        _case(7, (2, 1, 3, 2), mono, "batch"),
+        _case(8, (3, 2, 2, 3), (2, 2, 3, 3), "batch"),
+        _case(9, (1, 1, 2, 3), (1, 1, 2, 2), "bias", bias=True),
+        _case(10, (1, 2, 3, 3), (2, 3, 3, 3), "bias", bias=True),
+        _case(11, (1, 1, 2, 3), (1, 1, 2, 2), "stride", s=2),
+        _case(12, (1, 1, 3, 4), mono, "stride", s=2),
+        _case(13, (1, 1, 3, 2), (1, 1, 2, 2), "stride", s=3),
+        _case(14, (1, 1, 3, 4), mono, "padding", p=1),
+        _case(15, (1, 1, 4, 5), mono, "padding", p=2),
+        _case(16, (1, 1, 3, 4), mono, "output_padding", s=2, o=1),
+        _case(17, (1, 1, 3, 3), mono, "output_padding", s=2, p=1, o=1),
+        _case(18, (1, 1, 3, 2), mono, "output_padding", s=3, p=1, o=2),
+        _case(19, (1, 1, 3, 4), mono, "dilation", d=2),
+        _case(20, (1, 1, 4, 3), (1, 1, 2, 2), "dilation", d=3),
+        _case(21, (1, 1, 3, 4), (1, 1, 1, 3), "kernel shape"),
+        _case(22, (1, 2, 4, 3), (2, 2, 3, 2), "kernel shape"),
+        _case(27, (1, 1, 2, 2), (1, 1, 1, 1), "stride", s=2),
+        _case(28, (1, 1, 2, 2), (1, 1, 2, 2), "padding", p=1),
+        _case(29, (1, 1, 1, 2), (1, 1, 2, 2), "output_padding", s=2, o=1),
+        _case(30, (1, 1, 1, 1), (1, 1, 2, 2), "dilation", d=2),
+        _case(31, (2, 1, 1, 2), (1, 1, 2, 2), "batch"),
+        _case(32, (1, 2, 1, 2), (2, 1, 2, 2), "channels"),
+        _case(23, (2, 2, 3, 3), (2, 3, 3, 3), "float64", bias=True, s=2, dtype=torch.float64),
+        loosened(_case(24, (2, 3, 4, 3), (3, 3, 3, 2), "memory layout")),
+        _case(25, (2, 3, 4, 5), (3, 2, 3, 2), "everything together", bias=True, s=3, p=1, o=2, d=2),
+        _case(26, (3, 2, 5, 4), (2, 4, 2, 3), "everything together", bias=True, s=2, p=2, o=1, d=3),
+    ]
+
+
+def transposed_facts(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> dict[str, bool]:
+    return {
+        "stride is above 1": s > 1,
+        "padding is above 0": p > 0,
+        "output_padding is above 0": o > 0,
+        "dilation is above 1": d > 1,
+        "there is a bias": b is not None,
+        "the stamps overlap": s < max(w.shape[2:]),
+        "there is more than one picture in the batch": x.shape[0] > 1,
+        "there is more than one input channel": x.shape[1] > 1,
+        "there is more than one output channel": w.shape[1] > 1,
+        "the kernel is not square": w.shape[2] != w.shape[3],
+        "the picture is not square": x.shape[2] != x.shape[3],
+    }
+
 
 MESSAGES = """
 kernel-flipped: Your kernel is stamped upside down and back to front. A transposed convolution stamps it as it is.
@@ -65,75 +115,6 @@ first-output-only: All output channels use the first kernel, or only one is made
 only-square-kernels: Your function takes the kernel to be as wide as it is high. Read both sizes off `weight.shape`.
 averaged: You divide by the number of stamps or weights. Overlapping stamps are added, not averaged.
 """
-
-WAYS = {
-    "kernel-flipped": given(lambda x, w, *a: (x, w.flip(2, 3), *a)),
-    "kernel-transposed": given(lambda x, w, *a: (x, w.transpose(2, 3), *a)),
-    "weight-order": does(lambda x, w, *a: transposed(x, w.transpose(0, 1), *a)),
-    "output-padding-ignored": args(lambda s, p, o, d: (s, p, 0, d)),
-    "output-padding-empty": does(late_crop, bias_not_below),
-    "output-padding-all-sides": does(
-        lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, 0, d), o, o, o),
-        lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, 0, d), 0, 0, o),
-        lambda x, w, b, s, p, o, d: (
-            (lambda r: r[..., : r.shape[2] - 2 * p + 2 * o, : r.shape[3] - 2 * p + 2 * o])(
-                resized(transposed(x, w, b, s, 0, 0, d), o, o, o)
-            )[..., p:, p:]
-            if o
-            else transposed(x, w, b, s, p, o, d)
-        ),
-    ),
-    "padding-ignored": args(lambda s, p, o, d: (s, 0, o, d)),
-    "padding-added": does(grown),
-    "padding-off-by-one": does(
-        lambda x, w, b, s, p, o, d: (
-            resized(transposed(x, w, b, s, p, o, d), 1, 1, 1) if p else transposed(x, w, b, s, p, o, d)
-        ),
-        lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, o, d), -1, -1, -1),
-        lambda x, w, b, s, p, o, d: transposed(x, w, b, s, p - 1, o, d) if p else transposed(x, w, b, s, p, o, d),
-        lambda x, w, b, s, p, o, d: transposed(x, w, b, s, p + 1, o, d) if p else transposed(x, w, b, s, p, o, d),
-    )
-    + args(lambda s, p, o, d: (s, p + 1, o, d)),
-    "padding-one-sided": does(
-        *(lambda x, w, b, s, p, o, d, m=m: crop(x, w, b, s, p, o, d, *m) for m in ((1, 0), (0, 1), (2, 0), (0, 2)))
-    ),
-    "overwritten": does(overwritten, overwritten_by_taps),
-    "bias-ignored": given(lambda x, w, b, *a: (x, w, None, *a)),
-    "bias-per-stamp": gives(
-        pixelwise, lambda r, x, w, b, *a: r if b is None else r + (x.shape[1] - 1) * b[:, None, None]
-    ),
-    "stride-ignored": args(lambda s, p, o, d: (1, p, o, d))
-    + does(lambda x, w, b, s, p, o, d: crowded(x, w, b, s, p, o, d, 1, d)),
-    "stride-dilation-swapped": does(lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, d, p, 0, s), o))
-    + args(lambda s, p, o, d: (d, p, o, s)),
-    "dilation-ignored": args(lambda s, p, o, d: (s, p, o, 1))
-    + does(lambda x, w, b, s, p, o, d: crowded(x, w, b, s, p, o, d, s, 1)),
-    "dilation-off-by-one": args(lambda s, p, o, d: (s, p, o, d + 1), lambda s, p, o, d: (s, p, o, max(d - 1, 1))),
-    "arguments-in-torch-order": stops(lambda x, w, b, s, p, o, d: F.conv_transpose2d(x, w, b, s, p, o, d)),
-    "size-too-small": gives(
-        lambda r, *a: r[..., :-1, :-1], lambda r, x, w, b, s, *a: r[..., : x.shape[2] * s, : x.shape[3] * s]
-    ),
-    "convolution": does(as_conv),
-    "first-picture-only": gives(
-        lambda r, *a: r[:1], lambda r, *a: r[:1].expand_as(r), lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])
-    ),
-    "first-channel-only": given(lambda x, w, *a: (x[:, :1], w[:1], *a), lambda x, w, *a: (x[:, -1:], w[-1:], *a)),
-    "channels-not-mixed": given(
-        lambda x, w, *a: (
-            x,
-            w * (torch.arange(w.shape[0])[:, None] == torch.arange(w.shape[1]) % w.shape[0])[..., None, None],
-            *a,
-        )
-    ),
-    "first-output-only": gives(lambda r, *a: r[:, :1], lambda r, *a: r[:, :1].expand_as(r))
-    + given(lambda x, w, *a: (x, w[:, :1].expand_as(w), *a)),
-    "only-square-kernels": given(
-        lambda x, w, *a: (x, squared(w, 2), *a),
-        lambda x, w, *a: (x, squared(w, 3), *a),
-        lambda x, w, *a: (x, w[..., : min(w.shape[2:]), : min(w.shape[2:])], *a),
-    ),
-    "averaged": weights_scaled(lambda w, s: w.shape[2] * w.shape[3], lambda w, s: s * s) + does(mean_of_stamps),
-}
 
 EXERCISE = Exercise(
     "conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0, dilation=1)",

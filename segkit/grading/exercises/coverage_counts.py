@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
 
+TASK = """How many stamps cover each output position of a one-dimensional transposed convolution: n inputs,
+kernel weights, no dilation. Return (n − 1)·stride − 2·padding + kernel whole numbers; number p
+counts the inputs i from 0 to n − 1 with 0 ≤ p + padding − stride·i < kernel."""
+
 
 def coverage(n: int, k: int, s: int, p: int) -> list[int]:
     """Reference of `coverage_counts`."""
@@ -56,10 +60,6 @@ def _interior(n: int, k: int, s: int, p: int) -> list[int]:
     far = -(-k // s) + 1
     return [sum(0 <= at + p - s * i < k for i in range(-far, n + far)) for at in range((n - 1) * s - 2 * p + k)]
 
-
-TASK = """How many stamps cover each output position of a one-dimensional transposed convolution: n inputs,
-kernel weights, no dilation. Return (n − 1)·stride − 2·padding + kernel whole numbers; number p
-counts the inputs i from 0 to n − 1 with 0 ≤ p + padding − stride·i < kernel."""
 
 MESSAGES = """
 padding-not-cropped: The padding is still there: `padding` positions go at each end.

@@ -16,6 +16,9 @@ from segkit.grading.exercises.matrix_numbers import (
     recall,
 )
 
+TASK = """The Dice score of each class, 2 n_ii / (t_i + Σ_j n_ji), as a vector of num_classes numbers. NaN for
+a class that occurs neither in the truth nor in the prediction."""
+
 
 def dice(m: Tensor) -> Tensor:
     """Reference of `dice`."""
@@ -25,9 +28,6 @@ def dice(m: Tensor) -> Tensor:
 def _dice_cases() -> list[Case]:
     return [*number_cases(), Case((GAP[[2, 0, 1, 3]][:, [2, 0, 1, 3]],), "absent classes")]
 
-
-TASK = """The Dice score of each class, 2 n_ii / (t_i + Σ_j n_ji), as a vector of num_classes numbers. NaN for
-a class that occurs neither in the truth nor in the prediction."""
 
 MESSAGES = """
 iou-instead: This is the IoU, with the union below. Dice divides twice the overlap by the two sizes added.

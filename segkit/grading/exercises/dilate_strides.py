@@ -6,24 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.dilate_strides_variants import (
-    Layers,
-    all_behind,
-    all_layers,
-    convert,
-    fitting,
-    from_the_back,
-    from_the_back_by_product,
-    instead,
-    next_only,
-    one_late,
-    only_where_stride,
-    right,
-    stopped_at,
-    walk,
-)  # fmt: skip
+from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.dilate_strides_ways import WAYS, Layers, convert
 from segkit.grading.values import Unusable, leaf
+
+TASK = """layers is a list of (kernel, stride, dilation), the first layer first. The strides multiply to more than
+output_stride, or to just that; those of the first layers multiply to output_stride. Return the list of
+the same length, (kernel, stride, dilation) each, that computes the same responses more densely: the
+layers up to output_stride stay as they are, every later stride becomes 1, and every later kernel is
+dilated so that each of its weights meets the very pixel of the input that it met before. Where kernel
+is 1 the dilation makes no difference, and may be anything. No layers at all: an empty list."""
 
 
 def _as_rows(result: Any, layers: Layers, target: int) -> Any:
@@ -78,13 +70,6 @@ def _facts(layers: Layers, target: int) -> dict[str, bool]:
     }
 
 
-TASK = """layers is a list of (kernel, stride, dilation), the first layer first. The strides multiply to more than
-output_stride, or to just that; those of the first layers multiply to output_stride. Return the list of
-the same length, (kernel, stride, dilation) each, that computes the same responses more densely: the
-layers up to output_stride stay as they are, every later stride becomes 1, and every later kernel is
-dilated so that each of its weights meets the very pixel of the input that it met before. Where kernel
-is 1 the dilation makes no difference, and may be anything. No layers at all: an empty list."""
-
 MESSAGES = """
 dilation-missing: The strides are gone and no kernel is dilated. Behind a lost stride of 2 the grid is twice as fine: a
     kernel has to reach twice as far to meet the same pixels.
@@ -118,79 +103,6 @@ stride-dilation-swapped: Stride and dilation have changed places in your result:
 layers-lost: The list has another length than before: every layer stays, also those that do not change.
 order-reversed: The layers are walked through, or given back, from the last to the first.
 """
-
-WAYS = {
-    "dilation-missing": instead(lambda k, s, d, f: (k, 1, d)),
-    "strides-kept": gives(lambda r, layers, t: [(k, s, d) for (k, _, d), (_, s, _) in zip(r, layers, strict=True)])
-    + does(lambda layers, t: layers),
-    "own-stride-too-early": instead(lambda k, s, d, f: (k, 1, d * f * s)),
-    "own-layer-only": does(only_where_stride)
-    + instead(lambda k, s, d, f: (k, 1, d if s == 1 else d * f * s), lambda k, s, d, f: (k, 1, d if s == 1 else d * f)),
-    "some-not-dilated": instead(
-        lambda k, s, d, f: (k, 1, d * f if s == 1 else d),
-        lambda k, s, d, f: (k, 1, d * f if k > 2 else d),
-        lambda k, s, d, f: (k, 1, d * f if d == 1 else d),
-    ),
-    "next-layer-only": does(next_only),
-    "strides-not-multiplied": instead(right, step=lambda f, s, d: f if s == 1 else s)
-    + instead(right, step=lambda f, s, d: max(f, s))
-    + instead(right, step=lambda f, s, d: f + s if s > 1 and f > 1 else f * s)
-    + instead(right, step=lambda f, s, d: f + s - 1)
-    + instead(right, step=lambda f, s, d: f + (s > 1))
-    + instead(right, step=lambda f, s, d: f + s)
-    + instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), step=lambda f, s, d: f if s == 1 else s),
-    "always-two": instead(right, step=lambda f, s, d: f * (2 if s > 1 else 1)),
-    "factor-squared": instead(right, step=lambda f, s, d: f * 2) + instead(right, step=lambda f, s, d: f * s * d),
-    "own-dilation-lost": instead(
-        lambda k, s, d, f: (k, 1, f), lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda k, s, d, f: (k, 1, max(f, d))
-    ),
-    "dilation-added": instead(
-        lambda k, s, d, f: (k, 1, d + f - 1),
-        lambda k, s, d, f: (k, 1, d + f),
-        lambda k, s, d, f: (k, 1, d + f if f > 1 else d),
-    ),
-    "too-early": stopped_at(lambda t, layers: max(t // 2, 1), lambda t, layers: 1)
-    + does(
-        lambda layers, t: fitting(layers, max(t // 2, 1)),
-        lambda layers, t: fitting(layers, 1),
-        lambda layers, t: fitting(layers, t - 1),
-    ),
-    "too-late": does(one_late)
-    + stopped_at(lambda t, layers: 2 * t, lambda t, layers: max(t, 2), lambda t, layers: 8)
-    + does(
-        lambda layers, t: fitting(layers, 2 * t),
-        lambda layers, t: fitting(layers, max(t, 2)),
-        lambda layers, t: fitting(layers, 8),
-    ),
-    "first-strides-lost": does(from_the_back, from_the_back_by_product),
-    "all-dilated": does(all_layers, all_behind),
-    "dilation-divided": instead(right, step=lambda f, s, d: f / s)
-    + does(
-        lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, d * f * t)),
-        lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, t)),
-    ),
-    "kernel-stretched": instead(
-        lambda k, s, d, f: ((k - 1) * f + 1, 1, d),
-        lambda k, s, d, f: (k * f, 1, d),
-        lambda k, s, d, f: ((k - 1) * f + 1, 1, d * f),
-    ),
-    "gaps-counted": instead(
-        lambda k, s, d, f: (k, 1, d * f - 1),
-        lambda k, s, d, f: (k, 1, d * f - 1 if f > 1 else d),
-        lambda k, s, d, f: (k, 1, d * (f - 1) if f > 1 else d),
-    ),
-    "stride-dilation-swapped": gives(lambda r, *a: [(k, d, s) for k, s, d in r])
-    + given(lambda layers, t: ([(k, d, s) for k, s, d in layers], t)),
-    "layers-lost": gives(
-        lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new != old],
-        lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new == old],
-        lambda r, *a: r[:-1],
-        lambda r, *a: r[1:],
-    ),
-    "order-reversed": gives(lambda r, *a: r[::-1])
-    + does(lambda layers, t: convert(layers[::-1], t)[::-1])
-    + given(lambda layers, t: (layers[::-1], t)),
-}
 
 EXERCISE = Exercise(
     "dilate_strides(layers, output_stride)",

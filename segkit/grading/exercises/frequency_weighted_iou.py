@@ -14,6 +14,9 @@ from segkit.grading.exercises.matrix_numbers import (
     precision,
 )
 
+TASK = """The IoUs of the classes, n_ii / (t_i + Σ_j n_ji − n_ii), averaged with the true frequencies t_i /
+Σ_k t_k as weights: one number from 0 to 1. A class that occurs nowhere adds nothing."""
+
 
 def weighted(m: Tensor) -> Tensor:
     """Reference of `frequency_weighted_iou`."""
@@ -27,9 +30,6 @@ def _fw(m: Tensor, weight: Tensor, per_class: Tensor) -> Tensor:
 def _union(m: Tensor) -> Tensor:
     return m.sum(0) + m.sum(1) - m.diag()
 
-
-TASK = """The IoUs of the classes, n_ii / (t_i + Σ_j n_ji − n_ii), averaged with the true frequencies t_i /
-Σ_k t_k as weights: one number from 0 to 1. A class that occurs nowhere adds nothing."""
 
 MESSAGES = """
 unweighted: All classes weigh the same: this is mean IoU. Weigh each by t_i, the number of pixels that truly belong to

@@ -6,6 +6,12 @@ import numpy as np
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 
+TASK = """A stack of one-dimensional convolutions of stride 1, with `kernel` weights each and the dilations of
+the list rates, the first layer first. One output of the last layer sees 1 + Σ (kernel − 1)·rate input
+pixels from end to end. Return for each of them, from left to right, in how many ways it reaches that
+output: the number of choices of one weight in each layer that lead to it (0 for a hole). With all
+weights 1 that is the factor with which the pixel enters. No layers at all: [1]."""
+
 
 def _comb(kernel: int, rate: int) -> np.ndarray:
     taps = np.zeros((kernel - 1) * rate + 1, dtype=np.int64)
@@ -108,12 +114,6 @@ def _seen(rates: list[int], kernel: int) -> list[int]:
     """How many outputs of the last layer alone use each pixel."""
     return np.convolve(np.ones(len(counts(rates[:-1], kernel)), dtype=np.int64), _comb(kernel, rates[-1])).tolist()
 
-
-TASK = """A stack of one-dimensional convolutions of stride 1, with `kernel` weights each and the dilations of
-the list rates, the first layer first. One output of the last layer sees 1 + Σ (kernel − 1)·rate input
-pixels from end to end. Return for each of them, from left to right, in how many ways it reaches that
-output: the number of choices of one weight in each layer that lead to it (0 for a hole). With all
-weights 1 that is the factor with which the pixel enters. No layers at all: [1]."""
 
 MESSAGES = """
 capped-at-one: You say whether a pixel is used, not how often: the counts stop at 1.

@@ -12,6 +12,12 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.gridding_counts import counts
 
+TASK = """The rule of hybrid dilated convolution (Wang et al., section 3.2). rates holds the dilations r_1 … r_n
+of n ≥ 2 layers, the first layer first; all have `kernel` weights in a row. The largest distance of two
+weights is M_n = r_n for the last layer, and before it
+M_i = max(M_(i+1) − 2·r_i, M_(i+1) − 2·(M_(i+1) − r_i), r_i). Return (M_2, good), where good is True if
+M_2 ≤ kernel and no number above 1 divides all of the rates. With two layers M_2 is r_2."""
+
 Rates = list[int]
 
 
@@ -128,12 +134,6 @@ def _longest_hole(rates: Rates, kernel: int) -> int:
     """The longest run of pixels that are not used, and one."""
     return 1 + max(len(run) for run in "".join("1" if c else "0" for c in counts(rates, kernel)).split("1"))
 
-
-TASK = """The rule of hybrid dilated convolution (Wang et al., section 3.2). rates holds the dilations r_1 … r_n
-of n ≥ 2 layers, the first layer first; all have `kernel` weights in a row. The largest distance of two
-weights is M_n = r_n for the last layer, and before it
-M_i = max(M_(i+1) − 2·r_i, M_(i+1) − 2·(M_(i+1) − r_i), r_i). Return (M_2, good), where good is True if
-M_2 ≤ kernel and no number above 1 divides all of the rates. With two layers M_2 is r_2."""
 
 MESSAGES = """
 common-factor-ignored: Rates that share a factor pass your check. [2, 2, 2] has M_2 = 2 and uses every second pixel

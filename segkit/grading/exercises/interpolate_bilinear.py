@@ -12,6 +12,12 @@ from segkit.grading.exercise import Case, Exercise, catalogue, does, given
 from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 
+TASK = """Bilinear resizing of x (N×C×H×W) to size = (height, width), as
+torch.nn.functional.interpolate(mode='bilinear') does it, without antialiasing. align_corners=False:
+output row i looks at the input row (i + ½)·H/height − ½, kept within 0 … H − 1. align_corners=True:
+at i·(H − 1)/(height − 1), and at 0 where height is 1. Columns likewise. In between, the four
+neighbours are mixed by their nearness."""
+
 
 def bilinear(x: Tensor, size: tuple[int, int], align: bool) -> Tensor:
     """Reference of `interpolate_bilinear`."""
@@ -93,12 +99,6 @@ def _one_axis(x: Tensor, size: tuple[int, int], align: bool, rows: bool, floor: 
         return _by(first, size, lambda n, m: torch.arange(m) if n == m else _source(n, m, align).floor())
     return F.interpolate(first, size=tuple(size), mode="nearest")
 
-
-TASK = """Bilinear resizing of x (N×C×H×W) to size = (height, width), as
-torch.nn.functional.interpolate(mode='bilinear') does it, without antialiasing. align_corners=False:
-output row i looks at the input row (i + ½)·H/height − ½, kept within 0 … H − 1. align_corners=True:
-at i·(H − 1)/(height − 1), and at 0 where height is 1. Columns likewise. In between, the four
-neighbours are mixed by their nearness."""
 
 MESSAGES = """
 align-corners-inverted: The two meanings of align_corners are exchanged. With True the centres of the corner pixels stay

@@ -12,6 +12,11 @@ from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each
 from segkit.grading.exercises.case_tensors import normal, quarters
 from segkit.grading.values import HANDED_OUT, Unusable, all_same, leaf
 
+TASK = """Turn a classifier's layer into a convolution. linear is a torch.nn.Linear that worked on flattened
+channels×height×width maps. Return a torch.nn.Conv2d with the same parameters: on a map of that size
+it gives the same numbers (N×out×1×1), on a larger map one answer for each place, stride 1, no
+padding. linear may have no bias; it stays as it is, and the dtype too."""
+
 
 def conv_of(weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> nn.Conv2d:
     """A convolution layer with these parameters."""
@@ -162,11 +167,6 @@ def _random(linear: nn.Linear, c: int, h: int, w: int) -> nn.Conv2d:
     torch.manual_seed(0)
     return nn.Conv2d(c, linear.out_features, (h, w)).to(linear.weight.dtype)
 
-
-TASK = """Turn a classifier's layer into a convolution. linear is a torch.nn.Linear that worked on flattened
-channels×height×width maps. Return a torch.nn.Conv2d with the same parameters: on a map of that size
-it gives the same numbers (N×out×1×1), on a larger map one answer for each place, stride 1, no
-padding. linear may have no bias; it stays as it is, and the dtype too."""
 
 MESSAGES = """
 channels-last: The weights are unrolled as if channels came last. `flatten` of C×H×W puts the channel first: (channels,

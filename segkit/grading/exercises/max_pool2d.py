@@ -12,6 +12,12 @@ from segkit.grading.exercise import Case, Exercise, catalogue, does, given, give
 from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
 from segkit.grading.values import ANY
 
+TASK = """The largest number of each window, and where it stood: return (values, indices), both
+N×C×H_out×W_out. x is N×C×H×W; kernel_size, stride and padding are whole numbers; H_out = ⌊(H +
+2·padding − kernel_size) / stride⌋ + 1. Padding never wins, also where all numbers are negative. An
+index counts positions within its own H×W plane, row by row: row · W + column, in x as it came,
+without padding."""
+
 
 def pool(x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
     """Reference of `max_pool2d`."""
@@ -92,12 +98,6 @@ def _padded_with(x: Tensor, k: int, s: int, p: int, fill: float) -> tuple[Tensor
 def _part(r: Any, cut: Any) -> tuple[Tensor, Tensor]:
     return cut(r[0]), cut(r[1])
 
-
-TASK = """The largest number of each window, and where it stood: return (values, indices), both
-N×C×H_out×W_out. x is N×C×H×W; kernel_size, stride and padding are whole numbers; H_out = ⌊(H +
-2·padding − kernel_size) / stride⌋ + 1. Padding never wins, also where all numbers are negative. An
-index counts positions within its own H×W plane, row by row: row · W + column, in x as it came,
-without padding."""
 
 MESSAGES = """
 zero-padding: The padding is 0, and 0 wins against negative numbers. Pad with something that can never be the largest.

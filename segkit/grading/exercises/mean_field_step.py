@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from segkit.grading.exercise import Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.mean_field_step_cases import step_cases, step_facts
-from segkit.grading.exercises.mean_field_step_variants import (
-    compatible,
-    each_normalised,
-    ended,
-    in_turn,
-    kernels,
-    messages_of,
-    naive,
-    scored,
-    step,
-    weights,
-)
+from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.bilateral_filter_ways import kernel
+from segkit.grading.exercises.case_tensors import loosened, normal, quarters
+from segkit.grading.exercises.mean_field_step_ways import WAYS, step
 
 TASK = """One parallel mean-field update of a dense CRF. q is K×H×W, the present probabilities; unary K×H×W
 energies (smaller is likelier; they may be in the hundreds); kernels M×P×P with P = H·W pixels counted
@@ -26,6 +17,61 @@ normalised, not necessarily symmetric); weights M numbers; matrix K×K, matrix[l
 beside k. Message passing and weighting: m[k, i] = Σ_m weights[m]·Σ_j kernels[m, i, j]·q[k, j];
 compatibility: cost[l, i] = Σ_k matrix[l, k]·m[k, i]; unary term and normalisation: return
 exp(−unary − cost) divided by its sum over the labels of each pixel, K×H×W."""
+
+
+def _case(
+    seed: int,
+    k: int,
+    h: int,
+    w: int,
+    group: str,
+    count: int = 1,
+    scale: float = 1.0,
+    potts: bool = False,
+    one_sided: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> Case:
+    q = torch.softmax(normal(seed, k, h, w, dtype=dtype), 0)
+    unary = quarters(seed + 1, k, h, w, dtype=dtype) * scale
+    picture = 4 * quarters(seed + 2, 3, h, w)
+    widths = ((1.5, 9.0), (0.8, 1e6), (3.0, 5.0))[:count]
+    ks = torch.stack([kernel(picture, *width) for width in widths])  # M, P, P
+    ks = ks / ks.sum(2, keepdim=True) if one_sided else ks
+    ws = torch.tensor([0.75, 1.5, 0.5][:count], dtype=dtype)
+    mu = 1 - torch.eye(k, dtype=dtype) if potts else normal(seed + 3, k, k, dtype=dtype)
+    return Case((q, unary, ks.to(dtype), ws, mu), group)
+
+
+def step_cases() -> list[Case]:
+    return [
+        _case(1, 2, 1, 2, "plain", potts=True),
+        _case(5, 2, 2, 3, "plain", potts=True),
+        _case(9, 3, 3, 2, "plain", potts=True),
+        _case(13, 2, 2, 2, "any compatibility"),
+        _case(17, 3, 2, 3, "any compatibility"),
+        _case(21, 4, 3, 3, "any compatibility"),
+        _case(25, 2, 2, 3, "several kernels", 2, potts=True),
+        _case(29, 3, 3, 4, "several kernels", 3, potts=True),
+        _case(33, 3, 2, 3, "one-sided kernels", potts=True, one_sided=True),
+        _case(37, 2, 3, 4, "one-sided kernels", 2, one_sided=True),
+        _case(41, 3, 2, 2, "large energies", scale=200.0, potts=True),
+        _case(45, 2, 2, 3, "large energies", 2, scale=500.0, potts=True),
+        _case(49, 3, 1, 1, "one pixel"),
+        _case(53, 3, 3, 2, "float64", 2, dtype=torch.float64),
+        loosened(_case(57, 3, 3, 4, "memory layout", 2)),
+    ]
+
+
+def step_facts(q: Tensor, unary: Tensor, ks: Tensor, ws: Tensor, mu: Tensor) -> dict[str, bool]:
+    return {
+        "there is more than one kernel": len(ks) > 1,
+        "the compatibility is not Potts'": not torch.equal(mu, 1 - torch.eye(len(mu), dtype=mu.dtype)),
+        "the kernels are not symmetric": not torch.allclose(ks, ks.transpose(1, 2), atol=1e-6),
+        "the energies are in the hundreds": bool(unary.abs().max() > 50),
+        "there are more than two labels": len(q) > 2,
+        "there is a single pixel": q[0].numel() == 1,
+    }
+
 
 MESSAGES = """
 unary-sign: The unary term has the wrong sign: it is an energy, so a small one makes a label likely.
@@ -56,96 +102,6 @@ pixels-in-turn: A pixel hears the new opinion of those before it, or the step is
     from the old Q.
 left-flat: The result is flat, or its dimensions are in another order: K×H×W.
 """
-
-WAYS = {
-    "unary-sign": scored(lambda u, p, q: u - p),
-    "pairwise-sign": scored(lambda u, p, q: -u + p),
-    "energies-not-negated": scored(lambda u, p, q: u + p),
-    "unary-forgotten": scored(lambda u, p, q: -p),
-    "pairwise-forgotten": scored(lambda u, p, q: -u),
-    "old-q-kept": scored(lambda u, p, q: q.log() - u - p, lambda u, p, q: q - u - p)
-    + gives(lambda r, q, *a: (r + q) / 2, lambda r, q, *a: r * q / (r * q).sum(0), lambda r, q, *a: r * q),
-    "not-normalised": ended(
-        lambda e: torch.exp(-e),
-        lambda e: torch.exp(-e) / torch.exp(-e).sum(),
-        lambda e: torch.exp(e.amin(0) - e),
-        lambda e: torch.exp(e.amin(0) - e) / torch.exp(e.amin(0) - e).sum(),
-        lambda e: torch.exp(e.min() - e),
-        lambda e: torch.sigmoid(-e),
-    ),
-    "energies-returned": ended(
-        lambda e: e,
-        lambda e: -e,
-        lambda e: torch.log_softmax(-e, 0),
-        lambda e: e.argmin(0),
-        lambda e: torch.nn.functional.one_hot(e.argmin(0), len(e)).permute(2, 0, 1).to(e.dtype),
-        lambda e: (1 / e) / (1 / e).sum(0),
-        lambda e: e / e.sum(0),
-    ),
-    "softmax-over-space": ended(
-        lambda e: torch.softmax(-e, 1),
-        lambda e: torch.softmax(-e, 2),
-        lambda e: torch.softmax(-e.flatten(1), 1).reshape(e.shape),
-        lambda e: torch.softmax(-e.flatten(), 0).reshape(e.shape),
-    ),
-    "overflow": ended(
-        naive,
-        lambda e: naive(e.double()),
-        lambda e: naive(e).nan_to_num(),
-        lambda e: naive(e - e.min()),
-        lambda e: naive(e - e.max()),
-        *(lambda e, top=top: naive(e.clamp(-top, top)) for top in (20, 50, 80, 88, 100)),
-        lambda e: torch.exp(-e) / (torch.exp(-e).sum(0) + 1e-8),
-        lambda e: torch.exp(-e) / (torch.exp(-e).sum(0) + 1e-12),
-    ),
-    "compatibility-forgotten": compatible(
-        lambda mu: torch.eye(len(mu), dtype=mu.dtype),
-        lambda mu: -torch.eye(len(mu), dtype=mu.dtype),
-        lambda mu: 1 - torch.eye(len(mu), dtype=mu.dtype),
-    ),
-    "compatibility-transposed": compatible(lambda mu: mu.T, lambda mu: (mu + mu.T) / 2),
-    "compatibility-diagonal": compatible(lambda mu: mu - mu.diag().diag(), lambda mu: mu.diag().diag()),
-    "weights-ignored": weights(
-        torch.ones_like, torch.square, lambda ws: ws / ws.sum(), lambda ws: ws.softmax(0), lambda ws: 1 / ws
-    ),
-    "weights-in-the-kernel": given(lambda q, u, ks, ws, mu: (q, u * ws.sum(), ks, ws, mu))
-    + weights(
-        lambda ws: ws.sum().expand_as(ws),
-        lambda ws: ws.prod().expand_as(ws),
-        lambda ws: ws[:1].expand_as(ws),
-        lambda ws: ws.flip(0),
-    ),
-    "first-kernel-only": given(
-        lambda q, u, ks, ws, mu: (q, u, ks[:1], ws[:1], mu), lambda q, u, ks, ws, mu: (q, u, ks[-1:], ws[-1:], mu)
-    )
-    + weights(lambda ws: ws / len(ws))
-    + given(lambda q, u, ks, ws, mu: (q, u, ks.prod(0, keepdim=True), ws.prod(0, keepdim=True), mu)),
-    "kernel-transposed": kernels(lambda ks: ks.transpose(1, 2)),
-    "kernel-normalised": does(each_normalised)
-    + kernels(
-        lambda ks: ks / ks.sum(2, keepdim=True).sqrt() / ks.sum(1, keepdim=True).sqrt(),
-        lambda ks: ks / ks.sum(1, keepdim=True),
-        lambda ks: ks / ks.shape[1],
-    ),
-    "itself-left-out": kernels(
-        lambda ks: ks - torch.diag_embed(ks.diagonal(dim1=1, dim2=2)),
-        lambda ks: ks - torch.eye(ks.shape[1], dtype=ks.dtype),
-    ),
-    "messages-of-unary": messages_of(
-        lambda q, u: torch.softmax(-u, 0),
-        lambda q, u: u,
-        lambda q, u: q.log(),
-        lambda q, u: torch.nn.functional.one_hot(q.argmax(0), len(q)).permute(2, 0, 1).to(q.dtype),
-        lambda q, u: torch.softmax(q, 0),
-    ),
-    "pixels-in-turn": does(in_turn, lambda q, u, ks, ws, mu: step(step(q, u, ks, ws, mu), u, ks, ws, mu)),
-    "left-flat": gives(
-        lambda r, *a: r.flatten(1),
-        lambda r, *a: r.flatten(1).T,
-        lambda r, *a: r.permute(1, 2, 0),
-        lambda r, *a: r.transpose(1, 2),
-    ),
-}
 
 EXERCISE = Exercise(
     "mean_field_step(q, unary, kernels, weights, matrix)",

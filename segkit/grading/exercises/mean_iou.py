@@ -5,10 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives, stops
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import labels, noncontiguous, with_void
 from segkit.grading.exercises.confusion_matrix import count
-from segkit.grading.exercises.matrix_numbers import iou, recall
+from segkit.grading.exercises.matrix_numbers import accuracy, iou, recall
+
+TASK = """Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W of any integer type,
+uint8 included, whose sizes may differ from picture to picture. Add all pixels of all pictures first,
+then divide: IoU_i = n_ii / (t_i + Σ_j n_ji − n_ii) per class, and the mean over the classes that occur
+anywhere in truth or prediction. Pixels whose target is ignore_index count nowhere."""
 
 Pairs = list[tuple[Tensor, Tensor]]
 
@@ -97,19 +102,16 @@ def _narrow(pairs: Pairs, k: int, ignore: int) -> Tensor:
     return iou(out.reshape(k, k)).nanmean()
 
 
-def _over_true(m: Tensor, value: Tensor) -> Tensor:
-    return value[m.sum(1) > 0].mean()
+@each
+def _of_matrix(measure: Function) -> Ways:
+    """Another number from the right confusion matrix."""
+    return does(lambda q, k, i: measure(total(q, k, i)))
 
 
 def _each(pairs: Pairs, k: int, ignore: int) -> Tensor:
     """K IoUs for each picture."""
     return torch.stack([iou(count(p, t, k, ignore)) for p, t in pairs])
 
-
-TASK = """Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W of any integer type,
-uint8 included, whose sizes may differ from picture to picture. Add all pixels of all pictures first,
-then divide: IoU_i = n_ii / (t_i + Σ_j n_ji − n_ii) per class, and the mean over the classes that occur
-anywhere in truth or prediction. Pixels whose target is ignore_index count nowhere."""
 
 MESSAGES = """
 averaged-per-picture: You compute a score per picture and average the scores. A picture with three pixels of a pole then
@@ -149,9 +151,9 @@ WAYS = {
         lambda q, k, i: _each(q, k, i).nanmean(),
         lambda q, k, i: _each(q, k, i).nan_to_num().mean(),
     ),
-    "absent-class-zero": does(lambda q, k, i: iou(total(q, k, i)).nan_to_num().mean()),
-    "absent-class-one": does(lambda q, k, i: iou(total(q, k, i)).nan_to_num(1.0).mean()),
-    "absent-class-nan": does(lambda q, k, i: iou(total(q, k, i)).mean()),
+    "absent-class-zero": _of_matrix(lambda m: iou(m).nan_to_num().mean()),
+    "absent-class-one": _of_matrix(lambda m: iou(m).nan_to_num(1.0).mean()),
+    "absent-class-nan": _of_matrix(lambda m: iou(m).mean()),
     "ignore-index-fixed": does(
         lambda q, k, i: mean_iou(q, k, 255),
         lambda q, k, i: (
@@ -168,21 +170,17 @@ WAYS = {
             total([(torch.where(t == i, k, p), torch.where(t == i, k, t)) for p, t in q], k + 1, -100)
         ).nanmean(),
     ),
-    "overlap-counted-twice": does(
-        lambda q, k, i: (lambda m: (m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean())(total(q, k, i))
-    ),
-    "dice-instead": does(
-        lambda q, k, i: (lambda m: (2 * m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean())(total(q, k, i))
-    ),
-    "mean-accuracy": does(lambda q, k, i: recall(total(q, k, i)).nanmean()),
-    "pixel-accuracy": does(lambda q, k, i: (lambda m: m.diag().sum().double() / m.sum())(total(q, k, i))),
-    "only-true-classes": does(lambda q, k, i: (lambda m: _over_true(m, iou(m)))(total(q, k, i))),
-    "only-predicted-classes": does(lambda q, k, i: (lambda m: _over_true(m.T, iou(m)))(total(q, k, i))),
+    "overlap-counted-twice": _of_matrix(lambda m: (m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean()),
+    "dice-instead": _of_matrix(lambda m: (2 * m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean()),
+    "mean-accuracy": _of_matrix(lambda m: recall(m).nanmean()),
+    "pixel-accuracy": _of_matrix(accuracy),
+    "only-true-classes": _of_matrix(lambda m: iou(m)[m.sum(1) > 0].mean()),
+    "only-predicted-classes": _of_matrix(lambda m: iou(m)[m.sum(0) > 0].mean()),
     "last-picture-only": given(lambda q, k, i: (q[-1:], k, i)),
     "first-picture-only": given(lambda q, k, i: (q[:1], k, i)),
-    "background-left-out": does(lambda q, k, i: iou(total(q, k, i))[1:].nanmean()),
+    "background-left-out": _of_matrix(lambda m: iou(m)[1:].nanmean()),
     "prediction-and-target-exchanged": given(lambda q, k, i: ([(t, p) for p, t in q], k, i)),
-    "not-averaged": does(lambda q, k, i: iou(total(q, k, i))),
+    "not-averaged": _of_matrix(iou),
     "percent": gives(lambda r, *a: 100 * r),
 }
 

@@ -10,6 +10,10 @@ from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, given
 from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 
+TASK = """Turn channels into resolution, as torch.nn.functional.pixel_shuffle does: x is N×(C·r²)×H×W, the
+result N×C×(H·r)×(W·r) with out[n, c, i·r + a, j·r + b] = x[n, c·r² + a·r + b, i, j] for a, b from 0
+to r − 1."""
+
 
 def _shuffle_cases() -> list[Case]:
     return [
@@ -56,10 +60,6 @@ def _by_two(x: Tensor, r: int) -> Tensor:
     split = x[:, : k // 4 * 4].reshape(n, k // 4, 2, 2, h, w)
     return split.permute(0, 1, 4, 2, 5, 3).reshape(n, k // 4, 2 * h, 2 * w)
 
-
-TASK = """Turn channels into resolution, as torch.nn.functional.pixel_shuffle does: x is N×(C·r²)×H×W, the
-result N×C×(H·r)×(W·r) with out[n, c, i·r + a, j·r + b] = x[n, c·r² + a·r + b, i, j] for a, b from 0
-to r − 1."""
 
 MESSAGES = """
 channel-order: The channels are split in the wrong order: the output channel changes slowest (c·r² + a·r + b), a and b

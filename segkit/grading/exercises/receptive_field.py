@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 
+TASK = """layers is a list of (kernel, stride, dilation), the first layer first. Return (field, stride): how
+many input pixels in a row one output of the stack can see, and how many input pixels lie between
+neighbouring outputs. No layers at all: (1, 1)."""
+
 Layers = list[tuple[int, int, int]]
 
 
@@ -65,10 +69,6 @@ def _grows(grow: Function, start: int = 1) -> Ways:
 def _right(k: int, s: int, d: int, j: int) -> int:
     return (k - 1) * d * j
 
-
-TASK = """layers is a list of (kernel, stride, dilation), the first layer first. Return (field, stride): how
-many input pixels in a row one output of the stack can see, and how many input pixels lie between
-neighbouring outputs. No layers at all: (1, 1)."""
 
 MESSAGES = """
 dilation-ignored: The dilation makes no difference in your function. It stretches the kernel: (k − 1)·d + 1 pixels from

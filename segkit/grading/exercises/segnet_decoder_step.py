@@ -6,10 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Exercise, Function, Ways, catalogue, does, each, given, gives, stops
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
+from segkit.grading.exercises.case_tensors import distinct, loosened, normal, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_unpool2d import _blocks, _together, unpool
-from segkit.grading.exercises.segnet_decoder_step_cases import step_cases, step_facts
+
+TASK = """One step of SegNet's decoder. x is N×C×h×w; indices has its shape and says where the encoder's 2×2
+pooling found each maximum, counted row by row in each plane of output_size = (H, W). Put every number
+of x at its index and 0 everywhere else (N×C×H×W); convolve with weight (C_out×C×3×3, padding 1 of
+zeros, stride 1) and add bias (C_out numbers or None); take the ReLU. H is 2h or 2h + 1, W likewise.
+x may hold negative numbers. The result is N×C_out×H×W with the dtype of x."""
 
 Size = tuple[int, int]
 
@@ -77,11 +83,51 @@ def _per_tap(u: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     return (r if b is None else r + w.shape[1] * b[:, None, None]).relu()
 
 
-TASK = """One step of SegNet's decoder. x is N×C×h×w; indices has its shape and says where the encoder's 2×2
-pooling found each maximum, counted row by row in each plane of output_size = (H, W). Put every number
-of x at its index and 0 everywhere else (N×C×H×W); convolve with weight (C_out×C×3×3, padding 1 of
-zeros, stride 1) and add bias (C_out numbers or None); take the ReLU. H is 2h or 2h + 1, W likewise.
-x may hold negative numbers. The result is N×C_out×H×W with the dtype of x."""
+def _case(
+    seed: int,
+    shape: tuple[int, int, int, int],
+    out: int,
+    group: str,
+    bias: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> Case:
+    big = normal(seed, *shape, dtype=dtype) if dtype == torch.float64 else distinct(seed, *shape, dtype=dtype)
+    _, i = F.max_pool2d(big, 2, 2, return_indices=True)
+    x, weight = numbers(seed + 1, *i.shape, dtype=dtype), numbers(seed + 2, out, shape[1], 3, 3, dtype=dtype)
+    return Case((x, i, shape[2:], weight, numbers(seed + 3, out, dtype=dtype) if bias else None), group)
+
+
+def step_cases() -> list[Case]:
+    return [
+        _case(1, (1, 1, 2, 4), 1, "plain"),
+        _case(5, (1, 1, 4, 6), 1, "plain"),
+        _case(9, (1, 1, 6, 4), 1, "plain"),
+        _case(13, (1, 1, 5, 7), 1, "odd sizes"),
+        _case(17, (1, 1, 7, 4), 1, "odd sizes"),
+        _case(21, (1, 1, 4, 5), 1, "odd sizes"),
+        _case(25, (1, 3, 4, 6), 1, "channels"),
+        _case(29, (1, 2, 4, 4), 3, "channels"),
+        _case(33, (1, 3, 6, 4), 3, "channels"),
+        _case(37, (3, 1, 4, 6), 1, "batch"),
+        _case(41, (2, 2, 6, 4), 2, "batch"),
+        _case(45, (1, 1, 4, 6), 1, "bias", bias=True),
+        _case(49, (1, 2, 4, 4), 3, "bias", bias=True),
+        _case(53, (2, 2, 4, 6), 3, "float64", bias=True, dtype=torch.float64),
+        loosened(_case(57, (2, 3, 4, 6), 3, "memory layout", bias=True)),
+        _case(61, (2, 3, 7, 5), 4, "everything together", bias=True),
+        _case(65, (3, 4, 5, 9), 2, "everything together", bias=True),
+    ]
+
+
+def step_facts(x: Tensor, i: Tensor, z: tuple[int, int], w: Tensor, b: Tensor | None) -> dict[str, bool]:
+    return {
+        "the output is not twice as large": tuple(z) != (2 * x.shape[2], 2 * x.shape[3]),
+        "there is a bias": b is not None,
+        "there is more than one picture in the batch": x.shape[0] > 1,
+        "there is more than one input channel": x.shape[1] > 1,
+        "there is more than one output channel": w.shape[0] > 1,
+    }
+
 
 MESSAGES = """
 relu-forgotten: Negative numbers come through: the ReLU at the end is missing.

@@ -12,6 +12,12 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
 
+TASK = """network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer
+scores for a smaller picture. For every shift (dy, dx), each from 0 to factor − 1, leave out the first
+dy rows and dx columns of x, run the network, and interlace the scores:
+out[:, :, i·factor + dy, j·factor + dx] = network(x[:, :, dy:, dx:])[:, :, i, j].
+The result has a place for every score, no more and no fewer (shifts may give different numbers of rows)."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -168,12 +174,6 @@ def _up(mode: str, **options: bool) -> Ways:
 def _averaged(network: Any, x: Tensor, f: int) -> Tensor:
     return torch.stack([network(_filled(x, a, b)) for a in range(f) for b in range(f)]).mean(0)
 
-
-TASK = """network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer
-scores for a smaller picture. For every shift (dy, dx), each from 0 to factor − 1, leave out the first
-dy rows and dx columns of x, run the network, and interlace the scores:
-out[:, :, i·factor + dy, j·factor + dx] = network(x[:, :, dy:, dx:])[:, :, i, j].
-The result has a place for every score, no more and no fewer (shifts may give different numbers of rows)."""
 
 MESSAGES = """
 shifted-wrong-way: You move the picture down and to the right. For the scores at offset (dy, dx) the pixel at (dy, dx)

@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import torch
+from scipy import ndimage
+from torch import Tensor
 
-from segkit.grading.exercise import Exercise, catalogue, does, given, gives, stops
-from segkit.grading.exercises.unet_weight_map_cases import weight_cases, weight_facts
-from segkit.grading.exercises.unet_weight_map_variants import (
-    FAR,
-    balanced,
-    bell,
-    distances,
-    everywhere,
-    exp,
-    few,
-    first_two,
-    ids,
-    in_bytes,
-    measured,
-    merged,
-    needs,
-    second_pixel,
-    split,
-    to_one_point,
-    two_farthest,
-    up_to_max,
-    up_to_max_transformed,
-    weigh,
-    weight_map,
-)  # fmt: skip
+from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.case_tensors import noncontiguous
+from segkit.grading.exercises.unet_weight_map_ways import WAYS, ids, weight_map
 
 TASK = """U-Net's weights (equation 2 of the paper, with class weight 1). instances is H×W, of any integer type:
 0 is background, every other id that occurs is one cell (ids may be missing, a cell may be in pieces,
@@ -36,6 +16,65 @@ cells may touch). Return H×W numbers: 1 everywhere, and on the background w0·e
 more. d1 and d2 are the distances to the nearest and to the second nearest cell; the distance to a cell
 is the Euclidean distance, in pixels from middle to middle, to its nearest pixel. Two cells can be
 equally far. With fewer than two cells the weight is 1 everywhere."""
+
+
+def _drawn(*rows: str) -> Tensor:
+    return torch.tensor([[0 if letter == "." else int(letter, 36) for letter in row] for row in rows])
+
+
+PAIR = _drawn("1...2")
+BOXES = _drawn(".......", ".11..2.", ".11..2.", ".......", "....22.")
+LARGE = _drawn(
+    "...........22.", ".1111......22.", ".1111......22.", ".11111..3.....", "..1111........", "..........444.",
+    ".......44444..", "......444.....", ".55..44.....6.", ".55.........66", "..............",
+)  # fmt: skip
+TOUCHING = _drawn("1122....", "1122....", ".12...3.", "........", "....4...")
+GAPS = _drawn("7....2..", "77...2..", "........", "...e....")
+PIECES = _drawn("1.....1.", "........", "...2....", "........", "3.....2.")
+
+
+def weight_cases() -> list[Case]:
+    alone = _drawn("......", ".11...", ".11...", "......")
+    return [
+        Case((PAIR, 10.0, 2.0), "plain"),
+        Case((BOXES, 10.0, 2.0), "plain"),
+        Case((BOXES.T.contiguous(), 10.0, 2.0), "plain"),
+        Case((LARGE, 10.0, 3.0), "many cells"),
+        Case((LARGE.T.flip(1).contiguous(), 10.0, 2.0), "many cells"),
+        Case((BOXES, 4.0, 1.5), "w0 and sigma"),
+        Case((BOXES, 25.0, 4.0), "w0 and sigma"),
+        Case((PAIR, 1.0, 8.0), "w0 and sigma"),
+        Case((TOUCHING, 10.0, 2.0), "touching cells"),
+        Case((_drawn("1122", "1122", "3344"), 10.0, 2.0), "touching cells"),
+        Case((GAPS, 10.0, 3.0), "any ids"),
+        Case((_drawn(*["..3..9", "..3..9", "......"]) * 100, 8.0, 2.0), "any ids"),
+        Case((PIECES, 10.0, 3.0), "cells in pieces"),
+        Case((alone, 10.0, 3.0), "one cell"),
+        Case((torch.ones(2, 3, dtype=torch.int64), 10.0, 3.0), "one cell"),
+        Case((torch.zeros(3, 4, dtype=torch.int64), 10.0, 3.0), "no cells"),
+        Case((BOXES.to(torch.uint8), 10.0, 2.0), "label types"),
+        Case((_drawn("1" + "." * 18 + "2").to(torch.uint8), 10.0, 12.0), "label types"),
+        Case((GAPS.to(torch.int32), 10.0, 2.0), "label types"),
+        Case((noncontiguous(LARGE[:, :8]), 10.0, 2.0), "memory layout"),
+    ]
+
+
+def weight_facts(m: Tensor, w0: float, sigma: float) -> dict[str, bool]:
+    cells = ids(m)
+    pieces = sum(ndimage.label((m == i).numpy())[1] for i in cells)
+    return {
+        "there are fewer than two cells": len(cells) < 2,
+        "there are no cells": not cells,
+        "there are more than two cells": len(cells) > 2,
+        "the ids are not 1, 2, 3, …": bool(cells) and cells != list(range(1, len(cells) + 1)),
+        "two cells touch": len(cells) > ndimage.label((m > 0).numpy())[1],
+        "a cell is in pieces": pieces > len(cells),
+        "there is no background": bool((m != 0).all()),
+        "height and width differ": m.shape[0] != m.shape[1],
+        "w0 is not 10": w0 != 10,
+        "the labels are uint8": m.dtype == torch.uint8,
+    }
+
 
 MESSAGES = """
 second-pixel: d2 is the distance to the second nearest pixel, most often one of the same cell. It is the distance to the
@@ -78,94 +117,6 @@ ids-counted-up: You go through the ids 1 … max, or 1 … number of cells. Ids 
     (`instances.unique()`).
 few-cells: With fewer than two cells there is no gap: the weight is 1 everywhere. Yours stops, or adds something.
 """
-
-WAYS = {
-    "second-pixel": does(
-        second_pixel, lambda m, w0, s: second_pixel(m, w0, s) if len(ids(m)) > 1 else weight_map(m, w0, s)
-    ),
-    "one-distance-only": exp(
-        lambda a, b, w, s: bell(a, 0, w, s),
-        lambda a, b, w, s: bell(b, 0, w, s),
-        lambda a, b, w, s: torch.where(b < FAR, bell(a, 0, w, s), 0.0),
-        lambda a, b, w, s: bell(a, torch.where(b < FAR, a, FAR), w, s),
-    ),
-    "squares-added": exp(lambda a, b, w, s: w * torch.exp(-(a**2 + b**2) / (2 * s**2))),
-    "difference": exp(
-        lambda a, b, w, s: bell(a, -b, w, s),
-        lambda a, b, w, s: w * torch.exp(-(a * b) / (2 * s**2)),
-        lambda a, b, w, s: w * torch.exp(-((a * b) ** 2) / (2 * s**2)),
-        lambda a, b, w, s: torch.where(b < FAR, bell(a, -b, w, s), 0.0),
-    ),
-    "not-squared": exp(
-        lambda a, b, w, s: w * torch.exp(-(a + b) / (2 * s**2)),
-        lambda a, b, w, s: w * torch.exp(-(a + b) / (2 * s)),
-        lambda a, b, w, s: w * torch.exp(-(a + b) / s),
-    ),
-    "wrong-width": given(
-        lambda m, w0, s: (m, w0, s / 2**0.5),
-        lambda m, w0, s: (m, w0, s**0.5),
-        lambda m, w0, s: (m, w0, (s / 2) ** 0.5),
-        lambda m, w0, s: (m, w0, s * 2**0.5),
-        lambda m, w0, s: (m, w0, 1 / s),
-    ),
-    "mean-distance": given(lambda m, w0, s: (m, w0, 2 * s)),
-    "sign-forgotten": exp(
-        lambda a, b, w, s: torch.where(b < FAR, w * torch.exp((a + b) ** 2 / (2 * s**2)), 0.0),
-        lambda a, b, w, s: w * torch.exp((a + b) ** 2 / (2 * s**2)),
-    ),
-    "cells-weighted-too": does(everywhere, lambda m, w0, s: 1 + torch.where(m != 0, everywhere(m, w0, s) - 1, 0.0)),
-    "one-forgotten": gives(
-        lambda r, *a: r - 1,
-        lambda r, m, *a: r - 1 if len(ids(m)) > 1 else r,
-        lambda r, m, *a: r - (m != 0).to(r.dtype) if len(ids(m)) > 1 else r,
-        lambda r, m, *a: r - (m != 0).to(r.dtype),
-        lambda r, m, *a: r - (m == 0).to(r.dtype),
-        lambda r, m, *a: r - (m == 0).to(r.dtype) if len(ids(m)) > 1 else r,
-    )
-    + does(lambda m, w0, s: everywhere(m, w0, s) - 1),
-    "classes-balanced": does(balanced),
-    "one-times-w0": gives(lambda r, m, w0, s: w0 + r - 1, lambda r, m, w0, s: w0 + r - 1 if len(ids(m)) > 1 else r)
-    + does(lambda m, w0, s: w0 * weight_map(m, 1.0, s)),
-    "w0-fixed": given(lambda m, w0, s: (m, 10.0, s), lambda m, w0, s: (m, 1.0, s)),
-    "sigma-fixed": given(lambda m, w0, s: (m, w0, 5.0), lambda m, w0, s: (m, w0, 1.0)),
-    "arguments-exchanged": given(lambda m, w0, s: (m, s, w0)),
-    "other-distance": does(
-        lambda m, w0, s: weigh(m, distances(m, ids(m), 1.0), w0, s),
-        lambda m, w0, s: weigh(m, distances(m, ids(m), FAR), w0, s),
-    )
-    + measured(lambda m, d: d**2),
-    "distance-shifted": measured(lambda m, d: d - 1, lambda m, d: d - 0.5, lambda m, d: d + 1),
-    "distance-to-centre": does(
-        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p.mean(0)), w0, s),
-        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: (p.amin(0) + p.amax(0)) / 2), w0, s),
-    ),
-    "first-pixel-of-cell": does(
-        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p[0]), w0, s),
-        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p[-1]), w0, s),
-    ),
-    "farthest-cells": does(two_farthest)
-    + exp(bell, places=(1, 2))
-    + exp(bell, places=(0, 2))
-    + does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell, (0, max(len(ids(m)) - 1, 1)))),
-    "first-two-cells": does(first_two),
-    "distance-inverted": does(lambda m, w0, s: 1 + w0 * (m == 0) * float(len(ids(m)) > 1)),
-    "bytes-wrap": does(in_bytes),
-    "cells-merged": given(lambda m, w0, s: (merged(m, False), w0, s), lambda m, w0, s: (merged(m, True), w0, s)),
-    "pieces-apart": given(lambda m, w0, s: (split(m), w0, s)),
-    "normalised": gives(lambda r, *a: r / r.mean(), lambda r, *a: r / r.max(), lambda r, *a: r / r.sum()),
-    "ids-counted-up": stops(up_to_max)
-    + does(
-        up_to_max_transformed, lambda m, w0, s: weigh(m, distances(m, [i for i in ids(m) if i <= len(ids(m))]), w0, s)
-    ),
-    "few-cells": needs(2, 1)
-    + few(0.0, None)
-    + few(0.0, FAR, none=0.0)
-    + gives(
-        lambda r, m, *a: r - 1 if len(ids(m)) < 2 else r,
-        lambda r, m, *a: r * float("nan") if len(ids(m)) < 2 else r,
-        lambda r, m, *a: torch.where((m == 0) & (len(ids(m)) < 2), float("nan"), r),
-    ),
-}
 
 EXERCISE = Exercise(
     "unet_weight_map(instances, w0=10.0, sigma=5.0)",
