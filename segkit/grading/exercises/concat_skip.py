@@ -165,7 +165,7 @@ decoder-first: The channels of decoder come first. Put those of encoder before t
 interleaved: Channels of encoder and decoder take turns. First all of encoder, then all of decoder.
 resized: You resize a map to fit. That moves every pixel against its partner: cut the middle out instead.
 decoder-padded: You enlarge decoder with a border. The result should be as large as decoder: it is encoder that is cut.
-added: The two maps are added, subtracted or multiplied. U-Net keeps both, one behind the other as channels.
+added: The two maps are added, subtracted or multiplied. U-Net keeps both, one after the other as channels.
 wrong-axis: The maps are put together along the wrong dimension. Channels are dimension 1.
 one-map-only: Only one of the two maps is in your result, or one of them twice.
 height-for-width: Height and width are mixed up: each has a difference of its own. Try a map that is not square.

@@ -90,7 +90,7 @@ void-by-range: You count every label below num_classes, and take the rest for vo
     and that may be the number of a class.
 void-sought-in-prediction: Void is marked in the target, and you look for it in the prediction, where it never stands.
 uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts again
-    at 0 behind 255. Turn the labels into int64 first.
+    at 0 after 255. Turn the labels into int64 first.
 background-left-out: Class 0 is left out. It is a class like the others here; only `ignore_index` is left out.
 normalised: These are shares, not counts. Dividing has to wait until all pictures are counted, since counts can be added
     and shares cannot.

@@ -71,16 +71,16 @@ def _facts(layers: Layers, target: int) -> dict[str, bool]:
 
 
 MESSAGES = """
-dilation-missing: The strides are gone and no kernel is dilated. Behind a lost stride of 2 the grid is twice as fine: a
+dilation-missing: The strides are gone and no kernel is dilated. After a lost stride of 2 the grid is twice as fine: a
     kernel has to reach twice as far to meet the same pixels.
 strides-kept: Kernels are dilated and the strides are still there: then nothing is computed more densely.
 own-stride-too-early: The layer that loses its stride is dilated by it as well. Its kernel works on the grid in front of
-    it, which has not changed: only the layers behind it are dilated.
-own-layer-only: Only the layer that loses its stride is dilated. The layers behind it see the finer grid.
-some-not-dilated: Some layers behind a lost stride keep their dilation. All of them see the finer grid: those that lose
+    it, which has not changed: only the layers after it are dilated.
+own-layer-only: Only the layer that loses its stride is dilated. The layers after it see the finer grid.
+some-not-dilated: Some layers after a lost stride keep their dilation. All of them see the finer grid: those that lose
     a stride themselves as well, and pooling no less than convolution.
 next-layer-only: Only the next layer is dilated. The grid stays fine from there on, so all later layers are.
-strides-not-multiplied: Where several strides go, their factors multiply: behind two strides of 2 the dilation is 4.
+strides-not-multiplied: Where several strides go, their factors multiply: after two strides of 2 the dilation is 4.
     Yours add, or the last or largest one counts.
 always-two: Each lost stride doubles the dilation, whatever the stride was. It multiplies by the stride.
 factor-squared: The dilation grows with every layer. It grows only where a stride is lost.

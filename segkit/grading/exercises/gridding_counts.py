@@ -123,7 +123,7 @@ filled-up: Your kernels have no holes: they cover all the pixels they span. A di
 rate-off-by-one: `rate` is the step from one weight to the next. You leave out `rate` pixels between them, or one too
     few.
 first-layer-only: Only the first layer counts: does the function return inside its loop?
-side-by-side: Each layer is laid on the input and their counts are added. The layers stand one behind the other: every
+side-by-side: Each layer is laid on the input and their counts are added. The layers stand one after the other: every
     weight of one layer meets all the weights of the next.
 last-layer-only: Only one layer counts: the field is set anew in the loop instead of growing.
 one-layer-forgotten: One layer is missing: go through all the rates.

@@ -122,7 +122,7 @@ absent-class-one: A class that occurs nowhere is counted as IoU 1, which lifts t
 absent-class-nan: As soon as a class occurs nowhere the result is NaN (0/0). Leave such classes out of the mean.
 ignore-index-fixed: The void label is taken to be 255 whatever `ignore_index` says.
 uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts again
-    at 0 behind 255. Turn the labels into int64 first.
+    at 0 after 255. Turn the labels into int64 first.
 void-in-union: What the network says on void pixels enlarges the union of the predicted class. Take void pixels out of
     prediction and target alike, before anything is counted.
 void-counted: Void pixels are counted as if they were a class. Leave them out before counting.

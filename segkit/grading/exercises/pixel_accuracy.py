@@ -28,7 +28,7 @@ error-rate: This is the share of wrong pixels. What is asked for is the rest.
 percent: This is a percentage. A share lies between 0 and 1.
 background-left-out: Class 0 is left out. It is a class like the others here.
 whole-number-division: The result is always 0 (or 1): whole numbers are divided with `//`, which throws away what is
-    behind the decimal point.
+    after the decimal point.
 divided-by-places: You divide by the number of places in the matrix. Divide by the number of pixels, which is the sum of
     all entries.
 right-over-wrong: You divide by the wrong pixels only. The share is of all pixels.

@@ -45,7 +45,7 @@ def _field_cases() -> list[Case]:
 def _field_facts(layers: Layers) -> dict[str, bool]:
     return {
         "a layer has a stride above 1": any(s > 1 for _, s, _ in layers),
-        "a layer behind the first has a stride above 1": any(s > 1 for _, s, _ in layers[1:]),
+        "a layer after the first has a stride above 1": any(s > 1 for _, s, _ in layers[1:]),
         "a layer has a dilation above 1": any(d > 1 for _, _, d in layers),
         "there is more than one layer": len(layers) > 1,
         "a kernel has an even size": any(k % 2 == 0 for k, _, _ in layers),

@@ -131,11 +131,11 @@ def step_facts(x: Tensor, i: Tensor, z: tuple[int, int], w: Tensor, b: Tensor | 
 
 MESSAGES = """
 relu-forgotten: Negative numbers come through: the ReLU at the end is missing.
-relu-too-early: The ReLU works on x, before the convolution. It belongs behind the convolution and its bias, and there
+relu-too-early: The ReLU works on x, before the convolution. It belongs after the convolution and its bias, and there
     only.
 other-activation: The activation is not a ReLU: that gives 0 for negative numbers and leaves the others alone.
 bias-ignored: `bias` makes no difference in your function.
-bias-after-relu: The bias is added behind the ReLU. It belongs to the convolution: first add it, then cut off what is
+bias-after-relu: The bias is added after the ReLU. It belongs to the convolution: first add it, then cut off what is
     negative.
 bias-per-channel: The bias comes with every input channel. Add it once, to the sum over the channels.
 padding-missing: Your result is too small: a 3×3 convolution needs a border of one zero to keep the size.
@@ -150,7 +150,7 @@ weight-order: Input and output channels of `weight` have changed places: it is C
 transposed-convolution: This is a transposed convolution. Unpooling has done the enlarging; what follows is an ordinary
     convolution.
 convolved-first: You convolve the small map and unpool afterwards. Unpooling leaves three of four places empty; the
-    convolution behind it fills them.
+    convolution after it fills them.
 not-convolved: The map is only unpooled; the convolution is missing.
 bed-of-nails: Every number goes to the top left of its window. The indices say where the encoder found it.
 copied-to-window: Every number fills its whole window, or the map is interpolated. Each number goes to one place.
