@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,12 @@ def stops(*cores: Function) -> Ways:
 
 def each(ways: Callable[..., Ways]) -> Callable[..., Ways]:
     """Let a function that makes ways of one thing take any number of them (and options by name for all)."""
-    return lambda *things, **options: tuple(way for thing in things for way in ways(thing, **options))
+
+    @wraps(ways)
+    def of_each(*things: Any, **options: Any) -> Ways:
+        return tuple(way for thing in things for way in ways(thing, **options))
+
+    return of_each
 
 
 @dataclass(frozen=True)

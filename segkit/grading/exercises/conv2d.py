@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives
 from segkit.grading.exercises.case_tensors import loosened, numbers
-from segkit.grading.exercises.common import squared
+from segkit.grading.exercises.common import FIRST_PICTURE, squared
 
 TASK = """The convolution of torch.nn.functional.conv2d (groups left out): x is N×C×H×W, weight is
 C_out×C×k_h×k_w, bias has C_out numbers or is None; stride, padding (with zeros, on all four sides)
@@ -205,9 +205,7 @@ WAYS = {
         lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (d, 1)),
         lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (1, d)),
     ),
-    "first-picture-only": gives(
-        lambda r, *a: r[:1], lambda r, *a: r[:1].expand_as(r), lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])
-    ),
+    "first-picture-only": FIRST_PICTURE,
     "batch-summed": gives(lambda r, *a: r.sum(0, keepdim=True), lambda r, *a: r.sum(0, keepdim=True).expand_as(r)),
     "first-channel-only": given(lambda x, w, *a: (x[:, :1], w[:, :1], *a)),
     "channels-not-mixed": does(_unmixed),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
 from segkit.grading.exercises.case_tensors import distinct, loosened, numbers
+from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_pool2d import pool
 
 TASK = """Send the gradient of a max pooling back to its input. grad_output and indices are N×C×H_out×W_out,
@@ -122,14 +123,8 @@ WAYS = {
     ),
     "divided-by-height": does(lambda g, i, z: backward(g, (i // z[2]) * z[3] + i % z[2], z)),
     "left-flat": gives(lambda r, *a: r.flatten(2), lambda r, *a: r.flatten(1), lambda r, *a: r.flatten()),
-    "first-picture-only": gives(
-        lambda r, *a: r[:1], lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])]), lambda r, *a: r[:1].expand_as(r)
-    ),
-    "first-channel-only": gives(
-        lambda r, *a: r[:, :1],
-        lambda r, *a: r[:, :1].expand_as(r),
-        lambda r, *a: torch.cat([r[:, :1], torch.zeros_like(r[:, 1:])], 1),
-    ),
+    "first-picture-only": FIRST_PICTURE,
+    "first-channel-only": FIRST_CHANNEL,
     "window-corner": does(
         lambda g, i, z: (lambda o: (o[..., : 2 * g.shape[2] : 2, : 2 * g.shape[3] : 2].copy_(g), o)[1])(g.new_zeros(z))
     ),
