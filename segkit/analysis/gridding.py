@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from segkit.checks import whole
+
 Numbers = int | Sequence[int]  # one for all layers, or one for each
 EXACT = 2**63  # counts from here on are kept as Python's integers
 
@@ -238,11 +240,4 @@ def _each(name: str, value: int | Sequence[int], layers: int) -> tuple[int, ...]
 
 
 def _whole(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    out = []
-    for value in values:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name} holds {value!r}; it takes whole numbers from 1")
-        if value < 1:
-            raise ValueError(f"{name} holds {value}; the smallest is 1, which for a rate means no holes")
-        out.append(int(value))
-    return tuple(out)
+    return tuple(whole(value, f"{name}[{i}]", "a stack of layers", 1) for i, value in enumerate(values))

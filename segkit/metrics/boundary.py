@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from segkit.checks import whole
 from segkit.metrics.confusion import ConfusionMatrix
 from segkit.metrics.counting import Labels, count_pairs, label_maps
 
@@ -43,10 +44,9 @@ class BoundaryIoU:
     ) -> None:
         if not 0 < dilation_ratio < 1:
             raise ValueError(f"BoundaryIoU got dilation_ratio={dilation_ratio}; it is a share of the diagonal, 0 to 1")
-        if width is not None:
-            _check_width(width)
         self.num_classes, self.ignore_index = _check_classes(num_classes), ignore_index
-        self.dilation_ratio, self.width = dilation_ratio, width
+        self.dilation_ratio = dilation_ratio
+        self.width = None if width is None else whole(width, "width", "BoundaryIoU", 1)
         self.counts = torch.zeros(3, num_classes, dtype=torch.int64)  # |G_d ∩ P_d|, |G_d|, |P_d|
 
     def update(self, prediction: Labels, target: Labels) -> None:
@@ -92,7 +92,7 @@ class TrimapIoU:
 
     def __init__(self, num_classes: int, width: int, ignore_index: int | None = 255, void_is_edge: bool = True) -> None:
         self.confusion = ConfusionMatrix(_check_classes(num_classes), ignore_index=num_classes)
-        self.width, self.void_is_edge = _check_width(width), void_is_edge
+        self.width, self.void_is_edge = whole(width, "width", "TrimapIoU", 1), void_is_edge
         self.num_classes, self.ignore_index = num_classes, ignore_index
 
     def update(self, prediction: Labels, target: Labels) -> None:
@@ -184,12 +184,6 @@ def _check_classes(num_classes: int) -> int:
     if num_classes >= _HIGH:
         raise ValueError(f"got num_classes={num_classes}; the metrics at edges take at most {_HIGH - 1} classes")
     return ConfusionMatrix(num_classes).num_classes
-
-
-def _check_width(width: int) -> int:
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise ValueError(f"got width={width!r}; it is a whole number of pixels, at least 1")
-    return width
 
 
 def _same(one: object, other: object, settings: tuple[str, ...]) -> None:

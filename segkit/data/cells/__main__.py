@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from segkit.components import label_components
 from segkit.data.cells import Cells
 from segkit.data.sample import Sample
 from segkit.files import write_bytes
-from segkit.metrics import CellScores, label_components
+from segkit.metrics import CellScores
 
 
 def picture(sample: Sample) -> np.ndarray:

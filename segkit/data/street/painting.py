@@ -9,12 +9,12 @@ from math import ceil
 
 import numpy as np
 
+from segkit.data.dice import LEAF
 from segkit.data.street.camera import NEAR, SKY_DEPTH, Camera
-from segkit.data.street.dice import LEAF
 from segkit.data.street.sprites import Sprite
 
 
-class Canvas:
+class Painting:
     """Four H×W maps: key (int64), shade, lit, depth (float32)."""
 
     def __init__(self, camera: Camera) -> None:
