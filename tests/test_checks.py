@@ -62,7 +62,7 @@ def test_finite_numbers() -> None:
         assert number == 1 and type(number) is float
     assert finite(-1e300, "x", "f") == -1e300 and finite(5, "x", "f", 5) == 5
     for value in (math.nan, math.inf, -0.1, 1.1):
-        with pytest.raises(ValueError, match="f got p=.*; it is a finite number from 0 to 1"):
+        with pytest.raises(ValueError, match=r"f got p=.*; it is a finite number from 0 to 1"):
             finite(value, "p", "f", 0, 1)
     for value in (True, "1", None, np.True_, [1.0]):
         with pytest.raises(TypeError, match="f got p="):

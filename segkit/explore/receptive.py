@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,8 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from segkit.analysis import Box, EffectiveField, Row, receptive_field
-from segkit.analysis.effective import first_tensor, summarised, unit_values
-from segkit.analysis.receptive import as_network
-from segkit.engine import use_engine
+from segkit.analysis.effective import summarised, unit_values
+from segkit.analysis.running import as_network, evaluated, hooked
 from segkit.explore.canvas import BLUE, ORANGE, Canvas
 from segkit.explore.shell import Explorer
 from segkit.viz import to_picture
@@ -64,25 +63,12 @@ class Probe:
         self.fields = lru_cache(maxsize=256)(self._fields)
 
     def _run(self, picture: Tensor) -> None:
-        kept: dict[str, Tensor] = {}
-
-        def keep(name: str) -> Any:
-            return lambda module, args, out: kept.update({name: kept.get(name, first_tensor(out).clone())}) or None
-
-        hooks = [self.network.get_submodule(name).register_forward_hook(keep(name)) for name in self.layers]
-        modes = [(m, m.training) for m in self.network.modules()]
+        self.outputs: dict[str, Tensor] = {}  # of the first use of each layer
+        hooks = [hooked(self.network, name, partial(self.outputs.setdefault, name)) for name in self.layers]
         parameter = next((p for p in self.network.parameters() if p.is_floating_point()), picture)
         self.input = picture[None].to(parameter.device, parameter.dtype).clone().requires_grad_()
-        try:
-            self.network.eval()
-            with torch.enable_grad(), use_engine("native"):
-                self.network(self.input)
-        finally:
-            for handle in hooks:
-                handle.remove()
-            for module, training in modes:
-                module.training = training
-        self.outputs = kept
+        with torch.enable_grad(), evaluated(self.network, hooks):
+            self.network(self.input)
 
     def _fields(self, layer: str, unit: tuple[int, int]) -> Fields:
         row = self.table[layer]
