@@ -24,7 +24,6 @@ SHOWN = {  # operations outside any layer that get a row of their own, and its n
     "reflection_pad2d": "pad", "replication_pad2d": "pad", "pixel_shuffle": "pixel_shuffle", "addmm": "linear",
     "pixel_unshuffle": "pixel_unshuffle", "upsample_nearest2d": "interpolate", "upsample_bilinear2d": "interpolate",
     "upsample_bicubic2d": "interpolate", "upsample_nearest_exact2d": "interpolate", "mm": "matmul", "bmm": "matmul",
-    "grid_sampler_2d": "grid_sample",
 }  # fmt: skip
 REACHES = (2048, 1 << 14, 1 << 17)  # pixels beyond the border that are followed; more only if a network needs them
 
