@@ -16,6 +16,7 @@ from segkit.analysis import Box, EffectiveField, Row, receptive_field
 from segkit.analysis.effective import summarised, unit_values
 from segkit.analysis.running import as_network, evaluated, hooked
 from segkit.explore.canvas import BLUE, ORANGE, Canvas
+from segkit.explore.labelled import street
 from segkit.explore.shell import Explorer
 from segkit.viz import to_picture
 
@@ -140,7 +141,7 @@ class ReceptiveFieldExplorer(Explorer):
     def __init__(
         self, networks: Mapping[str, nn.Module | Sequence[nn.Module]] | None = None, picture: Tensor | None = None
     ) -> None:
-        image = _street() if picture is None else picture
+        image = street((144, 192)).image if picture is None else picture
         shown = to_picture(image)
         if image.ndim != 3:
             raise ValueError(f"a picture of shape {tuple(image.shape)}; ReceptiveFieldExplorer takes one, 3×H×W")
@@ -157,8 +158,7 @@ class ReceptiveFieldExplorer(Explorer):
             self.stops(
                 "layer", "layer", self._stops(first), layers[len(layers) * 2 // 3], "from the picture to the deepest"
             )
-            self.slider("row", "row", 0, H - 1, H // 2, "row of the pixel; a click on the picture sets it")
-            self.slider("column", "column", 0, W - 1, W // 2, "column of the pixel; a click on the picture sets it")
+            self.ring(H, W, "the pixel; a click on the picture sets it")
         self.controls["network"].unobserve(self.update, "value")
         self.controls["network"].observe(self._network_changed, "value")
 
@@ -202,19 +202,11 @@ class ReceptiveFieldExplorer(Explorer):
 
     def click(self, axes: Any, column: float, row: float) -> None:
         """A pixel of either picture, or a layer of the curve."""
-        H, W = self.image.shape[-2:]
         if axes in (self.parts["seen"], self.parts["alone"]):
-            self.controls["row"].value = int(np.clip(round(row), 0, H - 1))
-            self.controls["column"].value = int(np.clip(round(column), 0, W - 1))
+            self.put(row=row, column=column)
         elif axes is self.parts["sizes"]:
             layers = self.probe(self["network"]).layers
             self.controls["layer"].value = layers[int(np.clip(round(column), 0, len(layers) - 1))]
-
-
-def _street() -> Tensor:
-    from segkit.data.street import StreetScenes
-
-    return StreetScenes(split="val", size=(144, 192))[0].image
 
 
 def _networks() -> dict[str, nn.Module | Sequence[nn.Module]]:
