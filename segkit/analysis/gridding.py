@@ -38,10 +38,9 @@ class Contributions:
         """Along one axis: over how many paths each input of the field reaches the unit. Shape: field."""
         counts = np.ones(1, dtype=object)
         for kernel, step in zip(self.kernels, self.steps, strict=True):
-            wider = np.zeros(len(counts) + (kernel - 1) * step, dtype=object)
-            for tap in range(kernel):
-                wider[tap * step : tap * step + len(counts)] += counts
-            counts = wider
+            taps = np.zeros((kernel - 1) * step + 1, dtype=object)
+            taps[::step] = 1
+            counts = np.convolve(counts, taps)
         return _packed(counts)
 
     @cached_property

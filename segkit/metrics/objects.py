@@ -149,15 +149,11 @@ class CellScores:
     def summary(self) -> dict[str, float]:
         """rand, rand_split, rand_merge, adapted_rand_error, info, ap, precision, recall, f1, merges, splits, cells."""
         means = {k: self._mean(k) for k in ("rand", "rand_split", "rand_merge", "info", "ap")}
-        c = self.counts
-        return {
-            **means,
-            "adapted_rand_error": 1 - means["rand"],
-            "precision": _ratio(c["tp"], c["tp"] + c["fp"]),
-            "recall": _ratio(c["tp"], c["tp"] + c["fn"]),
-            "f1": _ratio(2 * c["tp"], 2 * c["tp"] + c["fp"] + c["fn"]),
-            "merges": c["merges"], "splits": c["splits"], "cells": c["tp"] + c["fn"],
-        }  # fmt: skip
+        all_of_them = ObjectMatch((), **self.counts)
+        names = ("precision", "recall", "f1", "merges", "splits")
+        counted = {name: getattr(all_of_them, name) for name in names}
+        cells = all_of_them.tp + all_of_them.fn
+        return {**means, "adapted_rand_error": 1 - means["rand"], **counted, "cells": cells}
 
     def _mean(self, name: str) -> float:
         values = [s[name] for s in self.per_picture if not math.isnan(s[name])]
