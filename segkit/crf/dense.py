@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.crf.compatibility import Compatibility, compatibility, is_nought
 from segkit.crf.features import Numbers
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import Term, Trace, mean_field
-from segkit.ops.arguments import whole
 
 Extra = Sequence[tuple[Tensor, Compatibility]]
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from segkit.checks import chosen
 from segkit.crf.features import Numbers, bilateral_features, position_features
 from segkit.crf.lattice import NORMALIZATIONS, PermutohedralLattice
 
@@ -39,8 +40,7 @@ class PixelKernels:
         self.bilateral_srgb = _positive(bilateral_srgb, names[2])
         if not isinstance(picture_max, int | float) or picture_max not in (1, 255):
             raise ValueError(f"got picture_max={picture_max!r}; pictures are 0–255 (picture_max=255) or 0–1 (1)")
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(f"got normalization={normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
+        chosen(normalization, "normalization", "a dense CRF", NORMALIZATIONS)
         self.picture_max, self.normalization = picture_max, normalization
         self._spatial: dict[tuple[Any, ...], PermutohedralLattice] = {}
 

@@ -8,10 +8,10 @@ from numbers import Real
 import torch
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.crf.dense import checked_scores, pixel_rows
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import message_passing
-from segkit.ops.arguments import whole
 
 
 class CRFasRNN(nn.Module):

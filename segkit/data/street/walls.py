@@ -63,10 +63,8 @@ def trace_houses(cam: Camera, street: Street) -> Columns:
 
 def _keep(hit: Columns, z: np.ndarray, block: np.ndarray, along: np.ndarray, face: int, valid: np.ndarray) -> None:
     nearer = valid & (z < hit.z)
-    np.copyto(hit.z, z, where=nearer)
-    np.copyto(hit.block, block, where=nearer)
-    np.copyto(hit.along, along, where=nearer)
-    np.copyto(hit.face, face, where=nearer)
+    for kept, new in ((hit.z, z), (hit.block, block), (hit.along, along), (hit.face, face)):
+        np.copyto(kept, new, where=nearer)  # type: ignore[call-overload]
 
 
 def paint_houses(painting: Painting, street: Street, domain: Domain, knobs: Knobs) -> None:
