@@ -183,7 +183,14 @@ def hdc_verdict(rates: Sequence[int], kernel: Numbers = 3, stride: Numbers = 1) 
     m2, factor = max_distances(group)[0], math.gcd(*group)
     limit = first if len(group) > 1 else 1  # a single layer is filled by no other
     follows = m2 <= limit and factor == 1
-    reasons = [_distance(m2, limit, len(group)), _factor(factor), _count(counted)]
+    words = ("≤", "fine") if m2 <= limit else (">", "too far apart to fill")
+    alone = f"One layer of rate {m2}: {'its taps touch' if m2 == 1 else 'nothing fills the gaps between its taps'}."
+    grids = f"share the factor {factor}: the inputs fall into {factor}×{factor} grids that never meet."
+    reasons = [
+        f"M_2 = {m2} {words[0]} K = {limit}: {words[1]}." if len(group) > 1 else alone,
+        f"The rates {'have no common factor: fine.' if factor == 1 else grids}",
+        _count(counted),
+    ]
     if len(layers) < len(moving):
         reasons.insert(
             0, f"The group {list(group)} repeats {len(moving) // len(layers)} times, and the rule is per group."
@@ -193,20 +200,6 @@ def hdc_verdict(rates: Sequence[int], kernel: Numbers = 3, stride: Numbers = 1) 
     if not follows and not counted.holes:
         reasons.append("The rule is cautious: here the layers fill each other's gaps without it.")
     return Verdict(follows, m2, first, factor, group, counted.holes, tuple(reasons))
-
-
-def _distance(m2: int, limit: int, layers: int) -> str:
-    if layers == 1:
-        return f"One layer of rate {m2}: {'its taps touch' if m2 == 1 else 'nothing fills the gaps between its taps'}."
-    return (
-        f"M_2 = {m2} {'≤' if m2 <= limit else '>'} K = {limit}: {'fine' if m2 <= limit else 'too far apart to fill'}."
-    )
-
-
-def _factor(factor: int) -> str:
-    if factor == 1:
-        return "The rates have no common factor: fine."
-    return f"The rates share the factor {factor}: the inputs fall into {factor}×{factor} grids that never meet."
 
 
 def _count(counted: Contributions) -> str:

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from segkit.analysis import taps
 from segkit.analysis.carry import joined, over_channels, reduced, spread, through
 from segkit.analysis.fields import Field
+from segkit.checks import pair
 
 
 class UnknownOperation(ValueError):
@@ -77,13 +78,9 @@ def convolution(call: Call) -> list[Field | None]:
 
 def pool_windows(a: dict[str, Any]) -> list[tuple[int, int, int, int]]:
     """Kernel, stride, padding and dilation of a 2-D pooling, per axis."""
-
-    def pair(value: Any) -> list[int]:
-        values = [value] if isinstance(value, int) else list(value)
-        return values * 2 if len(values) == 1 else values
-
-    kernel, padding = pair(a["kernel_size"]), pair(a.get("padding", 0))
-    return list(zip(kernel, pair(a.get("stride") or kernel), padding, pair(a.get("dilation", 1)), strict=True))
+    kernel = a["kernel_size"]
+    given = (kernel, a.get("stride") or kernel, a.get("padding", 0), a.get("dilation", 1))
+    return list(zip(*(pair(value, "window", "pooling", 0) for value in given), strict=True))
 
 
 def pooling(call: Call) -> list[Field | None]:

@@ -69,11 +69,10 @@ def _rule_for(func: Any) -> Rule:
 
 def _arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments by the names of the operation's schema, defaults filled in."""
-    named = {}
-    for i, argument in enumerate(func._schema.arguments):
-        value = args[i] if i < len(args) else kwargs.get(argument.name, argument.default_value)
-        named[argument.name] = value
-    return named
+    return {
+        argument.name: args[i] if i < len(args) else kwargs.get(argument.name, argument.default_value)
+        for i, argument in enumerate(func._schema.arguments)
+    }
 
 
 class Tracker(TorchDispatchMode):
@@ -131,32 +130,31 @@ class Tracker(TorchDispatchMode):
             out = args[0].new_empty((*args[0].shape[:-2], *args[2]))
         else:
             out = func(*args, **kwargs)
-        outs = list(out) if isinstance(out, tuple | list) else [out]
-        if not any(isinstance(o, Tensor) for o in outs):
-            return out
         call = Call(func, args, kwargs, _arguments(func, args, kwargs), out, lambda t: before.get(id(t)))
+        if not any(isinstance(o, Tensor) for o in call.outs):
+            return out
         if view:
-            for i, o in enumerate(outs):
+            for i, o in enumerate(call.outs):
                 if o is not args[0]:
                     o._segkit_view = (call, i)
         elif call.tracked() or func._schema.is_mutable:
-            self._record(call, outs)
+            self._record(call)
         return out
 
-    def _record(self, call: Call, outs: list[Any]) -> None:
+    def _record(self, call: Call) -> None:
         try:
-            results = _apply(call) if call.tracked() else [None] * len(outs)
+            results = _apply(call) if call.tracked() else [None] * len(call.outs)
         except UnknownOperation as error:
             raise UnknownOperation(f"{self.where()}: {error}") from None
         written = [a.name for a in call.func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-        targets = [call.named[name] for name in written] or outs
+        targets = [call.named[name] for name in written] or call.outs
         for target, field in zip(targets, results, strict=False):
             if isinstance(target, Tensor):
                 if torch.Tag.inplace_view in call.func.tags:  # unsqueeze_, t_: now a tensor of its own
                     vars(target).pop("_segkit_view", None)
                 self.assign(target, field)
-        if isinstance(outs[0], Tensor):
-            self.watch(call.func._schema.name.removeprefix("aten::").strip("_"), outs[0])
+        if isinstance(call.outs[0], Tensor):
+            self.watch(call.func._schema.name.removeprefix("aten::").strip("_"), call.outs[0])
 
 
 def _apply(call: Call) -> list[Field | None]:
