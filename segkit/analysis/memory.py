@@ -45,7 +45,7 @@ class KeptTable(Printed[Kept]):
     `table.features`, `table.indices` and `table.bits` are the sums over all poolings, in bytes.
     """
 
-    what = "pooling"
+    what, cell = "pooling", "<td>"
 
     def __init__(self, rows: Sequence[Kept], picture: tuple[int, ...]) -> None:
         super().__init__(rows)

@@ -16,6 +16,7 @@ class Printed(Generic[R]):
     """
 
     what = "layer"
+    cell = '<td style="text-align:left">'
 
     def __init__(self, rows: Sequence[R]) -> None:
         self.rows = list(rows)
@@ -53,9 +54,8 @@ class Printed(Generic[R]):
 
     def _repr_html_(self) -> str:
         head, *body = [[html.escape(cell) for cell in line] for line in self.cells()]
-        style = 'style="text-align:left"'
-        top = "".join(f'<th scope="col" {style}>{cell}</th>' for cell in head)
-        rows = "".join("<tr>" + "".join(f"<td {style}>{cell}</td>" for cell in line) + "</tr>" for line in body)
+        top = "".join(f'<th scope="col" style="text-align:left">{cell}</th>' for cell in head)
+        rows = "".join(f"<tr>{''.join(f'{self.cell}{cell}</td>' for cell in line)}</tr>" for line in body)
         return f"<table><caption>{self.note()}</caption><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
 
 
