@@ -127,7 +127,7 @@ class SkipExplorer(LabelledExplorer):
         self.parts["pictures"]["mixture"].set_data(colourise(results.labels, self.palette))
         for ring in self.parts["rings"]:
             ring.set_data([column], [row])
-        said = [self.name(self.heads[name].argmax(0)) for name in HEADS]
+        said = [self.classes[int(self.heads[name][:, row, column].argmax())] for name in HEADS]
         return (
             f"Mixture: mean IoU {results.mean_iou:.3f} on this picture. In the ring (row {row}, column {column}) "
             f"fc7 says {said[0]}, pool4 {said[1]}, pool3 {said[2]}, the mixture {self.name(results.labels)}; "

@@ -124,8 +124,6 @@ class StreetScenes(MadeSet):
 def near_edges(shown: Rendered, width: int) -> np.ndarray:
     """Pixels within `width` steps (up, down, left, right) of another class or instance; H×W, bool."""
     what = shown.labels.astype(np.int64) + 256 * shown.instances
-    cross = ndimage.generate_binary_structure(2, 1)
-    highest, lowest = (
-        f(what, footprint=cross, mode="nearest") for f in (ndimage.maximum_filter, ndimage.minimum_filter)
-    )
-    return ndimage.binary_dilation(highest != lowest, cross, width - 1) if width > 1 else highest != lowest
+    highest, lowest = ndimage.maximum_filter1d, ndimage.minimum_filter1d
+    across, down = (highest(what, 3, axis, mode="nearest") != lowest(what, 3, axis, mode="nearest") for axis in (1, 0))
+    return ndimage.binary_dilation(across | down, iterations=width - 1) if width > 1 else across | down
