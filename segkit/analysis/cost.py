@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -76,7 +77,7 @@ class Cost(Printed[LayerCost]):
         return Cost(rows, self.shape, sum(row.seconds for row in rows))
 
     def cells(self) -> list[list[str]]:
-        timed = self.seconds == self.seconds
+        timed = not math.isnan(self.seconds)
         head = ["layer", "kind", "parameters", "multiply-adds", "maps", *["time"] * timed]
         total = LayerCost("all", "", self.parameters, self.macs, self.activations, self.seconds)
         lines = []
@@ -118,14 +119,9 @@ def cost(model: Model, input: Size | Tensor | tuple[Any, ...], *, batch_size: in
         counted = _count(without_values(network), tree_map(_bare, example))
     except Exception:  # it looks at values, or it fails: then the real run says how
         counted = _count(network, example)
-    times: dict[str, np.ndarray] = {}
-    total = float("nan")
-    if repeats:
-        if any(p.is_meta for p in network.parameters()):
-            raise ValueError(
-                f"cost got repeats={repeats} and a network on the meta device; only real weights take time"
-            )
-        times, total = _times(network, example, repeats)
+    if repeats and any(p.is_meta for p in network.parameters()):
+        raise ValueError(f"cost got repeats={repeats} and a network on the meta device; only real weights take time")
+    times, total = _times(network, example, repeats) if repeats else ({}, math.nan)
     rows, owned = [], set[int]()
     for name, module in network.named_modules():
         own = [p for p in module.parameters(recurse=False) if id(p) not in owned]
@@ -133,8 +129,7 @@ def cost(model: Model, input: Size | Tensor | tuple[Any, ...], *, batch_size: in
         macs, memory = counted.get(name, (0, 0))
         leaf = name in counted and not any(True for _ in module.children())
         if own or macs or memory or leaf:
-            seconds = float(times[name]) if name in times else total - total
-            size = sum(p.numel() for p in own)
+            size, seconds = sum(p.numel() for p in own), float(times.get(name, math.nan))
             rows.append(LayerCost(name, type(module).__name__, size, int(macs), int(memory), seconds))
     return Cost(rows, shape, total)
 
@@ -216,5 +211,4 @@ def _times(network: nn.Module, example: tuple[Any, ...], repeats: int) -> tuple[
             network(*example)
             whole_runs.append(float(clock() - begin))
         runs = [_own(network, example, clock) for _ in range(repeats)]
-    names = runs[0]
-    return {name: np.median([run[name] for run in runs]) for name in names}, statistics.median(whole_runs[1:])
+    return {name: np.median([run[name] for run in runs]) for name in runs[0]}, statistics.median(whole_runs[1:])
