@@ -44,8 +44,8 @@ def batched(input: Any, op: str, empty_channels: bool = False) -> tuple[Tensor, 
     """
     input = tensor(input, "input", op)
     if input.ndim not in (3, 4):
-        mend = "for a single picture H×W use input[None]" if input.ndim == 2 else "fold or split the other dimensions"
-        raise ValueError(f"{op} got input of shape {tuple(input.shape)}; it takes N×C×H×W or C×H×W ({mend})")
+        fix = "for a single picture H×W use input[None]" if input.ndim == 2 else "fold or split the other dimensions"
+        raise ValueError(f"{op} got input of shape {tuple(input.shape)}; it takes N×C×H×W or C×H×W ({fix})")
     if 0 in input.shape[-2:] or (input.shape[-3] == 0 and not empty_channels):
         raise ValueError(
             f"{op} got input of shape {tuple(input.shape)}; only the batch may be empty (check the step before: "
