@@ -1,5 +1,6 @@
-"""Numbers about networks: what a layer can see, what it does see, and what has to be kept in memory."""
+"""Numbers about networks: what a layer can see, what it does see, what it costs."""
 
+from segkit.analysis.cost import Cost, LayerCost, cost
 from segkit.analysis.effective import EffectiveField, effective_field
 from segkit.analysis.footprint import gradient_footprint
 from segkit.analysis.gridding import Contributions, Verdict, contributions, hdc_verdict, max_distances
@@ -11,14 +12,17 @@ from segkit.analysis.table import Box, Row, Table
 __all__ = [
     "Box",
     "Contributions",
+    "Cost",
     "EffectiveField",
     "Kept",
     "KeptTable",
+    "LayerCost",
     "Row",
     "Table",
     "UnknownOperation",
     "Verdict",
     "contributions",
+    "cost",
     "effective_field",
     "gradient_footprint",
     "hdc_verdict",

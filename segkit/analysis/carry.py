@@ -44,15 +44,19 @@ def map_lines(field: Field, change: Callable[[int, Axis], Axis | None]) -> Lines
     return (axes[0], axes[1]) if axes[0] and axes[1] else None
 
 
-def through(field: Field, dim: int, rule: taps.Taps, outputs: int) -> Field:
-    """The field behind an operator that acts along one dimension."""
-    bounds = tuple(fields.tapped(b, dim, rule, outputs) for b in field.bounds)
+def slid(field: Field, rule: taps.Taps, dim: int | None = None) -> Lines:
+    """Lines behind an operator that acts along one dimension; None: along both axes alike."""
 
     def change(_: int, axis: Axis) -> Axis | None:
-        line = axis.line.through(rule) if axis.dim == dim else axis.line
+        line = axis.line.through(rule) if dim in (None, axis.dim) else axis.line
         return Axis(line, axis.dim) if line else None
 
-    return Field(bounds, map_lines(field, change))
+    return map_lines(field, change)
+
+
+def through(field: Field, dim: int, rule: taps.Taps, outputs: int) -> Field:
+    """The field behind an operator that acts along one dimension."""
+    return Field(tuple(fields.tapped(b, dim, rule, outputs) for b in field.bounds), slid(field, rule, dim))
 
 
 def over_channels(field: Field, groups: int, channels: int) -> Field:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
-from segkit.analysis.receptive import as_network, picture_shape, receptive_field
+from segkit.analysis.receptive import receptive_field
+from segkit.analysis.running import Model, Size, as_network, evaluated, first_tensor, hooked, picture_shape
 from segkit.analysis.table import Box, Row, Table
-from segkit.engine import use_engine
 
 CORE = 0.9545  # the share of a bell curve within two standard deviations
 
@@ -52,8 +49,8 @@ class EffectiveField:
 
 
 def effective_field(
-    model: nn.Module | Sequence[nn.Module],
-    picture: Tensor | int | Sequence[int],
+    model: Model,
+    picture: Tensor | Size,
     layer: str | None = None,
     position: tuple[int, int] | None = None,
     *,
@@ -110,27 +107,16 @@ def input_gradient(
     weights: dict[str, Tensor] | None = None,
 ) -> Tensor:
     """Gradient of one unit's value (summed over its channels, or one of them) at the picture, 1×C×H×W."""
-    modes = [(m, m.training) for m in network.modules()]
     kept: list[Tensor] = []
-    hooks = []
     name, turn = _turn(layer)
-    if layer is not None:
-        module = network.get_submodule(name)
-        hooks.append(module.register_forward_hook(lambda _, args, out: kept.append(first_tensor(out).clone())))
+    hooks = [] if layer is None else [hooked(network, name, kept.append)]
     like = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(()))
     x = picture.to(like.device, picture.dtype if weights is not None else like.dtype).clone().requires_grad_()
-    try:
-        network.eval()
-        with torch.enable_grad(), use_engine("native"):
-            out = torch.func.functional_call(network, weights, (x,)) if weights is not None else network(x)
-            unit = unit_values(first_tensor(out) if layer is None else kept[turn], row, position, channel)
-            probe = torch.ones_like(unit) if weights is None else torch.linspace(1, 2, len(unit)).to(unit)
-            (gradient,) = torch.autograd.grad(unit @ probe + 0 * x.sum(), x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, training in modes:
-            module.training = training
+    with torch.enable_grad(), evaluated(network, hooks):
+        out = torch.func.functional_call(network, weights, (x,)) if weights is not None else network(x)
+        unit = unit_values(first_tensor(out) if layer is None else kept[turn], row, position, channel)
+        probe = torch.ones_like(unit) if weights is None else torch.linspace(1, 2, len(unit)).to(unit)
+        (gradient,) = torch.autograd.grad(unit @ probe + 0 * x.sum(), x)
     return gradient
 
 
@@ -138,13 +124,6 @@ def _turn(layer: str | None) -> tuple[str, int]:
     """A layer's name in the network, and which of its uses is meant: "layer1.0.relu (2)" is the second."""
     name, _, count = (layer or "").partition(" (")
     return name, int(count.rstrip(")")) - 1 if count else 0
-
-
-def first_tensor(output: Any) -> Tensor:
-    """The tensor that a layer or network gives, or the main one of several."""
-    if isinstance(output, dict) and "out" in output:
-        return output["out"]
-    return next(t for t in tree_leaves(output) if isinstance(t, Tensor) and t.is_floating_point())
 
 
 def unit_values(target: Tensor, row: Row, position: tuple[int, int], channel: int | None = None) -> Tensor:

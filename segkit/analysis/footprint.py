@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,13 +10,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from segkit.analysis.effective import checked_position, input_gradient, named_row
-from segkit.analysis.receptive import as_network, picture_shape, receptive_field
+from segkit.analysis.receptive import receptive_field
+from segkit.analysis.running import Model, Size, as_network, picture_shape
 from segkit.analysis.table import Table
 
 
 def gradient_footprint(
-    model: nn.Module | Sequence[nn.Module],
-    input_size: int | Sequence[int],
+    model: Model,
+    input_size: Size,
     layer: str | None = None,
     position: tuple[int, int] | None = None,
     *,

@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from segkit.checks import whole
+
 Numbers = int | Sequence[int]  # one for all layers, or one for each
 EXACT = 2**63  # counts from here on are kept as Python's integers
 
@@ -36,10 +38,9 @@ class Contributions:
         """Along one axis: over how many paths each input of the field reaches the unit. Shape: field."""
         counts = np.ones(1, dtype=object)
         for kernel, step in zip(self.kernels, self.steps, strict=True):
-            wider = np.zeros(len(counts) + (kernel - 1) * step, dtype=object)
-            for tap in range(kernel):
-                wider[tap * step : tap * step + len(counts)] += counts
-            counts = wider
+            taps = np.zeros((kernel - 1) * step + 1, dtype=object)
+            taps[::step] = 1
+            counts = np.convolve(counts, taps)
         return _packed(counts)
 
     @cached_property
@@ -182,7 +183,14 @@ def hdc_verdict(rates: Sequence[int], kernel: Numbers = 3, stride: Numbers = 1) 
     m2, factor = max_distances(group)[0], math.gcd(*group)
     limit = first if len(group) > 1 else 1  # a single layer is filled by no other
     follows = m2 <= limit and factor == 1
-    reasons = [_distance(m2, limit, len(group)), _factor(factor), _count(counted)]
+    words = ("≤", "fine") if m2 <= limit else (">", "too far apart to fill")
+    alone = f"One layer of rate {m2}: {'its taps touch' if m2 == 1 else 'nothing fills the gaps between its taps'}."
+    grids = f"share the factor {factor}: the inputs fall into {factor}×{factor} grids that never meet."
+    reasons = [
+        f"M_2 = {m2} {words[0]} K = {limit}: {words[1]}." if len(group) > 1 else alone,
+        f"The rates {'have no common factor: fine.' if factor == 1 else grids}",
+        _count(counted),
+    ]
     if len(layers) < len(moving):
         reasons.insert(
             0, f"The group {list(group)} repeats {len(moving) // len(layers)} times, and the rule is per group."
@@ -192,20 +200,6 @@ def hdc_verdict(rates: Sequence[int], kernel: Numbers = 3, stride: Numbers = 1) 
     if not follows and not counted.holes:
         reasons.append("The rule is cautious: here the layers fill each other's gaps without it.")
     return Verdict(follows, m2, first, factor, group, counted.holes, tuple(reasons))
-
-
-def _distance(m2: int, limit: int, layers: int) -> str:
-    if layers == 1:
-        return f"One layer of rate {m2}: {'its taps touch' if m2 == 1 else 'nothing fills the gaps between its taps'}."
-    return (
-        f"M_2 = {m2} {'≤' if m2 <= limit else '>'} K = {limit}: {'fine' if m2 <= limit else 'too far apart to fill'}."
-    )
-
-
-def _factor(factor: int) -> str:
-    if factor == 1:
-        return "The rates have no common factor: fine."
-    return f"The rates share the factor {factor}: the inputs fall into {factor}×{factor} grids that never meet."
 
 
 def _count(counted: Contributions) -> str:
@@ -238,11 +232,4 @@ def _each(name: str, value: int | Sequence[int], layers: int) -> tuple[int, ...]
 
 
 def _whole(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    out = []
-    for value in values:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name} holds {value!r}; it takes whole numbers from 1")
-        if value < 1:
-            raise ValueError(f"{name} holds {value}; the smallest is 1, which for a rate means no holes")
-        out.append(int(value))
-    return tuple(out)
+    return tuple(whole(value, f"{name}[{i}]", "a stack of layers", 1) for i, value in enumerate(values))

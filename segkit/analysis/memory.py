@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from segkit.analysis.receptive import as_network, picture_shape
+from segkit.analysis.printed import Printed, number_text, size_text
+from segkit.analysis.running import Model, ShapesOnly, Size, as_network, picture_for, picture_shape, without_values
+from segkit.checks import whole
 from segkit.engine import use_engine
 
 HOW = ("features", "indices", "bits")
@@ -40,67 +39,29 @@ class Kept:
     bits: int
 
 
-class KeptTable:
+class KeptTable(Printed[Kept]):
     """The poolings of a network, first to last; printing it, or showing it in a notebook, draws the table.
 
     `table.features`, `table.indices` and `table.bits` are the sums over all poolings, in bytes.
     """
 
+    what, cell = "pooling", "<td>"
+
     def __init__(self, rows: Sequence[Kept], picture: tuple[int, ...]) -> None:
-        self.rows, self.picture = tuple(rows), picture
+        super().__init__(rows)
+        self.picture = picture
+        self.features, self.indices, self.bits = (sum(getattr(row, how) for row in rows) for how in HOW)
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[Kept]:
-        return iter(self.rows)
-
-    def __getitem__(self, key: str | int) -> Kept:
-        if isinstance(key, int):
-            return self.rows[key]
-        for row in self.rows:
-            if row.name == key:
-                return row
-        raise KeyError(f"there is no pooling {key!r}; they are {', '.join(row.name for row in self.rows)}")
-
-    @property
-    def features(self) -> int:
-        return sum(row.features for row in self.rows)
-
-    @property
-    def indices(self) -> int:
-        return sum(row.indices for row in self.rows)
-
-    @property
-    def bits(self) -> int:
-        return sum(row.bits for row in self.rows)
-
-    def _cells(self) -> list[list[str]]:
+    def cells(self) -> list[list[str]]:
+        body = [[row.name, size_text(row.before), size_text(row.after), *_sizes(row)] for row in self.rows]
         head = ["pooling", "before", "after", "features", "indices (int64)", "indices (fewest bits)"]
-        body = [
-            [row.name, _size(row.before), _size(row.after), *(_bytes(getattr(row, how)) for how in HOW)]
-            for row in self.rows
-        ]
-        return [head, *body, ["all", "", "", *(_bytes(getattr(self, how)) for how in HOW)]]
+        return [head, *body, ["all", "", "", *_sizes(self)]]
 
-    def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells]
-        rule = "  ".join("─" * w for w in widths)
-        return "\n".join([lines[0], rule, *lines[1:], f"One picture of {_size(self.picture)}."])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        head, *body = [[html.escape(cell) for cell in line] for line in self._cells()]
-        top = "".join(f'<th scope="col" style="text-align:left">{cell}</th>' for cell in head)
-        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in line)}</tr>" for line in body)
-        caption = f"<caption>One picture of {_size(self.picture)}.</caption>"
-        return f"<table>{caption}<thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
+    def note(self) -> str:
+        return f"One picture of {size_text(self.picture)}."
 
 
-def kept_table(model: nn.Module | Sequence[nn.Module], input_size: int | Sequence[int]) -> KeptTable:
+def kept_table(model: Model, input_size: Size) -> KeptTable:
     """What a decoder would have to keep of each max pooling of a network, in bytes for one picture.
 
     The network runs once on a tensor that has a shape but no values, so its size costs nothing.
@@ -115,15 +76,15 @@ def kept_table(model: nn.Module | Sequence[nn.Module], input_size: int | Sequenc
     Source:
         Badrinarayanan, Kendall & Cipolla (SegNet, PAMI 2017), section 3: "2 bits for each 2×2 pooling window".
     """
-    shape = picture_shape(as_network(model), input_size)
-    watcher = _Poolings()
-    _run(model, shape, watcher, train=False)
+    network, watcher = as_network(model), _Poolings()
+    shape = picture_shape(network, input_size)
+    _run(network, shape, watcher, train=False)
     if not watcher.rows:
         raise ValueError("kept_table found no max pooling in this network: its decoder has nothing to keep")
     return KeptTable(watcher.rows, tuple(shape[1:]))
 
 
-def kept_bytes(model: nn.Module | Sequence[nn.Module], input_size: int | Sequence[int], how: str = "features") -> int:
+def kept_bytes(model: Model, input_size: Size, how: str = "features") -> int:
     """The sum of one column of `kept_table`, in bytes.
 
     Args:
@@ -138,9 +99,7 @@ def kept_bytes(model: nn.Module | Sequence[nn.Module], input_size: int | Sequenc
     return getattr(kept_table(model, input_size), how)
 
 
-def saved_for_backward(
-    model: nn.Module | Sequence[nn.Module], input_size: int | Sequence[int], batch_size: int = 1
-) -> int:
+def saved_for_backward(model: Model, input_size: Size, batch_size: int = 1) -> int:
     """Bytes that autograd keeps between the forward and the backward pass, the weights themselves not counted.
 
     Every tensor that an operation saves is counted once, however many operations save it or a view of it. The picture
@@ -153,9 +112,8 @@ def saved_for_backward(
     Raises:
         ValueError: batch_size below 1, or no picture of this size is taken.
     """
-    if batch_size < 1:
-        raise ValueError(f"saved_for_backward got batch_size={batch_size}; it is a whole number from 1 up")
-    shape = [batch_size, *picture_shape(as_network(model), input_size)[1:]]
+    network = as_network(model)
+    shape = [whole(batch_size, "batch_size", "saved_for_backward", 1), *picture_shape(network, input_size)[1:]]
     saved: dict[int, Tensor] = {}  # one tensor per storage; held, so that no address is given out twice
 
     def pack(tensor: Tensor) -> Tensor:
@@ -163,25 +121,21 @@ def saved_for_backward(
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        network = _run(model, shape, _Poolings(), train=True)
-    own = {t.untyped_storage()._cdata for t in [*network.parameters(), *network.buffers()]}
+        bare = _run(network, shape, ShapesOnly(), train=True)
+    own = {t.untyped_storage()._cdata for t in [*bare.parameters(), *bare.buffers()]}
     return sum(t.untyped_storage().nbytes() for key, t in saved.items() if key not in own)
 
 
-def _run(
-    model: nn.Module | Sequence[nn.Module], shape: Sequence[int], watcher: TorchDispatchMode, train: bool
-) -> nn.Module:
-    """A copy of the network on a picture without values; the caller's network stays as it is."""
-    network = copy.deepcopy(as_network(model)).to("meta").train(train)
-    kinds = {p.dtype for p in network.parameters() if p.is_floating_point()}
-    picture = torch.empty(list(shape), dtype=kinds.pop() if len(kinds) == 1 else None, device="meta")
+def _run(network: nn.Module, shape: Sequence[int], watcher: ShapesOnly, train: bool) -> nn.Module:
+    """A copy of the network on a picture without values."""
+    bare = without_values(network).train(train)
     with use_engine("native"), torch.set_grad_enabled(train), watcher:
-        network(picture)
-    return network
+        bare(picture_for(bare, shape, "meta"))
+    return bare
 
 
-class _Poolings(TorchDispatchMode):
-    """Notes each max pooling; gives unpooling the shape that cannot be known without values."""
+class _Poolings(ShapesOnly):
+    """Notes each max pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,9 +143,7 @@ class _Poolings(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name
-        if name == "aten::max_unpool2d":
-            return args[0].new_empty((*args[0].shape[:-2], *args[2]))
-        out = func(*args, **(kwargs or {}))
+        out = super().__torch_dispatch__(func, types, args, kwargs)
         if name in ("aten::max_pool2d_with_indices", "aten::max_pool2d"):
             values, before, kernel = out[0] if isinstance(out, tuple) else out, args[0], args[1]
             window = kernel[0] * kernel[-1]
@@ -210,13 +162,5 @@ class _Poolings(TorchDispatchMode):
         return out
 
 
-def _size(size: Sequence[int]) -> str:
-    return "×".join(map(str, size))
-
-
-def _bytes(number: int) -> str:
-    """12,345 B as 12.3 kB, 1000 to the step."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= step:
-            return f"{number / step:.1f} {unit}"
-    return f"{number} B"
+def _sizes(of: Kept | KeptTable) -> list[str]:
+    return [number_text(getattr(of, how), "B") for how in HOW]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from segkit.analysis import fields, taps
-from segkit.analysis.carry import map_lines, merge_lines
+from segkit.analysis.carry import map_lines, merge_lines, slid
 from segkit.analysis.fields import NOTHING, Axis, Bounds, Field, Lines
 from segkit.analysis.rules import Call
 
@@ -103,27 +103,24 @@ def sliced(call: Call) -> list[Field | None]:
     x, a, name = call.first(), call.named, call.func._schema.name
     ndim = len(x.shape)
     dim = a.get("dim", 0) % ndim
-    outs = list(call.out) if isinstance(call.out, list | tuple) else [call.out]
     gone = name in ("aten::select", "aten::unbind")
     starts: list[int] = []
-    for i, out in enumerate(outs):
+    for i, out in enumerate(call.outs):
         step = 1 if gone else out.shape[dim]
         given = a.get("start", a.get("index", 0)) or 0
         begin = max(min(given + (x.shape[dim] if given < 0 else 0), x.shape[dim]), 0)
-        starts.append(begin + (starts[-1] + (outs[i - 1].shape[dim] if not gone else step) - begin if i else 0))
-    lines: list[Lines] = []
+        starts.append(begin + (starts[-1] + (call.outs[i - 1].shape[dim] if not gone else step) - begin if i else 0))
+    lines = []
     for start in starts:
+        moved = slid(x, taps.shift(start, 1 if gone else a.get("step", 1)), dim)
+        if gone and moved is not None:  # one position is left, and the dimensions behind it move up
 
-        def change(_: int, axis: Axis, start: int = start) -> Axis | None:
-            if axis.dim != dim:
-                return Axis(axis.line, axis.dim - (gone and axis.dim > dim))  # type: ignore[operator]
-            if gone:
-                here = axis.line.through(taps.shift(start))
-                return Axis(here.all_alike(1), None) if here else None
-            moved = axis.line.through(taps.shift(start, a.get("step", 1)))
-            return Axis(moved, dim) if moved else None
+            def close_up(_: int, axis: Axis) -> Axis:
+                line = axis.line.all_alike(1) if axis.dim == dim else axis.line
+                return Axis(line, None if axis.dim == dim else axis.dim - (axis.dim > dim))  # type: ignore[operator]
 
-        lines.append(map_lines(x, change))
+            moved = map_lines(replace(x, lines=moved), close_up)
+        lines.append(moved)
     return rearranged(call, lines if isinstance(call.out, list | tuple) else lines[0])
 
 
@@ -136,12 +133,7 @@ def written_lines(call: Call, before: Field | None, piece: Field | None) -> Line
         a = call.named
         dim = a["dim"] % len(piece.shape)
         rule = taps.stamp(1, a["step"], -((a["start"] or 0) % call.args[0].shape[dim]))
-
-        def change(_: int, axis: Axis) -> Axis | None:
-            line = axis.line.through(rule) if axis.dim == dim else axis.line
-            return Axis(line, axis.dim) if line else None
-
-        lines = map_lines(piece, change)
+        lines = slid(piece, rule, dim)
     elif tuple(piece.shape) != tuple(call.args[0].shape):
         return None
     if before is None:
@@ -155,13 +147,7 @@ def padded(call: Call) -> list[Field | None]:
     constant = call.func._schema.name == "aten::constant_pad_nd"
     lines, ndim = x.lines, len(x.shape)
     for i in range(len(pad) // 2):
-        dim, rule = ndim - 1 - i, taps.shift(-pad[2 * i])
-
-        def change(_: int, axis: Axis, dim: int = dim, rule: taps.Taps = rule) -> Axis | None:
-            line = axis.line.through(rule) if axis.dim == dim else axis.line
-            return Axis(line, axis.dim) if line else None
-
-        lines = map_lines(replace(x, lines=lines), change)
+        lines = slid(replace(x, lines=lines), taps.shift(-pad[2 * i]), ndim - 1 - i)
     if not constant:
         return rearranged(call, lines)
     amounts = {ndim - 1 - i: pad[2 * i : 2 * i + 2] for i in range(len(pad) // 2)}
@@ -204,9 +190,4 @@ def shuffled(call: Call) -> list[Field | None]:
     """pixel_shuffle and pixel_unshuffle."""
     x, factor, up = call.first(), list(call.named.values())[1], "unshuffle" not in call.func._schema.name
     rule = taps.resize(1, factor, "nearest") if up else taps.window(factor, factor)
-
-    def change(_: int, axis: Axis) -> Axis | None:
-        line = axis.line.through(rule)
-        return Axis(line, axis.dim) if line else None
-
-    return rearranged(call, map_lines(x, change))
+    return rearranged(call, slid(x, rule))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +13,9 @@ from torch.utils._pytree import tree_leaves
 
 from segkit.analysis.fields import FAR, Field, picture_field, squeezed
 from segkit.analysis.rules import UnknownOperation
+from segkit.analysis.running import Model, Size, as_network, evaluated, picture_for, picture_shape
 from segkit.analysis.table import Row, Table, map_dims
 from segkit.analysis.tracker import Tracker
-from segkit.engine import use_engine
 
 SHOWN = {  # operations outside any layer that get a row of their own, and its name; the others change no field
     "convolution": "conv", "max_pool2d_with_indices": "max_pool2d", "avg_pool2d": "avg_pool2d", "mean": "mean",
@@ -25,12 +24,11 @@ SHOWN = {  # operations outside any layer that get a row of their own, and its n
     "reflection_pad2d": "pad", "replication_pad2d": "pad", "pixel_shuffle": "pixel_shuffle", "addmm": "linear",
     "pixel_unshuffle": "pixel_unshuffle", "upsample_nearest2d": "interpolate", "upsample_bilinear2d": "interpolate",
     "upsample_bicubic2d": "interpolate", "upsample_nearest_exact2d": "interpolate", "mm": "matmul", "bmm": "matmul",
-    "grid_sampler_2d": "grid_sample",
 }  # fmt: skip
 REACHES = (2048, 1 << 14, 1 << 17)  # pixels beyond the border that are followed; more only if a network needs them
 
 
-def receptive_field(model: nn.Module | Sequence[nn.Module], input_size: int | Sequence[int]) -> Table:
+def receptive_field(model: Model, input_size: Size) -> Table:
     """The receptive field, stride, padding and output size of every layer, for one picture size.
 
     The network runs once without values, and every operation that torch executes moves the fields by a rule:
@@ -64,37 +62,6 @@ def receptive_field(model: nn.Module | Sequence[nn.Module], input_size: int | Se
     return Table(rows, blocks, (shape[2], shape[3]))
 
 
-def as_network(model: nn.Module | Sequence[nn.Module]) -> nn.Module:
-    """A module as it is, a list of layers as a chain."""
-    if isinstance(model, nn.Module):
-        return (
-            model
-            if next(model.children(), None) or not type(model).__module__.startswith("torch.nn")
-            else nn.Sequential(model)
-        )
-    if isinstance(model, Sequence) and model and all(isinstance(m, nn.Module) for m in model):
-        return nn.Sequential(*model)
-    raise TypeError(f"receptive_field got {type(model).__name__}; it needs an nn.Module or a list of layers")
-
-
-def picture_shape(network: nn.Module, input_size: int | Sequence[int]) -> tuple[int, int, int, int]:
-    """1×C×H×W from what a caller gives as a size."""
-    sizes = [input_size] * 2 if isinstance(input_size, int) else list(input_size)
-    if not 2 <= len(sizes) <= 4 or not all(isinstance(n, int) and n >= 1 for n in sizes):
-        raise ValueError(f"input_size={input_size!r}: give pixels as H, (H, W) or (C, H, W), whole numbers from 1")
-    channels = sizes[-3] if len(sizes) > 2 else _channels(network)
-    return 1, channels, sizes[-2], sizes[-1]
-
-
-def _channels(network: nn.Module) -> int:
-    for module in network.modules():
-        if isinstance(getattr(module, "in_channels", None), int):
-            return module.in_channels  # type: ignore[return-value]
-        if isinstance(module, nn.BatchNorm2d):
-            return module.num_features
-    return 3
-
-
 class _Run:
     """One pass of a network under the tracker, noting the field of each layer's output."""
 
@@ -121,30 +88,20 @@ class _Run:
         self.stack: list[str] = []
         self.leaves: set[str] = set()
         self.uses: dict[str, int] = {}
-        modes = [(m, m.training) for m in self.network.modules()]
         hooks = [hook for name, module in self.network.named_modules() for hook in self._hooks(name, module)]
         fastpath = torch.backends.mha.get_fastpath_enabled()
         try:
             torch.backends.mha.set_fastpath_enabled(False)  # its fused kernel hides what attention reads
-            self.network.eval()
-            with torch.no_grad(), use_engine("native"):
-                picture = self._picture(fake)
+            with torch.no_grad(), evaluated(self.network, hooks):
+                picture = picture_for(self.network, self.shape)
+                if fake:
+                    picture = FakeTensorMode(allow_non_fake_inputs=True).from_tensor(picture)
                 self.tracker.set_picture(picture, picture_field(self.shape, self.reach))
                 with self.tracker:
                     self.network(picture)
         finally:
             torch.backends.mha.set_fastpath_enabled(fastpath)
-            for hook in hooks:
-                hook.remove()
-            for module, training in modes:
-                module.training = training
         return self.rows, self.blocks
-
-    def _picture(self, fake: bool) -> Tensor:
-        like = next((p for p in self.network.parameters() if p.is_floating_point()), torch.zeros(()))
-        generator = torch.Generator().manual_seed(0)  # its own: the reader's random numbers stay as they are
-        picture = torch.rand(self.shape, generator=generator).to(like.device, like.dtype)
-        return FakeTensorMode(allow_non_fake_inputs=True).from_tensor(picture) if fake else picture
 
     def _hooks(self, name: str, module: nn.Module) -> list[Any]:
         leaf = name != "" and not any(True for _ in module.children())

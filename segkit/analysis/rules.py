@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from segkit.analysis import taps
 from segkit.analysis.carry import joined, over_channels, reduced, spread, through
 from segkit.analysis.fields import Field
+from segkit.checks import pair
 
 
 class UnknownOperation(ValueError):
@@ -32,6 +33,11 @@ class Call:
     named: dict[str, Any]
     out: Any
     field: Callable[[Tensor], Field | None]
+
+    @property
+    def outs(self) -> list[Any]:
+        """The output, or the several of them."""
+        return list(self.out) if isinstance(self.out, tuple | list) else [self.out]
 
     def tracked(self) -> list[Field]:
         """Fields of all tensor arguments that depend on the picture."""
@@ -72,25 +78,20 @@ def convolution(call: Call) -> list[Field | None]:
 
 def pool_windows(a: dict[str, Any]) -> list[tuple[int, int, int, int]]:
     """Kernel, stride, padding and dilation of a 2-D pooling, per axis."""
-
-    def pair(value: Any) -> list[int]:
-        values = [value] if isinstance(value, int) else list(value)
-        return values * 2 if len(values) == 1 else values
-
-    kernel, padding = pair(a["kernel_size"]), pair(a.get("padding", 0))
-    return list(zip(kernel, pair(a.get("stride") or kernel), padding, pair(a.get("dilation", 1)), strict=True))
+    kernel = a["kernel_size"]
+    given = (kernel, a.get("stride") or kernel, a.get("padding", 0), a.get("dilation", 1))
+    return list(zip(*(pair(value, "window", "pooling", 0) for value in given), strict=True))
 
 
 def pooling(call: Call) -> list[Field | None]:
     """Max and average pooling; max pooling's indices remember the windows, for unpooling."""
     x, windows = call.first(), pool_windows(call.named)
-    outs = call.out if isinstance(call.out, tuple) else (call.out,)
     for i, geometry in enumerate(windows):
         dim = len(x.shape) - 2 + i
-        x = through(x, dim, taps.window(*geometry), outs[0].shape[dim])
-    if len(outs) > 1:
-        outs[1]._segkit_windows = windows
-    return [x, None][: len(outs)]
+        x = through(x, dim, taps.window(*geometry), call.outs[0].shape[dim])
+    if len(call.outs) > 1:
+        call.outs[1]._segkit_windows = windows
+    return [x, None][: len(call.outs)]
 
 
 def unpooling(call: Call) -> list[Field | None]:
@@ -105,14 +106,14 @@ def unpooling(call: Call) -> list[Field | None]:
 
 
 def adaptive_pooling(call: Call) -> list[Field | None]:
-    x, outs = call.first(), call.out if isinstance(call.out, tuple) else (call.out,)
+    x = call.first()
     for dim in (len(x.shape) - 2, len(x.shape) - 1):
-        n, size = x.shape[dim], outs[0].shape[dim]
+        n, size = x.shape[dim], call.outs[0].shape[dim]
         if size == 1:
             x = reduced(x, [dim], keepdim=True)
         else:
             x = through(x, dim, taps.adaptive(n, size), size)
-    return [x, None][: len(outs)]
+    return [x, None][: len(call.outs)]
 
 
 def resizing(mode: str) -> Rule:
@@ -131,8 +132,7 @@ def reduction(call: Call) -> list[Field | None]:
     a = call.named
     dim = a.get("dim")
     dims = [dim] if isinstance(dim, int) else list(dim or [])
-    outs = call.out if isinstance(call.out, tuple) else (call.out,)
-    return [reduced(call.first(), dims, bool(a.get("keepdim")))] * len(outs)
+    return [reduced(call.first(), dims, bool(a.get("keepdim")))] * len(call.outs)
 
 
 def along(call: Call) -> list[Field | None]:
@@ -140,13 +140,12 @@ def along(call: Call) -> list[Field | None]:
     x = call.first()
     dim = call.named.get("dim", -1)
     whole = reduced(x, [dim], keepdim=True)
-    outs = call.out if isinstance(call.out, tuple) else (call.out,)
-    return [spread(whole, out.shape) for out in outs]
+    return [spread(whole, out.shape) for out in call.outs]
 
 
 def normalisation(call: Call) -> list[Field | None]:
     """BatchNorm with stored statistics is pointwise; the others see what their statistics are taken over."""
-    x, name, outs = call.first(), call.func._schema.name, call.out
+    x, name = call.first(), call.func._schema.name
     shape, ndim = x.shape, len(x.shape)
     if "batch_norm" in name:
         if call.named.get("training", "no_training" not in name):
@@ -158,7 +157,7 @@ def normalisation(call: Call) -> list[Field | None]:
     else:
         count = len(call.named["normalized_shape"])
         x = spread(reduced(x, list(range(ndim - count, ndim)), keepdim=True), shape)
-    return [x] + [None] * (len(outs) - 1)
+    return [x] + [None] * (len(call.outs) - 1)
 
 
 def contraction(call: Call) -> list[Field | None]:
@@ -173,14 +172,7 @@ def attention(call: Call) -> list[Field | None]:
     """softmax(QKᵀ)V in one operation: query i sees itself and all keys and values."""
     q, k, v = (call.field(call.named[name]) for name in ("query", "key", "value"))
     parts = [reduced(f, [-1], True) for f in [q] if f] + [reduced(f, [-2, -1], True) for f in [k, v] if f]
-    outs = call.out if isinstance(call.out, tuple) else (call.out,)
-    return [joined(parts, outs[0].shape), *[None] * (len(outs) - 1)]
-
-
-def sampling(call: Call) -> list[Field | None]:
-    """grid_sample reads wherever its grid says: anything in the picture."""
-    whole = [reduced(f, list(range(1, len(f.shape))), True) for f in call.tracked()]
-    return [joined(whole, call.out.shape)]
+    return [joined(parts, call.outs[0].shape), *[None] * (len(call.outs) - 1)]
 
 
 def constant(call: Call) -> list[Field | None]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from segkit.analysis.fields import FAR, Field, squeezed
+from segkit.analysis.printed import Printed, size_text
 
 
 class Box(NamedTuple):
@@ -127,7 +126,7 @@ def map_dims(field: Field) -> tuple[int, int]:
     return ndim - 2, ndim - 1
 
 
-class Table:
+class Table(Printed[Row]):
     """Rows in the order in which the network computes them.
 
     `table["layer4.2"]` or `table[3]` is a row, blocks of layers included; `table.rows`, `len` and iteration give the
@@ -135,32 +134,16 @@ class Table:
     """
 
     def __init__(self, rows: list[Row], blocks: dict[str, Row], picture: tuple[int, int]) -> None:
-        self.rows, self.blocks, self.picture = rows, blocks, picture
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
+        super().__init__(rows)
+        self.blocks, self.picture = blocks, picture
 
     def __contains__(self, name: object) -> bool:
         return name in self.names or name in self.blocks
 
     def __getitem__(self, key: str | int) -> Row:
-        if isinstance(key, int):
-            return self.rows[key]
-        for row in self.rows:
-            if row.name == key:
-                return row
-        if key in self.blocks:
-            return self.blocks[key]
-        raise KeyError(f"there is no layer {key!r}; the layers are {', '.join(r.name for r in self.rows)}")
+        return self.blocks[key] if key in self.blocks and key not in self.names else super().__getitem__(key)  # type: ignore[index]
 
-    @property
-    def names(self) -> list[str]:
-        return [row.name for row in self.rows]
-
-    def _cells(self) -> list[list[str]]:
+    def cells(self) -> list[list[str]]:
         head = ["layer", "kind", "field", "stride", "padding", "map"]
         return [head] + [
             [
@@ -169,30 +152,15 @@ class Table:
                 _pair(row.receptive_field) + (" (whole)" if row.whole else "") + ("" if row.exact else " *"),
                 _pair(row.stride),
                 _pair(row.padding),
-                "×".join(map(str, row.output_size)) or "–",
+                size_text(row.output_size) or "–",
             ]
             for row in self.rows
         ]
 
-    def _note(self) -> str:
-        size = f"Picture {self.picture[0]}×{self.picture[1]}"
+    def note(self) -> str:
+        size = f"Picture {size_text(self.picture)}"
         note = f"{size}; field, stride and padding in pixels, vertical×horizontal where they differ."
         return note if all(r.exact for r in self.rows) else note + " *: measured on this picture, borders counted."
-
-    def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-        rows = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells]
-        return "\n".join([rows[0], "  ".join("─" * w for w in widths), *rows[1:], self._note()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        head, *body = [[html.escape(cell) for cell in line] for line in self._cells()]
-        style = 'style="text-align:left"'
-        top = "".join(f'<th scope="col" {style}>{cell}</th>' for cell in head)
-        rows = "".join("<tr>" + "".join(f"<td {style}>{cell}</td>" for cell in line) + "</tr>" for line in body)
-        return f"<table><caption>{self._note()}</caption><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _pair(values: tuple[float, float]) -> str:

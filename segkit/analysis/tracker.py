@@ -22,38 +22,32 @@ from segkit.analysis.rules import Call, Rule, UnknownOperation
 
 
 def _rules() -> dict[str, Rule]:
-    families: dict[Rule, str] = {
+    families: dict[Rule, str] = {  # operations that torch tags as pointwise need no name here
         rules.convolution: "convolution _convolution",
-        rules.pooling: "max_pool2d_with_indices max_pool2d avg_pool2d",
+        rules.pooling: "max_pool2d_with_indices avg_pool2d",
         rules.unpooling: "max_unpool2d",
-        rules.adaptive_pooling: "_adaptive_avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d",
+        rules.adaptive_pooling: "_adaptive_avg_pool2d adaptive_max_pool2d",
         rules.resizing("nearest"): "upsample_nearest2d",
         rules.resizing("nearest-exact"): "_upsample_nearest_exact2d",
         rules.resizing("linear"): "upsample_bilinear2d",
         rules.resizing("cubic"): "upsample_bicubic2d",
-        rules.reduction: "sum mean amax amin max min var std var_mean std_mean logsumexp prod argmax argmin any all "
-        "linalg_vector_norm norm nansum median",
-        rules.along: "_softmax _log_softmax softmax log_softmax cumsum cumprod sort topk logcumsumexp",
+        rules.reduction: "sum mean amax amin max min var std var_mean logsumexp prod any all linalg_vector_norm",
+        rules.along: "_softmax _log_softmax cumsum sort topk",
         rules.normalisation: "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
         "cudnn_batch_norm _batch_norm_no_update native_layer_norm native_group_norm",
-        rules.contraction: "mm addmm bmm baddbmm mv addmv dot",
+        rules.contraction: "mm addmm bmm baddbmm mv",
         rules.attention: "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention "
         "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention",
-        rules.sampling: "grid_sampler_2d grid_sampler",
         rules.restrided: "as_strided_",
-        rules.constant: "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty "
-        "new_full new_empty_strided fill_ zero_ bernoulli bernoulli_ normal_ uniform_",
-        rules.pointwise: "hardswish hardtanh leaky_relu elu hardsigmoid silu gelu relu6 clamp _prelu_kernel prelu "
-        "threshold softplus mish glu_jvp copy_ _to_copy where masked_fill clone detach alias lift_fresh contiguous "
-        "native_dropout dropout nan_to_num hardshrink softshrink log_sigmoid_forward",
-        moves.view: "view _unsafe_view reshape _reshape_copy unsqueeze squeeze flatten view_as unflatten",
+        rules.constant: "zeros_like ones_like empty_like new_zeros new_ones new_empty new_full fill_ zero_ bernoulli_",
+        rules.pointwise: "hardswish _prelu_kernel _to_copy masked_fill clone detach alias native_dropout",
+        moves.view: "view _unsafe_view unsqueeze squeeze",
         moves.permuted: "permute transpose t",
-        moves.sliced: "slice select split split_with_sizes unbind narrow chunk",
+        moves.sliced: "slice select split split_with_sizes unbind",
         moves.padded: "constant_pad_nd reflection_pad2d replication_pad2d",
-        moves.concatenated: "cat stack concat",
+        moves.concatenated: "cat stack",
         moves.shuffled: "pixel_shuffle pixel_unshuffle",
-        moves.unknown_axes: "roll flip index index_select gather repeat unfold channel_shuffle native_channel_shuffle "
-        "diagonal slice_scatter select_scatter index_put index_put_ repeat_interleave tril triu take_along_dim",
+        moves.unknown_axes: "roll flip index index_select gather repeat unfold channel_shuffle",
         _expanded: "expand",
     }
     return {name: rule for rule, names in families.items() for name in names.split()}
@@ -75,11 +69,10 @@ def _rule_for(func: Any) -> Rule:
 
 def _arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments by the names of the operation's schema, defaults filled in."""
-    named = {}
-    for i, argument in enumerate(func._schema.arguments):
-        value = args[i] if i < len(args) else kwargs.get(argument.name, argument.default_value)
-        named[argument.name] = value
-    return named
+    return {
+        argument.name: args[i] if i < len(args) else kwargs.get(argument.name, argument.default_value)
+        for i, argument in enumerate(func._schema.arguments)
+    }
 
 
 class Tracker(TorchDispatchMode):
@@ -137,32 +130,31 @@ class Tracker(TorchDispatchMode):
             out = args[0].new_empty((*args[0].shape[:-2], *args[2]))
         else:
             out = func(*args, **kwargs)
-        outs = list(out) if isinstance(out, tuple | list) else [out]
-        if not any(isinstance(o, Tensor) for o in outs):
-            return out
         call = Call(func, args, kwargs, _arguments(func, args, kwargs), out, lambda t: before.get(id(t)))
+        if not any(isinstance(o, Tensor) for o in call.outs):
+            return out
         if view:
-            for i, o in enumerate(outs):
+            for i, o in enumerate(call.outs):
                 if o is not args[0]:
                     o._segkit_view = (call, i)
         elif call.tracked() or func._schema.is_mutable:
-            self._record(call, outs)
+            self._record(call)
         return out
 
-    def _record(self, call: Call, outs: list[Any]) -> None:
+    def _record(self, call: Call) -> None:
         try:
-            results = _apply(call) if call.tracked() else [None] * len(outs)
+            results = _apply(call) if call.tracked() else [None] * len(call.outs)
         except UnknownOperation as error:
             raise UnknownOperation(f"{self.where()}: {error}") from None
         written = [a.name for a in call.func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-        targets = [call.named[name] for name in written] or outs
+        targets = [call.named[name] for name in written] or call.outs
         for target, field in zip(targets, results, strict=False):
             if isinstance(target, Tensor):
                 if torch.Tag.inplace_view in call.func.tags:  # unsqueeze_, t_: now a tensor of its own
                     vars(target).pop("_segkit_view", None)
                 self.assign(target, field)
-        if isinstance(outs[0], Tensor):
-            self.watch(call.func._schema.name.removeprefix("aten::").strip("_"), outs[0])
+        if isinstance(call.outs[0], Tensor):
+            self.watch(call.func._schema.name.removeprefix("aten::").strip("_"), call.outs[0])
 
 
 def _apply(call: Call) -> list[Field | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from segkit.checks import chosen
 from segkit.crf.lattice import NORMALIZATIONS, check_values, checked_points
 
 
@@ -17,8 +18,7 @@ class BruteForceFilter:
     """
 
     def __init__(self, features: Tensor, normalization: str = "none") -> None:
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(f"got normalization={normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
+        chosen(normalization, "normalization", "BruteForceFilter", NORMALIZATIONS)
         f = checked_points(features, "BruteForceFilter")[0].t().double()
         distances = torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist")
         kernel = torch.exp(-distances.square() / 2)  # N, N

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.crf.compatibility import Compatibility, compatibility, is_nought
 from segkit.crf.features import Numbers
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import Term, Trace, mean_field
-from segkit.ops.arguments import whole
 
 Extra = Sequence[tuple[Tensor, Compatibility]]
 
@@ -61,11 +61,7 @@ class DenseCRF(nn.Module):
         self.gaussian_compat, self.bilateral_compat = gaussian_compat, bilateral_compat
 
     def extra_repr(self) -> str:
-        k = self.kernels
-        return (
-            f"gaussian_sxy={k.gaussian_sxy}, bilateral_sxy={k.bilateral_sxy}, bilateral_srgb={k.bilateral_srgb}, "
-            f"iterations={self.iterations}, normalization={k.normalization!r}, picture_max={k.picture_max}"
-        )
+        return f"{self.kernels}, picture_max={self.kernels.picture_max}, iterations={self.iterations}"
 
     @torch._disable_dynamo  # under torch.compile it runs as it stands: what it builds depends on the picture
     def forward(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from segkit.checks import chosen
 from segkit.crf.features import Numbers, bilateral_features, position_features
 from segkit.crf.lattice import NORMALIZATIONS, PermutohedralLattice
 
@@ -39,10 +40,13 @@ class PixelKernels:
         self.bilateral_srgb = _positive(bilateral_srgb, names[2])
         if not isinstance(picture_max, int | float) or picture_max not in (1, 255):
             raise ValueError(f"got picture_max={picture_max!r}; pictures are 0–255 (picture_max=255) or 0–1 (1)")
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(f"got normalization={normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
+        chosen(normalization, "normalization", "a dense CRF", NORMALIZATIONS)
         self.picture_max, self.normalization = picture_max, normalization
         self._spatial: dict[tuple[Any, ...], PermutohedralLattice] = {}
+
+    def __str__(self) -> str:
+        widths = zip(self.names, (self.gaussian_sxy, self.bilateral_sxy, self.bilateral_srgb), strict=True)
+        return ", ".join([f"{name}={width}" for name, width in widths] + [f"normalization={self.normalization!r}"])
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_spatial": {}}  # copies and files make their own
@@ -94,7 +98,7 @@ class PixelKernels:
         values = pictures.detach().to(like.device, like.dtype)
         low, high = (float(bound) for bound in values.aminmax())  # NaN and infinity show here
         if not math.isfinite(low + high):
-            raise ValueError("got pictures with NaN or infinite values; mend them before they meet the CRF")
+            raise ValueError("got pictures with NaN or infinite values; fix them before they meet the CRF")
         white = self.picture_max if pictures.is_floating_point() else 255
         return self._rgb(values, white, low, high) if channels == 3 or (channels == 1 and white == 1) else values
 

@@ -32,6 +32,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from segkit.checks import chosen
 from segkit.crf.corners import distinct_corners, distinct_simplices, neighbours, splat_rows
 from segkit.crf.rows import SparseRows
 from segkit.crf.simplex import barycentric, elevate, enclosing_simplex
@@ -121,8 +122,7 @@ class PermutohedralLattice:
         Args:
             normalization: "none": K; "before": K D⁻¹; "after": D⁻¹ K; "symmetric": D^−½ K D^−½.
         """
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(f"got normalization={normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
+        chosen(normalization, "normalization", "PermutohedralLattice", NORMALIZATIONS)
         if normalization == "none":
             return self
         norm = self.filter(torch.ones_like(self.slice.weights[:, 0])) + 1e-20  # N

@@ -8,10 +8,10 @@ from numbers import Real
 import torch
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.crf.dense import checked_scores, pixel_rows
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import message_passing
-from segkit.ops.arguments import whole
 
 
 class CRFasRNN(nn.Module):
@@ -67,10 +67,7 @@ class CRFasRNN(nn.Module):
 
     def extra_repr(self) -> str:
         k = self.kernels
-        return (
-            f"{self.num_classes}, alpha={k.bilateral_sxy}, beta={k.bilateral_srgb}, gamma={k.gaussian_sxy}, "
-            f"iterations={self.iterations}, normalization={k.normalization!r}, picture_max={k.picture_max}"
-        )
+        return f"{self.num_classes}, {k}, picture_max={k.picture_max}, iterations={self.iterations}"
 
     @torch._disable_dynamo  # under torch.compile it runs as it stands: what it builds depends on the picture
     def forward(self, logits: Tensor, pictures: Tensor) -> Tensor:

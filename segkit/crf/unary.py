@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
-from segkit.ops.arguments import whole
+from segkit.checks import whole
 
 
 def unary_from_labels(

@@ -7,14 +7,13 @@ Ronneberger, Fischer, Brox, "U-Net", MICCAI 2015, section 3.1.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from segkit.checks import finite, whole
 from segkit.data.sample import Sample
 
 
@@ -36,9 +35,9 @@ class Elastic:
     """
 
     def __init__(self, alpha: float = 200.0, sigma: float = 8.0, p: float = 1.0) -> None:
-        if not 0 <= alpha < math.inf or not 0 < sigma < math.inf:
-            raise ValueError(f"Elastic got alpha={alpha}, sigma={sigma}; it needs alpha >= 0 and sigma > 0, in pixels")
-        self.alpha, self.sigma, self.p = float(alpha), float(sigma), _chance("Elastic", p)
+        self.alpha = finite(alpha, "alpha", "Elastic", 0)
+        self.sigma = finite(sigma, "sigma", "Elastic", 1e-6)
+        self.p = finite(p, "p", "Elastic", 0, 1)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         if rng.random() >= self.p:
@@ -62,11 +61,9 @@ class ElasticGrid:
     """
 
     def __init__(self, std: float = 10.0, points: int = 3, p: float = 1.0) -> None:
-        if not 0 <= std < math.inf:
-            raise ValueError(f"ElasticGrid got std={std}; it is a number of pixels, 0 or more")
-        if isinstance(points, bool) or not isinstance(points, int) or points < 2:
-            raise ValueError(f"ElasticGrid got points={points!r}; it needs a whole number of at least 2 per side")
-        self.std, self.points, self.p = float(std), points, _chance("ElasticGrid", p)
+        self.std = finite(std, "std", "ElasticGrid", 0)
+        self.points = whole(points, "points", "ElasticGrid", 2)
+        self.p = finite(p, "p", "ElasticGrid", 0, 1)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         if rng.random() >= self.p:
@@ -102,39 +99,17 @@ def warped(sample: Sample, displacement: Tensor) -> Sample:
         )
     y = torch.arange(height, dtype=torch.float64)[:, None] + displacement[0].double()  # H, W
     x = torch.arange(width, dtype=torch.float64)[None, :] + displacement[1].double()  # H, W
-    rows, columns = _mirror((y + 0.5).floor(), height), _mirror((x + 0.5).floor(), width)
+    number = np.arange(height * width).reshape(height, width)  # of each pixel; the nearest one's is read at each place
+    nearest = torch.from_numpy(ndimage.map_coordinates(number, np.stack([y, x]), order=0, mode="mirror"))  # H, W
 
     def fact(t: Tensor | None) -> Tensor | None:
-        return None if t is None else t[rows, columns]
+        return None if t is None else t.flatten()[nearest]
 
-    labels = sample.labels[rows, columns]
+    grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], -1)[None]  # 1, H, W, 2
+    image = F.grid_sample(
+        sample.image[None].double(), grid, mode="bilinear", padding_mode="reflection", align_corners=True
+    )[0].to(sample.image)  # 3, H, W
     return Sample(
-        image=_bilinear(sample.image, y, x), labels=labels, instances=fact(sample.instances),
+        image=image, labels=sample.labels.flatten()[nearest], instances=fact(sample.instances),
         depth=fact(sample.depth), name=sample.name,
     )  # fmt: skip
-
-
-def _bilinear(image: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """The picture read at (y, x) between four pixels, mirrored outside."""
-    top, left = y.floor(), x.floor()
-    v, u = (y - top).to(image), (x - left).to(image)  # H, W
-    rows = [_mirror(top + k, image.shape[-2]) for k in (0, 1)]
-    columns = [_mirror(left + k, image.shape[-1]) for k in (0, 1)]
-    upper = image[:, rows[0], columns[0]] * (1 - u) + image[:, rows[0], columns[1]] * u  # 3, H, W
-    lower = image[:, rows[1], columns[0]] * (1 - u) + image[:, rows[1], columns[1]] * u
-    return upper * (1 - v) + lower * v
-
-
-def _mirror(place: Tensor, length: int) -> Tensor:
-    """Whole-numbered places folded back into 0…length−1 about the outermost pixels: −1 → 1, length → length − 2."""
-    if length == 1:
-        return torch.zeros_like(place, dtype=torch.int64)
-    period = 2 * (length - 1)
-    folded = place.to(torch.int64).remainder(period)
-    return torch.minimum(folded, period - folded)
-
-
-def _chance(who: str, p: float) -> float:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{who} got p={p}; a chance lies between 0 and 1")
-    return float(p)

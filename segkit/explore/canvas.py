@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, FAINT = "#222222", "#9a9a9a"
-BLUE, ORANGE, GREEN, VERMILION, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"  # Okabe & Ito 2008
+BLUE, ORANGE, VERMILION, SKY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9"  # Okabe & Ito 2008
+
+
+def boxes(left: np.ndarray, bottom: np.ndarray, right: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """Corners of rectangles, for a PolyCollection. Shape: four times n → n×4×2."""
+    corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
+    return np.stack([np.stack(corner, -1) for corner in corners], 1)  # n, 4, 2
 
 
 class Canvas:

@@ -13,10 +13,9 @@ from segkit.crf import bilateral_features, message_passing
 from segkit.crf.kernels import PixelKernels
 from segkit.crf.mean_field import Term
 from segkit.data.sample import VOID, Sample
-from segkit.explore.canvas import BLUE, INK, ORANGE, VERMILION, Canvas
-from segkit.explore.shell import Explorer
-from segkit.metrics import ConfusionMatrix, TrimapIoU
-from segkit.viz import colourise, default_palette, legend, to_picture
+from segkit.explore.canvas import BLUE, INK, VERMILION, Canvas
+from segkit.explore.labelled import LabelledExplorer, mean_iou, panels, street
+from segkit.viz import colourise, legend, to_picture
 
 STEPS = 10
 BAND = 2  # pixels on each side of an edge
@@ -96,13 +95,7 @@ def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette
     """The empty picture: four pictures above; below two more, the legend and the curve."""
     names = ("picture", "truth", "scores alone", "after the CRF", "who the pixel in the ring listens to", "changes")
     places = [(0.01 + 0.25 * k, 0.54) for k in range(4)] + [(0.01 + 0.25 * k, 0.03) for k in range(2)]
-    pictures, rings = {}, []
-    for name, (left, bottom) in zip(names, places, strict=True):
-        axes = canvas.axes(left, bottom, 0.235, 0.40, name)
-        shown = np.zeros(image.shape[:2]) if name.startswith("who") else image
-        pictures[name] = axes.imshow(shown, interpolation="nearest", cmap="cividis", vmin=0, vmax=1)
-        (ring,) = axes.plot([0], [0], "o", ms=9, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=2)
-        rings.append(ring)
+    pictures, rings = panels(canvas, names, places, (0.235, 0.40), image)
     legend(canvas.axes(0.51, 0.03, 0.23, 0.40), classes, palette, columns=1 + (len(classes) - 1) // 8)
     curve = canvas.axes(0.81, 0.11, 0.175, 0.32, "KL divergence, from 1", ticks=True)
     curve.set(xlim=(-0.4, STEPS + 0.4), ylim=(-0.06, 1.06), xticks=(0, 5, 10), yticks=(0, 1))
@@ -111,11 +104,11 @@ def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette
     (here,) = curve.plot([], [], "o", color=VERMILION, ms=7)
     text = curve.text(0.97, 0.95, "", transform=curve.transAxes, ha="right", va="top", fontsize=8, color=INK)
     still = ("picture", "truth", "scores alone")
-    canvas.moves(*(p for n, p in pictures.items() if n not in still), *rings, line, here, text)
+    canvas.moves(*(p for n, p in pictures.items() if n not in still), line, here, text)
     return {"pictures": pictures, "rings": rings, "line": line, "here": here, "text": text}
 
 
-class CrfExplorer(Explorer):
+class CrfExplorer(LabelledExplorer):
     """A dense CRF on one picture: widths and weights of its kernels, and its iterations. Click a pixel to see to whom
     it listens.
 
@@ -139,20 +132,13 @@ class CrfExplorer(Explorer):
         settings: tuple[int, int, int, int] = (20, 13, 4, 3),
         gaussian_sxy: float = 2,
     ) -> None:
-        from segkit.data.street import StreetScenes
-
-        chosen = StreetScenes(split="val")[0] if sample is None else sample
+        chosen = street() if sample is None else sample
         self.logits = _logits(scores, chosen.image)
         K, H, W = self.logits.shape
-        self.image, self.labels = chosen.image.float() * 255, chosen.labels
-        self.classes = tuple(classes or StreetScenes.classes)
-        if len(self.classes) != K:
-            raise ValueError(f"the scores are of {K} classes and there are {len(self.classes)} names; give classes=…")
-        street = self.classes == tuple(StreetScenes.classes)
-        self.palette = palette if palette is not None else StreetScenes.palette if street else default_palette(K)
+        self.image = chosen.image.float() * 255
         self.gaussian_sxy = gaussian_sxy
         self._kept: dict[str, tuple[Any, Any]] = {}
-        super().__init__(Canvas(9.4, 3.9))
+        super().__init__(Canvas(9.4, 3.9), chosen, K, classes, palette)
         self.parts = drawing(self.canvas, to_picture(chosen.image), self.classes, self.palette)
         self._fill()
         sxy, srgb, bilateral, places = settings
@@ -162,8 +148,7 @@ class CrfExplorer(Explorer):
             self.slider("bilateral", "weight", 0, 15, bilateral, "of the bilateral kernel")
             self.slider("places", "weight, places", 0, 15, places, f"of the kernel of places, {gaussian_sxy} px wide")
             self.slider("iterations", "iterations", 0, STEPS, 5, "steps of mean-field inference")
-            self.slider("row", "row", 0, H - 1, H // 2, "row of the ring; a click on a picture sets it")
-            self.slider("column", "column", 0, W - 1, W // 2, "column of the ring; a click on a picture sets it")
+            self.ring(H, W, "the ring; a click on a picture sets it")
 
     def _fill(self) -> None:
         """The panels that do not move."""
@@ -173,19 +158,10 @@ class CrfExplorer(Explorer):
             pictures["truth"].set_data(colourise(self.labels, self.palette))
         self.before = self._marks(before)
 
-    @property
-    def known(self) -> bool:
-        """Whether there is a truth to compare with."""
-        return bool((self.labels != VOID).any())
-
     def _marks(self, prediction: Tensor) -> tuple[float, float]:
         """Mean IoU of all pixels and of those near an edge; NaN without a truth."""
-        if not self.known:
-            return float("nan"), float("nan")
-        counters = ConfusionMatrix(len(self.classes)), TrimapIoU(len(self.classes), width=BAND)
-        for counter in counters:
-            counter.update(prediction, self.labels)
-        return counters[0].mean_iou(), counters[1].mean_iou()
+        K = len(self.classes)
+        return mean_iou(prediction, self.labels, K), mean_iou(prediction, self.labels, K, BAND)
 
     def _once(self, name: str, key: Any, make: Any) -> Any:
         """What was made for the same key the last time, or made now."""
@@ -231,15 +207,8 @@ class CrfExplorer(Explorer):
         if self.known:
             marks = zip(("mean IoU", f"within {BAND} px of an edge"), self.before, self._marks(after), strict=True)
             text += ": " + ", ".join(f"{name} {a:.3f} → {b:.3f}" for name, a, b in marks)
-        was, now = (self.classes[int(m[self["row"], self["column"]])] for m in (results.labels(0), after))
+        was, now = self.name(results.labels(0)), self.name(after)
         return f"{text}. The pixel in the ring (row {self['row']}, column {self['column']}): {was} → {now}."
-
-    def click(self, axes: Any, column: float, row: float) -> None:
-        """A pixel of any picture."""
-        if axes in [p.axes for p in self.parts["pictures"].values()]:
-            h, w = self.labels.shape
-            self.controls["row"].value = int(np.clip(round(row), 0, h - 1))
-            self.controls["column"].value = int(np.clip(round(column), 0, w - 1))
 
 
 def _with(stops: tuple[int, ...], value: int) -> list[int]:

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from segkit.analysis import Contributions, Verdict, contributions, hdc_verdict
-from segkit.explore.canvas import BLUE, FAINT, INK, VERMILION, Canvas
+from segkit.explore.canvas import BLUE, FAINT, INK, VERMILION, Canvas, boxes
 from segkit.explore.shell import Explorer
 
 HOLE = "#f0c3a5"
@@ -109,7 +109,7 @@ def draw(parts: dict[str, Any], r: Reach) -> None:
     where, half = np.arange(n) - middle, _half(n)
     scale = float(counted.plane.max())
     heights = counted.plane[r.row].astype(float) / scale
-    parts["counts"].set_verts(_boxes(where / half, 0 * where, heights, 0.46 / half))
+    parts["counts"].set_verts(boxes((where - 0.46) / half, 0 * where, (where + 0.46) / half, heights))
     places = [v for v in TICKS.tick_values(-middle, middle) if abs(v) <= middle] + [None] * 12
     for tick, place in zip(parts["ticks"], places, strict=False):
         tick.set_text("" if place is None else f"{place:.0f}")
@@ -131,7 +131,7 @@ def _half(field: int) -> float:
 def _draw_tree(parts: dict[str, Any], r: Reach, middle: int) -> None:
     layers, scale = len(r.levels) - 1, _half(r.counted.field)
     half = (r.counted.kernels[0] - 1) / 2
-    lines = []
+    half_dot, lines = 0.36 / scale, []
     for level, rate in enumerate(r.counted.rates):
         tops = r.levels[level + 1][:, None]
         taps = np.arange(r.counted.kernels[0])[None] * rate - half * rate
@@ -142,10 +142,10 @@ def _draw_tree(parts: dict[str, Any], r: Reach, middle: int) -> None:
     parts["lines"].set_segments(list(np.concatenate(lines)))
     places = (np.concatenate(r.levels) - middle) / scale
     heights = np.concatenate([np.full(len(level), i / layers) for i, level in enumerate(r.levels)])
-    parts["dots"].set_verts(_boxes(places, heights - 0.035, heights + 0.035, 0.36 / scale))
+    parts["dots"].set_verts(boxes(places - half_dot, heights - 0.035, places + half_dot, heights + 0.035))
     parts["dots"].set_facecolor(BLUE)
     empty = (np.flatnonzero(r.counted.line == 0) - middle) / scale
-    parts["holes"].set_verts(_boxes(empty, 0 * empty - 0.035, 0 * empty + 0.035, 0.36 / scale))
+    parts["holes"].set_verts(boxes(empty - half_dot, 0 * empty - 0.035, empty + half_dot, 0 * empty + 0.035))
     parts["holes"].set_facecolor(HOLE)
     parts["holes"].set_edgecolor(VERMILION if r.counted.field < 80 else HOLE)
     parts["lines"].set_linewidth(0.6 if r.counted.field < 80 else 0.15)
@@ -153,11 +153,6 @@ def _draw_tree(parts: dict[str, Any], r: Reach, middle: int) -> None:
     for i, name in enumerate(parts["names"]):
         name.set_text(f"rate {r.counted.rates[i]} " if i < layers else "")
         name.set_position((-1, (i + 0.5) / layers))
-
-
-def _boxes(places: np.ndarray, bottom: np.ndarray, top: np.ndarray, half: float) -> np.ndarray:
-    corners = [(places - half, bottom), (places + half, bottom), (places + half, top), (places - half, top)]
-    return np.stack([np.stack(corner, -1) for corner in corners], 1)  # n, 4, 2
 
 
 class GriddingExplorer(Explorer):
@@ -194,8 +189,6 @@ class GriddingExplorer(Explorer):
         """A pixel of the plane, or a place in a row: mark that input."""
         n = self.results.counted.field
         if axes is self.parts["plane"]:
-            places = {"row": int(row * n) - n // 2, "column": int(column * n) - n // 2}
+            self.put(row=int(row * n) - n // 2, column=int(column * n) - n // 2)
         else:
-            places = {"column": round(column * _half(n))}
-        for name, place in places.items():
-            self.controls[name].value = int(np.clip(place, -30, 30))
+            self.put(column=column * _half(n))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from segkit.data.sample import VOID, Sample
 from segkit.explore.canvas import BLUE, FAINT, INK, Canvas
-from segkit.explore.shell import Explorer
+from segkit.explore.labelled import LabelledExplorer, street
 from segkit.metrics import ConfusionMatrix, boundary_iou, trimap_iou
-from segkit.viz import colourise, default_palette, error_map, legend
+from segkit.viz import colourise, error_map, legend
 
 EVERYTHING = -1  # "merge every class into …"
 NOTHING = -2
@@ -41,10 +42,7 @@ class Scores:
 
     def values(self) -> list[float]:
         """The seven figures in the order of NAMES."""
-        return [
-            self.pixel_accuracy, self.mean_accuracy, self.mean_iou, self.frequency_weighted_iou, self.dice,
-            self.trimap_iou, self.boundary_iou,
-        ]  # fmt: skip
+        return [getattr(self, field.name) for field in fields(self) if field.type == "float"]
 
 
 def spoil(
@@ -66,12 +64,11 @@ def spoil(
     prediction = _without_void(labels)
     for _ in range(abs(grow)):
         inside = prediction == target
-        window = _neighbours(inside if grow > 0 else ~inside)
         if grow > 0:
-            prediction = torch.where(window, target, prediction)
+            prediction = torch.where(_widest(inside), target, prediction)
         else:
-            others = _neighbours_max(torch.where(inside, -1, prediction))
-            prediction = torch.where(inside & window, others, prediction)
+            others = _widest(torch.where(inside, -1, prediction))  # −1 where there are none
+            prediction = torch.where(inside & (others >= 0), others, prediction)
     h, w = prediction.shape
     rows, columns = (torch.arange(h) - down).clamp(0, h - 1), (torch.arange(w) - right).clamp(0, w - 1)
     prediction = prediction[rows][:, columns]
@@ -124,7 +121,7 @@ def draw(parts: dict[str, Any], scores: Scores, labels: Tensor, palette: np.ndar
         text.set_text(f"{value:.3f}")
 
 
-class MetricsExplorer(Explorer):
+class MetricsExplorer(LabelledExplorer):
     """Erode, dilate, shift and merge the classes of a perfect prediction; click one to choose it.
 
     Args:
@@ -143,12 +140,8 @@ class MetricsExplorer(Explorer):
 
         if (classes is None) != (sample is None):
             raise ValueError("give a sample together with the names of its classes, or neither for a street scene")
-        chosen = StreetScenes(split="val")[0] if sample is None else sample
-        super().__init__(Canvas(9.4, 3.4))
-        self.labels, self.classes = chosen.labels, tuple(classes or StreetScenes.classes)
-        self.palette = palette if palette is not None or sample is not None else StreetScenes.palette
-        if self.palette is None:
-            self.palette = default_palette(len(self.classes))
+        chosen = street() if sample is None else sample
+        super().__init__(Canvas(9.4, 3.4), chosen, len(classes or StreetScenes.classes), classes, palette)
         self.width = width
         present = [k for k in self.labels.unique().tolist() if k != VOID]
         if not present or max(present) >= len(self.classes):
@@ -189,7 +182,7 @@ class MetricsExplorer(Explorer):
         """A pixel of either picture: choose its true class."""
         if axes in [image.axes for image in self.parts["pictures"]]:
             h, w = self.labels.shape
-            label = int(self.labels[int(np.clip(round(row), 0, h - 1)), int(np.clip(round(column), 0, w - 1))])
+            label = int(self.labels[min(max(round(row), 0), h - 1), min(max(round(column), 0), w - 1)])
             if label != VOID:
                 self.controls["target"].value = label
 
@@ -200,15 +193,6 @@ def _without_void(labels: Tensor) -> Tensor:
     return known.gather(1, place).clamp(min=0)
 
 
-def _neighbours(mask: Tensor) -> Tensor:
-    return _neighbours_max(mask.to(torch.int64)) > 0
-
-
-def _neighbours_max(values: Tensor) -> Tensor:
+def _widest(values: Tensor) -> Tensor:
     """Largest value of each pixel's 3×3 neighbourhood."""
-    for dim in (0, 1):
-        ends = values.narrow(dim, 0, 1), values.narrow(dim, values.shape[dim] - 1, 1)
-        wide = torch.cat((ends[0], values, ends[1]), dim)
-        n = values.shape[dim]
-        values = torch.maximum(torch.maximum(wide.narrow(dim, 0, n), wide.narrow(dim, 1, n)), wide.narrow(dim, 2, n))
-    return values
+    return torch.from_numpy(ndimage.maximum_filter(values.numpy(), 3, mode="nearest"))

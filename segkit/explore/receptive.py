@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from segkit.analysis import Box, EffectiveField, Row, receptive_field
-from segkit.analysis.effective import first_tensor, summarised, unit_values
-from segkit.analysis.receptive import as_network
-from segkit.engine import use_engine
+from segkit.analysis.effective import summarised, unit_values
+from segkit.analysis.running import as_network, evaluated, hooked
 from segkit.explore.canvas import BLUE, ORANGE, Canvas
+from segkit.explore.labelled import street
 from segkit.explore.shell import Explorer
 from segkit.viz import to_picture
 
@@ -64,25 +64,12 @@ class Probe:
         self.fields = lru_cache(maxsize=256)(self._fields)
 
     def _run(self, picture: Tensor) -> None:
-        kept: dict[str, Tensor] = {}
-
-        def keep(name: str) -> Any:
-            return lambda module, args, out: kept.update({name: kept.get(name, first_tensor(out).clone())}) or None
-
-        hooks = [self.network.get_submodule(name).register_forward_hook(keep(name)) for name in self.layers]
-        modes = [(m, m.training) for m in self.network.modules()]
+        self.outputs: dict[str, Tensor] = {}  # of the first use of each layer
+        hooks = [hooked(self.network, name, partial(self.outputs.setdefault, name)) for name in self.layers]
         parameter = next((p for p in self.network.parameters() if p.is_floating_point()), picture)
         self.input = picture[None].to(parameter.device, parameter.dtype).clone().requires_grad_()
-        try:
-            self.network.eval()
-            with torch.enable_grad(), use_engine("native"):
-                self.network(self.input)
-        finally:
-            for handle in hooks:
-                handle.remove()
-            for module, training in modes:
-                module.training = training
-        self.outputs = kept
+        with torch.enable_grad(), evaluated(self.network, hooks):
+            self.network(self.input)
 
     def _fields(self, layer: str, unit: tuple[int, int]) -> Fields:
         row = self.table[layer]
@@ -154,7 +141,7 @@ class ReceptiveFieldExplorer(Explorer):
     def __init__(
         self, networks: Mapping[str, nn.Module | Sequence[nn.Module]] | None = None, picture: Tensor | None = None
     ) -> None:
-        image = _street() if picture is None else picture
+        image = street((144, 192)).image if picture is None else picture
         shown = to_picture(image)
         if image.ndim != 3:
             raise ValueError(f"a picture of shape {tuple(image.shape)}; ReceptiveFieldExplorer takes one, 3×H×W")
@@ -171,8 +158,7 @@ class ReceptiveFieldExplorer(Explorer):
             self.stops(
                 "layer", "layer", self._stops(first), layers[len(layers) * 2 // 3], "from the picture to the deepest"
             )
-            self.slider("row", "row", 0, H - 1, H // 2, "row of the pixel; a click on the picture sets it")
-            self.slider("column", "column", 0, W - 1, W // 2, "column of the pixel; a click on the picture sets it")
+            self.ring(H, W, "the pixel; a click on the picture sets it")
         self.controls["network"].unobserve(self.update, "value")
         self.controls["network"].observe(self._network_changed, "value")
 
@@ -216,19 +202,11 @@ class ReceptiveFieldExplorer(Explorer):
 
     def click(self, axes: Any, column: float, row: float) -> None:
         """A pixel of either picture, or a layer of the curve."""
-        H, W = self.image.shape[-2:]
         if axes in (self.parts["seen"], self.parts["alone"]):
-            self.controls["row"].value = int(np.clip(round(row), 0, H - 1))
-            self.controls["column"].value = int(np.clip(round(column), 0, W - 1))
+            self.put(row=row, column=column)
         elif axes is self.parts["sizes"]:
             layers = self.probe(self["network"]).layers
             self.controls["layer"].value = layers[int(np.clip(round(column), 0, len(layers) - 1))]
-
-
-def _street() -> Tensor:
-    from segkit.data.street import StreetScenes
-
-    return StreetScenes(split="val", size=(144, 192))[0].image
 
 
 def _networks() -> dict[str, nn.Module | Sequence[nn.Module]]:

@@ -41,6 +41,7 @@ class Explorer:
     """
 
     title = ""
+    parts: dict[str, Any]  # what has been drawn on the canvas, by name
 
     def __init__(self, canvas: Canvas, clickable: bool = True) -> None:
         self.canvas = canvas
@@ -81,6 +82,17 @@ class Explorer:
     def stops(self, name: str, label: str, options: Sequence[Any], value: Any, help: str) -> ipywidgets.SelectionSlider:
         """A slider over named stops."""
         return self._add(name, ipywidgets.SelectionSlider, label, help, options=options, value=value)
+
+    def ring(self, height: int, width: int, what: str) -> None:
+        """Sliders for the row and the column of a pixel that a click sets too."""
+        for name, size in (("row", height), ("column", width)):
+            self.slider(name, name, 0, size - 1, size // 2, f"{name} of {what}")
+
+    def put(self, **places: float) -> None:
+        """Set sliders to the nearest whole number that they have."""
+        for name, place in places.items():
+            control = self.controls[name]
+            control.value = min(max(round(place), control.min), control.max)
 
     def _add(self, name: str, kind: Callable[..., Any], label: str, help: str, **settings: Any) -> Any:
         control = kind(description=label, tooltip=help, layout=LAYOUT, style=STYLE, **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segkit.data.sample import VOID, Sample
-from segkit.explore.canvas import ORANGE, Canvas
-from segkit.explore.shell import Explorer
-from segkit.metrics import ConfusionMatrix
-from segkit.viz import colourise, default_palette, legend, to_picture
+from segkit.data.sample import Sample
+from segkit.explore.canvas import Canvas
+from segkit.explore.labelled import LabelledExplorer, mean_iou, panels, street
+from segkit.viz import colourise, legend, to_picture
 
 HEADS = ("score_32", "score_16", "score_8")
+STRIDES = ("fc7, stride 32", "pool4, stride 16", "pool3, stride 8")
 
 
 @dataclass(frozen=True)
@@ -60,38 +61,24 @@ def head_scores(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
     return {"logits": sum(found.values())[0], **{name: found[name][0] for name in HEADS}}
 
 
-def mix(heads: dict[str, Tensor], weights: tuple[float, float, float], labels: Tensor | None = None) -> Mixture:
+def mix(heads: dict[str, Tensor], weights: Sequence[float], labels: Tensor | None = None) -> Mixture:
     """Add the heads' scores, each times its weight, and score the result."""
     scores = sum((w * heads[name] for name, w in zip(HEADS, weights, strict=True)), torch.zeros_like(heads["logits"]))
     prediction = scores.argmax(0)
-    return Mixture(scores, prediction, _mean_iou(prediction, labels, len(scores)))
+    return Mixture(scores, prediction, mean_iou(prediction, labels, len(scores)))
 
 
 def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette: np.ndarray) -> dict[str, Any]:
     """The empty picture: picture, truth and the network's answer above, the heads and their mixture below."""
-    names = ("picture", "truth", "the network", "fc7, stride 32", "pool4, stride 16", "pool3, stride 8", "mixture")
+    names = ("picture", "truth", "the network", *STRIDES, "mixture")
     places = [(0.01 + 0.25 * k, 0.52) for k in range(3)] + [(0.01 + 0.25 * k, 0.02) for k in range(4)]
-    pictures, marks = {}, []
-    for name, (left, bottom) in zip(names, places, strict=True):
-        axes = canvas.axes(left, bottom, 0.235, 0.41, name)
-        pictures[name] = axes.imshow(image, interpolation="nearest")
-        (mark,) = axes.plot(
-            [0], [0], "o", markersize=9, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=2
-        )
-        marks.append(mark)
+    pictures, rings = panels(canvas, names, places, (0.235, 0.41), image)
     legend(canvas.axes(0.76, 0.52, 0.235, 0.41), classes, palette, columns=1 + (len(classes) - 1) // 8)
-    canvas.moves(pictures["mixture"], *marks)
-    return {"pictures": pictures, "marks": marks}
+    canvas.moves(pictures["mixture"])
+    return {"pictures": pictures, "rings": rings}
 
 
-def draw(parts: dict[str, Any], mixture: Mixture, palette: np.ndarray, point: tuple[int, int]) -> None:
-    """Put a mixture into the picture, and a ring around the chosen pixel of every panel."""
-    parts["pictures"]["mixture"].set_data(colourise(mixture.labels, palette))
-    for mark in parts["marks"]:
-        mark.set_data([point[1]], [point[0]])
-
-
-class SkipExplorer(Explorer):
+class SkipExplorer(LabelledExplorer):
     """The heads of an FCN-8s on one picture, mixed by three sliders; click a pixel to hear what each says there.
 
     Args:
@@ -110,64 +97,39 @@ class SkipExplorer(Explorer):
         classes: tuple[str, ...] | None = None,
         palette: Any = None,
     ) -> None:
-        from segkit.data.street import StreetScenes
-
-        chosen = StreetScenes(split="val")[0] if sample is None else sample
+        chosen = street() if sample is None else sample
         self.heads = head_scores(model, chosen.image)
         K, H, W = self.heads["logits"].shape
-        self.classes = tuple(classes or StreetScenes.classes)
-        if len(self.classes) != K:
-            raise ValueError(f"the model has {K} classes and there are {len(self.classes)} names; give classes=…")
-        self.labels = chosen.labels
-        street = classes is None or self.classes == tuple(StreetScenes.classes)
-        self.palette = palette if palette is not None else StreetScenes.palette if street else default_palette(K)
-        super().__init__(Canvas(9.4, 3.9))
+        super().__init__(Canvas(9.4, 3.9), chosen, K, classes, palette)
         self.parts = drawing(self.canvas, to_picture(chosen.image), self.classes, self.palette)
         self._fill()
         with self.together():
-            for name, label in zip(HEADS, ("fc7, stride 32", "pool4, stride 16", "pool3, stride 8"), strict=True):
+            for name, label in zip(HEADS, STRIDES, strict=True):
                 self.share(name, label, 1.0, f"weight of the scores from {label}", high=2.0)
-            self.slider("row", "row", 0, H - 1, H // 2, "row of the marked pixel; a click on a picture sets it")
-            self.slider(
-                "column", "column", 0, W - 1, W // 2, "column of the marked pixel; a click on a picture sets it"
-            )
+            self.ring(H, W, "the marked pixel; a click on a picture sets it")
 
     def _fill(self) -> None:
-        pictures, K = self.parts["pictures"], len(self.classes)
-        if (self.labels != VOID).any():
+        pictures = self.parts["pictures"]
+        if self.known:
             pictures["truth"].set_data(colourise(self.labels, self.palette))
-        names = ("fc7, stride 32", "pool4, stride 16", "pool3, stride 8", "the network")
-        for panel, head in zip(names, (*HEADS, "logits"), strict=True):
+        for panel, head in zip((*STRIDES, "the network"), (*HEADS, "logits"), strict=True):
             prediction = self.heads[head].argmax(0)
             pictures[panel].set_data(colourise(prediction, self.palette))
-            pictures[panel].axes.set_title(f"{panel}: mIoU {_mean_iou(prediction, self.labels, K):.2f}", fontsize=9)
+            pictures[panel].axes.set_title(
+                f"{panel}: mIoU {mean_iou(prediction, self.labels, len(self.classes)):.2f}", fontsize=9
+            )
 
     def compute(self) -> Mixture:
-        weights = tuple(self[name] for name in HEADS)
-        return mix(self.heads, weights, self.labels)  # type: ignore[arg-type]
+        return mix(self.heads, [self[name] for name in HEADS], self.labels)
 
     def draw(self, results: Mixture) -> str:
         row, column = self["row"], self["column"]
-        draw(self.parts, results, self.palette, (row, column))
+        self.parts["pictures"]["mixture"].set_data(colourise(results.labels, self.palette))
+        for ring in self.parts["rings"]:
+            ring.set_data([column], [row])
         said = [self.classes[int(self.heads[name][:, row, column].argmax())] for name in HEADS]
-        mixed = self.classes[int(results.labels[row, column])]
-        truth = int(self.labels[row, column])
-        true = "void" if truth == VOID else self.classes[truth]
         return (
             f"Mixture: mean IoU {results.mean_iou:.3f} on this picture. In the ring (row {row}, column {column}) "
-            f"fc7 says {said[0]}, pool4 {said[1]}, pool3 {said[2]}, the mixture {mixed}; it is {true}."
+            f"fc7 says {said[0]}, pool4 {said[1]}, pool3 {said[2]}, the mixture {self.name(results.labels)}; "
+            f"it is {self.name(self.labels)}."
         )
-
-    def click(self, axes: Any, column: float, row: float) -> None:
-        """A pixel of any panel."""
-        h, w = self.labels.shape
-        self.controls["row"].value = int(np.clip(round(row), 0, h - 1))
-        self.controls["column"].value = int(np.clip(round(column), 0, w - 1))
-
-
-def _mean_iou(prediction: Tensor, labels: Tensor | None, num_classes: int) -> float:
-    if labels is None or not (labels != VOID).any():
-        return float("nan")
-    confusion = ConfusionMatrix(num_classes)
-    confusion.update(prediction, labels)
-    return confusion.mean_iou()

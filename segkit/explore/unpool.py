@@ -12,6 +12,7 @@ from torch import Tensor
 
 from segkit.engine import engine
 from segkit.explore.canvas import FAINT, INK, ORANGE, Canvas
+from segkit.explore.labelled import street
 from segkit.explore.shell import Explorer
 
 METHODS = ("max-unpooling", "bed of nails", "nearest")
@@ -144,7 +145,7 @@ class UnpoolExplorer(Explorer):
 
     def __init__(self, picture: Tensor | None = None, numbers: Any = NUMBERS) -> None:
         super().__init__(Canvas(8.2, 5.4))
-        self.grey = _grey(_street() if picture is None else picture)
+        self.grey = _grey(street().image if picture is None else picture)
         self.numbers = torch.as_tensor(numbers, dtype=torch.float32)
         if self.numbers.shape != (4, 4) or self.numbers.min() < 0:
             raise ValueError(f"numbers of shape {tuple(self.numbers.shape)}; the small example is 4×4, none below 0")
@@ -187,9 +188,3 @@ def _grey(picture: Tensor) -> Tensor:
     if not h or not w:
         raise ValueError(f"a picture of {tuple(grey.shape)} is smaller than one 8×8 window")
     return grey[:h, :w].float()
-
-
-def _street() -> Tensor:
-    from segkit.data.street import StreetScenes
-
-    return StreetScenes(split="val")[0].image

@@ -10,8 +10,9 @@ import torch
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 
+from segkit.checks import whole
 from segkit.engine import engine
-from segkit.explore.canvas import BLUE, INK, ORANGE, Canvas
+from segkit.explore.canvas import BLUE, INK, ORANGE, Canvas, boxes
 from segkit.explore.shell import Explorer
 
 PALE = "#9cc9e4"
@@ -52,14 +53,9 @@ def coverage(kernel: int, stride: int, padding: int = 0, output_padding: int = 0
     Raises:
         ValueError: a setting that no transposed convolution has, naming it.
     """
-    for name, value, least in [
-        ("kernel", kernel, 1),
-        ("stride", stride, 1),
-        ("padding", padding, 0),
-        ("inputs", inputs, 1),
-    ]:
-        if value < least:
-            raise ValueError(f"{name}={value}; it must be at least {least}")
+    given = {"kernel": (kernel, 1), "stride": (stride, 1), "padding": (padding, 0), "inputs": (inputs, 1)}
+    for name, (value, least) in given.items():
+        whole(value, name, "coverage", least)
     if not 0 <= output_padding < stride:
         raise ValueError(
             f"output_padding={output_padding} with stride={stride}: it chooses among the {stride} sizes that a "
@@ -110,12 +106,12 @@ def draw(parts: dict[str, Any], c: Coverage, chosen: tuple[int, int]) -> None:
     places, inputs = (starts[:, None] + steps).ravel(), np.repeat(np.arange(c.inputs), c.kernel)
     colours = np.where(inputs == chosen[1], ORANGE, BLUE)
     inside = (places >= 0) & (places < c.size)  # the rest is cut off by padding
-    parts["rows"].set_verts(_boxes(places - 0.46, inputs - 0.4, places + 0.46, inputs + 0.4))
+    parts["rows"].set_verts(boxes(places - 0.46, inputs - 0.4, places + 0.46, inputs + 0.4))
     parts["rows"].set_facecolor(list(np.where(inside, colours, "white")))
     parts["rows"].set_edgecolor(list(colours))
     where = np.arange(c.size)
     usual = c.interior[-1] if c.interior else 0
-    parts["bars"].set_verts(_boxes(where - 0.46, 0 * where, where + 0.46, c.line))
+    parts["bars"].set_verts(boxes(where - 0.46, 0 * where, where + 0.46, c.line))
     parts["bars"].set_facecolor(list(np.where(c.line < usual, PALE, BLUE)))
     parts["image"].set_data(c.plane)
     parts["image"].set_clim(0, max(int(c.plane.max()), 1))
@@ -125,11 +121,6 @@ def draw(parts: dict[str, Any], c: Coverage, chosen: tuple[int, int]) -> None:
     parts["frame"].set_bounds(*(side / c.size for side in sides))
     counts = sorted(set(c.plane.flatten().tolist()))
     parts["text"].set_text(f"{c.size}×{c.size} pixels; dark to bright: {', '.join(map(str, counts))}")
-
-
-def _boxes(left: np.ndarray, bottom: np.ndarray, right: np.ndarray, top: np.ndarray) -> np.ndarray:
-    corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
-    return np.stack([np.stack(corner, -1) for corner in corners], 1)  # n, 4, 2
 
 
 class UpsampleExplorer(Explorer):
@@ -186,7 +177,7 @@ class UpsampleExplorer(Explorer):
         c = self.results
         centres = np.array(c.starts) + (c.kernel - 1) / 2
         if axes is self.parts["stamps"]:
-            self.controls["column"].value = int(np.clip(round(row), 0, c.inputs - 1))
+            self.put(column=min(row, c.inputs - 1))
         elif axes is self.parts["plane"]:
-            for name, place in (("row", row), ("column", column)):
-                self.controls[name].value = int(np.abs(centres + 0.5 - place * c.size).argmin())
+            nearest = [int(np.abs(centres + 0.5 - place * c.size).argmin()) for place in (row, column)]
+            self.put(row=nearest[0], column=nearest[1])

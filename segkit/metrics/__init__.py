@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from segkit.components import label_components
 from segkit.metrics.boundary import BoundaryIoU, TrimapIoU, boundary_iou, near_other_class, trimap_iou
-from segkit.metrics.components import label_components
 from segkit.metrics.confusion import ConfusionMatrix
 from segkit.metrics.objects import CellScores, ObjectMatch, average_precision, match_objects
 from segkit.metrics.partition import PartitionScores, adapted_rand_error, partition_scores, rand_score

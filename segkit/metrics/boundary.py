@@ -9,17 +9,44 @@ potentials for enforcing label consistency", CVPR 2008; Krähenbühl & Koltun, N
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from segkit.checks import whole
 from segkit.metrics.confusion import ConfusionMatrix
 from segkit.metrics.counting import Labels, count_pairs, label_maps
 
 _LOW, _HIGH = -1, 2**15 - 1  # below and above every label
 
 
-class BoundaryIoU:
+class _EdgeIoU:
+    """What both are: pixels counted over many pictures under settings, and the mean of what `iou` makes of them."""
+
+    settings: tuple[str, ...]
+    counts: Tensor
+
+    def merge(self, other: Self) -> None:
+        """Add what another one has counted with the same settings."""
+        for name in self.settings:
+            if getattr(self, name) != getattr(other, name):
+                raise ValueError(f"merge got {name}={getattr(other, name)}; it must be {getattr(self, name)}")
+        self.counts += other.counts
+
+    def iou(self) -> Tensor:
+        raise NotImplementedError
+
+    def mean_iou(self) -> float:
+        """Mean of iou over the classes that are there."""
+        return float(self.iou().nanmean())
+
+    def compute(self) -> float:
+        """The mean, by the name that torchmetrics uses."""
+        return self.mean_iou()
+
+
+class BoundaryIoU(_EdgeIoU):
     """IoU of the inner edges of the masks: of each class only pixels within d of where its mask ends are compared.
 
     With G_d the pixels of the true mask within d of its contour and P_d those of the predicted mask, a class scores
@@ -38,15 +65,16 @@ class BoundaryIoU:
     Differs from the paper: classes of a label map in place of single objects, hence counts summed over the pictures.
     """
 
+    settings = ("num_classes", "ignore_index", "dilation_ratio", "width")
+
     def __init__(
         self, num_classes: int, dilation_ratio: float = 0.02, width: int | None = None, ignore_index: int | None = 255
     ) -> None:
         if not 0 < dilation_ratio < 1:
             raise ValueError(f"BoundaryIoU got dilation_ratio={dilation_ratio}; it is a share of the diagonal, 0 to 1")
-        if width is not None:
-            _check_width(width)
         self.num_classes, self.ignore_index = _check_classes(num_classes), ignore_index
-        self.dilation_ratio, self.width = dilation_ratio, width
+        self.dilation_ratio = dilation_ratio
+        self.width = None if width is None else whole(width, "width", "BoundaryIoU", 1)
         self.counts = torch.zeros(3, num_classes, dtype=torch.int64)  # |G_d ∩ P_d|, |G_d|, |P_d|
 
     def update(self, prediction: Labels, target: Labels) -> None:
@@ -59,24 +87,13 @@ class BoundaryIoU:
         for row, labels in enumerate((t[at_t & at_p & (t == p)], t[at_t], p[at_p])):
             self.counts[row] += torch.bincount(labels.long(), minlength=self.num_classes).cpu()
 
-    def merge(self, other: BoundaryIoU) -> None:
-        """Add what another one has counted with the same settings."""
-        _same(self, other, ("num_classes", "ignore_index", "dilation_ratio", "width"))
-        self.counts += other.counts
-
     def iou(self) -> Tensor:
         """Boundary IoU of each class. Shape: K."""
         both, truth, predicted = self.counts.double()
         return both / (truth + predicted - both)
 
-    def mean_iou(self) -> float:
-        """Mean of iou over the classes that are there."""
-        return float(self.iou().nanmean())
 
-    compute = mean_iou
-
-
-class TrimapIoU:
+class TrimapIoU(_EdgeIoU):
     """Mean IoU over a band along the true edges: only pixels within `width` of another true class are counted.
 
     Args:
@@ -90,10 +107,13 @@ class TrimapIoU:
     Source: Kohli et al. 2008, section 5; Krähenbühl & Koltun 2011, figure 3; Chen et al. (DeepLab) 2015, section 5.
     """
 
+    settings = ("num_classes", "ignore_index", "width", "void_is_edge")
+
     def __init__(self, num_classes: int, width: int, ignore_index: int | None = 255, void_is_edge: bool = True) -> None:
         self.confusion = ConfusionMatrix(_check_classes(num_classes), ignore_index=num_classes)
-        self.width, self.void_is_edge = _check_width(width), void_is_edge
+        self.width, self.void_is_edge = whole(width, "width", "TrimapIoU", 1), void_is_edge
         self.num_classes, self.ignore_index = num_classes, ignore_index
+        self.counts = self.confusion.matrix
 
     def update(self, prediction: Labels, target: Labels) -> None:
         """Count one or several pictures; takes and refuses what ConfusionMatrix.update does."""
@@ -102,20 +122,9 @@ class TrimapIoU:
         band = near_other_class(t, self.width, void=void)
         self.confusion.update(p, torch.where(band, t, self.num_classes))
 
-    def merge(self, other: TrimapIoU) -> None:
-        """Add what another one has counted with the same settings."""
-        _same(self, other, ("num_classes", "ignore_index", "width", "void_is_edge"))
-        self.confusion.merge(other.confusion)
-
     def iou(self) -> Tensor:
         """IoU of each class within the band. Shape: K."""
         return self.confusion.iou()
-
-    def mean_iou(self) -> float:
-        """Mean of iou over the classes that the band has."""
-        return self.confusion.mean_iou()
-
-    compute = mean_iou
 
 
 def boundary_iou(
@@ -184,15 +193,3 @@ def _check_classes(num_classes: int) -> int:
     if num_classes >= _HIGH:
         raise ValueError(f"got num_classes={num_classes}; the metrics at edges take at most {_HIGH - 1} classes")
     return ConfusionMatrix(num_classes).num_classes
-
-
-def _check_width(width: int) -> int:
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise ValueError(f"got width={width!r}; it is a whole number of pixels, at least 1")
-    return width
-
-
-def _same(one: object, other: object, settings: tuple[str, ...]) -> None:
-    for name in settings:
-        if getattr(one, name) != getattr(other, name):
-            raise ValueError(f"merge got {name}={getattr(other, name)}; it must be {getattr(one, name)}")

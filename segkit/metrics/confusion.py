@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from segkit.checks import whole
 from segkit.metrics.counting import Labels, count_pairs, label_maps
 
 
@@ -29,9 +30,8 @@ class ConfusionMatrix:
     """
 
     def __init__(self, num_classes: int, ignore_index: int | None = 255) -> None:
-        if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
-            raise ValueError(f"ConfusionMatrix got num_classes={num_classes!r}; it needs a whole number of at least 1")
-        self.num_classes, self.ignore_index = num_classes, ignore_index
+        self.num_classes = num_classes = whole(num_classes, "num_classes", "ConfusionMatrix", 1)
+        self.ignore_index = ignore_index
         self.matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64)
 
     def update(self, prediction: Labels, target: Labels) -> None:

@@ -69,14 +69,12 @@ def match_objects(prediction: Labels, truth: Labels, iou: float = 0.5) -> Object
     """
     if not 0.5 <= iou < 1:
         raise ValueError(f"match_objects got iou={iou}; from 0.5 to below 1 a match is unique")
-    p_ids, t_ids, overlap, ious = _overlaps(prediction, truth)
+    p_ids, t_ids, both, p_area, t_area = _overlaps(prediction, truth)
+    ious = both / (p_area + t_area - both)
     rows, columns = np.nonzero(ious > iou)
     pairs = tuple((int(p_ids[i]), int(t_ids[j]), float(ious[i, j])) for i, j in zip(rows, columns, strict=True))
-    p_area, t_area = overlap.sum(1), overlap.sum(0)  # with what lies on the background
-    things = overlap[len(overlap) - len(p_ids) :, overlap.shape[1] - len(t_ids) :]
-    p_area, t_area = p_area[len(p_area) - len(p_ids) :], t_area[len(t_area) - len(t_ids) :]
-    covers = 2 * things > t_area[None, :]
-    pieces = (2 * things > p_area[:, None]) & (20 * things >= t_area[None, :])
+    covers = 2 * both > t_area
+    pieces = (2 * both > p_area) & (20 * both >= t_area)
     return ObjectMatch(
         pairs=pairs, tp=len(pairs), fp=len(p_ids) - len(pairs), fn=len(t_ids) - len(pairs),
         merges=int((covers.sum(1) >= 2).sum()), splits=int((pieces.sum(0) >= 2).sum()),
@@ -97,8 +95,8 @@ def average_precision(prediction: Labels, truth: Labels, thresholds: Sequence[fl
     """
     if not thresholds or not all(0.5 <= t < 1 for t in thresholds):
         raise ValueError(f"average_precision got thresholds={thresholds!r}; give some from 0.5 to below 1")
-    p_ids, t_ids, _, ious = _overlaps(prediction, truth)
-    hits = [int((ious > t).sum()) for t in thresholds]
+    p_ids, t_ids, both, p_area, t_area = _overlaps(prediction, truth)
+    hits = [int((both / (p_area + t_area - both) > t).sum()) for t in thresholds]
     return float(np.mean([_ratio(tp, len(p_ids) + len(t_ids) - tp) for tp in hits]))
 
 
@@ -149,32 +147,26 @@ class CellScores:
     def summary(self) -> dict[str, float]:
         """rand, rand_split, rand_merge, adapted_rand_error, info, ap, precision, recall, f1, merges, splits, cells."""
         means = {k: self._mean(k) for k in ("rand", "rand_split", "rand_merge", "info", "ap")}
-        c = self.counts
-        return {
-            **means,
-            "adapted_rand_error": 1 - means["rand"],
-            "precision": _ratio(c["tp"], c["tp"] + c["fp"]),
-            "recall": _ratio(c["tp"], c["tp"] + c["fn"]),
-            "f1": _ratio(2 * c["tp"], 2 * c["tp"] + c["fp"] + c["fn"]),
-            "merges": c["merges"], "splits": c["splits"], "cells": c["tp"] + c["fn"],
-        }  # fmt: skip
+        all_of_them = ObjectMatch((), **self.counts)
+        names = ("precision", "recall", "f1", "merges", "splits")
+        counted = {name: getattr(all_of_them, name) for name in names}
+        cells = all_of_them.tp + all_of_them.fn
+        return {**means, "adapted_rand_error": 1 - means["rand"], **counted, "cells": cells}
 
     def _mean(self, name: str) -> float:
         values = [s[name] for s in self.per_picture if not math.isnan(s[name])]
         return float(np.mean(values)) if values else math.nan
 
 
-def _overlaps(prediction: Labels, truth: Labels) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted ids, true ids, pixels that each pair shares (background first where there is any), IoU of things."""
+def _overlaps(prediction: Labels, truth: Labels) -> tuple[np.ndarray, ...]:
+    """Predicted ids P, true ids T, pixels that each pair shares P×T, areas of the predicted P×1 and true things T."""
     p, t = id_maps(prediction, truth)
     if p.ndim != 2:
         raise ValueError(f"got id maps of shape {p.shape}; things are matched within one picture, H×W")
     p_ids, t_ids, overlap = contingency(p, t)
-    p_area, t_area = overlap.sum(1), overlap.sum(0)
-    rows, columns = p_ids > 0, t_ids > 0
+    rows, columns = p_ids > 0, t_ids > 0  # areas count what lies on the background too
     both = overlap[rows][:, columns]
-    union = p_area[rows][:, None] + t_area[columns][None, :] - both
-    return p_ids[rows], t_ids[columns], overlap, both / union
+    return p_ids[rows], t_ids[columns], both, overlap.sum(1)[rows, None], overlap.sum(0)[columns]
 
 
 def _ratio(part: float, whole: float) -> float:

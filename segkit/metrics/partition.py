@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from segkit.checks import chosen
 from segkit.metrics.counting import Labels
 
 
@@ -62,8 +63,7 @@ def partition_scores(prediction: Labels, truth: Labels, zero: str = "singletons"
     Raises:
         TypeError: fractions. ValueError: the shapes differ, or zero is neither of the two.
     """
-    if zero not in ("singletons", "segment", "nearest"):
-        raise ValueError(f"partition_scores got zero={zero!r}; choose 'singletons', 'segment' or 'nearest'")
+    chosen(zero, "zero", "partition_scores", ("singletons", "segment", "nearest"))
     s_ids, t_ids = id_maps(prediction, truth)
     if zero == "nearest" and s_ids.any():
         where = ndimage.distance_transform_edt(s_ids == 0, return_distances=False, return_indices=True)
@@ -72,10 +72,10 @@ def partition_scores(prediction: Labels, truth: Labels, zero: str = "singletons"
     n = int(on_cells.sum())
     if n == 0:
         return PartitionScores(*[math.nan] * 6)
-    table, is_zero = _table(s_ids[on_cells], t_ids[on_cells])
+    ids, _, table = contingency(s_ids[on_cells], t_ids[on_cells])  # segments × cells
     alone = 0  # pixels that are segments of their own
     t = table.sum(0) / n
-    if zero != "segment" and is_zero:
+    if zero != "segment" and ids[0] == 0:
         alone = int(table[0].sum())
         table = table[1:]
     p, s = table / n, table.sum(1) / n
@@ -125,12 +125,6 @@ def contingency(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     ids_b, columns = np.unique(b, return_inverse=True)
     flat = np.bincount(rows.reshape(-1) * len(ids_b) + columns.reshape(-1), minlength=len(ids_a) * len(ids_b))
     return ids_a, ids_b, flat.reshape(len(ids_a), len(ids_b))
-
-
-def _table(s_ids: np.ndarray, t_ids: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Pixels by segment (rows) and cell; whether the first row is segment 0."""
-    ids, _, table = contingency(s_ids, t_ids)
-    return table, bool(ids[0] == 0)
 
 
 def _entropy(p: np.ndarray) -> float:

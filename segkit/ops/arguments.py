@@ -1,12 +1,11 @@
 """What comes in at the door of an operator: checked here, so that the operators themselves read as mathematics.
 
-Every message names what came, what was expected and the mend.
+Every message names what came, what was expected and how to fix it.
 """
 
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, ParamSpec
@@ -14,33 +13,11 @@ from typing import Any, ParamSpec
 import torch
 from torch import Tensor
 
+from segkit.checks import pair as pair
+from segkit.checks import whole as whole  # the operators take theirs from here
+
 IntOrPair = int | Sequence[int]
 _P = ParamSpec("_P")
-
-
-def whole(value: Any, name: str, op: str, least: int) -> int:
-    """A whole number that is not too small."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(
-            f"{op} got {name}={value!r} ({type(value).__name__}); {name} is a whole number from {least} up"
-        ) from None
-    if number < least:
-        raise ValueError(f"{op} got {name}={number}; {name} is a whole number from {least} up")
-    return number
-
-
-def pair(value: Any, name: str, op: str, least: int) -> tuple[int, int]:
-    """(height, width) from one number for both or a sequence of one or two."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        value = (value,)
-    if len(value) not in (1, 2):
-        raise ValueError(f"{op} got {name}={value!r}, {len(value)} numbers; give one, or two as (height, width)")
-    numbers = [whole(number, name, op, least) for number in value]
-    return numbers[0], numbers[-1]
 
 
 def tensor(value: Any, name: str, op: str) -> Tensor:
@@ -67,8 +44,8 @@ def batched(input: Any, op: str, empty_channels: bool = False) -> tuple[Tensor, 
     """
     input = tensor(input, "input", op)
     if input.ndim not in (3, 4):
-        mend = "for a single picture H×W use input[None]" if input.ndim == 2 else "fold or split the other dimensions"
-        raise ValueError(f"{op} got input of shape {tuple(input.shape)}; it takes N×C×H×W or C×H×W ({mend})")
+        fix = "for a single picture H×W use input[None]" if input.ndim == 2 else "fold or split the other dimensions"
+        raise ValueError(f"{op} got input of shape {tuple(input.shape)}; it takes N×C×H×W or C×H×W ({fix})")
     if 0 in input.shape[-2:] or (input.shape[-3] == 0 and not empty_channels):
         raise ValueError(
             f"{op} got input of shape {tuple(input.shape)}; only the batch may be empty (check the step before: "

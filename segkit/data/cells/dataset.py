@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from segkit.checks import chosen, whole
+from segkit.checks import size as checked_size
 from segkit.data.cells import membranes, nuclei
 from segkit.data.made import LENGTHS, SPLITS, MadeSet
 from segkit.data.sample import VOID, Sample
@@ -55,13 +57,11 @@ class Cells(MadeSet):
         *,
         cache: bool = False,
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(f"Cells got split={split!r}; it has {', '.join(map(repr, SPLITS))}")
-        if kind not in _KINDS:
-            raise ValueError(f"Cells got kind={kind!r}; it has {', '.join(map(repr, _KINDS))}")
-        self.split, self.kind, self.size = split, kind, self._checked_size(size)
-        self.length = LENGTHS[split] if length is None else self._whole("length", length, 0, 1 << 31)
-        self.seed = self._whole("seed", seed, 0, (1 << 63) - 1)
+        self.split = chosen(split, "split", "Cells", SPLITS)
+        self.kind = chosen(kind, "kind", "Cells", _KINDS)
+        self.size = checked_size(size, "size", "Cells", 32, 2048, self.example)
+        self.length = LENGTHS[split] if length is None else whole(length, "length", "Cells", 0, 1 << 31)
+        self.seed = whole(seed, "seed", "Cells", 0, (1 << 63) - 1)
         self.classes = _KINDS[kind][1]
         self._kept: dict[int, Sample] | None = {} if cache else None
 

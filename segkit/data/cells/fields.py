@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.data.street.dice import LEAF, SMOOTH, Dice, raw
+from segkit.data.dice import LEAF, SMOOTH, Dice, raw
 
 TILES = {"smooth": SMOOTH.astype(np.float64), "grain": LEAF.astype(np.float64)}  # 256×256, periodic, −1…1
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from segkit.data.cells.fields import blurred, direction, eight_bit, grain, stretched
-from segkit.data.street.dice import Dice
+from segkit.data.dice import Dice
 
 _SPACING = 21.0  # between sites, in pixels
 _BEND = 7.0  # how far the plane is bent, in pixels

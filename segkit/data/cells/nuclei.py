@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segkit.data.cells.fields import blurred, direction, eight_bit, grain, stretched
-from segkit.data.street.dice import Dice
+from segkit.data.dice import Dice
 
 _LEAST = 24  # pixels that must show of a nucleus
 

@@ -7,7 +7,7 @@ principal point (cx, cy), as with a shift lens. Pixel i has its centre at i + 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -70,6 +70,4 @@ class Camera:
 
     def moved(self, dx: float, dz: float) -> Camera:
         """The same camera one time step later."""
-        return Camera(
-            self.size, self.focal, self.cx, self.cy, self.height, self.x + dx, self.z + dz, self.bend, self.pixel
-        )
+        return replace(self, x=self.x + dx, z=self.z + dz)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy import ndimage
 
+from segkit.checks import chosen, whole
+from segkit.checks import size as checked_size
 from segkit.data.made import LENGTHS, SPLITS, MadeSet
 from segkit.data.sample import VOID, Sample
 from segkit.data.street.classes import CLASSES, PALETTE, THINGS
@@ -71,15 +74,14 @@ class StreetScenes(MadeSet):
         cache: bool = False,
         transform: Callable[[Sample], Sample] | None = None,
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(f"StreetScenes got split={split!r}; it has {', '.join(map(repr, SPLITS))}")
-        if domain not in DOMAINS:
-            raise ValueError(f"StreetScenes got domain={domain!r}; it has {', '.join(map(repr, DOMAINS))}")
-        self.split, self.domain, self.size = split, domain, self._checked_size(size)
-        self.length = LENGTHS[split] if length is None else self._whole("length", length, 0, 1 << 31)
-        self.seed = self._whole("seed", seed, 0, 1 << 63)
-        self.void_border = self._whole("void_border", void_border, 0, 64)
-        self.supersample = self._whole("supersample", supersample, 1, 4)
+        who = "StreetScenes"
+        self.split = chosen(split, "split", who, SPLITS)
+        self.domain = chosen(domain, "domain", who, DOMAINS)
+        self.size = checked_size(size, "size", who, 32, 2048, self.example)
+        self.length = LENGTHS[split] if length is None else whole(length, "length", who, 0, 1 << 31)
+        self.seed = whole(seed, "seed", who, 0, 1 << 63)
+        self.void_border = whole(void_border, "void_border", who, 0, 64)
+        self.supersample = whole(supersample, "supersample", who, 1, 4)
         self.knobs = Knobs(thin, ambiguity, noise, shadows, objects, imbalance)
         self.motion = bool(motion)
         self.transform = transform
@@ -122,17 +124,6 @@ class StreetScenes(MadeSet):
 def near_edges(shown: Rendered, width: int) -> np.ndarray:
     """Pixels within `width` steps (up, down, left, right) of another class or instance; H×W, bool."""
     what = shown.labels.astype(np.int64) + 256 * shown.instances
-    edge = np.zeros(what.shape, bool)
-    across, down = what[:, 1:] != what[:, :-1], what[1:] != what[:-1]
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    edge[1:] |= down
-    edge[:-1] |= down
-    for _ in range(width - 1):
-        grown = edge.copy()
-        grown[:, 1:] |= edge[:, :-1]
-        grown[:, :-1] |= edge[:, 1:]
-        grown[1:] |= edge[:-1]
-        grown[:-1] |= edge[1:]
-        edge = grown
-    return edge
+    highest, lowest = ndimage.maximum_filter1d, ndimage.minimum_filter1d
+    across, down = (highest(what, 3, axis, mode="nearest") != lowest(what, 3, axis, mode="nearest") for axis in (1, 0))
+    return ndimage.binary_dilation(across | down, iterations=width - 1) if width > 1 else across | down

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from segkit.data.dice import SMOOTH
 from segkit.data.street import textures
 from segkit.data.street.camera import Camera
-from segkit.data.street.canvas import Canvas
-from segkit.data.street.dice import SMOOTH
 from segkit.data.street.domains import Domain
 from segkit.data.street.knobs import Knobs
+from segkit.data.street.painting import Painting
 from segkit.data.street.scene import BEHIND, REACH, Street
 
 CELLS = 20  # of the table across the street, per metre
@@ -42,9 +42,9 @@ def across_tables(street: Street, domain: Domain) -> tuple[np.ndarray, np.ndarra
     return key, pattern
 
 
-def paint_ground(canvas: Canvas, street: Street, domain: Domain, knobs: Knobs) -> None:
+def paint_ground(painting: Painting, street: Street, domain: Domain, knobs: Knobs) -> None:
     """Fill everything below the horizon with ground."""
-    cam = canvas.camera
+    cam = painting.camera
     first = int(np.count_nonzero(cam.down <= 0.0))
     if first >= cam.size[0]:
         return
@@ -59,10 +59,10 @@ def paint_ground(canvas: Canvas, street: Street, domain: Domain, knobs: Knobs) -
     shade = _texture(cell, pattern_table, x, world, z32, street, knobs)
     _paint_lines(key, x, world, cam, street, knobs)
     _paint_puddles(key, shade, x, world, street, knobs)
-    canvas.key[rows] = key
-    canvas.shade[rows] = shade
-    canvas.depth[rows] = z32[:, None]
-    canvas.lit[rows] = _house_shadow(x, world, street, knobs)
+    painting.key[rows] = key
+    painting.shade[rows] = shade
+    painting.depth[rows] = z32[:, None]
+    painting.lit[rows] = _house_shadow(x, world, street, knobs)
 
 
 def _texture(

@@ -6,45 +6,45 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from segkit.data.street.canvas import Canvas
-from segkit.data.street.dice import SMOOTH, raw
+from segkit.data.dice import SMOOTH, raw
 from segkit.data.street.domains import Domain
 from segkit.data.street.knobs import Knobs
+from segkit.data.street.painting import Painting
 from segkit.data.street.scene import Materials, Street
 
 
-def develop(canvas: Canvas, street: Street, domain: Domain, materials: Materials) -> np.ndarray:
+def develop(painting: Painting, street: Street, domain: Domain, materials: Materials) -> np.ndarray:
     """The clean picture.
 
     Shape: 3, H, W, float32.
     """
     colours = np.array(materials.colours, np.float32)
-    picture = np.empty((3, *canvas.key.shape), np.float32)
-    thin = 1.0 / (canvas.depth * (1.0 / domain.haze_distance) + 1.0)  # what is left of a surface's own light
+    picture = np.empty((3, *painting.key.shape), np.float32)
+    thin = 1.0 / (painting.depth * (1.0 / domain.haze_distance) + 1.0)  # what is left of a surface's own light
     shine = None
     if any(materials.glow):
-        shine = np.array(materials.glow, np.float32).take(canvas.key)
-    shaded = canvas.shade * thin
+        shine = np.array(materials.glow, np.float32).take(painting.key)
+    shaded = painting.shade * thin
     veil = 1.0 - thin
     for band in range(3):
-        light = canvas.lit * domain.sun[band]
+        light = painting.lit * domain.sun[band]
         light += domain.ambient[band]
         if shine is not None:
             np.maximum(light, shine, out=light)
-        np.multiply(colours[:, band].take(canvas.key), shaded, out=picture[band])
+        np.multiply(colours[:, band].take(painting.key), shaded, out=picture[band])
         picture[band] *= light
         picture[band] += veil * domain.haze[band]
-    _sky(picture, canvas, street, domain)
+    _sky(picture, painting, street, domain)
     return picture
 
 
-def _sky(picture: np.ndarray, canvas: Canvas, street: Street, domain: Domain) -> None:
+def _sky(picture: np.ndarray, painting: Painting, street: Street, domain: Domain) -> None:
     """A fall of colour from the zenith to the horizon, with clouds."""
-    cam = canvas.camera
+    cam = painting.camera
     rows = min(cam.size[0], int(np.count_nonzero(cam.down <= 0.05)))
     if rows == 0:
         return
-    mask = canvas.key[:rows] == 0
+    mask = painting.key[:rows] == 0
     rise = np.minimum(np.maximum(cam.down[:rows] * -1.9, 0.0), 1.0)
     rise = rise * (2.0 - rise)
     lift = 1.0 / (np.maximum(-cam.down[:rows], 0.0) + 0.12)  # clouds crowd towards the horizon
@@ -75,13 +75,9 @@ def expose(picture: np.ndarray, key: Sequence[int], domain: Domain, knobs: Knobs
 
 def _soften(picture: np.ndarray) -> None:
     """A lens that spreads each point a little over its neighbours: weights (1, 4, 1) / 6 both ways."""
-    inner = picture[:, 1:-1] * 4.0
-    inner += picture[:, :-2]
-    inner += picture[:, 2:]
-    inner *= 1.0 / 6.0
-    picture[:, 1:-1] = inner
-    inner = picture[:, :, 1:-1] * 4.0
-    inner += picture[:, :, :-2]
-    inner += picture[:, :, 2:]
-    inner *= 1.0 / 6.0
-    picture[:, :, 1:-1] = inner
+    for p in (picture, picture.swapaxes(1, 2)):  # down, then across
+        inner = p[:, 1:-1] * 4.0
+        inner += p[:, :-2]
+        inner += p[:, 2:]
+        inner *= 1.0 / 6.0
+        p[:, 1:-1] = inner

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segkit.data.dice import Dice
 from segkit.data.street import classes as c
 from segkit.data.street import ground, light, sprites, walls
 from segkit.data.street.camera import Camera
-from segkit.data.street.canvas import Canvas
-from segkit.data.street.dice import Dice
 from segkit.data.street.domains import Domain
 from segkit.data.street.knobs import Knobs
+from segkit.data.street.painting import Painting
 from segkit.data.street.scene import BEHIND, REACH, Materials, Street, lay_street
 from segkit.data.street.things import Stage, Thing, place_furniture
 from segkit.data.street.traffic import place_traffic
@@ -58,19 +58,19 @@ def camera(scene: Scene, size: tuple[int, int], pixel: float = 1.0) -> Camera:
     return Camera(size, s.focal * h, s.cx * w, s.cy * h, s.height, s.camera_x, 0.0, s.bend, pixel)
 
 
-def paint(scene: Scene, cam: Camera, time: float = 0.0) -> Canvas:
+def paint(scene: Scene, cam: Camera, time: float = 0.0) -> Painting:
     """Paint everything that stands in the scene at `time` steps after its start."""
-    canvas = Canvas(cam)
+    painting = Painting(cam)
     street, domain, knobs = scene.street, scene.domain, scene.knobs
-    ground.paint_ground(canvas, street, domain, knobs)
+    ground.paint_ground(painting, street, domain, knobs)
     for thing in scene.things:
-        _thing_shadow(canvas, scene, thing, time)
-    walls.paint_skyline(canvas, street)
-    walls.paint_houses(canvas, street, domain, knobs)
-    walls.paint_fences(canvas, street, knobs)
+        _thing_shadow(painting, scene, thing, time)
+    walls.paint_skyline(painting, street)
+    walls.paint_houses(painting, street, domain, knobs)
+    walls.paint_fences(painting, street, knobs)
     for thing in scene.things:  # near ones first: what they hide need not be painted
-        _paint_thing(canvas, scene, thing, time)
-    return canvas
+        _paint_thing(painting, scene, thing, time)
+    return painting
 
 
 def place_at(thing: Thing, street: Street, cam: Camera, time: float) -> tuple[float, float]:
@@ -88,66 +88,66 @@ def _sun_at(street: Street, knobs: Knobs, x: float, z: float) -> float:
     return 1.0 - depth if away * street.sun_tan + 1.0 < float(side.shade_height[cell]) else 1.0
 
 
-def _thing_shadow(canvas: Canvas, scene: Scene, thing: Thing, time: float) -> None:
+def _thing_shadow(painting: Painting, scene: Scene, thing: Thing, time: float) -> None:
     half_x, half_z = thing.shadow
     if half_x == 0.0:
         return
     street = scene.street
     depth = min(1.0, scene.knobs.shadows)
-    x, z = place_at(thing, street, canvas.camera, time)
+    x, z = place_at(thing, street, painting.camera, time)
     if z > 60.0:
         return
     if thing.front is None:  # a tree: its shadow lies away from the sun, and leaves let light through
         reach = 0.5 * (thing.low + thing.high) / street.sun_tan
         x, z = x - street.sun_side * reach, z - street.sun_skew * reach
-        canvas.ground_shadow(x, z, half_x, half_z, 0.8 * depth * street.sun_power, 0.7, thing.seed)
+        painting.ground_shadow(x, z, half_x, half_z, 0.8 * depth * street.sun_power, 0.7, thing.seed)
         return
-    canvas.ground_shadow(x, z + 0.5 * thing.length, half_x, half_z, 0.85 * depth, 0.0, 0)
+    painting.ground_shadow(x, z + 0.5 * thing.length, half_x, half_z, 0.85 * depth, 0.0, 0)
     if street.sun_power > 0.5 and thing.length > 0.0 and z < 30.0:
         reach = 0.5 * thing.high / street.sun_tan
-        canvas.ground_shadow(
+        painting.ground_shadow(
             x - street.sun_side * reach, z + 0.5 * thing.length - street.sun_skew * reach * 0.5,
             half_x + 0.5 * reach, half_z, 0.7 * depth, 0.0, 0,
         )  # fmt: skip
 
 
-def _paint_thing(canvas: Canvas, scene: Scene, thing: Thing, time: float) -> None:
+def _paint_thing(painting: Painting, scene: Scene, thing: Thing, time: float) -> None:
     street, knobs = scene.street, scene.knobs
-    x, z = place_at(thing, street, canvas.camera, time)
+    x, z = place_at(thing, street, painting.camera, time)
     sun = _sun_at(street, knobs, thing.x, thing.z)
     half = 0.5 * thing.width
     if thing.front is None:
         lit = 0.35 + 0.65 * sun
-        canvas.crown(x, thing.width, thing.low, thing.high, z, thing.base + 1, lit, thing.seed, street.sun_side)
+        painting.crown(x, thing.width, thing.low, thing.high, z, thing.base + 1, lit, thing.seed, street.sun_side)
         return
     front_lit = sun * (1.0 - 0.45 * street.sun_power) if thing.length > 0.0 else sun
     left, right = x - half, x + half
     if thing.nose > 0.0:
         bonnet = sprites.NOSE * thing.high
-        canvas.front(sprites.CAR_NOSE, left, right, thing.low, bonnet, z, thing.base, front_lit, thing.flip)
-    canvas.front(thing.front, left, right, thing.low, thing.high, z + thing.nose, thing.base, front_lit, thing.flip)
+        painting.front(sprites.CAR_NOSE, left, right, thing.low, bonnet, z, thing.base, front_lit, thing.flip)
+    painting.front(thing.front, left, right, thing.low, thing.high, z + thing.nose, thing.base, front_lit, thing.flip)
     if thing.side is not None and abs(x) > half:
         near = x - half if x > 0.0 else x + half
         sunny = (x > 0.0) == (street.sun_side < 0.0)
         lit = sun if sunny else sun * (1.0 - 0.8 * street.sun_power)
-        canvas.side(thing.side, near, z, z + thing.length, thing.low, thing.high, thing.base, lit, 1.0)
+        painting.side(thing.side, near, z, z + thing.length, thing.low, thing.high, thing.base, lit, 1.0)
 
 
 def render(scene: Scene, size: tuple[int, int], time: int = 0, supersample: int = 1) -> Rendered:
     """Paint and light one moment; with `supersample` the image alone is averaged from finer pixels."""
     street = scene.street
     cam = camera(scene, size).moved(street.drift * time, street.speed * time)
-    canvas = paint(scene, cam, float(time))
-    picture = light.develop(canvas, street, scene.domain, scene.materials)
+    painting = paint(scene, cam, float(time))
+    picture = light.develop(painting, street, scene.domain, scene.materials)
     if supersample > 1:
         fine = camera(scene, (size[0] * supersample, size[1] * supersample), float(supersample))
         fine = fine.moved(street.drift * time, street.speed * time)
         big = light.develop(paint(scene, fine, float(time)), street, scene.domain, scene.materials)
         picture = _shrink(big, supersample)
     image = light.expose(picture, (*scene.key, 4 + time), scene.domain, scene.knobs)
-    labels = np.array(scene.materials.labels, np.uint8).take(canvas.key)
-    instances = np.array(scene.materials.instances, np.int64).take(canvas.key)
-    return Rendered(image, labels, instances, canvas.depth)
+    labels = np.array(scene.materials.labels, np.uint8).take(painting.key)
+    instances = np.array(scene.materials.instances, np.int64).take(painting.key)
+    return Rendered(image, labels, instances, painting.depth)
 
 
 def _shrink(picture: np.ndarray, factor: int) -> np.ndarray:

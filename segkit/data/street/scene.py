@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from segkit.data.dice import Dice
 from segkit.data.street import classes as c
 from segkit.data.street import facades, textures
-from segkit.data.street.dice import Dice
 from segkit.data.street.domains import Colour, Domain
 from segkit.data.street.knobs import Knobs
 

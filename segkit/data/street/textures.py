@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from segkit.data.street.dice import FINE, SMOOTH
+from segkit.data.dice import FINE, SMOOTH
 
 PER_METRE = 26.0  # points of a pattern per metre
 TILE = 256  # points on a side; patterns repeat after that

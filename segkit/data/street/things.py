@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from segkit.data.dice import Dice
 from segkit.data.street import classes as c
 from segkit.data.street import sprites
-from segkit.data.street.dice import Dice
 from segkit.data.street.domains import Domain
 from segkit.data.street.knobs import Knobs
 from segkit.data.street.scene import Materials, Street

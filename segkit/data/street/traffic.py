@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from segkit.data.dice import Dice
 from segkit.data.street import classes as c
 from segkit.data.street import sprites
-from segkit.data.street.dice import Dice
 from segkit.data.street.domains import Colour
 from segkit.data.street.things import Stage, Thing
 

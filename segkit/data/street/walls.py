@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segkit.data.dice import FINE, HASH, LEAF, SMOOTH
 from segkit.data.street import facades, textures
 from segkit.data.street.camera import SKY_DEPTH, Camera
-from segkit.data.street.canvas import Canvas
-from segkit.data.street.dice import FINE, HASH, LEAF, SMOOTH
 from segkit.data.street.domains import Domain
 from segkit.data.street.knobs import Knobs
+from segkit.data.street.painting import Painting
 from segkit.data.street.scene import BEHIND, GAP_DEPTH, REACH, Side, Street
 
 SKYLINE = 260.0  # metres
@@ -63,15 +63,13 @@ def trace_houses(cam: Camera, street: Street) -> Columns:
 
 def _keep(hit: Columns, z: np.ndarray, block: np.ndarray, along: np.ndarray, face: int, valid: np.ndarray) -> None:
     nearer = valid & (z < hit.z)
-    np.copyto(hit.z, z, where=nearer)
-    np.copyto(hit.block, block, where=nearer)
-    np.copyto(hit.along, along, where=nearer)
-    np.copyto(hit.face, face, where=nearer)
+    for kept, new in ((hit.z, z), (hit.block, block), (hit.along, along), (hit.face, face)):
+        np.copyto(kept, new, where=nearer)  # type: ignore[call-overload]
 
 
-def paint_houses(canvas: Canvas, street: Street, domain: Domain, knobs: Knobs) -> None:
+def paint_houses(painting: Painting, street: Street, domain: Domain, knobs: Knobs) -> None:
     """Paint what `trace_houses` found: walls, windows, doors, roofs."""
-    cam = canvas.camera
+    cam = painting.camera
     hit = trace_houses(cam, street)
     columns = np.flatnonzero(hit.z < SKY_DEPTH)
     if not columns.size:
@@ -91,12 +89,12 @@ def paint_houses(canvas: Canvas, street: Street, domain: Domain, knobs: Knobs) -
     y = (cam.height - cam.down[r0:r1, None] * z).astype(np.float32)  # R, C: metres above the ground
     mask = (y >= 0.0) & (y < height.astype(np.float32))
     part, glass = _pattern(y, along, facts, block, domain)
-    mask &= canvas.depth[r0:r1, window] > z.astype(np.float32)
+    mask &= painting.depth[r0:r1, window] > z.astype(np.float32)
     shade = _surface(y, along, z, facts, street, knobs)
     np.add(shade, glass, out=shade, where=part == facades.GLASS)
     lit = _sunlight(y, z + cam.z, face, street, knobs)
     key = part + facts[:, 7].astype(np.int64)
-    canvas._write((slice(r0, r1), window), mask, key, shade, lit, z.astype(np.float32))
+    painting._write((slice(r0, r1), window), mask, key, shade, lit, z.astype(np.float32))
 
 
 def _pattern(
@@ -157,15 +155,15 @@ def _sunlight(y: np.ndarray, world: np.ndarray, face: np.ndarray, street: Street
     return most.astype(np.float32) - drop.astype(np.float32) * (1.0 - above)
 
 
-def paint_fences(canvas: Canvas, street: Street, knobs: Knobs) -> None:
+def paint_fences(painting: Painting, street: Street, knobs: Knobs) -> None:
     """Fences, garden walls and hedges, just in front of the houses."""
     for face, side in enumerate(street.sides):
         if side.fence.any():
-            _paint_fence(canvas, street, side, face, knobs)
+            _paint_fence(painting, street, side, face, knobs)
 
 
-def _paint_fence(canvas: Canvas, street: Street, side: Side, face: int, knobs: Knobs) -> None:
-    cam = canvas.camera
+def _paint_fence(painting: Painting, street: Street, side: Side, face: int, knobs: Knobs) -> None:
+    cam = painting.camera
     inset = 0.6 if side.offset < 0.0 else -0.6
     z = cam.wall_distance(side.offset + inset)
     stands = side.fence[_bucket(z + cam.z)] & (z < 110.0)
@@ -197,15 +195,15 @@ def _paint_fence(canvas: Canvas, street: Street, side: Side, face: int, knobs: K
         shade = 1.0 + textures.wall_table(knobs.noise, knobs.shadows).take(row + (start + column))
         if side.fence_surface == 0:
             dark[~slat] = 1
-    mask = (y >= 0.0) & (y < height.astype(np.float32)) & (canvas.depth[r0:r1, window] > z32)
+    mask = (y >= 0.0) & (y < height.astype(np.float32)) & (painting.depth[r0:r1, window] > z32)
     sunny = (face == 1) == (street.sun_side < 0.0)
     lit = 1.0 if sunny else 1.0 - 0.8 * street.sun_power
-    canvas._write((slice(r0, r1), window), mask, dark + side.fence_base, shade.astype(np.float32), lit, z32)
+    painting._write((slice(r0, r1), window), mask, dark + side.fence_base, shade.astype(np.float32), lit, z32)
 
 
-def paint_skyline(canvas: Canvas, street: Street) -> None:
+def paint_skyline(painting: Painting, street: Street) -> None:
     """Far roofs or trees against the sky."""
-    cam = canvas.camera
+    cam = painting.camera
     z = SKYLINE - cam.z
     x = cam.across * z + (cam.x + 3000.0)
     green = street.skyline_height < 14.0
@@ -219,5 +217,5 @@ def paint_skyline(canvas: Canvas, street: Street) -> None:
         return
     y = cam.height - cam.down[r0:r1, None] * z
     window = (slice(r0, r1), slice(None))
-    mask = (y < height) & (canvas.depth[window] > z)
-    canvas._write(window, mask, street.skyline, np.float32(1.0), np.float32(0.6), np.float32(z))
+    mask = (y < height) & (painting.depth[window] > z)
+    painting._write(window, mask, street.skyline, np.float32(1.0), np.float32(0.6), np.float32(z))

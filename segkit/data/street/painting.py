@@ -9,12 +9,12 @@ from math import ceil
 
 import numpy as np
 
+from segkit.data.dice import LEAF
 from segkit.data.street.camera import NEAR, SKY_DEPTH, Camera
-from segkit.data.street.dice import LEAF
 from segkit.data.street.sprites import Sprite
 
 
-class Canvas:
+class Painting:
     """Four H×W maps: key (int64), shade, lit, depth (float32)."""
 
     def __init__(self, camera: Camera) -> None:
@@ -26,27 +26,23 @@ class Canvas:
         self._y, self._x = (np.arange(n) + 0.5 for n in camera.size)  # centres of rows and columns
 
     def _write(self, window: tuple[slice, slice], mask, key, shade, lit, depth) -> None:  # type: ignore[no-untyped-def]
-        np.copyto(self.key[window], key, where=mask)
-        np.copyto(self.shade[window], shade, where=mask)
-        np.copyto(self.lit[window], lit, where=mask)
-        np.copyto(self.depth[window], depth, where=mask)
+        for part, value in ((self.key, key), (self.shade, shade), (self.lit, lit), (self.depth, depth)):
+            np.copyto(part[window], value, where=mask)
 
     def _rows(self, low: float, high: float, z: float) -> tuple[int, int, float, float]:
         """First and last row of the heights low…high at distance z; their exact top and extent in pixels."""
-        cam = self.camera
-        scale = cam.focal / z
-        top, count = cam.cy + (cam.height - high) * scale, (high - low) * scale
-        if count < cam.pixel:  # never thinner than one pixel
-            top, count = top - 0.5 * (cam.pixel - count), cam.pixel
-        return max(0, ceil(top - 0.5)), min(cam.size[0], ceil(top + count - 0.5)), top, count
+        cam, scale = self.camera, self.camera.focal / z
+        return self._whole(cam.cy + (cam.height - high) * scale, (high - low) * scale, cam.size[0])
 
     def _columns(self, x0: float, x1: float, z: float) -> tuple[int, int, float, float]:
-        cam = self.camera
-        scale = cam.focal / z
-        left, count = cam.cx + x0 * scale, (x1 - x0) * scale
-        if count < cam.pixel:
-            left, count = left - 0.5 * (cam.pixel - count), cam.pixel
-        return max(0, ceil(left - 0.5)), min(cam.size[1], ceil(left + count - 0.5)), left, count
+        cam, scale = self.camera, self.camera.focal / z
+        return self._whole(cam.cx + x0 * scale, (x1 - x0) * scale, cam.size[1])
+
+    def _whole(self, start: float, count: float, end: int) -> tuple[int, int, float, float]:
+        pixel = self.camera.pixel
+        if count < pixel:  # never thinner than one pixel
+            start, count = start - 0.5 * (pixel - count), pixel
+        return max(0, ceil(start - 0.5)), min(end, ceil(start + count - 0.5)), start, count
 
     def front(
         self, sprite: Sprite, x0: float, x1: float, low: float, high: float, z: float, base: int, lit: float, flip: bool

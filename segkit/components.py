@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from segkit.metrics.counting import Labels
+Labels = Tensor | np.ndarray
 
 
 def label_components(mask: Labels, connectivity: int = 4) -> Tensor:
