@@ -15,8 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.call(options)
-    except KeyboardInterrupt:
-        print("\nstopped; a training run goes on with the same command and --resume", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'stopped'}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"segkit {options.command}: {error}", file=sys.stderr)
@@ -39,9 +39,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--model", default="fcn8s", choices=models.available())
     train.add_argument("--data", default="street", choices=data.available())
     train.add_argument("--out", help="folder of the run (default: runs/MODEL-DATA)")
-    train.add_argument(
-        "--width", type=int, default=16, help="channels of the first block; 64 is the paper's (default 16)"
-    )
+    train.add_argument("--recipe", metavar="NAME|FILE", help="how to train: a named recipe or a JSON file (default: "
+                       "what suits the data set); the flags below change it")  # fmt: skip
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of the recipe")
+    train.add_argument("--width", type=int, help="channels of the first block; 64 is the paper's (default 16)")
     train.add_argument("--hidden", type=int, help="channels of FCN's fc6 and fc7 (default: 64 times the width)")
     train.add_argument("--no-batch-norm", action="store_true", help="the paper's network without BatchNorm")
     train.add_argument("--encoder", help="another encoder than the model's own, such as alexnet for fcn32s")
@@ -52,19 +53,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="another option of the model: padding=same",
     )
-    train.add_argument("--steps", type=int, help="optimizer steps (default: what suits the data set)")
-    train.add_argument("--batch-size", type=int, help="pictures per step (default: what suits the data set)")
-    train.add_argument("--lr", type=float, default=3e-3, help="peak learning rate (default 3e-3)")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--weights", choices=("none", "median", "log"), default="none", help="class weights in the loss")
+    train.add_argument("--steps", type=int, help="optimizer steps")
+    train.add_argument("--batch-size", type=int, help="pictures per step")
+    train.add_argument("--lr", type=float, help="peak learning rate")
+    train.add_argument("--seed", type=int)
+    train.add_argument("--weights", choices=("none", "median", "log"), help="class weights in the loss")
     train.add_argument("--init", help="weights to start from (a file that segkit wrote, of the same model)")
     train.add_argument(
         "--pretrained", action="store_true", help="start from torchvision's ImageNet weights (downloads)"
     )
     train.add_argument("--ema", type=float, help="average the weights with this decay, such as 0.99")
     train.add_argument("--engine", choices=("native", "scratch"), default="native", help="torch's kernels, or our own")
-    train.add_argument("--workers", type=int, default=0, help="processes that prepare pictures")
-    train.add_argument("--device", default="auto")
+    train.add_argument("--workers", type=int, help="processes that prepare pictures")
+    train.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
 

@@ -16,7 +16,7 @@ from segkit.models.enet import ENet
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
 from segkit.models.segnet import SegNet
 from segkit.models.unet import UNet
-from segkit.models.weights import load, load_torchvision, read_header, save
+from segkit.models.weights import load, load_exactly, load_torchvision, read_header, save, unwrapped
 
 _MODELS: dict[str, Callable[..., nn.Module]] = {
     "deeplab_v1": DeepLabV1,
@@ -34,8 +34,8 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
 
 __all__ = [
     "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "Dilated", "ENet", "SegNet", "UNet", "available",
-    "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_torchvision", "options", "read_header",
-    "save",
+    "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision", "options",
+    "read_header", "save", "unwrapped",
 ]  # fmt: skip
 
 

@@ -34,6 +34,13 @@ def save(model: nn.Module, path: str | Path, half: bool = False, **header: Any) 
     return write_safetensors(tensors, path, {"config": model.config, **header})
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside torch.compile's, DistributedDataParallel's or AveragedModel's wrapping; itself where none is."""
+    while isinstance(inner := getattr(model, "_orig_mod", getattr(model, "module", None)), nn.Module):
+        model = inner
+    return model
+
+
 def read_header(path: str | Path) -> dict[str, Any]:
     """The JSON header of a weights file: config, and whatever `save` was given.
 

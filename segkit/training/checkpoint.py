@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from segkit.files import write_safetensors
-from segkit.models.weights import load_exactly
+from segkit.models import load_exactly
 
 
 def save_checkpoint(
@@ -104,6 +104,32 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     if header.get("kind") != "checkpoint":
         raise ValueError(f"{path} holds no training state; it may be a file of weights, which --init takes")
     return header, tensors
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Where two descriptions of a run part, each as "name before → now"; dictionaries within them entry by entry.
+
+    Args:
+        before: as read from a checkpoint.
+        now: as it would be written.
+    """
+    old, new = _flat(before), _flat(json.loads(json.dumps(now)))
+    missing = "nothing"
+    return [
+        f"{key} {str(old.get(key, missing))[:60]} → {str(new.get(key, missing))[:60]}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, missing) != new.get(key, missing)
+    ]
+
+
+def _flat(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            out |= {f"{key}.{name}": v for name, v in _flat(inner).items()}
+        else:
+            out[key] = inner
+    return out
 
 
 def _parts(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -117,7 +117,7 @@ def test_frozen_weights_stay():
 def test_resuming_with_other_settings_is_refused(tmp_path):
     out = tmp_path / "run.safetensors"
     trainer().fit(out, until=3, quiet=True)
-    with pytest.raises(ValueError, match=r"other settings.*'lr': \(0.003, 0.1\)"):
+    with pytest.raises(ValueError, match=r"other settings: recipe\.lr 0\.003 → 0\.1 \(before → now\)"):
         trainer(lr=0.1).fit(out, resume=True, quiet=True)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         trainer().fit(tmp_path / "none", resume=True, quiet=True)
