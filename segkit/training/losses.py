@@ -129,9 +129,9 @@ def ohem_cross_entropy(
     loss = cross_entropy(logits.detach(), target, None, ignore_index, "none")  # N, H, W: −log of the probability
     counted = loss[target != ignore_index]
     if len(counted):
-        hardest = counted.topk(max(1, round(kept * len(counted)))).values
-        hard = (loss >= hardest[-1]) | (loss > (-math.log(threshold) if threshold else math.inf))
-        target = torch.where(hard, target, ignore_index)
+        least = counted.topk(max(1, round(kept * len(counted)))).values[-1]
+        easy = (loss < least) & (loss <= (-math.log(threshold) if threshold else math.inf))  # false for NaN
+        target = torch.where(easy, ignore_index, target)
     return cross_entropy(logits, target, weight, ignore_index)
 
 

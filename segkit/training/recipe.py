@@ -1,33 +1,19 @@
 """A recipe: all that decides how a network is trained, as data that can be named, printed, stored and compared.
 
-recipe = recipes.create("deeplab", steps=1000)     # a named one, with a change
-Trainer(model, train_set, recipe).fit()
-recipe.as_dict()                                   # JSON: stands in results, weights and checkpoints
+`recipes.create("deeplab", steps=1000)` is a named one with a change; `Trainer(model, train_set, recipe)` follows it.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Real
 from typing import Any
 
 from segkit.data.transforms import ColourJitter, Compose, Elastic, RandomCrop, RandomFlip, RandomScale, Transform
-from segkit.ops.arguments import whole
-
-_WHOLE = {"steps": 1, "batch_size": 1, "seed": 0, "workers": 0, "save_every": 1, "accumulate": 1, "warmup": 0}
-_NUMBERS = {  # each with the interval that it lies in: ( and ) without the end, [ and ] with it
-    "lr": "(0 inf)", "weight_decay": "[0 inf)", "momentum": "[0 1)", "power": "(0 inf)", "head_lr": "(0 inf)",
-    "ema": "(0 1)", "clip": "(0 inf)", "ohem_threshold": "[0 1]", "ohem_kept": "[0 1]", "flip": "[0 1]",
-}  # fmt: skip
-_LISTS = {"scale": 2, "jitter": 4, "elastic": 2}
-_CHOICES = {
-    "optimizer": ("adamw", "sgd"), "schedule": ("onecycle", "poly", "cosine", "constant"), "decay": ("all", "weights"),
-    "norm": ("learn", "fixed", "frozen"),
-}  # fmt: skip
-_LOSSES = ("cross_entropy", "ohem", "dice")
-_ELSEWHERE = ("name", "workers", "save_every", "device")  # they change nothing in the weights that come out
+from segkit.ops.arguments import pair, whole
 
 
 @dataclass(frozen=True)
@@ -115,7 +101,8 @@ class Recipe:
         for setting in fields(self):
             name, value = setting.name, getattr(self, setting.name)
             if value is not None or name not in (*optional, "clip"):
-                object.__setattr__(self, name, _checked(name, value))
+                rule, argument = _RULES[name]
+                object.__setattr__(self, name, rule(name, value, argument))
         if self.seed >= 2**32:
             raise ValueError(f"a recipe got seed={self.seed}; seed is a whole number below 2**32 = {2**32}")
         if (self.warmup or 0) >= self.steps:
@@ -169,7 +156,7 @@ class Recipe:
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide which weights come out: all but name, workers, save_every and device."""
-        return {k: v for k, v in self.as_dict().items() if k not in _ELSEWHERE}
+        return {k: v for k, v in self.as_dict().items() if k not in ("name", "workers", "save_every", "device")}
 
     def __str__(self) -> str:
         usual, always = Recipe(), ("steps", "batch_size", "optimizer", "lr", "schedule")
@@ -181,60 +168,67 @@ class Recipe:
 Config = Recipe  # the name in the first chapters
 
 
-def _checked(name: str, value: Any) -> Any:
-    """One setting, in the type that it has in JSON."""
-    if name in _WHOLE:
-        return whole(value, name, "a recipe", _WHOLE[name])
-    if name in _NUMBERS:
-        return _number(name, value, _NUMBERS[name])
-    if name in _LISTS:
-        return _numbers(name, value, _LISTS[name])
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise ValueError(f"a recipe got {name}={value!r}; choose {' or '.join(map(repr, _CHOICES[name]))}")
-    if name in ("amp", "nesterov") and not isinstance(value, bool):
-        raise TypeError(f"a recipe got {name}={value!r}; it is True or False")
-    if name == "crop":
-        sides = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
-        return tuple(whole(side, name, "a recipe", 1) for side in sides)
-    if name == "class_weights":
-        return _numbers(name, value) if not isinstance(value, str) else _scheme(value)
-    if name in ("losses", "aux"):
-        return _weights(name, value)
-    if name in ("device", "name") and not isinstance(value, str):
-        raise TypeError(f"a recipe got {name}={value!r}; it is a word")
-    return value
+def _whole(name: str, value: Any, least: int) -> int:
+    return whole(value, name, "a recipe", least)
 
 
-def _number(name: str, value: Any, interval: str = "[0 inf)") -> float:
+def _number(name: str, value: Any, interval: str) -> float:
     low, high = map(float, interval[1:-1].split())
-    try:
-        number = math.nan if isinstance(value, (bool, str)) else float(value)
-    except TypeError:
-        number = math.nan
     above, below = interval[0] == "(", interval[-1] == ")"
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     if not low <= number <= high or (above and number == low) or (below and number == high):
         end = "" if high == math.inf else f" and {'below' if below else 'at most'} {high:g}"
-        asked = f"a finite number {'above' if above else 'of at least'} {low:g}{end}"
-        raise ValueError(f"a recipe got {name}={value!r}; it is {asked}")
+        raise _wrong(name, value, f"a finite number {'above' if above else 'of at least'} {low:g}{end}")
     return number
 
 
-def _numbers(name: str, value: Any, count: int | None = None) -> tuple[float, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != (count or len(value)) or not value:
-        raise ValueError(f"a recipe got {name}={value!r}; it is a list of {f'{count} ' if count else ''}numbers")
-    return tuple(_number(name, number) for number in value)
+def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != (count or len(value)):
+        raise _wrong(name, value, f"{count} numbers" if count else f"{', '.join(_SCHEMES)} or one number per class")
+    return tuple(_number(name, number, "[0 inf)") for number in value)
 
 
-def _scheme(value: str) -> str:
-    if value not in ("none", "median", "log"):
-        raise ValueError(f"a recipe got class_weights={value!r}; choose 'none', 'median', 'log' or a list of numbers")
+def _class_weights(name: str, value: Any, schemes: tuple[str, ...]) -> Any:
+    return value if isinstance(value, str) and value in schemes else _numbers(name, value, 0)
+
+
+def _crop(name: str, value: Any, least: int) -> tuple[int, int]:
+    return pair(value, name, "a recipe", least)
+
+
+def _shares(name: str, value: Any, known: tuple[str, ...]) -> dict[str, float]:
+    if not isinstance(value, Mapping) or (known and not (value and set(value) <= set(known))):
+        raise _wrong(name, value, f"weights by name, such as {{{(known or ('aux',))[0]!r}: 0.4}}; {', '.join(known)}")
+    return {key: _number(f"{name}[{key!r}]", weight, "(0 inf)") for key, weight in value.items()}
+
+
+def _word(name: str, value: Any, words: tuple[str, ...]) -> str:
+    if value not in words:
+        raise _wrong(name, value, " or ".join(map(repr, words)))
     return value
 
 
-def _weights(name: str, value: Any) -> dict[str, float]:
-    example = '{"cross_entropy": 1.0}' if name == "losses" else '{"aux": 0.4}'
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"a recipe got {name}={value!r}; it maps names to weights, such as {example}")
-    if name == "losses" and (not value or set(value) - set(_LOSSES)):
-        raise ValueError(f"a recipe got losses={dict(value)}; choose one or more of {', '.join(_LOSSES)}")
-    return {key: _number(f"{name}[{key!r}]", weight, "(0 inf)") for key, weight in value.items()}
+def _type(name: str, value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise _wrong(name, value, "True or False" if kind is bool else "a word")
+    return value
+
+
+def _wrong(name: str, value: Any, asked: str) -> ValueError:
+    return ValueError(f"a recipe got {name}={value!r}; it takes {asked}")
+
+
+_SCHEMES = ("none", "median", "log")
+_RULES: dict[str, tuple[Callable[..., Any], Any]] = {
+    **dict.fromkeys(("steps", "batch_size", "save_every", "accumulate"), (_whole, 1)),
+    **dict.fromkeys(("seed", "workers", "warmup"), (_whole, 0)),
+    **dict.fromkeys(("lr", "power", "head_lr", "clip"), (_number, "(0 inf)")),
+    **dict.fromkeys(("ohem_threshold", "ohem_kept", "flip"), (_number, "[0 1]")),
+    "weight_decay": (_number, "[0 inf)"), "momentum": (_number, "[0 1)"), "ema": (_number, "(0 1)"),
+    "scale": (_numbers, 2), "jitter": (_numbers, 4), "elastic": (_numbers, 2), "crop": (_crop, 1),
+    "class_weights": (_class_weights, _SCHEMES),
+    "losses": (_shares, ("cross_entropy", "ohem", "dice")), "aux": (_shares, ()),
+    "optimizer": (_word, ("adamw", "sgd")), "schedule": (_word, ("onecycle", "poly", "cosine", "constant")),
+    "decay": (_word, ("all", "weights")), "norm": (_word, ("learn", "fixed", "frozen")),
+    "amp": (_type, bool), "nesterov": (_type, bool), "device": (_type, str), "name": (_type, str),
+}  # fmt: skip
