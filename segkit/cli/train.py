@@ -13,9 +13,10 @@ import torch
 import segkit
 from segkit.cli.runs import find_weights, first
 from segkit.data import create
+from segkit.encoders.weights import imagenet
 from segkit.files import write_json
+from segkit.models import Model, load, load_exactly, load_torchvision, options, read_header, save
 from segkit.models import create as create_model
-from segkit.models import load, load_exactly, load_torchvision, options, read_header, save
 from segkit.training import Recipe, Trainer, evaluate, provenance, recipes
 
 
@@ -85,36 +86,36 @@ def _fit(trainer: Trainer, checkpoint: Path) -> list[dict[str, float]]:
         raise KeyboardInterrupt(f"stopped at step {trainer.step} of {trainer.recipe.steps}; {there}") from None
 
 
-def _model(o: argparse.Namespace, num_classes: int, seed: int) -> torch.nn.Module:
-    chosen = {
+def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
+    flags = {
         "width": o.width,
         "hidden": o.hidden,
         "encoder": o.encoder,
         "batch_norm": False if o.no_batch_norm else None,
     }
-    known = options(o.model)
-    for name, value in chosen.items():
-        if value is not None and name not in known:
-            flag = "--no-batch-norm" if name == "batch_norm" else f"--{name}"
-            raise ValueError(f"{o.model} takes no {flag}; it takes {', '.join(known)}")
-    usual = {"width": 64, "batch_norm": False} if o.pretrained else {"width": 16, "batch_norm": o.encoder != "alexnet"}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    chosen = {name: value for name, value in usual.items() if name in known} | given
+    given, known = {name: value for name, value in flags.items() if value is not None}, options(o.model)
+    by_flag = {name: "--no-batch-norm" if name == "batch_norm" else f"--{name}" for name in given}
+    for name in given.keys() - known.keys():
+        raise ValueError(f"{o.model} takes no {by_flag[name]}; it takes {', '.join(known)}")
     for name, value in (_pair("--option", text) for text in o.option):
-        if name == "num_classes" or name in given:
-            said = f"--{name.replace('_', '-')}" if name in given else "the data set"
+        if name == "num_classes" or name in by_flag:
+            said = by_flag.get(name, "the data set")
             raise ValueError(f"--option {name}={value}: {said} decides that; leave the option out")
-        chosen[name] = value
+        given[name] = value
+    usual = (
+        {"width": 64, "batch_norm": False}
+        if o.pretrained
+        else {"width": 16, "batch_norm": given.get("encoder") != "alexnet"}
+    )
+    chosen = {name: value for name, value in usual.items() if name in known} | given
     torch.manual_seed(seed)
     model = create_model(o.model, num_classes, **chosen)
     if o.pretrained and o.init:
         raise ValueError("--pretrained and --init both say where to start from; give one of them")
     if o.pretrained:
-        fits = getattr(model, "foundation", None)
-        encoder = fits() if fits else _foundation(o.model, known | chosen)
-        if encoder is None:
+        if (encoder := model.foundation()) is None:
             raise ValueError(f"--pretrained: torchvision has no weights for this {o.model}; train it from scratch")
-        unused = load_torchvision(model, _imagenet(encoder))
+        unused = load_torchvision(model, imagenet(encoder))
         print(f"ImageNet weights loaded; no place for {', '.join(unused)}")
     if o.init:
         path = find_weights(o.init)
@@ -125,7 +126,7 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> torch.nn.Modul
 
 
 def _pair(flag: str, text: str) -> tuple[str, Any]:
-    """`padding=same` or `depth=50`: a name and its value as Python would read it, else as a word."""
+    """`padding=same` or `levels=3`: a name and its value as Python would read it, else as a word."""
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise ValueError(
@@ -135,27 +136,3 @@ def _pair(flag: str, text: str) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (SyntaxError, ValueError):
         return name, value
-
-
-def _foundation(name: str, settings: dict[str, Any]) -> str:
-    """The torchvision classifier whose weights fit a model."""
-    if "encoder" in settings:
-        return settings["encoder"]
-    kinds = {"segnet": "vgg{}_bn", "dilated": "vgg{}", "dilated_frontend": "vgg{}", "duc_hdc": "resnet{}"}
-    kinds |= {"deeplab_v1": "vgg{}", "deeplab_v1_msc": "vgg{}"}
-    if name not in kinds:
-        raise ValueError(f"--pretrained: torchvision has no weights for the encoder of {name}; train it from scratch")
-    return kinds[name].format(settings["depth"])
-
-
-def _imagenet(encoder: str) -> dict[str, torch.Tensor]:
-    """torchvision's weights, from its cache or from the network."""
-    import torchvision.models
-
-    try:
-        return torchvision.models.get_model(encoder, weights="DEFAULT").state_dict()
-    except OSError as error:
-        raise OSError(
-            f"could not get torchvision's weights for {encoder} ({error}); connect to the network once, or train from "
-            "scratch without --pretrained"
-        ) from None

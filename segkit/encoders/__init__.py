@@ -1,11 +1,77 @@
-"""Encoders: a picture → its feature maps, one per stride."""
+"""Encoders: a picture → its feature maps, one per stride; `create("resnet50", output_stride=16)` makes one by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor
 
 from segkit.encoders.alexnet import AlexNet, AlexNetEncoder
 from segkit.encoders.dilation import dilate_strides, dilate_strides_, set_rates
+from segkit.encoders.encoder import Encoder
+from segkit.encoders.resnet import BLOCKS as RESNETS
 from segkit.encoders.resnet import ResNet, ResNetEncoder
+from segkit.encoders.vgg import BLOCKS as VGGS
 from segkit.encoders.vgg import VGG, VGGEncoder
+from segkit.encoders.weights import imagenet, load_body
+
+_ENCODERS: dict[str, Any] = {  # under torchvision's names
+    "alexnet": AlexNetEncoder,
+    **{f"vgg{depth}": partial(VGGEncoder, depth) for depth in VGGS},
+    **{f"vgg{depth}_bn": partial(VGGEncoder, depth, batch_norm=True) for depth in VGGS},
+    **{f"resnet{depth}": partial(ResNetEncoder, depth) for depth in RESNETS},
+}
 
 __all__ = [
-    "VGG", "AlexNet", "AlexNetEncoder", "ResNet", "ResNetEncoder", "VGGEncoder", "dilate_strides", "dilate_strides_",
-    "set_rates",
+    "VGG", "AlexNet", "AlexNetEncoder", "Encoder", "ResNet", "ResNetEncoder", "VGGEncoder", "available", "create",
+    "dilate_strides", "dilate_strides_", "set_rates",
 ]  # fmt: skip
+
+
+def available() -> list[str]:
+    """Names that `create` knows."""
+    return sorted(_ENCODERS)
+
+
+def create(
+    name: str,
+    in_channels: int = 3,
+    output_stride: int = 32,
+    width: int = 64,
+    weights: str | Mapping[str, Tensor] | None = None,
+    **options: Any,
+) -> Encoder:
+    """An encoder by name.
+
+    Args:
+        name: one of `available()`: torchvision's names of the classifiers.
+        in_channels: channels of the picture.
+        output_stride: no map is coarser than this; strides beyond it turn into dilation.
+        width: channels of the first layer; 64 is the paper's size, 8 to 16 the course's.
+        weights: "imagenet" for torchvision's (from its cache or from the network), a state dict of torchvision's
+            classifier, or None to start at random.
+        **options: whatever else this encoder takes.
+
+    Shape:
+        of the encoder: N×in_channels×H×W → its maps, fine to coarse (`Encoder`).
+
+    Raises:
+        ValueError: an unknown name, choices that this encoder does not have, or weights that do not fit.
+        OSError: ImageNet weights that are neither in the cache nor to be had.
+    """
+    if name not in _ENCODERS:
+        near = difflib.get_close_matches(str(name), _ENCODERS, 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(
+            f"there is no encoder={name!r}{hint}; segkit.encoders.available() gives {', '.join(available())}"
+        )
+    build = _ENCODERS[name]
+    encoder = build(in_channels=in_channels, output_stride=output_stride, width=width, **options)
+    if weights is not None:
+        if isinstance(weights, str) and weights != "imagenet":
+            raise ValueError(f"encoders.create got weights={weights!r}; it takes 'imagenet', a state dict or None")
+        load_body(encoder, imagenet(encoder.torchvision or name) if isinstance(weights, str) else weights)
+    return encoder

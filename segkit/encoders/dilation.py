@@ -95,7 +95,7 @@ def dilate_strides_(encoder: nn.Module, output_stride: int) -> nn.Module:
         _convert(encoder, name, layer, rate, kept)
     strides: Any = getattr(encoder, "strides", None)
     if strides is not None:
-        vars(encoder)["strides"] = tuple(min(stride, output_stride) for stride in strides)
+        encoder.strides = tuple(min(stride, output_stride) for stride in strides)  # type: ignore[assignment]
     return encoder
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from segkit.encoders.dilation import dilate_strides_
+from segkit.encoders.encoder import Encoder, picture_size
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
 from segkit.ops.arguments import whole
 
@@ -78,7 +79,7 @@ class Bottleneck(nn.Module):
         return self.relu(self.bn3(self.conv3(x)) + same)  # N, 4·channels, H/stride, W/stride
 
 
-class ResNetEncoder(nn.Module):
+class ResNetEncoder(Encoder):
     """The convolutional part of a ResNet: a picture → five maps, at strides 2, 4, 8, 16, 32 or no coarser than asked.
 
     Args:
@@ -103,7 +104,7 @@ class ResNetEncoder(nn.Module):
         torchvision's `replace_stride_with_dilation` gives the same maps as output_stride.
     """
 
-    strides: tuple[int, ...]
+    corner_aligned = True
 
     def __init__(
         self,
@@ -113,18 +114,18 @@ class ResNetEncoder(nn.Module):
         in_channels: int = 3,
         stride_in: str = "3x3",
     ) -> None:
-        super().__init__()
+        super().__init__(in_channels, width, "ResNet")
         if depth not in BLOCKS:
             raise ValueError(f"ResNet of depth {depth} is not in the paper; choose one of {sorted(BLOCKS)}")
-        whole(width, "width", "ResNet", 1)
-        whole(in_channels, "in_channels", "ResNet", 1)
         if output_stride not in (8, 16, 32):
             raise ValueError(f"ResNet got output_stride={output_stride}; it can be 32, 16 or 8")
         if stride_in not in ("3x3", "1x1"):
             raise ValueError(f'ResNet got stride_in={stride_in!r}; a bottleneck strides in its "3x3" or first "1x1"')
+        width = self.width
         block = BasicBlock if depth < 50 else Bottleneck
         self.channels = (width, *(width * block.expansion * 2**i for i in range(4)))
         self.strides = (2, 4, 8, 16, 32)
+        self.torchvision = f"resnet{depth}" if stride_in == "3x3" or depth < 50 else ""
         self.conv1 = Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
@@ -142,18 +143,22 @@ class ResNetEncoder(nn.Module):
         if output_stride < 32:
             dilate_strides_(self, output_stride)
 
+    @property
+    def stages(self) -> list[nn.Sequential]:
+        """The four stages of residual blocks, layer1 to layer4: for `set_rates`."""
+        return [self.layer1, self.layer2, self.layer3, self.layer4]  # type: ignore[list-item]
+
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.maps(x)
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """The five maps, finest first."""
-        if x.ndim != 4:
-            raise ValueError(f"ResNet got a tensor of shape {tuple(x.shape)}; it takes N×C×H×W (one picture: x[None])")
+        picture_size(x, "ResNet", self.in_channels)
         x = self.relu(self.bn1(self.conv1(x)))  # N, width, H/2, W/2
         maps = [x]
         x = self.maxpool(x)  # N, width, H/4, W/4
-        for i in (1, 2, 3, 4):
-            x = self.get_submodule(f"layer{i}")(x)  # N, channels[i], H/strides[i], W/strides[i]
+        for stage in self.stages:
+            x = stage(x)  # N, channels[i], H/strides[i], W/strides[i]
             maps.append(x)
         return maps
 

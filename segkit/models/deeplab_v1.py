@@ -13,13 +13,12 @@ Reference: "Semantic image segmentation with deep convolutional nets and fully c
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.encoders import VGGEncoder
-from segkit.engine import engine
-from segkit.layers import Conv2d, MaxPool2d
-from segkit.models.pictures import picture_size
+from segkit.heads import FullyConnectedHead, enlarge_from_corners
+from segkit.layers import Conv2d
+from segkit.models.base import Model, register
+from segkit.models.dilated import vgg_at_stride_8
 from segkit.ops.arguments import whole
 
 FIELDS = {  # the paper's Table 2: kernel and rate of fc6, and the channels of fc6 and fc7 in units of the width
@@ -30,7 +29,9 @@ FIELDS = {  # the paper's Table 2: kernel and rate of fc6, and the channels of f
 }
 
 
-class DeepLabV1(nn.Module):
+@register("deeplab_v1")
+@register("deeplab_v1_msc", msc=True)
+class DeepLabV1(FullyConnectedHead, Model):
     """DeepLab v1 up to the CRF: class scores at stride 8, enlarged bilinearly.
 
     Args:
@@ -42,13 +43,15 @@ class DeepLabV1(nn.Module):
         batch_norm: BatchNorm in the VGG blocks and after fc6 and fc7, to train from scratch.
         hidden: channels of fc6 and fc7; what `fov` says where None (16·width for a fov of your own).
         dropout: probability of dropping a value after fc6 and after fc7.
-        depth: of the VGG: 11, 13, 16 as in the paper, 19.
+        encoder: "vgg16" as in the paper; or vgg11, 13, 19.
+        in_channels: channels of the picture.
 
     Shape:
-        N×3×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch. By name:
+        "score" N×K×⌈H/8⌉×⌈W/8⌉, the scores at stride 8 from which the logits are enlarged.
 
     Raises:
-        ValueError: a fov or a depth that is not among these.
+        ValueError: a fov or an encoder that is not among these.
 
     Source:
         Sections 3.1 and 3.2 (stride 8, field of view), 4.3 (msc), Table 2. 3×3 poolings, as in the authors' code: cell
@@ -69,50 +72,30 @@ class DeepLabV1(nn.Module):
         batch_norm: bool = False,
         hidden: int | None = None,
         dropout: float = 0.5,
-        depth: int = 16,
+        encoder: str = "vgg16",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        whole(num_classes, "num_classes", "DeepLabV1", 1)
+        num_classes = whole(num_classes, "num_classes", "DeepLabV1", 1)
         kernel, rate, times = _field(fov)
-        self.num_classes = num_classes
-        self.encoder = VGGEncoder(depth, width, batch_norm)
-        stride_8(self.encoder)
-        hidden = times * width if hidden is None else whole(hidden, "hidden", "DeepLabV1", 1)
-        self.fc6 = Conv2d(self.encoder.channels[-1], hidden, kernel, padding=(kernel - 1) * rate // 2, dilation=rate)
-        self.fc7 = Conv2d(hidden, hidden, 1)
-        self.fc6_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
-        self.fc7_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
-        self.drop = nn.Dropout(dropout)
-        for layer in (self.fc6, self.fc7):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.encoder = vgg_at_stride_8("DeepLabV1", encoder, in_channels, width, batch_norm, pool=3, beyond="plain")
+        hidden = times * width if hidden is None else hidden
+        self.add_fully_connected(hidden, batch_norm, dropout, kernel, rate)
         self.scales = nn.ModuleList()
         if msc:  # stride of the map that each reads → what is left to 8
-            reads = zip((3, *self.encoder.channels[:4]), (8, 4, 2, 1, 1), strict=True)
+            reads = zip((in_channels, *self.encoder.channels[:4]), (8, 4, 2, 1, 1), strict=True)
             self.scales.extend(_two_layers(channels, 2 * width, stride, batch_norm) for channels, stride in reads)
         self.score = Conv2d(hidden + len(self.scales) * 2 * width, num_classes, 1)
         nn.init.normal_(self.score.weight, std=0.01)
         nn.init.zeros_(self.score.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Logits at the picture's size, and the scores at stride 8 from which they are enlarged.
-
-        Returns:
-            "logits" N×K×H×W and "score" N×K×⌈H/8⌉×⌈W/8⌉.
-        """
-        H, W = picture_size(x, "DeepLabV1")
+    def compute(self, x: Tensor) -> dict[str, Tensor]:
         pooled = self.encoder(x)  # N, channels[i], H/2, H/4, H/8, H/8, H/8
         more = [branch(m) for branch, m in zip(self.scales, (x, *pooled[:4]), strict=False)]  # N, 2·width, H/8, W/8
-        x = pooled[-1]
-        if (self.fc6.kernel_size[0] - 1) * self.fc6.dilation[0] % 2:  # an even kernel at an odd rate: one more cell
-            x = F.pad(x, (0, 1, 0, 1))
-        x = self.drop(F.relu(self.fc6_norm(self.fc6(x))))  # N, hidden, H/8, W/8
-        x = self.drop(F.relu(self.fc7_norm(self.fc7(x))))
+        x = self.fully_connected(pooled[-1])  # N, hidden, H/8, W/8
         score = self.score(torch.cat((x, *more), 1))  # N, K, H/8, W/8
-        return {"logits": enlarge_from_corners(score, 8)[..., :H, :W], "score": score}
+        return {"logits": enlarge_from_corners(score, 8), "score": score}
 
     def from_classifier(self, name: str, weight: Tensor) -> Tensor:
         """What fc6 or fc7 takes of a VGG's fully connected layer: rows, columns and channels at even distances.
@@ -135,30 +118,6 @@ class DeepLabV1(nn.Module):
             if wanted < there:
                 weight = weight.index_select(axis, torch.linspace(0, there - 1, wanted).round().long())
         return weight
-
-
-def stride_8(encoder: VGGEncoder) -> None:
-    """Poolings over 3×3, as in the authors' code; the last two lose their stride, and conv5 is dilated by 2."""
-    poolings = 0
-    for i, layer in enumerate(encoder.features):
-        if isinstance(layer, MaxPool2d):
-            poolings += 1
-            encoder.features[i] = MaxPool2d(3, 2 if poolings < 4 else 1, padding=1)
-        elif poolings == 4 and isinstance(layer, nn.Conv2d):
-            layer.dilation = layer.padding = (2, 2)
-    vars(encoder)["strides"] = (2, 4, 8, 8, 8)
-
-
-def enlarge_from_corners(score: Tensor, stride: int) -> Tensor:
-    """Enlarge a map whose cell i stands at pixel i·stride: bilinear between cells, constant behind the last.
-
-    Shape:
-        N×K×h×w → N×K×(h·stride + 1)×(w·stride + 1); the first H, W of them are the picture's.
-    """
-    score = torch.cat((score, score[..., -1:, :]), -2)
-    score = torch.cat((score, score[..., :, -1:]), -1)  # N, K, h+1, w+1
-    size = (stride * (score.shape[-2] - 1) + 1, stride * (score.shape[-1] - 1) + 1)
-    return engine().interpolate(score, size, mode="bilinear", align_corners=True)
 
 
 def _field(fov: str | tuple[int, int]) -> tuple[int, int, int]:

@@ -9,14 +9,16 @@ Reference: "Multi-scale context aggregation by dilated convolutions", ICLR 2016 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.encoders import VGGEncoder
-from segkit.engine import engine
-from segkit.layers import Conv2d, MaxPool2d
-from segkit.models.pictures import picture_size
+from segkit import encoders
+from segkit.heads import FullyConnectedHead, enlarge
+from segkit.layers import Conv2d
+from segkit.layers.borders import cut
+from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
 DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # the paper's Table 1; a 1×1 convolution follows
@@ -98,7 +100,9 @@ def init_identity_(layer: nn.Conv2d, classes: int, noise: float = 0.0) -> nn.Con
     return layer
 
 
-class Dilated(nn.Module):
+@register("dilated")
+@register("dilated_frontend", context=False)
+class Dilated(FullyConnectedHead, Model):
     """The front end on VGG-16, with or without the context module.
 
     Args:
@@ -108,13 +112,15 @@ class Dilated(nn.Module):
         batch_norm: BatchNorm in the VGG blocks and after fc6 and fc7, to train from scratch.
         hidden: channels of fc6 and fc7; 64·width where None (4096 at the paper's size).
         dropout: probability of dropping a value after fc6 and after fc7.
-        depth: of the VGG: 11, 13, 16 as in the paper, 19.
+        encoder: "vgg16" as in the paper; or vgg11, 13, 19.
+        in_channels: channels of the picture.
 
     Shape:
-        N×3×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch. By name:
+        with a context module "front_end" N×K×H×W, what the front end says without it.
 
     Raises:
-        ValueError: a context or a depth that is not among these.
+        ValueError: a context or an encoder that is not among these.
 
     Source:
         Front end: section 4. Context module: section 3.
@@ -134,71 +140,49 @@ class Dilated(nn.Module):
         batch_norm: bool = False,
         hidden: int | None = None,
         dropout: float = 0.5,
-        depth: int = 16,
+        encoder: str = "vgg16",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        whole(num_classes, "num_classes", "Dilated", 1)
+        num_classes = whole(num_classes, "num_classes", "Dilated", 1)
         if not isinstance(context, bool) and context not in CHANNELS:
             raise ValueError(f"Dilated got context={context!r}; it can be {sorted(CHANNELS)}, True (basic) or False")
-        self.num_classes = num_classes
-        self.encoder = VGGEncoder(depth, width, batch_norm)
-        remove_last_poolings(self.encoder.features, 2)
-        hidden = self.encoder.classifier_channels if hidden is None else whole(hidden, "hidden", "Dilated", 1)
-        self.fc6 = Conv2d(self.encoder.channels[-1], hidden, 7, padding=12, dilation=4)
-        self.fc7 = Conv2d(hidden, hidden, 1)
-        self.fc6_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
-        self.fc7_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
-        self.drop = nn.Dropout(dropout)
-        for layer in (self.fc6, self.fc7):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.encoder = vgg_at_stride_8("Dilated", encoder, in_channels, width, batch_norm, beyond="removed")
+        hidden = self.encoder.classifier_channels if hidden is None else hidden
+        self.add_fully_connected(hidden, batch_norm, dropout, kernel=7, dilation=4)
         self.score = Conv2d(hidden, num_classes, 1)
         nn.init.normal_(self.score.weight, std=0.01)
         nn.init.constant_(self.score.bias, 1 if context else 0)  # type: ignore[arg-type]
         size = "basic" if context is True else context
         self.context = ContextModule(num_classes, size) if size else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Logits at the picture's size, and the front end's own.
-
-        Returns:
-            "logits" N×K×H×W; with a context module also "front_end" N×K×H×W, what the front end says without it.
-        """
-        H, W = picture_size(x, "Dilated")
+    def compute(self, x: Tensor) -> dict[str, Tensor]:
+        H, W = x.shape[-2:]
         score = self.front_end(x)
         if self.context is None:
-            return {"logits": _enlarge(score)[..., :H, :W]}
-        return {"logits": _enlarge(self.context(score))[..., :H, :W], "front_end": _enlarge(score)[..., :H, :W]}
+            return {"logits": enlarge(score, 8)}
+        front_end = cut(enlarge(score, 8), H, W)  # N, K, H, W
+        return {"logits": enlarge(self.context(score), 8), "front_end": front_end}
 
     def front_end(self, x: Tensor) -> Tensor:
         """Class scores at stride 8, N×K×⌈H/8⌉×⌈W/8⌉."""
-        x = self.encoder.features(x)  # N, 8·width, H/8, W/8
-        x = self.drop(F.relu(self.fc6_norm(self.fc6(x))))  # N, hidden, H/8, W/8
-        x = self.drop(F.relu(self.fc7_norm(self.fc7(x))))
-        return self.score(x)  # N, K, H/8, W/8
+        return self.score(self.fully_connected(self.encoder(x)[-1]))
 
 
-def remove_last_poolings(features: nn.Sequential, count: int) -> None:
-    """Take the last poolings out of a VGG; convolutions behind the first are dilated by 2, behind the next by 4.
+def vgg_at_stride_8(
+    who: str, encoder: str, in_channels: int, width: int, batch_norm: bool, **options: Any
+) -> encoders.Encoder:
+    """A VGG whose last two poolings do not stride, as DeepLab v1 and this paper have it, each in its own way.
 
-    Identities stand in their places, so that the numbering, and with it torchvision's weights, stays.
+    Args:
+        who: the model's name, for the message.
+        encoder: "vgg11" to "vgg19".
+        in_channels, width, batch_norm, **options: as in VGGEncoder.
 
-    Differs from `segkit.encoders.dilate_strides`, which keeps the maximum over 2×2 and takes only its stride: there
-    every old filter response is kept, here the paper's simpler network has to be trained anew.
+    Raises:
+        ValueError: another encoder.
     """
-    places = [i for i, layer in enumerate(features) if isinstance(layer, MaxPool2d)][-count:]
-    rate = 1
-    for i in range(places[0], len(features)):
-        layer = features[i]
-        if i in places:
-            features[i], rate = nn.Identity(), 2 * rate
-        elif isinstance(layer, nn.Conv2d):
-            layer.dilation, layer.padding = (rate, rate), (rate, rate)
-
-
-def _enlarge(score: Tensor) -> Tensor:
-    """Eight times as large, bilinear; VGG's cells stand over the middle of their 8×8 pixels (align_corners=False)."""
-    return engine().interpolate(score, scale_factor=8, mode="bilinear", align_corners=False)  # N, K, ≥ H, ≥ W
+    if encoder not in ("vgg11", "vgg13", "vgg16", "vgg19"):
+        raise ValueError(f"{who} got encoder={encoder!r}; it stands on vgg11, vgg13, vgg16 or vgg19")
+    return encoders.create(encoder, in_channels, output_stride=8, width=width, batch_norm=batch_norm, **options)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segkit import encoders
 from segkit.encoders import ResNetEncoder, set_rates
-from segkit.engine import engine
+from segkit.heads import enlarge_from_corners as enlarge
 from segkit.layers import Conv2d, PixelShuffle
-from segkit.models.pictures import picture_size
+from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
 PATTERNS = ("none", "no_dilation", "conv", "rf", "bigger")
@@ -54,24 +54,28 @@ def hybrid_rates(pattern: str, blocks: int, stage: int) -> list[int]:
     return rates
 
 
-class DUCHDC(nn.Module):
+@register("duc_hdc")
+class DUCHDC(Model):
     """A ResNet at stride 8 with a choice of dilation rates (HDC) and a choice of how to climb back (DUC or bilinear).
 
     Args:
         num_classes: number of classes K, void not counted.
-        depth: 18, 34, 50, 101 or 152; the paper's is 101.
+        encoder: "resnet101", the paper's; or resnet18, 34, 50, 152.
         width: channels of the first layer; 64 is the paper's size, 8 to 16 the course's.
         output_stride: 8 as in the paper, or 16 or 32: also how far DUC climbs.
         hdc: the rates of the dilated stages, at output_stride 8. "none": as stride-to-dilation conversion leaves them,
             2 in layer3 and 4 in layer4 (half of that in the first 3×3 of each), the paper's ResNet-DUC. "no_dilation",
             "conv", "rf", "bigger": `hybrid_rates`. Or two lists: the rates of the blocks of layer3, and of layer4.
         head: "duc", or "bilinear" for the baseline.
+        in_channels: channels of the picture.
 
     Shape:
-        N×3×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch. By name:
+        "score", the head's map before it climbs: N×K·d²×⌈H/d⌉×⌈W/d⌉ with d = output_stride (DUC), or N×K×⌈H/d⌉×⌈W/d⌉
+        (bilinear).
 
     Raises:
-        ValueError: a depth, output_stride, pattern, head or list of rates that does not fit.
+        ValueError: an encoder, output_stride, pattern, head or list of rates that does not fit.
 
     Source:
         DUC: section 3.1. HDC: section 3.2 and 4.1.
@@ -85,18 +89,22 @@ class DUCHDC(nn.Module):
     def __init__(
         self,
         num_classes: int,
-        depth: int = 101,
+        encoder: str = "resnet101",
         width: int = 64,
         output_stride: int = 8,
         hdc: str | Sequence[Sequence[int]] = "bigger",
         head: str = "duc",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        whole(num_classes, "num_classes", "DUCHDC", 1)
+        num_classes = whole(num_classes, "num_classes", "DUCHDC", 1)
         if head not in ("duc", "bilinear"):
             raise ValueError(f'DUCHDC got head={head!r}; it has "duc" and "bilinear"')
-        self.num_classes, self.stride, self.head = num_classes, output_stride, head
-        self.encoder = ResNetEncoder(depth, width, output_stride)
+        if not str(encoder).startswith("resnet"):
+            raise ValueError(f"DUCHDC got encoder={encoder!r}; it stands on resnet18, 34, 50, 101 or 152")
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.stride, self.head = output_stride, head
+        self.encoder: ResNetEncoder = encoders.create(encoder, in_channels, output_stride, width)  # type: ignore[assignment]
         self._set_hybrid_rates(hdc)
         cell = output_stride**2 if head == "duc" else 1
         self.score = Conv2d(self.encoder.channels[-1], num_classes * cell, 3, padding=1)
@@ -109,7 +117,7 @@ class DUCHDC(nn.Module):
             return
         if self.stride != 8:
             raise ValueError(f'DUCHDC has hybrid rates at output_stride=8 only, not {self.stride}; give hdc="none"')
-        stages = [list(self.encoder.get_submodule(name).children()) for name in ("layer3", "layer4")]
+        stages = [list(stage) for stage in self.encoder.stages[2:]]
         if isinstance(hdc, str):
             if hdc not in PATTERNS:
                 raise ValueError(f"DUCHDC got hdc={hdc!r}; it knows {PATTERNS}, or two lists of rates")
@@ -121,29 +129,7 @@ class DUCHDC(nn.Module):
         for blocks, stage_rates in zip(stages, rates, strict=True):
             set_rates(blocks, stage_rates)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Logits at the picture's size, and the head's map before it climbs.
-
-        Returns:
-            "logits" N×K×H×W; "score" N×K·d²×⌈H/d⌉×⌈W/d⌉ with d = output_stride (DUC), or N×K×⌈H/d⌉×⌈W/d⌉ (bilinear).
-        """
-        H, W = picture_size(x, "DUCHDC")
+    def compute(self, x: Tensor) -> dict[str, Tensor]:
         score = self.score(self.encoder(x)[-1])  # N, K·d² or K, H/d, W/d
         up = self.shuffle(score) if self.head == "duc" else enlarge(score, self.stride)  # N, K, ≥ H, ≥ W
-        return {"logits": up[..., :H, :W], "score": score}
-
-
-def enlarge(x: Tensor, stride: int) -> Tensor:
-    """Bilinear, for maps whose cell (i, j) has its centre on pixel (stride·i, stride·j), as in a ResNet.
-
-    Beyond the last centre the last row and column are repeated.
-
-    Shape:
-        N×C×H×W → N×C×(stride·H + 1)×(stride·W + 1).
-    """
-    H, W = x.shape[-2:]
-    x = F.pad(x, (0, 1, 0, 1), mode="replicate")  # N, C, H + 1, W + 1
-    return engine().interpolate(x, (stride * H + 1, stride * W + 1), mode="bilinear", align_corners=True)
+        return {"logits": up, "score": score}

@@ -20,14 +20,16 @@ from torch import Tensor, nn
 
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
-from segkit.models.pictures import picture_size
+from segkit.layers.borders import cut
+from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
 ACTIVATIONS, DECODERS = ("prelu", "relu"), ("small", "mirror")
 STAGE = ("regular", "dilated 2", "asymmetric", "dilated 4", "regular", "dilated 8", "asymmetric", "dilated 16")
 
 
-class ENet(nn.Module):
+@register("enet")
+class ENet(Model):
     """ENet, with its authors' design choices as options, to see what each is worth.
 
     Args:
@@ -45,7 +47,8 @@ class ENet(nn.Module):
         in_channels: channels of the picture.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "bottom" N×8·width×⌈H/8⌉×⌈W/8⌉ (H/4, W/4 without early downsampling),
+        what the encoder hands to the decoder.
 
     Raises:
         ValueError: a choice that is not there, or a number below 1.
@@ -74,8 +77,10 @@ class ENet(nn.Module):
         for name, value, known in (("activation", activation, ACTIVATIONS), ("decoder", decoder, DECODERS)):
             if value not in known:
                 raise ValueError(f"ENet got {name}={value!r}; it is one of {', '.join(known)}")
-        for name, number in (("num_classes", num_classes), ("width", width), ("in_channels", in_channels)):
+        num_classes, width, in_channels = (
             whole(number, name, "ENet", 1)
+            for name, number in (("num_classes", num_classes), ("width", width), ("in_channels", in_channels))
+        )
         self.num_classes, self.in_channels = num_classes, in_channels
         self.initial = Initial(in_channels, width, activation, 2 if early_downsampling else 1)
         small, middle, large = self.initial.channels, 4 * width, 8 * width
@@ -97,19 +102,7 @@ class ENet(nn.Module):
         last = ConvTranspose2d(small, num_classes, 2, 2) if early_downsampling else Conv2d(small, num_classes, 1)
         self.fullconv = last
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Logits at the picture's size, and what the encoder hands to the decoder.
-
-        Returns:
-            "logits" N×K×H×W; "bottom" N×8·width×⌈H/8⌉×⌈W/8⌉ (H/4, W/4 without early downsampling).
-
-        Raises:
-            ValueError: the picture is not N×in_channels×H×W.
-        """
-        H, W = picture_size(x, "ENet", self.in_channels)
+    def compute(self, x: Tensor) -> dict[str, Tensor]:
         x = self.initial(x)  # N, width, H/2, W/2
         half = x.shape[-2], x.shape[-1]
         x, indices1 = self.down1(x)  # N, 4·width, H/4, W/4
@@ -120,7 +113,7 @@ class ENet(nn.Module):
         x = self.up4(self.mirrored(bottom), indices2, quarter)  # N, 4·width, H/4, W/4
         x = self.up5(self.stage4(x), indices1, half)  # N, width, H/2, W/2
         x = self.fullconv(self.stage5(x))  # N, K, H, W
-        return {"logits": x[..., :H, :W], "bottom": bottom}
+        return {"logits": x, "bottom": bottom}
 
 
 class Initial(nn.Module):
@@ -235,7 +228,7 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
         main = engine().max_unpool2d(self.main(x), indices, 2, 2, output_size=size)  # N, out, H, W
-        extension = self.extension(x)[..., : size[0], : size[1]]  # N, out, H, W
+        extension = cut(self.extension(x), *size)  # N, out, H, W
         return self.act(main + extension)
 
 

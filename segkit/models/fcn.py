@@ -10,12 +10,16 @@ Reference: "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015 a
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+from typing import Any
+
 from torch import Tensor, nn
 
-from segkit.encoders import VGG, AlexNet, AlexNetEncoder, VGGEncoder
+from segkit import encoders
+from segkit.encoders import VGG, AlexNet, AlexNetEncoder, Encoder, VGGEncoder
+from segkit.heads import FullyConnectedHead, enlarge_from_corners
 from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
-from segkit.models.pictures import picture_size
+from segkit.layers.borders import cut
+from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
 
@@ -69,28 +73,35 @@ def convolutionalise(classifier: VGG | AlexNet) -> nn.Sequential:
     return nn.Sequential(classifier.features, *head).train(classifier.training)
 
 
-class FCN(nn.Module):
+@register("fcn32s", stride=32)
+@register("fcn16s", stride=16)
+@register("fcn8s", stride=8)
+class FCN(FullyConnectedHead, Model):
     """FCN-32s, FCN-16s or FCN-8s.
 
     Args:
         num_classes: number of classes K, void not counted.
         stride: 32, 16 or 8: the finest stride at which class scores are made.
-        encoder: "vgg16" (also vgg11, 13, 19) or "alexnet" (stride 32 only, as in the paper).
+        encoder: "vgg16" (also vgg11, 13, 19), "alexnet" (stride 32 only, as in the paper), or "resnet18" to
+            "resnet152", whose classifier is one layer on the last map and so leaves no fc6 and fc7.
         width: channels of the first block; 64 is the paper's size, 8 to 16 the course's.
-        batch_norm: BatchNorm in the VGG blocks and after fc6 and fc7.
+        batch_norm: BatchNorm in the VGG blocks and after fc6 and fc7; a ResNet has its own in any case.
         hidden: channels of fc6 and fc7; 64·width where None (4096 at the paper's size).
         dropout: probability of dropping a value after fc6 and after fc7.
+        in_channels: channels of the picture.
 
     Shape:
-        N×3×H×W → N×K×H×W, any H, W ≥ 1.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "score_32" N×K×⌈H/32⌉×⌈W/32⌉ from fc7, and where the model has them
+        "score_16" from pool4 and "score_8" from pool3: what each head says by itself before the sum.
 
     Raises:
-        ValueError: a stride or an encoder that the paper does not have.
+        ValueError: a stride or an encoder that the paper does not have, hidden units for an encoder without fc6.
 
     Differs from the paper:
         poolings round up and fc6 is padded, where the paper pads the picture by 100 and crops with an offset: the same
         scores in the interior, fewer wasted cells. With `batch_norm` the network trains from scratch, where the paper
-        starts from ImageNet and from the next coarser FCN.
+        starts from ImageNet and from the next coarser FCN. A ResNet's cells stand on the corners of their blocks: the
+        last enlargement is bilinear from there.
     """
 
     def __init__(
@@ -102,58 +113,59 @@ class FCN(nn.Module):
         batch_norm: bool = False,
         hidden: int | None = None,
         dropout: float = 0.5,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        whole(num_classes, "num_classes", "FCN", 1)
-        if stride not in (32, 16, 8):
-            raise ValueError(f"FCN got stride={stride}; the paper has 32, 16 and 8")
-        self.num_classes, self.stride = num_classes, stride
-        self.encoder = _encoder(encoder, stride, width, batch_norm)
-        hidden = self.encoder.classifier_channels if hidden is None else whole(hidden, "hidden", "FCN", 1)
+        num_classes = whole(num_classes, "num_classes", "FCN", 1)
+        if stride not in (8, 16, 32):
+            raise ValueError(f"FCN got stride={stride}; it can be 32, 16 or 8")
+        self.num_classes, self.stride, self.in_channels = num_classes, stride, in_channels
+        self.encoder = _encoder(encoder, stride, width, batch_norm, in_channels)
         kernel = self.encoder.classifier_kernel
-        self.fc6 = Conv2d(self.encoder.channels[-1], hidden, kernel)
-        self.fc7 = Conv2d(hidden, hidden, 1)
-        self.fc6_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
-        self.fc7_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
-        self.drop = nn.Dropout(dropout)
-        for layer in (self.fc6, self.fc7):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        self.score_fr = _score(hidden, num_classes)
+        last = self.encoder.channels[-1]
+        if kernel:
+            last = self.encoder.classifier_channels if hidden is None else hidden
+            self.add_fully_connected(last, batch_norm, dropout, kernel, more_before=True)
+        elif hidden is not None:
+            raise ValueError(f"FCN got hidden={hidden} for {encoder}, which has no fc6 and fc7; leave it out")
+        self.score_fr = _score(last, num_classes)
         if stride <= 16:
             self.upscore2 = _upscore(num_classes, 2)
             self.score_pool4 = _score(self.encoder.channels[-2], num_classes)
         if stride == 8:
             self.upscore_pool4 = _upscore(num_classes, 2)
             self.score_pool3 = _score(self.encoder.channels[-3], num_classes)
-        self.upscore = _upscore(num_classes, stride)
-        self.upscore.weight.requires_grad_(False)  # "the final layer's filters are fixed to bilinear interpolation"
+        if not self.encoder.corner_aligned:
+            self.upscore = _upscore(num_classes, stride)
+            self.upscore.weight.requires_grad_(False)  # "the final layer's filters are fixed to bilinear interpolation"
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
+    def compute(self, x: Tensor) -> dict[str, Tensor]:
+        heads = self.heads(x)
+        scores = iter(heads.values())
+        score = next(scores)  # N, K, H/32, W/32
+        for climb, finer in zip(self._climbs(), scores, strict=True):
+            score = fuse_skip(climb(score), finer)  # N, K, H/16, W/16; then H/8, W/8
+        return {"logits": self._last(score), **heads}
 
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Logits at the picture's size, and what each head says by itself before the sum.
-
-        Returns:
-            "logits" N×K×H×W; "score_32" N×K×⌈H/32⌉×⌈W/32⌉ from fc7; where the model has them "score_16" from pool4 and
-            "score_8" from pool3.
-        """
-        H, W = picture_size(x, "FCN")
-        pooled = self.encoder(x)
-        k = self.encoder.classifier_kernel
-        x = F.pad(pooled[-1], (k // 2, (k - 1) // 2) * 2)  # `same`, for even kernels too
-        x = self.drop(F.relu(self.fc6_norm(self.fc6(x))))  # N, hidden, H/32, W/32
-        x = self.drop(F.relu(self.fc7_norm(self.fc7(x))))
-        score = self.score_fr(x)  # N, K, H/32, W/32
-        heads = {"score_32": score}
+    def heads(self, x: Tensor) -> dict[str, Tensor]:
+        """What each head says of the picture by itself, coarsest first."""
+        maps = self.encoder(x)
+        x = self.fully_connected(maps[-1]) if self.encoder.classifier_kernel else maps[-1]
+        found = {"score_32": self.score_fr(x)}  # N, K, H/32, W/32
         if self.stride <= 16:
-            heads["score_16"] = self.score_pool4(pooled[-2])  # N, K, H/16, W/16
-            score = fuse_skip(self.upscore2(score), heads["score_16"])
+            found["score_16"] = self.score_pool4(maps[-2])  # N, K, H/16, W/16
         if self.stride == 8:
-            heads["score_8"] = self.score_pool3(pooled[-3])  # N, K, H/8, W/8
-            score = fuse_skip(self.upscore_pool4(score), heads["score_8"])
-        return {"logits": self.upscore(score)[..., :H, :W], **heads}
+            found["score_8"] = self.score_pool3(maps[-3])  # N, K, H/8, W/8
+        return found
+
+    def _climbs(self) -> list[nn.Module]:
+        """The transposed convolutions between the heads, coarsest first."""
+        names = {32: (), 16: ("upscore2",), 8: ("upscore2", "upscore_pool4")}[self.stride]
+        return [self.get_submodule(name) for name in names]
+
+    def _last(self, score: Tensor) -> Tensor:
+        """From the finest score map to the picture, and a little beyond."""
+        return enlarge_from_corners(score, self.stride) if self.encoder.corner_aligned else self.upscore(score)
 
     def contributions(self, x: Tensor) -> dict[str, Tensor]:
         """What each head adds to the logits, at the picture's size, under the names of `outputs`.
@@ -163,32 +175,27 @@ class FCN(nn.Module):
         Returns:
             "score_32" and, where the model has them, "score_16" and "score_8": N×K×H×W each.
         """
-        heads = self.outputs(x)
-        del heads["logits"]
-        climbs = [getattr(self, name) for name in ("upscore2", "upscore_pool4") if hasattr(self, name)]
-        found = {}
+        heads, climbs, found = self.heads(x), self._climbs(), {}
         for rung, (name, score) in enumerate(heads.items()):
             for climb, finer in zip(climbs[rung:], list(heads.values())[rung + 1 :], strict=True):
-                score = climb(score)[..., : finer.shape[-2], : finer.shape[-1]]
-            found[name] = self.upscore(score)[..., : x.shape[-2], : x.shape[-1]]  # N, K, H, W
+                score = cut(climb(score), finer.shape[-2], finer.shape[-1])
+            found[name] = cut(self._last(score), x.shape[-2], x.shape[-1])  # N, K, H, W
         return found
 
 
 def fuse_skip(coarse: Tensor, fine: Tensor) -> Tensor:
     """Sum fusion: crop the upsampled coarse scores to the finer map (it is at most one cell larger) and add."""
-    return coarse[..., : fine.shape[-2], : fine.shape[-1]] + fine
+    return cut(coarse, fine.shape[-2], fine.shape[-1]) + fine
 
 
-def _encoder(name: str, stride: int, width: int, batch_norm: bool) -> VGGEncoder | AlexNetEncoder:
+def _encoder(name: str, stride: int, width: int, batch_norm: bool, in_channels: int) -> Encoder:
     if name == "alexnet":
         if stride != 32:
             raise ValueError(f"FCN-AlexNet exists at stride 32 only (its pools do not align), not at {stride}")
         if batch_norm:
             raise ValueError("AlexNet has no batch normalisation; leave batch_norm=False")
-        return AlexNetEncoder(width)
-    if name in ("vgg11", "vgg13", "vgg16", "vgg19"):
-        return VGGEncoder(int(name[3:]), width, batch_norm)
-    raise ValueError(f"FCN got encoder={name!r}; it can stand on vgg11, vgg13, vgg16, vgg19 or alexnet")
+    own: dict[str, Any] = {"batch_norm": batch_norm} if name in ("vgg11", "vgg13", "vgg16", "vgg19") else {}
+    return encoders.create(name, in_channels, width=width, **own)
 
 
 def _score(channels: int, num_classes: int) -> Conv2d:

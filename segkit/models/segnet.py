@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from segkit import encoders
 from segkit.encoders import VGGEncoder
 from segkit.encoders.vgg import BLOCKS
 from segkit.engine import engine
-from segkit.layers import Conv2d, ConvTranspose2d, MaxPool2d, init_bilinear_
-from segkit.models.pictures import picture_size
+from segkit.layers import Conv2d, ConvTranspose2d, init_bilinear_
+from segkit.layers.borders import cut
+from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
 UPSAMPLINGS = ("indices", "bed_of_nails", "bilinear", "transposed")
@@ -71,15 +73,16 @@ class Decoder(nn.Module):
             x = engine().interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         else:
             x = self.up(x)
-        return x[..., : size[0], : size[1]]  # N, C, H, W: a window that hung over the edge is cut
+        return cut(x, *size)  # N, C, H, W: a window that hung over the edge is cut
 
 
-class SegNet(nn.Module):
+@register("segnet")
+class SegNet(Model):
     """SegNet on VGG's convolutions with BatchNorm.
 
     Args:
         num_classes: number of classes K, void not counted.
-        depth: of the VGG encoder: 11, 13, 16 (the paper's) or 19.
+        encoder: "vgg16", the paper's; or vgg11, 13, 19. It always has BatchNorm.
         width: channels of the first block; 64 is the paper's size, 8 to 16 the course's.
         upsampling: what the decoder goes up with. "indices", the paper's: to where each maximum stood. The others
             forget that, for comparison: "bed_of_nails", to the upper left corner of the window; "bilinear", a fixed
@@ -89,10 +92,10 @@ class SegNet(nn.Module):
         in_channels: channels of the picture.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "bottom" N×8·width×⌈H/32⌉×⌈W/32⌉, the coarsest map.
 
     Raises:
-        ValueError: a depth or an upsampling that is not there, or sizes below 1.
+        ValueError: an encoder or an upsampling that is not there, or sizes below 1.
 
     Source:
         SegNet, section 3 and Figure 2; the 26 convolutions of its VGG16 version.
@@ -106,18 +109,21 @@ class SegNet(nn.Module):
     def __init__(
         self,
         num_classes: int,
-        depth: int = 16,
+        encoder: str = "vgg16",
         width: int = 64,
         upsampling: str = "indices",
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        whole(num_classes, "num_classes", "SegNet", 1)
+        num_classes = whole(num_classes, "num_classes", "SegNet", 1)
         if upsampling not in UPSAMPLINGS:
             raise ValueError(f"SegNet got upsampling={upsampling!r}; it is one of {', '.join(UPSAMPLINGS)}")
+        name = str(encoder).removesuffix("_bn")
+        if name not in {f"vgg{depth}" for depth in BLOCKS}:
+            raise ValueError(f"SegNet got encoder={encoder!r}; it undoes the poolings of vgg11, vgg13, vgg16 or vgg19")
         self.num_classes, self.in_channels, self.upsampling = num_classes, in_channels, upsampling
-        self.encoder = VGGEncoder(depth, width, batch_norm=True, in_channels=in_channels)
-        channels = self.encoder.channels
+        self.encoder: VGGEncoder = encoders.create(name, in_channels, width=width, batch_norm=True)  # type: ignore[assignment]
+        channels, depth = self.encoder.channels, int(name[3:])
         outs = (num_classes, *channels[:-1])  # what each decoder hands on: the channels of the block before
         steps = list(zip(channels, outs, BLOCKS[depth], strict=True))
         if depth == 11:  # block 1 has one convolution: mirrored, it would make scores of zeros and maxima at once
@@ -126,15 +132,7 @@ class SegNet(nn.Module):
             Decoder(C, out, n, upsampling, last=i == 0) for i, (C, out, n) in reversed(list(enumerate(steps)))
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Logits at the picture's size, and the coarsest map.
-
-        Returns:
-            "logits" N×K×H×W; "bottom" N×8·width×⌈H/32⌉×⌈W/32⌉.
-        """
+    def compute(self, x: Tensor) -> dict[str, Tensor]:
         bottom, kept = self.encode(x)
         x = bottom
         for decoder, (indices, size) in zip(self.decoders, reversed(kept), strict=True):
@@ -142,22 +140,5 @@ class SegNet(nn.Module):
         return {"logits": x, "bottom": bottom}
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, tuple[int, int]]]]:
-        """The last pooled map, and what the decoder needs to come back.
-
-        Returns:
-            N×8·width×⌈H/32⌉×⌈W/32⌉; and per block, finest first, the indices of the maxima (int64, of the pooled
-            map's shape) and the (height, width) that was pooled.
-
-        Raises:
-            ValueError: the picture is not N×in_channels×H×W.
-        """
-        picture_size(x, "SegNet", self.in_channels)
-        kept = []
-        for layer in self.encoder.features:
-            if isinstance(layer, MaxPool2d):
-                size = x.shape[-2], x.shape[-1]
-                x, indices = engine().max_pool2d(x, 2, 2, ceil_mode=True, return_indices=True)  # N, C, H/2, W/2
-                kept.append((indices, size))
-            else:
-                x = layer(x)
-        return x, kept
+        """The last pooled map, and what the decoder needs to come back: `VGGEncoder.with_indices`."""
+        return self.encoder.with_indices(x)

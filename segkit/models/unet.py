@@ -10,28 +10,37 @@ Reference: "U-Net: Convolutional networks for biomedical image segmentation", MI
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segkit import encoders
+from segkit.encoders.encoder import picture_size
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
-from segkit.models.pictures import picture_size
+from segkit.layers.borders import centre_crop, cut, mirrored
+from segkit.models.base import Model, register
 from segkit.ops.arguments import whole
 
 PADDINGS, UPS, SKIPS = ("valid", "same"), ("transposed", "bilinear"), ("concat", "sum", "none")
 
 
-class UNet(nn.Module):
-    """U-Net, with 'valid' convolutions as in the paper or with padded ones.
+@register("unet")
+class UNet(Model):
+    """U-Net, with 'valid' convolutions as in the paper or with padded ones, on its own contracting path or an encoder.
 
     Args:
         num_classes: number of classes K, void not counted.
-        width: channels of the first level, doubled at each level; 64 is the paper's size, 8 to 16 the course's.
+        width: channels of the first level, doubled at each level; 64 is the paper's size, 8 to 16 the course's. With an
+            encoder: its width.
         levels: how many sizes the maps have, 2 or more; 5 in the paper, four poolings.
         padding: "valid", the paper's: every 3×3 convolution eats a border of one pixel, no score is computed from a
             made-up zero, and the picture is first continued outwards by its mirror image so that the scores cover all
-            of it. "same": each convolution pads with zeros; several times cheaper on small pictures.
+            of it. "same": each convolution pads with zeros; several times cheaper on small pictures. None: "valid",
+            or "same" with an encoder, which pads.
         batch_norm: BatchNorm after each 3×3 convolution, which then has no bias; it trains in minutes then.
         up: the up-convolution, which doubles the size and halves the channels: "transposed", a transposed 2×2
             convolution, or "bilinear", interpolation and then a 2×2 convolution; both have the same parameters.
@@ -39,9 +48,14 @@ class UNet(nn.Module):
             convolution of each level half its weights; "none", thrown away, for comparison.
         dropout: probability of dropping a value at the end of the contracting path, after its last two levels.
         in_channels: channels of the picture; 1 for the paper's electron microscopy.
+        encoder: None for the paper's contracting path; or an encoder with five maps, such as "resnet18" or "vgg16":
+            its maps are the skips, and one more step leads from stride 2 to the picture.
+        decoder_channels: with an encoder, the channels after each of the five steps up; None for those of the skips,
+            and half of the last for the picture.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "bottom", the coarsest map, N×width·2^(levels−1)×h×w, in "valid" that
+        of the mirrored picture.
 
     Raises:
         ValueError: a choice that is not there, or a number below what it counts.
@@ -52,7 +66,7 @@ class UNet(nn.Module):
     Differs from the paper:
         BatchNorm, which it does not have (`batch_norm=False` leaves it out). `forward` adds the mirrored border and
         cuts the scores to the picture; `raw` is the network of Figure 1. With "same", poolings round up and the
-        upsampled map is cut to its skip, so that an odd size loses no row.
+        upsampled map is cut to its skip, so that an odd size loses no row. The paper has no other encoder.
     """
 
     def __init__(
@@ -60,54 +74,61 @@ class UNet(nn.Module):
         num_classes: int,
         width: int = 64,
         levels: int = 5,
-        padding: str = "valid",
+        padding: str | None = None,
         batch_norm: bool = True,
         up: str = "transposed",
         skip: str = "concat",
         dropout: float = 0.5,
         in_channels: int = 3,
+        encoder: str | None = None,
+        decoder_channels: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        padding = ("same" if encoder else "valid") if padding is None else padding
         for name, value, known in (("padding", padding, PADDINGS), ("up", up, UPS), ("skip", skip, SKIPS)):
             if value not in known:
                 raise ValueError(f"UNet got {name}={value!r}; it is one of {', '.join(known)}")
-        for name, number, least in (
-            ("num_classes", num_classes, 1), ("width", width, 1), ("levels", levels, 2), ("in_channels", in_channels, 1)
-        ):  # fmt: skip
+        num_classes, width, levels, in_channels = (
             whole(number, name, "UNet", least)
+            for name, number, least in (
+                ("num_classes", num_classes, 1), ("width", width, 1), ("levels", levels, 2),
+                ("in_channels", in_channels, 1),
+            )
+        )  # fmt: skip
         self.num_classes, self.in_channels, self.levels = num_classes, in_channels, levels
         self.padding, self.skip = padding, skip
         channels = [width * 2**i for i in range(levels)]
         margin = int(padding == "same")
-        self.contracting = nn.ModuleList(
-            _double(before, after, margin, batch_norm)
-            for before, after in zip([in_channels, *channels], channels, strict=False)
-        )
+        self.encoder = None
+        if encoder is None:
+            self.contracting = nn.ModuleList(
+                _double(before, after, margin, batch_norm)
+                for before, after in zip([in_channels, *channels], channels, strict=False)
+            )
+            climbs = [(before, after, after) for before, after in zip(channels[:0:-1], channels[-2::-1], strict=True)]
+        else:
+            self.encoder = _encoder(encoder, in_channels, width, levels, padding)
+            climbs = _climbs(self.encoder.channels, decoder_channels)
+        if encoder is None and decoder_channels is not None:
+            raise ValueError(
+                "UNet got decoder_channels without an encoder; its own decoder mirrors the contracting path"
+            )
         self.drop = nn.Dropout(dropout)
-        climbs = list(zip(channels[:0:-1], channels[-2::-1], strict=True))  # 1024 → 512, 512 → 256, …
-        self.up = nn.ModuleList(UpConvolution(before, after, up) for before, after in climbs)
+        self.up = nn.ModuleList(UpConvolution(before, after, up) for before, _, after in climbs)
+        if skip == "sum" and any(fine not in (0, after) for _, fine, after in climbs):
+            raise ValueError("UNet can add skips only where decoder_channels are those of the encoder's maps")
         self.expansive = nn.ModuleList(
-            _double(2 * after if skip == "concat" else after, after, margin, batch_norm) for _, after in climbs
+            _double(after + fine if skip == "concat" else after, after, margin, batch_norm) for _, fine, after in climbs
         )
-        self.score = Conv2d(width, num_classes, 1)
+        self.score = Conv2d(climbs[-1][-1], num_classes, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Logits at the picture's size, and the coarsest map.
-
-        Returns:
-            "logits" N×K×H×W; "bottom" N×width·2^(levels−1)×h×w, in "valid" that of the mirrored picture.
-        """
-        H, W = picture_size(x, "UNet", self.in_channels)
+    def compute(self, x: Tensor) -> dict[str, Tensor]:
         if self.padding == "same":
             return self._climb(x)
+        H, W = x.shape[-2:]
         (tall, _), (wide, _) = self.tile_size(H), self.tile_size(W)
         border = self.border
-        x = mirrored(x, border, wide - W - border, border, tall - H - border)  # N, C, tall, wide
-        out = self._climb(x)
-        return {**out, "logits": out["logits"][..., :H, :W]}  # N, K, H, W
+        return self._climb(mirrored(x, border, wide - W - border, border, tall - H - border))  # of N, C, tall, wide
 
     def raw(self, x: Tensor) -> Tensor:
         """The network as Figure 1 draws it, without the mirrored border: 572×572 → 388×388 in "valid".
@@ -147,28 +168,56 @@ class UNet(nn.Module):
 
     def _climb(self, x: Tensor) -> dict[str, Tensor]:
         """Down the contracting path and up the expansive one."""
-        skips = []
+        skips = self._contract(x) if self.encoder is None else [None, *self.encoder(x)]
+        skips[-2:] = [self.drop(x) for x in skips[-2:]]
+        bottom = skips.pop()
+        size, x = (x.shape[-2], x.shape[-1]), bottom
+        for up, convolve in zip(self.up, self.expansive, strict=True):
+            x = convolve(self._join(up(x), skips.pop(), size))  # N, C/2, 2H, 2W; "valid" leaves 2H − 4, 2W − 4
+        return {"logits": self.score(x), "bottom": bottom}  # N, K, H, W
+
+    def _contract(self, x: Tensor) -> list[Any]:
+        """The paper's path down: the map of each level, finest first."""
+        maps = []
         for level, convolve in enumerate(self.contracting):
             if level:
                 x = engine().max_pool2d(x, 2, 2, ceil_mode=True)  # N, C, H/2, W/2
             x = convolve(x)  # N, width·2^level, H, W; "valid" leaves H − 4, W − 4
-            if level >= self.levels - 2:
-                x = self.drop(x)
-            skips.append(x)
-        bottom = skips.pop()
-        for up, convolve in zip(self.up, self.expansive, strict=True):
-            x = self._join(up(x), skips.pop())
-            x = convolve(x)  # N, C/2, 2H, 2W; "valid" leaves 2H − 4, 2W − 4
-        return {"logits": self.score(x), "bottom": bottom}  # N, K, H, W
+            maps.append(x)
+        return maps
 
-    def _join(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        """Bring both maps to one size, then concatenate or add; in "valid" the finer one is larger, in "same" never."""
+    def _join(self, coarse: Tensor, fine: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """Bring both maps to one size, then concatenate or add; in "valid" the finer one is larger, in "same" never.
+
+        Where there is no finer map (an encoder has none of the picture's size) only the rows and columns that rounding
+        up added are cut.
+        """
         if self.padding == "same":
-            coarse = coarse[..., : fine.shape[-2], : fine.shape[-1]]  # N, C, H, W: cut what rounding up added
-        if self.skip == "none":
+            H, W = size if fine is None else fine.shape[-2:]
+            coarse = cut(coarse, H, W)  # N, C, H, W: cut what rounding up added
+        if self.skip == "none" or fine is None:
             return coarse
         fine = centre_crop(fine, coarse.shape[-2], coarse.shape[-1])
         return torch.cat([fine, coarse], 1) if self.skip == "concat" else fine + coarse
+
+
+def _encoder(name: str, in_channels: int, width: int, levels: int, padding: str) -> encoders.Encoder:
+    """An encoder whose five maps can be the skips."""
+    if levels != 5 or padding != "same":
+        raise ValueError(f"UNet got levels={levels}, padding={padding!r} for {name}, which pads and has 5 levels")
+    encoder = encoders.create(name, in_channels, width=width)
+    if encoder.strides != (2, 4, 8, 16, 32):
+        raise ValueError(f"UNet got encoder={name!r} with strides {encoder.strides}; it needs 2, 4, 8, 16, 32")
+    return encoder
+
+
+def _climbs(channels: Sequence[int], chosen: Sequence[int] | None) -> list[tuple[int, int, int]]:
+    """Channels before, of the skip (0 for none), and after each step from the last map to the picture."""
+    fine = [*reversed(channels[:-1]), 0]
+    after = list(chosen or [*fine[:-1], max(fine[-2] // 2, 1)])
+    if len(after) != len(fine):
+        raise ValueError(f"UNet got decoder_channels={after}; there are {len(fine)} steps up")
+    return list(zip([channels[-1], *after], fine, after, strict=False))
 
 
 class UpConvolution(nn.Module):
@@ -197,37 +246,6 @@ class UpConvolution(nn.Module):
             x = engine().interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)  # N, C, 2H, 2W
             x = F.pad(x, (0, 1, 0, 1), mode="replicate")  # N, C, 2H + 1, 2W + 1
         return self.conv(x)  # N, out, 2H, 2W
-
-
-def mirrored(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
-    """Continue a picture outwards by its mirror image, as often as it takes; the border itself is not repeated.
-
-    Args:
-        x: the picture; one row or column alone is repeated.
-        left, right, top, bottom: pixels to add on each side, 0 or more, any number of times the picture's size.
-
-    Shape:
-        N×C×H×W → N×C×(top + H + bottom)×(left + W + right).
-
-    Source:
-        U-Net, Figure 2: missing data is extrapolated by mirroring.
-    """
-    periods = [max(n - 1, 1) for n in x.shape[-2:]]  # the picture ends in a mirror after every so many rows, columns
-    while left or right or top or bottom:
-        H, W = x.shape[-2:]
-        tall, wide = (max((n - 1) // p, 1) * p for n, p in zip((H, W), periods, strict=True))
-        now = min(left, wide), min(right, wide), min(top, tall), min(bottom, tall)
-        for sides, size in (((*now[:2], 0, 0), W), ((0, 0, *now[2:]), H)):
-            if any(sides):
-                x = F.pad(x, sides, mode="reflect" if size > 1 else "replicate")  # N, C, H + …, W + …
-        left, right, top, bottom = left - now[0], right - now[1], top - now[2], bottom - now[3]
-    return x
-
-
-def centre_crop(x: Tensor, height: int, width: int) -> Tensor:
-    """The middle of a map: the paper's "copy and crop"; a map that is already of this size comes back as it is."""
-    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
-    return x[..., top : top + height, left : left + width]
 
 
 def _double(channels: int, out: int, padding: int, batch_norm: bool) -> nn.Sequential:

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from segkit.cli import main
-from segkit.cli.train import _foundation
-from segkit.models import available, options, read_header
+from segkit.models import available, create, read_header
 
 TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu", "--limit", "6"]
 
@@ -48,7 +47,11 @@ def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):
     assert 0 <= facts["mean_iou"] <= facts["pixel_accuracy"] <= 1
 
 
-OPTIONS = {"duc_hdc": ["depth=18", "hdc=none"], "unet": ["padding=same", "levels=3"], "segnet": ["depth=11"]}
+OPTIONS = {
+    "duc_hdc": ["encoder=resnet18", "hdc=none"],
+    "unet": ["padding=same", "levels=3"],
+    "segnet": ["encoder=vgg11"],
+}
 
 
 @pytest.mark.parametrize("model", [name for name in available() if not name.startswith("fcn")])
@@ -73,7 +76,7 @@ def test_every_model_can_be_trained_and_scored(model, tmp_path, capsys):
     ],
 )
 def test_imagenet_weights_that_fit_each_model(model, name):
-    assert _foundation(model, options(model)) == name
+    assert create(model, 3).foundation() == name
 
 
 def test_options_that_cannot_be(capsys):
@@ -97,8 +100,10 @@ def test_options_that_cannot_be(capsys):
         assert main(["train", *TINY, "--steps", "1", *words]) == 1 and message in said(capsys).err, words
     assert main(["train", *TINY, "--option", "padding"]) == 1 and "NAME=VALUE" in said(capsys).err
     assert main(["train", *TINY, "--option", "colour=red"]) == 1 and "takes no option colour" in said(capsys).err
-    with pytest.raises(ValueError, match="no weights for the encoder of unet"):
-        _foundation("unet", options("unet"))
+    assert main(["train", *TINY, "--model", "unet", "--pretrained"]) == 1
+    assert "takes no --hidden" in said(capsys).err
+    assert main(["train", *TINY[:2], *TINY[6:], "--model", "unet", "--pretrained"]) == 1
+    assert "no weights for this unet" in said(capsys).err
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 61), (128, 96)])

@@ -249,5 +249,5 @@ def test_bad_arguments_are_named():
             ResNetEncoder(**wrong)
     with pytest.raises(ValueError, match="num_classes=0"):
         ResNet(0)
-    with pytest.raises(ValueError, match="N×C×H×W"):
+    with pytest.raises(ValueError, match="N×3×H×W"):
         ResNetEncoder(18, 2)(torch.randn(3, 8, 8))

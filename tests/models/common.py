@@ -59,7 +59,7 @@ class Case:
 
 
 VGG = {"width": 4, "hidden": 16, "batch_norm": True}
-VGG11 = {**VGG, "depth": 11}
+VGG11 = {**VGG, "encoder": "vgg11"}
 QUICKLY: dict[str, Any] = {"side": 17, "rate": 3e-2}  # for networks that decide at every pixel
 SCORES = {"score_32": (32, CLASSES), "score_16": (16, CLASSES), "score_8": (8, CLASSES)}
 
@@ -71,12 +71,14 @@ def _fcn() -> list[Case]:
         Case("fcn32s", {"width": 4, "hidden": 16, "encoder": "alexnet"}, first, side=65),
         Case("fcn16s", VGG, {**first, "score_16": SCORES["score_16"]}),
         Case("fcn8s", VGG, SCORES),
+        Case("fcn8s", {"width": 4, "encoder": "resnet18"}, SCORES),
+        Case("fcn16s", {**VGG, "encoder": "vgg11", "in_channels": 2}, {**first, "score_16": SCORES["score_16"]}),
     ]
 
 
 def _segnet() -> list[Case]:
     choices: list[dict[str, Any]] = [{"upsampling": up} for up in UPSAMPLINGS]
-    choices += [{"depth": depth, "in_channels": 1} for depth in (11, 13, 19)]
+    choices += [{"encoder": f"vgg{depth}", "in_channels": 1} for depth in (11, 13, 19)]
     return [Case("segnet", {"width": 4, **choice}, {"bottom": (32, 32)}) for choice in choices]
 
 
@@ -85,6 +87,11 @@ def _unet() -> list[Case]:
     for padding, up, skip in itertools.product(PADDINGS, UPS, SKIPS):
         choice = {"width": 4, "levels": 4, "padding": padding, "up": up, "skip": skip}
         cases.append(Case("unet", choice, {"bottom": (8 if padding == "same" else None, 32)}, **QUICKLY))
+    for skip, encoder in itertools.product(SKIPS, ("resnet18", "vgg11_bn")):
+        choice = {"width": 4, "encoder": encoder, "skip": skip}
+        cases.append(Case("unet", choice, {"bottom": (32, 32)}))
+    own = {"width": 4, "encoder": "resnet18", "decoder_channels": (16, 8, 6, 5, 4), "up": "bilinear", "in_channels": 2}
+    cases.append(Case("unet", own, {"bottom": (32, 32)}))
     cases.append(Case("unet", {"width": 4, "levels": 3, "in_channels": 1}, {"bottom": (None, 16)}, **QUICKLY))
     return [*cases, Case("unet", {"width": 2}, {"bottom": (None, 32)}, side=None)]
 
@@ -105,6 +112,7 @@ def _dilated() -> list[Case]:
         Case("dilated", {**VGG11, "context": "basic"}, maps),
         Case("dilated", {**VGG11, "context": "large"}, maps, rate=3e-3),
         Case("dilated_frontend", VGG11),
+        Case("dilated_frontend", {**VGG11, "in_channels": 1}),
     ]
 
 
@@ -112,15 +120,17 @@ def _duc_hdc() -> list[Case]:
     cases = []
     for head, cell in (("duc", 1), ("bilinear", 0)):
         for stride, hdc in ((8, "bigger"), (16, "none"), (32, "none"), (8, ([1, 2], [5, 9]))):
-            choice = {"width": 4, "depth": 18, "head": head, "output_stride": stride, "hdc": hdc}
+            choice = {"width": 4, "encoder": "resnet18", "head": head, "output_stride": stride, "hdc": hdc}
             cases.append(Case("duc_hdc", choice, {"score": (stride, CLASSES * stride ** (2 * cell))}))
-    return cases
+    other = {"width": 4, "encoder": "resnet34", "hdc": "rf", "in_channels": 1}
+    return [*cases, Case("duc_hdc", other, {"score": (8, CLASSES * 64)})]
 
 
 def _deeplab_v1() -> list[Case]:
     score = {"score": (8, CLASSES)}
     fields = [Case("deeplab_v1", {**VGG11, "fov": fov}, score, side=65) for fov in (*FIELDS, (2, 3))]
-    return [*fields, *(Case("deeplab_v1_msc", {**VGG11, "fov": fov}, score) for fov in ("large", "4x4"))]
+    return [*fields, *(Case("deeplab_v1_msc", {**VGG11, "fov": fov}, score) for fov in ("large", "4x4")),
+            Case("deeplab_v1_msc", {**VGG11, "in_channels": 4}, score)]  # fmt: skip
 
 
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]

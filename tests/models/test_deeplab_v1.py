@@ -17,7 +17,7 @@ TABLE_2 = {"7x4": (224, 134.3), "4x4": (128, 65.1), "4x8": (224, 65.1), "large":
 
 def small(name="deeplab_v1", num_classes=5, **options):
     torch.manual_seed(0)
-    return create(name, num_classes, **{"width": 4, "hidden": 16, "batch_norm": True, "depth": 11, **options})
+    return create(name, num_classes, **{"width": 4, "hidden": 16, "batch_norm": True, "encoder": "vgg11", **options})
 
 
 @pytest.mark.parametrize("fov", FIELDS)
@@ -60,7 +60,7 @@ def test_any_kernel_and_rate_keep_the_size():
 
 def test_the_papers_network_written_down():
     """Section 3.1 with torch's functions, at 8n + 1 pixels, where the paper's interpolation needs no repeated cell."""
-    model = small(batch_norm=False, depth=16).eval()
+    model = small(batch_norm=False, encoder="vgg16").eval()
     x = torch.randn(1, 3, 65, 41)
     y, poolings = x, 0
     for layer in model.encoder.features:
@@ -126,5 +126,5 @@ def test_bad_arguments_are_named():
     for wrong in [(3,), (0, 4), (3, 1.5), 7]:
         with pytest.raises(ValueError, match="both ≥ 1"):
             DeepLabV1(5, fov=wrong)
-    with pytest.raises(ValueError, match="depth 12"):
-        DeepLabV1(5, depth=12)
+    with pytest.raises(ValueError, match="encoder='vgg12'"):
+        DeepLabV1(5, encoder="vgg12")

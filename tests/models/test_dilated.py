@@ -14,7 +14,7 @@ from segkit.models.dilated import ContextModule, Dilated, init_identity_
 
 def small(name="dilated", num_classes=5, **options):
     torch.manual_seed(0)
-    return create(name, num_classes, **{"width": 4, "hidden": 16, "batch_norm": True, "depth": 11, **options})
+    return create(name, num_classes, **{"width": 4, "hidden": 16, "batch_norm": True, "encoder": "vgg11", **options})
 
 
 def test_parameters_at_the_papers_size():
@@ -86,7 +86,7 @@ def test_at_the_start_both_heads_give_the_same_answer():
 
 
 def test_the_front_end_has_lost_two_poolings_and_dilates_what_follows():
-    model = small("dilated_frontend", batch_norm=False, depth=16)
+    model = small("dilated_frontend", batch_norm=False, encoder="vgg16")
     assert sum(isinstance(m, torch.nn.MaxPool2d) for m in model.encoder.features) == 3
     rates = [m.dilation[0] for m in model.encoder.features if isinstance(m, torch.nn.Conv2d)]
     assert rates == [1] * 10 + [2] * 3 and model.fc6.dilation == (4, 4)
@@ -120,8 +120,8 @@ def test_torchvision_vgg16_fits():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="context='huge'"):
         Dilated(5, context="huge")
-    with pytest.raises(ValueError, match="depth 12"):
-        Dilated(5, depth=12)
+    with pytest.raises(ValueError, match="encoder='vgg12'"):
+        Dilated(5, encoder="vgg12")
     with pytest.raises(ValueError, match="size='huge'"):
         ContextModule(5, "huge")
     with pytest.raises(ValueError, match="classes=0"):

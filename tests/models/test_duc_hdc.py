@@ -10,7 +10,7 @@ from segkit.models.duc_hdc import DUCHDC, PATTERNS, enlarge, hybrid_rates
 
 def small(num_classes=5, **options):
     torch.manual_seed(0)
-    return create("duc_hdc", num_classes, **{"width": 4, "depth": 18, **options})
+    return create("duc_hdc", num_classes, **{"width": 4, "encoder": "resnet18", **options})
 
 
 def test_parameters_at_the_papers_size():
@@ -38,7 +38,7 @@ def dilations(model, stage):
 def test_rates_reach_the_convolutions_and_sizes_stay():
     for pattern in PATTERNS:
         with torch.device("meta"):
-            model = DUCHDC(2, depth=101, width=2, hdc=pattern)
+            model = DUCHDC(2, encoder="resnet101", width=2, hdc=pattern)
         expected = [1] + [2] * 22 if pattern == "none" else hybrid_rates(pattern, 23, 3)
         assert dilations(model, 3) == expected
         assert dilations(model, 4) == ([2, 4, 4] if pattern == "none" else hybrid_rates(pattern, 3, 4))
@@ -76,7 +76,7 @@ def test_bilinear_head_places_each_cell_on_its_own_pixel():
 
 
 def test_torchvision_weights_fill_the_encoder():
-    model = create("duc_hdc", 4, depth=50, hdc="none")
+    model = create("duc_hdc", 4, encoder="resnet50", hdc="none")
     state = torchvision.models.resnet50(weights=None).state_dict()
     before = model.score.weight.clone()
     assert load_torchvision(model, state) == ["fc.weight", "fc.bias"]
@@ -96,4 +96,4 @@ def test_bad_arguments_are_named():
         ({"output_stride": 4, "hdc": "none"}, "output_stride=4"),
     ):
         with pytest.raises(ValueError, match=message):
-            DUCHDC(**{"num_classes": 5, "depth": 18, "width": 2, **wrong})
+            DUCHDC(**{"num_classes": 5, "encoder": "resnet18", "width": 2, **wrong})

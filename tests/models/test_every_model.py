@@ -101,7 +101,7 @@ def test_a_saved_model_comes_back(case: Case, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", available())
 def test_what_cannot_be_is_named(name: str) -> None:
-    model = create(name, 2, width=2, **({"depth": 18} if name == "duc_hdc" else {}))
+    model = create(name, 2, width=2, **({"encoder": "resnet18"} if name == "duc_hdc" else {}))
     for shape in ((3, 32, 32), (1, 1, 32, 32), (1, 4, 32, 32), (1, 3, 0, 32), (2, 1, 3, 32, 32)):
         with pytest.raises(ValueError, match=rf"\({shape[0]}, {shape[1]}, .*it takes N×3×H×W"):
             model(torch.zeros(shape))

@@ -32,7 +32,7 @@ def test_vgg16_version_has_26_convolutions():
 
 def test_same_as_written_with_torchs_functions():
     """The whole network once more, on torch.nn.functional, from the weights in the order in which they stand."""
-    model, x = small(depth=13).eval(), torch.randn(1, 3, 37, 50)
+    model, x = small(encoder="vgg13").eval(), torch.randn(1, 3, 37, 50)
     layers = iter([m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.BatchNorm2d)])
     want, kept = x, []
     for _ in range(5):
@@ -111,5 +111,5 @@ def test_deepest_map_sees_212_pixels():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="upsampling='nearest'"):
         SegNet(5, upsampling="nearest")
-    with pytest.raises(ValueError, match="depth 15"):
-        SegNet(5, depth=15)
+    with pytest.raises(ValueError, match="encoder='vgg15'"):
+        SegNet(5, encoder="vgg15")

@@ -1,0 +1,6 @@
+"""Heads: what turns an encoder's maps into class scores and is shared by papers."""
+
+from segkit.heads.enlarge import enlarge, enlarge_from_corners
+from segkit.heads.fully_connected import FullyConnectedHead
+
+__all__ = ["FullyConnectedHead", "enlarge", "enlarge_from_corners"]

@@ -1,0 +1,157 @@
+"""What every model promises: one forward for logits and all else, and a configuration that its class keeps."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from segkit.encoders.encoder import Encoder, picture_size
+from segkit.layers.borders import cut
+
+_MODELS: dict[str, tuple[type[Model], dict[str, Any]]] = {}  # name → class, and the options that the name decides
+M = TypeVar("M", bound="type[Model]")
+
+
+def register(name: str, **fixed: Any) -> Callable[[M], M]:
+    """Give a class of models a name for `create`, `load` and the command line.
+
+    Args:
+        name: such as "fcn8s".
+        **fixed: options that the name decides, such as stride=8.
+    """
+
+    def enter(cls: M) -> M:
+        _MODELS[name] = cls, fixed
+        return cls
+
+    return enter
+
+
+class Model(nn.Module):
+    """A network from pictures to class scores; a subclass says in `compute` how.
+
+    `model(x)` is the logits tensor, in training and in evaluation. `model(x, outputs=True)` is a dict with "logits" and
+    whatever else the model knows, by name, from the same forward pass: hooks, DistributedDataParallel, torch.compile
+    and export see both alike.
+
+    Attributes:
+        num_classes: K, void not counted.
+        in_channels: of the picture.
+        config: how it was made, JSON only: its registered name (None where its class has none), num_classes, and the
+            options that were given.
+
+    Shape:
+        N×in_channels×H×W → N×K×H×W, any H, W ≥ 1.
+    """
+
+    num_classes: int
+    in_channels: int
+    config: dict[str, Any]
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        model = super().__new__(cls)
+        vars(model)["config"] = _configuration(cls, arguments, options)
+        return model
+
+    def forward(self, x: Tensor, outputs: bool = False) -> Any:
+        H, W = picture_size(x, type(self).__name__, self.in_channels)
+        found = self.compute(x)
+        found["logits"] = cut(found["logits"], H, W)  # N, K, H, W
+        return found if outputs else found["logits"]
+
+    def compute(self, x: Tensor) -> dict[str, Tensor]:
+        """Everything the model knows, by name, "logits" first; their rows and columns beyond the picture are cut off.
+
+        Shape:
+            N×in_channels×H×W → "logits" N×K×(H or more)×(W or more), and what the model's own docstring names.
+        """
+        raise NotImplementedError
+
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        """The same as `model(x, outputs=True)`."""
+        return self(x, outputs=True)
+
+    def foundation(self) -> str | None:
+        """Name of the torchvision classifier whose ImageNet weights `load_torchvision` can take; None if none fits."""
+        encoder = getattr(self, "encoder", None)
+        return (encoder.torchvision or None) if isinstance(encoder, Encoder) else None
+
+
+def available() -> list[str]:
+    """Names that `create` knows."""
+    return sorted(_MODELS)
+
+
+def options(name: str) -> dict[str, Any]:
+    """The options that a model takes besides num_classes, with their defaults."""
+    if name not in _MODELS:
+        raise ValueError(f"there is no model {name!r}; segkit.models.available() gives {', '.join(available())}")
+    cls, fixed = _MODELS[name]
+    taken = {"self", "num_classes", *fixed}
+    return {p.name: p.default for p in inspect.signature(cls.__init__).parameters.values() if p.name not in taken}
+
+
+def create(name: str, num_classes: int, **choices: Any) -> Model:
+    """Build a model by name.
+
+    Args:
+        name: one of `available()`.
+        num_classes: number of classes, void not counted.
+        **choices: the model's own options (`options(name)`), `width` among them: 64 is the paper's size. `depth`, an
+            older word for the depth of the encoder, is taken too.
+
+    Shape:
+        of the model: N×in_channels×H×W → N×num_classes×H×W.
+
+    Raises:
+        ValueError: an unknown name, or an option that this model does not take.
+    """
+    known = options(name)
+    if "depth" in choices and isinstance(known.get("encoder"), str) and "encoder" not in choices:
+        choices["encoder"] = f"{known['encoder'].rstrip('0123456789')}{choices.pop('depth')}"
+    unknown = sorted(set(choices) - set(known))
+    if unknown:
+        raise ValueError(f"{name} takes no option {', '.join(unknown)}; it takes {', '.join(known)}")
+    cls, fixed = _MODELS[name]
+    return cls(num_classes=num_classes, **fixed, **choices)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside the wrapping of torch.compile, DistributedDataParallel or AveragedModel; or the model itself."""
+    while not isinstance(model, Model) and isinstance(
+        inner := getattr(model, "_orig_mod", getattr(model, "module", None)), nn.Module
+    ):
+        model = inner
+    return model
+
+
+def _configuration(cls: type[Model], arguments: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """Name and options, from what the class was called with; empty where the call does not fit (it fails by itself)."""
+    try:
+        bound = inspect.signature(cls.__init__).bind(None, *arguments, **options)
+    except TypeError:
+        return {}
+    given = {key: _plain(value) for key, value in list(bound.arguments.items())[1:] if key != "num_classes"}
+    num_classes = _plain(bound.arguments.get("num_classes"))
+    bound.apply_defaults()
+    fitting = [
+        (name, fixed)
+        for name, (its_class, fixed) in _MODELS.items()
+        if its_class is cls and all(bound.arguments[key] == value for key, value in fixed.items())
+    ]
+    name, fixed = max(fitting, key=lambda entry: len(entry[1]), default=(None, {}))
+    return {"name": name, "num_classes": num_classes, **{k: v for k, v in given.items() if k not in fixed}}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: numpy's numbers as Python's, tuples as lists."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return copy.deepcopy(value)
