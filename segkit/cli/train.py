@@ -29,8 +29,7 @@ def train(o: argparse.Namespace) -> int:
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)
-    start = {"init": o.init, "pretrained": o.pretrained}
-    trainer = Trainer(model, train_set, recipe, facts={"start": start})
+    trainer = Trainer(model, train_set, recipe, facts={"start": {"init": o.init, "pretrained": o.pretrained}})
     size = sum(p.numel() for p in model.parameters()) / 1e6
     print(
         f"{o.model} ({size:.2f} M parameters, {o.engine} engine) on {o.data}: {len(train_set)} training pictures, "
@@ -40,8 +39,12 @@ def train(o: argparse.Namespace) -> int:
         trainer.resume(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
-    history = _fit(trainer, checkpoint)
-    matrix = evaluate(trainer.best, val, batch_size=4, device=recipe.device, quiet=False)
+    try:
+        history = trainer.fit(checkpoint)
+        matrix = evaluate(trainer.best, val, batch_size=4, device=recipe.device, quiet=False)
+    except KeyboardInterrupt:
+        there = "it goes on with the same command and --resume" if checkpoint.exists() else "nothing was kept"
+        raise KeyboardInterrupt(f"stopped at step {trainer.step} of {recipe.steps}; {there}") from None
     metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
     facts = {
         "data": o.data, "classes": list(train_set.classes), "palette": train_set.palette.tolist(), "seed": recipe.seed,
@@ -78,21 +81,9 @@ def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:
         )
 
 
-def _fit(trainer: Trainer, checkpoint: Path) -> list[dict[str, float]]:
-    try:
-        return trainer.fit(checkpoint)
-    except KeyboardInterrupt:
-        there = "it goes on with the same command and --resume" if checkpoint.exists() else "nothing was kept"
-        raise KeyboardInterrupt(f"stopped at step {trainer.step} of {trainer.recipe.steps}; {there}") from None
-
-
 def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
-    flags = {
-        "width": o.width,
-        "hidden": o.hidden,
-        "encoder": o.encoder,
-        "batch_norm": False if o.no_batch_norm else None,
-    }
+    flags = {"width": o.width, "hidden": o.hidden, "encoder": o.encoder}
+    flags["batch_norm"] = False if o.no_batch_norm else None
     given, known = {name: value for name, value in flags.items() if value is not None}, options(o.model)
     by_flag = {name: "--no-batch-norm" if name == "batch_norm" else f"--{name}" for name in given}
     for name in given.keys() - known.keys():
@@ -102,11 +93,8 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
             said = by_flag.get(name, "the data set")
             raise ValueError(f"--option {name}={value}: {said} decides that; leave the option out")
         given[name] = value
-    usual = (
-        {"width": 64, "batch_norm": False}
-        if o.pretrained
-        else {"width": 16, "batch_norm": given.get("encoder") != "alexnet"}
-    )
+    from_scratch = not o.pretrained and given.get("encoder") != "alexnet"
+    usual = {"width": 64 if o.pretrained else 16, "batch_norm": from_scratch}
     chosen = {name: value for name, value in usual.items() if name in known} | given
     torch.manual_seed(seed)
     model = create_model(o.model, num_classes, **chosen)

@@ -106,30 +106,13 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     return header, tensors
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Where two descriptions of a run part, each as "name before → now"; dictionaries within them entry by entry.
-
-    Args:
-        before: as read from a checkpoint.
-        now: as it would be written.
-    """
-    old, new = _flat(before), _flat(json.loads(json.dumps(now)))
-    missing = "nothing"
-    return [
-        f"{key} {str(old.get(key, missing))[:60]} → {str(new.get(key, missing))[:60]}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key, missing) != new.get(key, missing)
-    ]
-
-
-def _flat(value: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            out |= {f"{key}.{name}": v for name, v in _flat(inner).items()}
-        else:
-            out[key] = inner
-    return out
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Where two descriptions of a run (JSON) part, each as "name before → now"; dictionaries entry by entry."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys, prefix = sorted(before.keys() | now.keys()), f"{name}." if name else ""
+        return [d for k in keys for d in differences(before.get(k, "nothing"), now.get(k, "nothing"), prefix + k)]
+    before, now = json.loads(json.dumps([before, now]))
+    return [] if before == now else [f"{name} {str(before)[:60]} → {str(now)[:60]}"]
 
 
 def _parts(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -26,7 +26,7 @@ from segkit.metrics import ConfusionMatrix
 from segkit.models import unwrapped
 from segkit.ops.arguments import whole
 from segkit.training.checkpoint import differences, load_checkpoint, read_checkpoint, save_checkpoint
-from segkit.training.losses import Objective, check_labels, class_weights, count_pixels
+from segkit.training.losses import check_labels, class_weights, count_pixels, objective
 from segkit.training.optimizer import frozen_modules, make_optimizer
 from segkit.training.order import Order, in_parts, set_epoch
 from segkit.training.recipe import Config as Config
@@ -75,7 +75,7 @@ class Trainer:
         augmentation = recipe.augmentation()
         self.train_set: Any = Augmented(train_set, augmentation, recipe.seed) if augmentation else train_set
         self.weight = _class_weights(train_set, recipe, weight, self.device)
-        self.loss = loss or Objective(recipe, self.weight)
+        self.loss = loss or objective(recipe, self.weight)
         self.asleep = frozen_modules(self.model, recipe)
         self.optimizer, self.scales = make_optimizer(self.inner, recipe)
         self.ema = copy.deepcopy(self.inner).requires_grad_(False) if recipe.ema else None

@@ -161,39 +161,36 @@ def dice_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, igno
     return (w * (1 - dice)).sum() / w.sum().clamp_min(torch.finfo(p.dtype).tiny)
 
 
-class Objective:
+def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Module, Batch], Tensor]:
     """What a recipe asks a network to lower: its losses on the logits, and cross-entropy on auxiliary outputs.
 
     Args:
         recipe: `losses`, `aux`, `ohem_threshold` and `ohem_kept` are read.
         weight: K class weights.
 
-    Raises:
-        ValueError: on call, an auxiliary output that the model does not have, or that gives no class scores.
+    Returns:
+        callable (model, batch) → scalar; it raises a ValueError for an auxiliary output that the model does not have,
+        or that gives no class scores.
     """
+    hard = partial(ohem_cross_entropy, threshold=recipe.ohem_threshold, kept=recipe.ohem_kept)
+    kinds: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "ohem": hard, "dice": dice_loss}
 
-    def __init__(self, recipe: Recipe, weight: Tensor | None = None) -> None:
-        hard = partial(ohem_cross_entropy, threshold=recipe.ohem_threshold, kept=recipe.ohem_kept)
-        kinds: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "ohem": hard, "dice": dice_loss}
-        self.terms = [(kinds[name], share) for name, share in recipe.losses.items()]
-        self.aux, self.weight = recipe.aux, weight
-
-    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
-        outputs = model(batch.image, outputs=True) if self.aux else {"logits": model(batch.image)}
-        logits, labels = outputs["logits"], batch.labels
-        loss = torch.stack([share * term(logits, labels, self.weight) for term, share in self.terms]).sum()
-        for name, share in self.aux.items():
-            scores = outputs.get(name)
-            if name == "logits" or scores is None or scores.shape[1] != logits.shape[1]:
-                fit = [k for k, v in outputs.items() if k != "logits" and v.shape[1:2] == logits.shape[1:2]]
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        outputs = model(batch.image, outputs=True) if recipe.aux else {"logits": model(batch.image)}
+        logits, labels = outputs.pop("logits"), batch.labels
+        terms = [share * kinds[name](logits, labels, weight) for name, share in recipe.losses.items()]
+        outputs = {name: scores for name, scores in outputs.items() if scores.shape[1:2] == logits.shape[1:2]}
+        for name, share in recipe.aux.items():
+            if name not in outputs:
                 raise ValueError(
-                    f"the recipe weighs the auxiliary output {name!r}; this model has {', '.join(fit) or 'none'} "
+                    f"the recipe weighs the auxiliary output {name!r}; this model has {', '.join(outputs) or 'none'} "
                     f"with scores of {logits.shape[1]} classes"
                 )
-            if scores.shape[-2:] != labels.shape[-2:]:
-                scores = F.interpolate(scores, size=labels.shape[-2:], mode="bilinear", align_corners=False)
-            loss = loss + share * cross_entropy(scores, labels, self.weight)
-        return loss
+            scores = F.interpolate(outputs[name], size=labels.shape[-2:], mode="bilinear", align_corners=False)
+            terms.append(share * cross_entropy(scores, labels, weight))
+        return torch.stack(terms).sum()
+
+    return loss
 
 
 def count_pixels(dataset: Any) -> Tensor:

@@ -35,7 +35,11 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[Optimizer, list[fl
         ValueError: head_lr is not 1 and there is no telling what the head is; nothing in the model learns.
     """
     head = set() if recipe.head_lr == 1 else _head(model)
-    light = set() if recipe.decay == "all" else _light(model)
+    light = set()
+    if recipe.decay == "weights":
+        for module in model.modules():
+            norm = isinstance(module, (_BatchNorm, nn.GroupNorm, nn.LayerNorm))
+            light |= {p for name, p in module.named_parameters(recurse=False) if norm or "bias" in name}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in model.parameters():
         if p.requires_grad:
@@ -59,12 +63,3 @@ def _head(model: nn.Module) -> set[nn.Parameter]:
             "from; use head_lr=1, or give the model a method parameter_groups()"
         )
     return set(model.parameters()) - set(encoder.parameters())
-
-
-def _light(model: nn.Module) -> set[nn.Parameter]:
-    """Biases, and whatever a normalisation learns."""
-    found: set[nn.Parameter] = set()
-    for module in model.modules():
-        norm = isinstance(module, (_BatchNorm, nn.GroupNorm, nn.LayerNorm))
-        found.update(p for name, p in module.named_parameters(recurse=False) if norm or "bias" in name)
-    return found

@@ -97,12 +97,10 @@ class Recipe:
     name: str = ""
 
     def __post_init__(self) -> None:
-        optional = {f.name for f in fields(self) if f.default is None}
-        for setting in fields(self):
-            name, value = setting.name, getattr(self, setting.name)
-            if value is not None or name not in (*optional, "clip"):
-                rule, argument = _RULES[name]
-                object.__setattr__(self, name, rule(name, value, argument))
+        optional = {"clip", *(f.name for f in fields(self) if f.default is None)}
+        for name, (rule, asked) in _RULES.items():
+            if (value := getattr(self, name)) is not None or name not in optional:
+                object.__setattr__(self, name, rule(name, value, asked))
         if self.seed >= 2**32:
             raise ValueError(f"a recipe got seed={self.seed}; seed is a whole number below 2**32 = {2**32}")
         if (self.warmup or 0) >= self.steps:
@@ -182,18 +180,12 @@ def _number(name: str, value: Any, interval: str) -> float:
     return number
 
 
-def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
+def _numbers(name: str, value: Any, count: int) -> Any:
+    if count == 0 and isinstance(value, str) and value in _SCHEMES:
+        return value
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != (count or len(value)):
         raise _wrong(name, value, f"{count} numbers" if count else f"{', '.join(_SCHEMES)} or one number per class")
     return tuple(_number(name, number, "[0 inf)") for number in value)
-
-
-def _class_weights(name: str, value: Any, schemes: tuple[str, ...]) -> Any:
-    return value if isinstance(value, str) and value in schemes else _numbers(name, value, 0)
-
-
-def _crop(name: str, value: Any, least: int) -> tuple[int, int]:
-    return pair(value, name, "a recipe", least)
 
 
 def _shares(name: str, value: Any, known: tuple[str, ...]) -> dict[str, float]:
@@ -202,15 +194,9 @@ def _shares(name: str, value: Any, known: tuple[str, ...]) -> dict[str, float]:
     return {key: _number(f"{name}[{key!r}]", weight, "(0 inf)") for key, weight in value.items()}
 
 
-def _word(name: str, value: Any, words: tuple[str, ...]) -> str:
-    if value not in words:
+def _word(name: str, value: Any, words: tuple[Any, ...]) -> Any:
+    if type(value) is not type(words[0]) or value not in words:
         raise _wrong(name, value, " or ".join(map(repr, words)))
-    return value
-
-
-def _type(name: str, value: Any, kind: type) -> Any:
-    if not isinstance(value, kind):
-        raise _wrong(name, value, "True or False" if kind is bool else "a word")
     return value
 
 
@@ -219,16 +205,16 @@ def _wrong(name: str, value: Any, asked: str) -> ValueError:
 
 
 _SCHEMES = ("none", "median", "log")
-_RULES: dict[str, tuple[Callable[..., Any], Any]] = {
+_RULES: dict[str, tuple[Callable[..., Any], Any]] = {  # a check for each setting, with what it asks for
     **dict.fromkeys(("steps", "batch_size", "save_every", "accumulate"), (_whole, 1)),
     **dict.fromkeys(("seed", "workers", "warmup"), (_whole, 0)),
     **dict.fromkeys(("lr", "power", "head_lr", "clip"), (_number, "(0 inf)")),
     **dict.fromkeys(("ohem_threshold", "ohem_kept", "flip"), (_number, "[0 1]")),
     "weight_decay": (_number, "[0 inf)"), "momentum": (_number, "[0 1)"), "ema": (_number, "(0 1)"),
-    "scale": (_numbers, 2), "jitter": (_numbers, 4), "elastic": (_numbers, 2), "crop": (_crop, 1),
-    "class_weights": (_class_weights, _SCHEMES),
+    "scale": (_numbers, 2), "jitter": (_numbers, 4), "elastic": (_numbers, 2), "class_weights": (_numbers, 0),
+    "crop": (lambda name, value, least: pair(value, name, "a recipe", least), 1),
     "losses": (_shares, ("cross_entropy", "ohem", "dice")), "aux": (_shares, ()),
     "optimizer": (_word, ("adamw", "sgd")), "schedule": (_word, ("onecycle", "poly", "cosine", "constant")),
     "decay": (_word, ("all", "weights")), "norm": (_word, ("learn", "fixed", "frozen")),
-    "amp": (_type, bool), "nesterov": (_type, bool), "device": (_type, str), "name": (_type, str),
+    "amp": (_word, (True, False)), "nesterov": (_word, (True, False)),
 }  # fmt: skip

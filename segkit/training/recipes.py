@@ -53,23 +53,19 @@ def create(name: str | Path, **changes: Any) -> Recipe:
     Raises:
         ValueError, TypeError: no such recipe, not JSON, or a setting that is unknown or out of range: named, with the
             nearest one that exists.
-        FileNotFoundError: a path that ends in .json where there is no file.
+        FileNotFoundError: there is no file of that name.
     """
     if name in _RECIPES:
         return Recipe(name=str(name), **_RECIPES[str(name)]).changed(**changes)
-    if not Path(name).is_file() and Path(name).suffix != ".json":
-        raise ValueError(f"there is no recipe {str(name)!r}; there are {', '.join(_RECIPES)}, or give a JSON file")
-    return read(name).changed(**changes)
-
-
-def read(path: str | Path) -> Recipe:
-    """A recipe from a JSON file; errors as `create`."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no recipe file {path}")
+    path = Path(name)
+    if not path.is_file():
+        known = f"there are {', '.join(_RECIPES)}, or give a JSON file"
+        raise (FileNotFoundError if path.suffix else ValueError)(f"there is no recipe {str(name)!r}; {known}")
     try:
-        settings = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        settings = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(settings, dict):
             raise ValueError(f'it holds a {type(settings).__name__}; a recipe is one object: {{"steps": 1000, …}}')
-        return Recipe().changed(**{"name": Path(path).stem, **settings})
+        recipe = Recipe(name=path.stem).changed(**settings)
     except (ValueError, TypeError) as error:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{path}: {error}") from None
+    return recipe.changed(**changes)

@@ -230,18 +230,18 @@ def test_what_can_be_known_before_a_run_is_said_before_it(tmp_path, capsys, monk
 
 def test_a_run_is_resumed_only_as_what_it_was(tmp_path, capsys, monkeypatch):
     """Ctrl-C in step 3: the step ends, its state is kept, and what is said about it is true."""
-    from segkit.training.losses import Objective
+    from segkit.training import Trainer
 
     out, command = tmp_path / "run", ["train", *TINY, "--steps", "5", "--option", "dropout=0.2"]
-    plain, calls = Objective.__call__, []
+    backward, calls = Trainer._backward, []
 
-    def interrupted(self, model, batch):
-        calls.append(len(batch.labels))
+    def interrupted(self, *words):
+        calls.append(words)
         if len(calls) == 3:
             signal.raise_signal(signal.SIGINT)
-        return plain(self, model, batch)
+        return backward(self, *words)
 
-    monkeypatch.setattr(Objective, "__call__", interrupted)
+    monkeypatch.setattr(Trainer, "_backward", interrupted)
     assert main([*command, "--out", str(out)]) == 130
     assert "stopped at step 3 of 5; it goes on with the same command and --resume" in said(capsys).err
     changes = [

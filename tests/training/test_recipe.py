@@ -98,7 +98,6 @@ WRONG = [
     ({"nesterov": True}, "nesterov=True"),
     ({"nesterov": "yes"}, "nesterov='yes'"),
     ({"amp": 1}, "amp=1"),
-    ({"device": 0}, "device=0"),
     ({"losses": {"focal": 1}}, "losses.*cross_entropy, ohem, dice"),
     ({"losses": {}}, "losses"),
     ({"losses": {"dice": 0}}, r"losses\['dice'\]=0"),
