@@ -61,9 +61,14 @@ def _recipe(o: argparse.Namespace) -> Recipe:
     usual = o.data if o.data in recipes.available() else "folder"
     flags = {
         "steps": o.steps, "batch_size": o.batch_size, "lr": o.lr, "seed": o.seed, "ema": o.ema, "workers": o.workers,
-        "device": o.device, "class_weights": o.weights, **dict(_pair("--set", text) for text in o.set),
+        "device": o.device, "class_weights": o.weights,
     }  # fmt: skip
-    return recipes.create(o.recipe or usual, **{name: value for name, value in flags.items() if value is not None})
+    given = {name: value for name, value in flags.items() if value is not None}
+    for name, value in (_pair("--set", text) for text in o.set):
+        if name in given:
+            raise ValueError(f"--set {name}={value}: there is another value for {name}; leave out one of the two")
+        given[name] = value
+    return recipes.create(o.recipe or usual, **given)
 
 
 def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:
@@ -88,7 +93,7 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
     by_flag = {name: "--no-batch-norm" if name == "batch_norm" else f"--{name}" for name in given}
     for name in given.keys() - known.keys():
         raise ValueError(f"{o.model} takes no {by_flag[name]}; it takes {', '.join(known)}")
-    for name, value in (_pair("--option", text) for text in o.option):
+    for name, value in (_pair("--option", text, "padding=same") for text in o.option):
         if name == "num_classes" or name in by_flag:
             said = by_flag.get(name, "the data set")
             raise ValueError(f"--option {name}={value}: {said} decides that; leave the option out")
@@ -113,13 +118,11 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
     return model
 
 
-def _pair(flag: str, text: str) -> tuple[str, Any]:
+def _pair(flag: str, text: str, example: str = "ema=0.99") -> tuple[str, Any]:
     """`padding=same` or `levels=3`: a name and its value as Python would read it, else as a word."""
     name, sign, value = text.partition("=")
     if not sign or not name:
-        raise ValueError(
-            f"{flag} got {text!r}; it takes NAME=VALUE, such as {'ema=0.99' if flag == '--set' else 'depth=50'}"
-        )
+        raise ValueError(f"{flag} got {text!r}; it takes NAME=VALUE, such as {example}")
     try:
         return name, ast.literal_eval(value)
     except (SyntaxError, ValueError):

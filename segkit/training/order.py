@@ -13,13 +13,7 @@ from segkit.data import VOID, Batch
 
 
 class Order:
-    """Batches of indices for steps first…steps−1: epoch e is a permutation drawn from (seed, e), its rest dropped.
-
-    Args:
-        length: pictures in the set.
-        batch: pictures per step; all of the set where it has fewer.
-        seed: of the permutations.
-    """
+    """Batches of indices for steps first…steps−1: epoch e is a permutation drawn from (seed, e), its rest dropped."""
 
     def __init__(self, length: int, batch: int, seed: int) -> None:
         self.length, self.batch, self.seed = length, min(batch, length), seed

@@ -90,6 +90,7 @@ def test_options_that_cannot_be(capsys):
         (["--set", "stepz=5"], "a recipe has no 'stepz'; did you mean 'steps'"),
         (["--set", "accumulate"], "--set got 'accumulate'; it takes NAME=VALUE"),
         (["--set", "accumulate=two"], "accumulate='two'"),
+        (["--set", "steps=2"], "--set steps=2: there is another value for steps"),
         (["--lr", "inf"], "lr=inf"),
         (["--seed", "99999999999"], "seed=99999999999"),
         (["--device", "gpu"], "no device 'gpu'"),
@@ -185,7 +186,7 @@ def test_a_recipe_by_name_or_file_is_changed_by_flags_printed_and_written_down(t
     mine = tmp_path / "mine.json"
     mine.write_text('{"optimizer": "sgd", "schedule": "poly", "crop": [40, 56], "losses": {"ohem": 1, "dice": 0.5}}')
     out = tmp_path / "run"
-    command = ["train", *TINY, "--steps", "2", "--lr", "0.01", "--set", "accumulate=2", "--set", "decay=weights"]
+    command = ["train", *TINY, "--steps", "2", "--lr", "0.01", "--set", "accumulate=2", "--set", "clip=None"]
     assert main([*command, "--recipe", str(mine), "--weights", "log", "--out", str(out)]) == 0
     printed = said(capsys).out
     assert "recipe mine: steps 2, batch_size 2, lr 0.01, schedule poly" in printed and "accumulate 2" in printed
@@ -193,7 +194,7 @@ def test_a_recipe_by_name_or_file_is_changed_by_flags_printed_and_written_down(t
     assert kept == read_header(out / "weights.safetensors")["recipe"]
     expected = Recipe(
         steps=2, batch_size=2, lr=0.01, optimizer="sgd", schedule="poly", crop=(40, 56), class_weights="log",
-        losses={"ohem": 1, "dice": 0.5}, accumulate=2, decay="weights", device="cpu", name="mine",
+        losses={"ohem": 1, "dice": 0.5}, accumulate=2, clip=None, device="cpu", name="mine",
     )  # fmt: skip
     assert Recipe(**kept) == expected
     assert read_checkpoint(out / "checkpoint.safetensors")[0]["run"]["recipe"] == expected.identity()

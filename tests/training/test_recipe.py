@@ -299,6 +299,17 @@ def test_augmentation_of_the_recipe_is_what_the_network_sees():
     assert torch.equal(flipped.image, Stripes()[0].image.flip(-1)) and Recipe().augmentation() is None
 
 
+def test_pictures_of_different_sizes_train_by_the_crop_and_are_refused_by_name_without():
+    class Sizes(Stripes):
+        def __getitem__(self, i):
+            sample = super().__getitem__(i)
+            return Sample(sample.image[:, : 10 + i], sample.labels[: 10 + i], name=sample.name)
+
+    assert len(run(data=Sizes(), crop=(16, 24), norm="learn").history) == 3
+    with pytest.raises(ValueError, match="different sizes"):
+        run(data=Sizes())
+
+
 def test_subsets_and_several_sets_in_one_train_and_hear_of_the_epoch():
     inner = [Augmented(Stripes(), RandomFlip()), Augmented(Stripes(), RandomFlip())]
     both = torch.utils.data.ConcatDataset([torch.utils.data.Subset(inner[0], [0, 1, 2]), inner[1]])
