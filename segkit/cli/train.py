@@ -52,8 +52,8 @@ def augmentation(preset: Preset) -> Compose:
 
 def train(o: argparse.Namespace) -> int:
     """Run the command."""
-    preset = PRESETS[o.data]
-    out = Path(o.out or f"runs/{o.model}-{o.data}")
+    preset = PRESETS.get(o.data) or Preset(**create(o.data).preset)  # type: ignore[attr-defined]
+    out = Path(o.out or f"runs/{o.model}-{Path(o.data).name}")
     checkpoint = out / "checkpoint.safetensors"
     if (out / "weights.safetensors").exists() and not o.resume:
         raise ValueError(f"{out} holds a finished run; choose another --out, or delete it")

@@ -189,7 +189,7 @@ def set_epoch(dataset: Any, epoch: int) -> None:
 
 def _inside(dataset: Any) -> list[Any]:
     """What a Subset, a ConcatDataset or another wrapper wraps."""
-    return list(getattr(dataset, "datasets", ())) or [dataset.dataset] * hasattr(dataset, "dataset")
+    return [dataset.dataset] if hasattr(dataset, "dataset") else list(getattr(dataset, "datasets", ()))
 
 
 def voc_palette(count: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Training: losses, the loop, checkpoints, and where a number comes from."""
 
-from segkit.training.loop import Config, Trainer, evaluate, pick_device
+from segkit.training.evaluation import evaluate
+from segkit.training.loop import Config, Trainer, pick_device
 from segkit.training.losses import (
     check_labels,
     class_weights,

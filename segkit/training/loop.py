@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from segkit.data import Batch, collate
-from segkit.metrics import ConfusionMatrix
+from segkit.data import Batch, collate, describe
+from segkit.data.base import set_epoch
 from segkit.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from segkit.training.losses import check_labels, cross_entropy
 
@@ -118,7 +118,7 @@ class Trainer:
     ) -> None:
         if len(train_set) == 0:
             raise ValueError("there is nothing to train on: the data set has length 0")
-        self.config, self.train_set = config, train_set
+        self.config, self.train_set, self.num_classes = config, train_set, describe(train_set).num_classes
         self.device = pick_device(config.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.weight = None if weight is None else weight.to(self.device)
@@ -206,8 +206,7 @@ class Trainer:
     def _batches(self, last: int) -> Iterator[Batch]:
         while self.step < last:
             epoch, skip = divmod(self.step, self.order.per_epoch)
-            if hasattr(self.train_set, "set_epoch"):
-                self.train_set.set_epoch(epoch)
+            set_epoch(self.train_set, epoch)
             batches = self.order.epoch(epoch, skip)[: last - self.step]
             for batch in DataLoader(
                 self.train_set,
@@ -217,7 +216,7 @@ class Trainer:
                 generator=torch.Generator(),  # DataLoader draws a base seed: not from the global generator
                 pin_memory=self.device.type == "cuda",
             ):
-                check_labels(batch.labels, self.train_set.num_classes, batch.name)
+                check_labels(batch.labels, self.num_classes, batch.name)
                 yield batch.to(self.device)
 
     def _facts(self) -> dict[str, Any]:
@@ -241,30 +240,3 @@ class Trainer:
             )
         header = load_checkpoint(out, self.model, self.optimizer, self.ema, self.scaler)
         self.step, self.history = header["step"], header["history"]
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, dataset: Any, batch_size: int = 8, device: str = "auto", quiet: bool = True
-) -> ConfusionMatrix:
-    """The confusion matrix of a model over a whole data set, void left out.
-
-    Args:
-        model: gives logits N×K×H×W; its mode and device are put back afterwards.
-        dataset: any segkit data set, at whatever size its pictures have.
-        batch_size: pictures at once; pictures of different sizes need 1.
-        device: as `pick_device`.
-        quiet: no progress bar.
-    """
-    target, training = pick_device(device), model.training
-    home = next((p.device for p in model.parameters()), target)
-    model.to(target).eval()
-    matrix = ConfusionMatrix(dataset.num_classes)
-    try:
-        loader = DataLoader(dataset, batch_size, collate_fn=collate)
-        for batch in tqdm(loader, desc="eval", unit="batch", disable=quiet):
-            check_labels(batch.labels, dataset.num_classes, batch.name)
-            matrix.update(model(batch.image.to(target)).argmax(1).cpu(), batch.labels)
-    finally:
-        model.to(home).train(training)
-    return matrix
