@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.data import First
+from segkit.data.registry import OWN
 
 
 def find_weights(run: str | None) -> Path:
@@ -32,6 +33,11 @@ def find_weights(run: str | None) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}; `segkit train` makes them")
     return path
+
+
+def run_name(data: str) -> str:
+    """A data set's name for the folder of a run: "folder:my/pictures" → "pictures"."""
+    return Path(data.removeprefix(OWN)).resolve().name if data.startswith(OWN) else data
 
 
 def first(dataset: Any, limit: int | None) -> Any:

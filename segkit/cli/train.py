@@ -11,8 +11,10 @@ from typing import Any
 import torch
 
 import segkit
-from segkit.cli.runs import find_weights, first
+from segkit.cli.runs import find_weights, first, run_name
 from segkit.data import Augmented, create
+from segkit.data.download import check
+from segkit.data.registry import OWN
 from segkit.data.transforms import ColourJitter, Compose, RandomCrop, RandomFlip, RandomScale
 from segkit.files import write_json
 from segkit.models import create as create_model
@@ -53,7 +55,7 @@ def augmentation(preset: Preset) -> Compose:
 def train(o: argparse.Namespace) -> int:
     """Run the command."""
     preset = PRESETS.get(o.data) or Preset(**create(o.data).preset)  # type: ignore[attr-defined]
-    out = Path(o.out or f"runs/{o.model}-{Path(o.data).name}")
+    out = Path(o.out or f"runs/{o.model}-{run_name(o.data)}")
     checkpoint = out / "checkpoint.safetensors"
     if (out / "weights.safetensors").exists() and not o.resume:
         raise ValueError(f"{out} holds a finished run; choose another --out, or delete it")
@@ -61,6 +63,8 @@ def train(o: argparse.Namespace) -> int:
         raise ValueError(
             f"{out} holds a run that was interrupted; go on with --resume, choose another --out, or delete it"
         )
+    if o.data.startswith(OWN) and not o.resume and not (report := check(o.data)).ok:
+        raise ValueError(str(report))
     segkit.use_engine(o.engine)
     train_set = first(create(o.data, split="train"), o.limit)
     model = _model(o, train_set.num_classes)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -100,9 +99,8 @@ class SeenThrough(SegmentationSet):
     items = "samples"
 
     def __init__(self, dataset: Any) -> None:
-        self.dataset, facts = dataset, describe(dataset)
-        self.name, self.classes, self.num_classes = facts.name, facts.classes, facts.num_classes
-        self.palette, self.ignore_index = facts.palette, facts.ignore_index
+        self.dataset = dataset
+        self.name, self.classes, self.num_classes, self.palette, self.ignore_index = describe(dataset)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -130,19 +128,14 @@ class First(SeenThrough):
         return self.length
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What the labels of a data set mean."""
 
     name: str
     classes: tuple[str, ...]
+    num_classes: int
     palette: np.ndarray
     ignore_index: int = VOID
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes there are, void not counted."""
-        return len(self.classes)
 
 
 def describe(dataset: Any) -> Facts:
@@ -176,7 +169,7 @@ def describe(dataset: Any) -> Facts:
     if (void := getattr(dataset, "ignore_index", VOID)) != VOID:
         raise ValueError(f"{name} has ignore_index={void}; inside segkit void is {VOID}: change the labels and say so")
     palette = getattr(dataset, "palette", None)
-    return Facts(name, tuple(classes), voc_palette(len(classes)) if palette is None else palette)
+    return Facts(name, tuple(classes), len(classes), voc_palette(len(classes)) if palette is None else palette)
 
 
 def set_epoch(dataset: Any, epoch: int) -> None:

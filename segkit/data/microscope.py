@@ -8,7 +8,6 @@ read whole, and pictures and nuclei are counted.
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -16,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from segkit.data.fetch import digest, fetch
-from segkit.data.folders import data_root
+from segkit.data.folders import data_root, occupied
 from segkit.data.isbi import ISBI2012
 from segkit.data.nuclei import Nuclei
-from segkit.data.unpack import unpack
+from segkit.data.unpack import discard, place, unpack, workshop
 from segkit.data.verify import SetReport, check_set
 
 ISBI_COUNTS = {"train": 24, "val": 6}
@@ -60,11 +59,11 @@ def get_isbi2012(
         return before
     source, folder = source or IsbiSource(), data_root(root) / "isbi2012"
     if (folder / "images").exists() or (folder / "masks").exists():
-        raise _yours(folder, "isbi2012")
-    for place, expected in tqdm(source.sha256.items(), desc="isbi2012", unit="file", disable=not progress, leave=False):
-        path = folder / place
+        raise occupied(folder, "isbi2012")
+    for name, expected in tqdm(source.sha256.items(), desc="isbi2012", unit="file", disable=not progress, leave=False):
+        path = folder / name
         if not path.is_file() or digest(path) != expected:
-            fetch(source.files + place, path, sha256=expected)
+            fetch(source.files + name, path, sha256=expected)
     return check_isbi2012(root, progress)
 
 
@@ -90,17 +89,13 @@ def get_nuclei(
     base = data_root(root)
     folder = base / "nuclei"
     if (folder / "index.csv").exists() or (folder / "stage1_train").exists():
-        raise _yours(folder, "nuclei")
+        raise occupied(folder, "nuclei")
     archive = base / "downloads" / "nuclei.tar.gz"
     fetch((source or NucleiSource()).archive, archive, bar="nuclei" if progress else None)
-    unfinished = folder / ".unpacking"
-    shutil.rmtree(unfinished, ignore_errors=True)  # what a killed run has left
-    unpack(archive, unfinished, _stage1, bar="nuclei" if progress else None)
-    os.replace(unfinished / "stage1_train", folder / "stage1_train")
-    unfinished.rmdir()
-    archive.unlink()
-    if not any(archive.parent.iterdir()):
-        archive.parent.rmdir()
+    with workshop(folder) as made:
+        unpack(archive, made, _stage1, bar="nuclei" if progress else None)
+        place(made / "stage1_train", folder / "stage1_train")
+    discard(archive)
     return check_nuclei(root, progress)
 
 
@@ -110,13 +105,6 @@ def check_nuclei(root: str | os.PathLike[str] | None = None, progress: bool = Tr
     if report.ok and things != NUCLEI_IN_ALL:
         return replace(report, problems=(f"there are {things:,} nuclei, not {NUCLEI_IN_ALL:,}",))
     return report
-
-
-def _yours(folder: Path, name: str) -> FileExistsError:
-    return FileExistsError(
-        f"{folder} is there but not right, and may be yours; move it away or delete it, then run this again "
-        f"(`segkit data check {name}` says what is wrong)"
-    )
 
 
 def _stage1(name: str) -> str | None:

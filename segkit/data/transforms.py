@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -195,19 +196,9 @@ def resized(sample: Sample, size: tuple[int, int]) -> Sample:
 
 def _each(sample: Sample, picture: Callable[[Tensor], Tensor], fact: Callable[[Tensor], Tensor]) -> Sample:
     """Apply `picture` to what is seen and `fact` to what is known, leaving out what the sample lacks."""
-
-    def optional(change: Callable[[Tensor], Tensor], t: Tensor | None) -> Tensor | None:
-        return None if t is None else change(t)
-
-    return replace(
-        sample,
-        image=picture(sample.image),
-        labels=fact(sample.labels),
-        instances=optional(fact, sample.instances),
-        depth=optional(fact, sample.depth),
-        next_image=optional(picture, sample.next_image),
-        flow=optional(fact, sample.flow),
-    )
+    kinds = {"image": picture, "next_image": picture, "labels": fact, "instances": fact, "depth": fact, "flow": fact}
+    changed: dict[str, Any] = {k: f(t) for k, f in kinds.items() if (t := getattr(sample, k)) is not None}
+    return replace(sample, **changed)
 
 
 def _nearest(before: int, after: int) -> Tensor:
