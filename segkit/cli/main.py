@@ -30,6 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"segkit {segkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    sets_ = f"{', '.join(data.available())}, or folder:PATH for pictures of your own"
+
     def command(name: str, help: str, run: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
         sub.set_defaults(call=lambda options: _call(run, options))
@@ -37,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", "train a model and write it to a folder under runs/", "segkit.cli.train:train")
     train.add_argument("--model", default="fcn8s", choices=models.available())
-    train.add_argument("--data", default="street", choices=data.available())
+    train.add_argument("--data", default="street", type=_data, metavar="NAME", help=sets_)
     train.add_argument("--out", help="folder of the run (default: runs/MODEL-DATA)")
     train.add_argument("--recipe", metavar="NAME|FILE", help="how to train: a named recipe or a JSON file (default: "
                        "what suits the data set); the flags below change it")  # fmt: skip
@@ -73,8 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "run", nargs="?", metavar="RUN", help="folder of a run or a weights file (default: newest run)"
     )
-    evaluate.add_argument("--data", choices=data.available(), help="default: what the model was trained on")
-    evaluate.add_argument("--split", default="test")
+    evaluate.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
+    evaluate.add_argument("--split", help="default: test, or val where the labels of test are not known")
     evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--json", help="also write the figures to this file")
@@ -87,9 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--alpha", type=float, default=0.5, help="how much of the colours to lay over (default 0.5)")
     predict.add_argument("--device", default="auto")
 
-    sets = command("data", "get or check a real data set", "segkit.cli.datasets:datasets")
+    sets = command("data", "get or check a real data set, or check a folder of yours", "segkit.cli.datasets:datasets")
     sets.add_argument("action", choices=("get", "check"))
-    sets.add_argument("name", choices=[name for name in data.available() if name not in ("street", "cells")])
+    sets.add_argument("name", type=_data, metavar="NAME", help=sets_)
     sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
 
     grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
@@ -98,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
     return parser
+
+
+def _data(name: str) -> str:
+    """A name that `segkit.data.create` takes, or argparse's own error."""
+    from segkit.data.registry import known
+
+    try:
+        return known(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _call(target: str, options: argparse.Namespace) -> int:

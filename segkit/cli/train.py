@@ -11,8 +11,10 @@ from typing import Any
 import torch
 
 import segkit
-from segkit.cli.runs import find_weights, first
+from segkit.cli.runs import find_weights, first, run_name
 from segkit.data import create
+from segkit.data.download import check
+from segkit.data.registry import OWN
 from segkit.encoders.weights import imagenet
 from segkit.files import write_json
 from segkit.models import Model, load, load_exactly, load_torchvision, options, read_header, save
@@ -23,9 +25,11 @@ from segkit.training import Recipe, Trainer, evaluate, provenance, recipes
 def train(o: argparse.Namespace) -> int:
     """Run the command."""
     recipe = _recipe(o)
-    out = Path(o.out or f"runs/{o.model}-{o.data}")
+    out = Path(o.out or f"runs/{o.model}-{run_name(o.data)}")
     checkpoint = out / "checkpoint.safetensors"
     _refuse(out, checkpoint, o.resume)
+    if o.data.startswith(OWN) and not o.resume and not (report := check(o.data)).ok:
+        raise ValueError(str(report))
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)
@@ -58,7 +62,8 @@ def train(o: argparse.Namespace) -> int:
 
 def _recipe(o: argparse.Namespace) -> Recipe:
     """The recipe of the command line: a named one or a file, else the data set's, with what the flags change."""
-    usual = o.data if o.data in recipes.available() else "folder"
+    own = not o.recipe and o.data.startswith(OWN)
+    usual: dict[str, Any] = create(o.data).preset if own else {}  # type: ignore[attr-defined]
     flags = {
         "steps": o.steps, "batch_size": o.batch_size, "lr": o.lr, "seed": o.seed, "ema": o.ema, "workers": o.workers,
         "device": o.device, "class_weights": o.weights,
@@ -68,7 +73,7 @@ def _recipe(o: argparse.Namespace) -> Recipe:
         if name in given:
             raise ValueError(f"--set {name}={value}: there is another value for {name}; leave out one of the two")
         given[name] = value
-    return recipes.create(o.recipe or usual, **given)
+    return recipes.create("folder" if own else o.recipe or o.data, **{**usual, **given})
 
 
 def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:

@@ -1,7 +1,8 @@
 """Training: recipes, losses, the loop, checkpoints, and where a number comes from."""
 
 from segkit.training import recipes
-from segkit.training.loop import Trainer, evaluate, pick_device
+from segkit.training.evaluation import evaluate
+from segkit.training.loop import Trainer, pick_device
 from segkit.training.losses import (
     check_labels,
     class_weights,

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from segkit.data import Augmented, Batch, collate
+from segkit.data import Augmented, Batch, collate, describe
+from segkit.data.base import set_epoch
 from segkit.engine import engine
-from segkit.metrics import ConfusionMatrix
 from segkit.models import unwrapped
 from segkit.ops.arguments import whole
 from segkit.training.checkpoint import differences, load_checkpoint, read_checkpoint, save_checkpoint
 from segkit.training.losses import check_labels, class_weights, count_pixels, objective
 from segkit.training.optimizer import frozen_modules, make_optimizer
-from segkit.training.order import Order, in_parts, set_epoch
+from segkit.training.order import Order, in_parts
 from segkit.training.recipe import Config as Config
 from segkit.training.recipe import Recipe
 
@@ -52,8 +52,8 @@ class Trainer:
 
     Args:
         model: gives logits N×K×H×W; with auxiliary weights in the recipe it is called with outputs=True.
-        train_set: anything with a length that gives samples by number, of one size after the recipe's augmentation,
-            which comes on top of the set's own. `set_epoch` is called where it, or a set within it, has one.
+        train_set: one that `segkit.data.describe` understands; pictures of one size after the recipe's augmentation,
+            which comes on top of the set's own. Each `Augmented` in it is told the epoch.
         recipe: the settings.
         weight: K class weights for the loss, in place of the recipe's `class_weights`.
         loss: callable (model, batch) → scalar, in place of the recipe's losses.
@@ -71,7 +71,7 @@ class Trainer:
         self.device = pick_device(recipe.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.inner = unwrapped(self.model)  # what is stored and averaged, whatever compiles or distributes it
-        self.recipe, self.data, self.facts = recipe, train_set, facts or {}
+        self.recipe, self.data, self.facts = recipe, describe(train_set), facts or {}
         augmentation = recipe.augmentation()
         self.train_set: Any = Augmented(train_set, augmentation, recipe.seed) if augmentation else train_set
         self.weight = _class_weights(train_set, recipe, weight, self.device)
@@ -179,17 +179,16 @@ class Trainer:
                 generator=torch.Generator(),  # DataLoader draws a base seed: not from the global generator
                 pin_memory=self.device.type == "cuda",
             ):
-                if hasattr(self.train_set, "num_classes"):
-                    check_labels(batch.labels, self.train_set.num_classes, batch.name)
+                check_labels(batch.labels, self.data.num_classes, batch.name)
                 yield batch.to(self.device)
 
     def _facts(self) -> dict[str, Any]:
         """What decides the weights that come out; a checkpoint with other facts is another run's."""
         size = sum(p.numel() for p in self.inner.parameters())
-        data = {k: getattr(self.data, k) for k in ("name", "classes") if hasattr(self.data, k)}
+        data = {"name": self.data.name, "classes": self.data.classes, "length": len(self.train_set)}
         return {
             "recipe": self.recipe.identity(), "model": getattr(self.inner, "config", None) or {"parameters": size},
-            "data": {"length": len(self.data), **data}, "engine": engine().__name__,
+            "data": data, "engine": engine().__name__,
             "class weights": None if self.weight is None else self.weight.tolist(), **self.facts,
         }  # fmt: skip
 
@@ -246,30 +245,3 @@ def _interrupts_wait(wait: bool) -> Iterator[list[int]]:
         yield seen
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, dataset: Any, batch_size: int = 8, device: str = "auto", quiet: bool = True
-) -> ConfusionMatrix:
-    """The confusion matrix of a model over a whole data set, void left out.
-
-    Args:
-        model: gives logits N×K×H×W; its mode and device are put back afterwards.
-        dataset: any segkit data set, at whatever size its pictures have.
-        batch_size: pictures at once; pictures of different sizes need 1.
-        device: as `pick_device`.
-        quiet: no progress bar.
-    """
-    target, training = pick_device(device), model.training
-    home = next((p.device for p in model.parameters()), target)
-    model.to(target).eval()
-    matrix = ConfusionMatrix(dataset.num_classes)
-    try:
-        loader = DataLoader(dataset, batch_size, collate_fn=collate)
-        for batch in tqdm(loader, desc="eval", unit="batch", disable=quiet):
-            check_labels(batch.labels, dataset.num_classes, batch.name)
-            matrix.update(model(batch.image.to(target)).argmax(1).cpu(), batch.labels)
-    finally:
-        model.to(home).train(training)
-    return matrix

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.data import VOID, Batch, collate
+from segkit.data import VOID, Batch, collate, describe
 from segkit.training.recipe import Recipe
 
 
@@ -195,11 +195,12 @@ def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Modu
 
 def count_pixels(dataset: Any) -> Tensor:
     """Pixels of each class over a data set, void left out, for `class_weights`."""
-    counts = torch.zeros(dataset.num_classes, dtype=torch.int64)
+    K = describe(dataset).num_classes
+    counts = torch.zeros(K, dtype=torch.int64)
     for i in range(len(dataset)):
         batch = collate([dataset[i]])
-        check_labels(batch.labels, dataset.num_classes, batch.name)
-        counts += torch.bincount(batch.labels[batch.labels != VOID], minlength=dataset.num_classes)
+        check_labels(batch.labels, K, batch.name)
+        counts += torch.bincount(batch.labels[batch.labels != VOID], minlength=K)
     return counts
 
 

@@ -26,15 +26,6 @@ class Order:
         return [order[i * self.batch : (i + 1) * self.batch] for i in range(skip, self.per_epoch)]
 
 
-def set_epoch(dataset: Any, epoch: int) -> None:
-    """Tell the epoch to a data set and to those within it (`Subset`, `ConcatDataset`), where they ask for it."""
-    if hasattr(dataset, "set_epoch"):
-        dataset.set_epoch(epoch)
-    for inner in getattr(dataset, "datasets", [getattr(dataset, "dataset", None)]):
-        if inner is not None:
-            set_epoch(inner, epoch)
-
-
 def in_parts(batch: Batch, count: int, weight: Tensor | None = None) -> Iterator[tuple[Batch, Tensor | float]]:
     """A batch in `count` parts, or one for each picture, each with its share of the pixels that are not void.
 

@@ -20,7 +20,7 @@ _RECIPES: dict[str, dict[str, Any]] = {
     "cells": {**_COURSE, "steps": 1000},
     "isbi2012": {**_COURSE, "steps": 3000, "batch_size": 4, "scale": (0.8, 1.25), "crop": (256, 256)},
     "nuclei": {**_COURSE, "steps": 3000, "batch_size": 8, "scale": (0.7, 1.4), "crop": (192, 192)},
-    "folder": {**_COURSE, "steps": 3000, "batch_size": 8, "scale": (0.5, 1.5), "crop": (256, 256)},
+    "folder": {**_COURSE, "steps": 1000, "batch_size": 8, "scale": (0.75, 1.25), "crop": (256, 256)},
     # papers, on PASCAL VOC 2012, from ImageNet's weights
     "deeplab": {  # Chen et al., DeepLab v2, arXiv 1606.00915, section 4.1; v1 has steps in the rate instead of "poly"
         **_PAPER, "steps": 20000, "batch_size": 10, "lr": 2.5e-4, "weight_decay": 5e-4, "head_lr": 10.0,
