@@ -231,7 +231,8 @@ def _class_weights(dataset: Any, recipe: Recipe, weight: Tensor | None, device: 
 def _interrupts_wait(wait: bool) -> Iterator[list[int]]:
     """Gathers Ctrl-C instead of stopping in the middle of a step, where there is no state to go on from."""
     seen: list[int] = []
-    if not wait or threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    if not wait or before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
         yield seen
         return
 
@@ -240,7 +241,7 @@ def _interrupts_wait(wait: bool) -> Iterator[list[int]]:
             raise KeyboardInterrupt
         seen.append(number)
 
-    before = signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, note)
     try:
         yield seen
     finally:
