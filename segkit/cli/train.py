@@ -54,7 +54,6 @@ def augmentation(preset: Preset) -> Compose:
 
 def train(o: argparse.Namespace) -> int:
     """Run the command."""
-    preset = PRESETS.get(o.data) or Preset(**create(o.data).preset)  # type: ignore[attr-defined]
     out = Path(o.out or f"runs/{o.model}-{run_name(o.data)}")
     checkpoint = out / "checkpoint.safetensors"
     if (out / "weights.safetensors").exists() and not o.resume:
@@ -64,7 +63,8 @@ def train(o: argparse.Namespace) -> int:
             f"{out} holds a run that was interrupted; go on with --resume, choose another --out, or delete it"
         )
     if o.data.startswith(OWN) and not o.resume and not (report := check(o.data)).ok:
-        raise ValueError(str(report))
+        raise ValueError("\n  ".join([f"{o.data} is not ready, see `segkit data check`:", *report.problems[:8]]))
+    preset = PRESETS.get(o.data) or Preset(**create(o.data).preset)  # type: ignore[attr-defined]
     segkit.use_engine(o.engine)
     train_set = first(create(o.data, split="train"), o.limit)
     model = _model(o, train_set.num_classes)
