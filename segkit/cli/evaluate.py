@@ -30,12 +30,12 @@ def evaluate(o: argparse.Namespace) -> int:
         "mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy(),
         "mean_accuracy": matrix.mean_accuracy(), "frequency_weighted_iou": matrix.frequency_weighted_iou(),
     }  # fmt: skip
-    iou = dict(zip(dataset.classes, matrix.iou().tolist(), strict=True))
+    iou = {c: None if v != v else v for c, v in zip(dataset.classes, matrix.iou().tolist(), strict=True)}  # no NaN
     print(f"{path} on {name} {whole.split}: {len(dataset)} pictures, one matrix over all of them, void ignored")
     for metric, value in figures.items():
         print(f"  {metric.replace('_', ' '):24s}{100 * value:6.1f} %")
-    for label, value in iou.items():
-        print(f"  IoU {label:20s}{100 * value:6.1f} %")
+    for label, share in iou.items():
+        print(f"  IoU {label:20s}" + ("    in no picture" if share is None else f"{100 * share:6.1f} %"))
     if o.json:
         facts = {"weights": str(path), "config": header["config"], "data": name, "split": whole.split}
         write_json({**facts, "void": "ignored", **figures, "iou": iou, "provenance": provenance()}, o.json)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from segkit.data import First
+from torch.utils.data import Subset
+
+from segkit.data import SeenThrough
 from segkit.data.registry import OWN
 
 
@@ -46,4 +48,4 @@ def first(dataset: Any, limit: int | None) -> Any:
         return dataset
     if limit < 1:
         raise ValueError(f"--limit {limit} leaves nothing; give at least 1")
-    return First(dataset, limit)
+    return SeenThrough(Subset(dataset, range(min(limit, len(dataset)))))

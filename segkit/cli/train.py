@@ -24,12 +24,12 @@ from segkit.training import Recipe, Trainer, evaluate, provenance, recipes
 
 def train(o: argparse.Namespace) -> int:
     """Run the command."""
+    if o.data.startswith(OWN) and not o.resume and not (report := check(o.data)).ok:
+        raise ValueError("\n  ".join([f"{o.data} is not ready, see `segkit data check`:", *report.problems[:8]]))
     recipe = _recipe(o)
     out = Path(o.out or f"runs/{o.model}-{run_name(o.data)}")
     checkpoint = out / "checkpoint.safetensors"
     _refuse(out, checkpoint, o.resume)
-    if o.data.startswith(OWN) and not o.resume and not (report := check(o.data)).ok:
-        raise ValueError(str(report))
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)

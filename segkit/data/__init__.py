@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from segkit.data import transforms
 from segkit.data.augmented import Augmented
-from segkit.data.base import Facts, First, SegmentationSet, describe
+from segkit.data.base import Facts, SeenThrough, SegmentationSet, describe
 from segkit.data.batches import collate
 from segkit.data.camvid import CamVid
 from segkit.data.cells import Cells
@@ -18,6 +18,7 @@ from segkit.data.street import StreetScenes
 from segkit.data.voc import VOC2012
 
 __all__ = [
-    "ISBI2012", "VOC2012", "VOID", "Augmented", "Batch", "CamVid", "Cells", "Cityscapes", "Facts", "First", "Folder",
-    "Nuclei", "Sample", "SegmentationSet", "StreetScenes", "available", "collate", "create", "describe", "transforms",
+    "ISBI2012", "VOC2012", "VOID", "Augmented", "Batch", "CamVid", "Cells", "Cityscapes", "Facts", "Folder", "Nuclei",
+    "Sample", "SeenThrough", "SegmentationSet", "StreetScenes", "available", "collate", "create", "describe",
+    "transforms",
 ]  # fmt: skip

@@ -90,7 +90,7 @@ class PairedSet(SegmentationSet):
 
 
 class SeenThrough(SegmentationSet):
-    """Another data set, changed: what its labels mean stays.
+    """Another data set, wrapped or changed: what its labels mean stays at hand.
 
     Args:
         dataset: any data set that `describe` understands.
@@ -110,22 +110,6 @@ class SeenThrough(SegmentationSet):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.dataset!r}, {len(self)} {self.items})"
-
-
-class First(SeenThrough):
-    """The first pictures of a data set.
-
-    Args:
-        dataset: any data set.
-        length: how many of them; no more than there are.
-    """
-
-    def __init__(self, dataset: Any, length: int) -> None:
-        super().__init__(dataset)
-        self.length = min(length, len(dataset))
-
-    def __len__(self) -> int:
-        return self.length
 
 
 class Facts(NamedTuple):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from segkit.data.sample import Sample
 
+LOSSY = ("JPEG", "MPO")  # forms of file that change numbers
 _UNKNOWN = -1
 Colour = tuple[int, int, int]
 
@@ -42,7 +43,7 @@ class LabelTable:
         Raises:
             ValueError: it is a JPEG, has colours and the table has none, or a number or colour that the table lacks.
         """
-        if picture.format in ("JPEG", "MPO"):
+        if picture.format in LOSSY:
             raise ValueError(f"{path} is a JPEG, which blurs class numbers and colours; save masks as PNG")
         in_colours = self.colours and picture.mode in ("RGB", "RGBA", "P")
         if in_colours:

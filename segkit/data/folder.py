@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from segkit.data.base import PairedSet, voc_palette
-from segkit.data.files import Colour, LabelTable, open_picture
+from segkit.data.files import LOSSY, Colour, LabelTable, open_picture
 from segkit.data.folders import read_lines
 from segkit.data.layout import look
 from segkit.data.sample import VOID
@@ -144,7 +144,7 @@ def _holds_255_but_no_1(masks: list[Path]) -> bool:
             picture = open_picture(path)
         except (OSError, ValueError):
             continue  # named where it is read
-        if picture.mode in ("L", "P"):
+        if picture.mode in ("L", "P") and picture.format not in LOSSY:
             counts = picture.histogram()
             if counts[1]:
                 return False

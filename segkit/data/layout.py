@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,19 +85,21 @@ def _pairs(layout: Layout, part: str) -> dict[str, Pair]:
     ):
         if lonely := [path for stem, path in here.items() if stem not in there]:
             layout.problems.append(f"{what} of the same name: {_some(layout, lonely)}")
-    if lossy := [path for path in of_mask.values() if path.suffix.lower() in _LOSSY]:
-        layout.problems.append(f"mask in a form that blurs class numbers (save it as PNG): {_some(layout, lossy)}")
-        of_mask = {stem: path for stem, path in of_mask.items() if path not in lossy}
+    lossy = {stem: path for stem, path in of_mask.items() if path.suffix.lower() in _LOSSY}
+    if lossy:
+        layout.problems.append(
+            f"mask in a form that blurs class numbers (save it as PNG): {_some(layout, lossy.values())}"
+        )
     if not of_picture:
         layout.problems.append(f"{folder} holds no pictures ({', '.join(_KINDS)})")
-    return {stem: (of_picture[stem], of_mask[stem]) for stem in of_picture if stem in of_mask}
+    return {stem: (of_picture[stem], of_mask[stem]) for stem in of_picture if stem in of_mask and stem not in lossy}
 
 
 def _by_stem(layout: Layout, folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in visible(folder):
         if path.is_dir() or path.suffix.lower() not in _KINDS:
-            layout.notes.append(f"{path.relative_to(layout.folder)} is not used")
+            layout.notes.append(f"{_some(layout, [path])} is not used")
             continue
         if path.stem in found:
             layout.problems.append(
@@ -113,7 +116,7 @@ def _by_lists(layout: Layout, pairs: dict[str, Pair], lists: dict[str, Path]) ->
         stems = [line if line in pairs else Path(line).stem for line in read_lines(path)]
         if unknown := [stem for stem in stems if stem not in pairs]:
             layout.problems.append(f"{path} lists what has no pair of files: {_some(layout, unknown)}")
-        if twice := sorted({stem for stem in stems if stem in taken or stems.count(stem) > 1}):
+        if twice := sorted(stem for stem, count in Counter(stems).items() if stem in taken or count > 1):
             layout.problems.append(f"{path} lists what is listed already: {_some(layout, twice)}")
         taken |= {stem: split for stem in stems if stem in pairs}
     rest = {stem: pair for stem, pair in pairs.items() if stem not in taken}
@@ -137,9 +140,9 @@ def _by_name(layout: Layout, pairs: dict[str, Pair]) -> None:
     val -= set(by_draw[-1:])
     layout.splits["train"] = [pair for stem, pair in pairs.items() if stem not in val]
     layout.splits["val"] = [pair for stem, pair in pairs.items() if stem in val]
-    layout.rule = f"one in {_ONE_IN} is val, by the SHA-1 of its name"
+    layout.rule = f"by the SHA-1 of the names, one in {_ONE_IN} to val"
 
 
 def _some(layout: Layout, things: Iterable[Path | str], shown: int = 8) -> str:
-    words = [str(t.relative_to(layout.folder)) if isinstance(t, Path) else t for t in things]
+    words = [t.relative_to(layout.folder).as_posix() if isinstance(t, Path) else t for t in things]
     return ", ".join(words[:shown]) + (f", … ({len(words) - shown} more)" if len(words) > shown else "")

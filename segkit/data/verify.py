@@ -114,17 +114,26 @@ def check_set(
             continue
         if len(data) != expected:
             problems.append(f"{split} has {len(data):,} pictures, not {expected:,}")
-        labels, here, name = np.zeros(256, dtype=np.int64), 0, data.name
-        for i in tqdm(range(len(data)), desc=f"{data.name} {split}", disable=not progress, leave=False):
-            try:
-                sample = data[i]
-                labels += np.bincount(sample.labels.numpy().ravel(), minlength=256)
-                here += 0 if sample.instances is None else len(sample.instances[sample.instances > 0].unique())
-                problems += filter(None, map(intact, data.pairs[i]))
-            except (OSError, ValueError) as error:
-                problems.append(str(error))
-        seen, void = int((labels[: data.num_classes] > 0).sum()), labels[VOID] / max(1, labels.sum())
-        pieces = f" with {here:,} pieces" if here else ""
-        facts.append(f"{split}: {len(data):,} pictures{pieces}, {seen} of {data.num_classes} classes, {void:.2%} void")
+        name = data.name
+        fact, here = _read(data, problems, intact, progress)
+        facts.append(f"{split}: {fact}")
         things += here
     return SetReport(name, folder, tuple(facts), tuple(problems)), things
+
+
+def _read(
+    data: PairedSet, problems: list[str], intact: Callable[[Path], str | None], progress: bool
+) -> tuple[str, int]:
+    """What all samples hold, in words, and how many instances; what is wrong goes to `problems`."""
+    labels, things = np.zeros(256, dtype=np.int64), 0
+    for i in tqdm(range(len(data)), desc=f"{data.name} {data.split}", disable=not progress, leave=False):
+        try:
+            sample = data[i]
+            labels += np.bincount(sample.labels.numpy().ravel(), minlength=256)
+            things += 0 if sample.instances is None else len(sample.instances[sample.instances > 0].unique())
+            problems += filter(None, map(intact, data.pairs[i]))
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    seen, void = int((labels[: data.num_classes] > 0).sum()), labels[VOID] / max(1, labels.sum())
+    pieces = f" with {things:,} pieces" if things else ""
+    return f"{len(data):,} pictures{pieces}, {seen} of {data.num_classes} classes, {void:.2%} void", things
