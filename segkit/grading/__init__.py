@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import segkit.grading.exercises  # noqa: F401  (first: imported later it would hide the function of this name)
 from segkit.grading.checking import check, describe, exercises
-from segkit.grading.report import Diagnosis, Result
+from segkit.grading.verdict import Diagnosis, Result
 
 if TYPE_CHECKING:
     from segkit.grading.classroom import class_run
-    from segkit.grading.notebook import Report, grade_notebook
+    from segkit.grading.notebook import GradedNotebook, grade_notebook
 
-__all__ = ["Diagnosis", "Report", "Result", "check", "class_run", "describe", "exercises", "grade_notebook"]
+__all__ = ["Diagnosis", "GradedNotebook", "Result", "check", "class_run", "describe", "exercises", "grade_notebook"]
 
-_LATER = {"Report": "notebook", "grade_notebook": "notebook", "class_run": "classroom"}
+_LATER = {"GradedNotebook": "notebook", "grade_notebook": "notebook", "class_run": "classroom"}
 
 
 def __getattr__(name: str) -> Any:

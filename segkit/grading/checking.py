@@ -10,12 +10,16 @@ from torch import Tensor, nn
 
 from segkit.grading.exercise import Exercise, find, registry
 from segkit.grading.explain import diagnose
-from segkit.grading.report import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 from segkit.grading.result_types import passes, type_problem
 from segkit.grading.sandbox import Outcome, run_cases
 from segkit.grading.stubs import is_stub
+from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 
 UNTOUCHED, TYPE, GRADIENT = "input left alone", "result type", "gradient"
+_NOT_YET_DONE = "`{}` gives nothing back so far. Write it, run its cell, and run this one again."
+_RETURNS_NOTHING = (
+    "Your function runs to its end and returns None (does it print the answer instead?). End it with `return …`."
+)
 
 
 def exercises() -> list[str]:
@@ -72,15 +76,15 @@ class Tried:
 def attempt(exercise: Exercise, function: Any, time_limit: float) -> Tried:
     """Call an answer on every case."""
     kind = type(function).__name__
-    return (
-        Tried(kind, run_cases(function, exercise, time_limit), is_stub(function)) if callable(function) else Tried(kind)
-    )
+    if not callable(function):
+        return Tried(kind)
+    return Tried(kind, run_cases(function, exercise, time_limit), is_stub(function))
 
 
 def judge(exercise: Exercise, tried: Tried) -> Result:
     """Marks and diagnoses for an attempt, which may have been made in another process."""
     if tried.kind in ("NoneType", "ellipsis"):
-        return _not_yet(exercise, [])
+        return mark(exercise, [])
     if tried.outcomes is None:
         message = (
             f"`{exercise.name}` is a {tried.kind}, not a function. Hand over the function itself, without calling it: "
@@ -98,10 +102,15 @@ def mark(exercise: Exercise, outcomes: list[Outcome], *, stub: bool = True) -> R
         outcomes: what the calls came to.
         stub: whether the function has nothing in it yet, which tells one that returns None from one to be written.
     """
-    if all(outcome.kind in ("stub", "nothing") for outcome in outcomes):
-        written = not stub and any(outcome.kind == "nothing" for outcome in outcomes)
-        return _nothing_back(exercise, outcomes) if written else _not_yet(exercise, outcomes)
     cases = exercise.all_cases()
+    printed = next((outcome.printed for outcome in outcomes if outcome.printed), "")
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    if all(outcome.kind in ("stub", "nothing") for outcome in outcomes):
+        if stub or not any(outcome.kind == "nothing" for outcome in outcomes):
+            told = Diagnosis("not-yet-done", _NOT_YET_DONE.format(exercise.name))
+            return Result(exercise.name, 0.0, NOT_YET, [told], printed=printed, seconds=seconds)
+        groups, told = {case.group: False for case in cases[:-1]}, Diagnosis("returns-nothing", _RETURNS_NOTHING)
+        return Result(exercise.name, 0.0, REJECTED, [told], groups, printed=printed, seconds=seconds)
     good = [
         passes(exercise, i, outcome) or _numpy_answer(cases[i].group, outcome) for i, outcome in enumerate(outcomes)
     ]
@@ -119,8 +128,6 @@ def mark(exercise: Exercise, outcomes: list[Outcome], *, stub: bool = True) -> R
     basic = groups[cases[0].group]
     score = round(sum(groups.values()) / len(groups), 4) if basic else 0.0
     status = FULL if all(groups.values()) else PARTLY if basic else REJECTED
-    printed = next((outcome.printed for outcome in outcomes if outcome.printed), "")
-    seconds = sum(outcome.seconds for outcome in outcomes)
     return Result(exercise.name, score, status, diagnoses, groups, _remarks(outcomes), printed, seconds)
 
 
@@ -128,23 +135,6 @@ def _remarks(outcomes: list[Outcome]) -> list[str]:
     called = next((outcome.finished for outcome in outcomes if outcome.finished), "")
     told = f"it calls `{called}`, which is what this exercise is about; to call it is not yet to write it."
     return [told] if called else []
-
-
-def _not_yet(exercise: Exercise, outcomes: list[Outcome]) -> Result:
-    message = f"`{exercise.name}` gives nothing back so far. Write it, run its cell, and run this one again."
-    printed = next((outcome.printed for outcome in outcomes if outcome.printed), "")
-    return Result(exercise.name, 0.0, NOT_YET, [Diagnosis("not-yet-done", message)], printed=printed)
-
-
-def _nothing_back(exercise: Exercise, outcomes: list[Outcome]) -> Result:
-    message = (
-        "Your function runs to its end and returns None (does it print the answer instead?). End it with `return …`."
-    )
-    printed = next((outcome.printed for outcome in outcomes if outcome.printed), "")
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    groups = {case.group: False for case in exercise.all_cases()[:-1]}
-    told = [Diagnosis("returns-nothing", message)]
-    return Result(exercise.name, 0.0, REJECTED, told, groups, printed=printed, seconds=seconds)
 
 
 def _numpy_answer(group: str, outcome: Outcome) -> bool:

@@ -27,9 +27,19 @@ import torch
 from segkit.files import write_bytes
 from segkit.grading.assignments import ASSIGNMENTS, NotebookError, read_notebook
 from segkit.grading.exercise import registry
-from segkit.grading.made_class import make_class
-from segkit.grading.notebook import Report, grade_notebook
+from segkit.grading.notebook import GradedNotebook, grade_notebook
+from segkit.grading.practice_class import make_class
 from segkit.grading.sandbox import method
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>body{{font-family:sans-serif;max-width:60em;margin:2em auto;background:#fff;color:#222}}\
+pre{{background:#f4f4f4;padding:1em;white-space:pre-wrap}}</style></head>
+<body>
+<p>{title}</p>
+{body}
+</body></html>
+"""
 
 
 @dataclass
@@ -39,7 +49,7 @@ class Submission:
     student: str
     assignment: str
     path: Path
-    report: Report | None = None
+    report: GradedNotebook | None = None
     error: str = ""
     note: str = ""
 
@@ -132,10 +142,6 @@ def _grade_one(one: Submission, time_limit: float) -> Submission:
     return one
 
 
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def grade_class(
     submitted: str | Path, out: str | Path, workers: int | None = None, time_limit: float = 10.0
 ) -> ClassResult:
@@ -161,7 +167,7 @@ def grade_class(
         result.submissions = [_grade_one(job, time_limit) for job in jobs]
     else:
         context = multiprocessing.get_context("fork" if method() == "fork" else "spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             result.submissions = list(pool.map(partial(_grade_one, time_limit=time_limit), jobs))
     result.seconds = time.monotonic() - started
     _write(result)
@@ -199,16 +205,7 @@ def _page(one: Submission, text: str) -> str:
             body.append(f"<h{level}>{html.escape(line.lstrip('# '))}</h{level}>")
         else:
             body.append(html.escape(line))
-    style = (
-        "body{font-family:sans-serif;max-width:60em;margin:2em auto;background:#fff;color:#222}"
-        "pre{background:#f4f4f4;padding:1em;white-space:pre-wrap}"
-    )
-    title = html.escape(f"{one.student}, {one.assignment}")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f"<style>{style}</style></head>\n"
-        f"<body>\n<p>{title}</p>\n" + "\n".join(body) + "\n</body></html>\n"
-    )
+    return _PAGE.format(title=html.escape(f"{one.student}, {one.assignment}"), body="\n".join(body))
 
 
 def class_run(

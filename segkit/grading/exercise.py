@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import inspect
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -50,24 +51,37 @@ class Variant:
     stops: bool = False  # whether stopping with an error is what this mistake looks like
 
 
-def given(change: Function) -> Variant:
-    """As if the function had been called with other arguments."""
-    return Variant(before=change)
+Ways = tuple[Variant, ...]
 
 
-def does(core: Function) -> Variant:
-    """Another computation altogether."""
-    return Variant(core=core)
+def given(*changes: Function) -> Ways:
+    """As if the function had been called with other arguments: ways to change them."""
+    return tuple(Variant(before=change) for change in changes)
 
 
-def gives(change: Function) -> Variant:
+def does(*cores: Function) -> Ways:
+    """Other computations altogether."""
+    return tuple(Variant(core=core) for core in cores)
+
+
+def gives(*changes: Function) -> Ways:
     """The right computation, and then something done to its result."""
-    return Variant(after=change)
+    return tuple(Variant(after=change) for change in changes)
 
 
-def stops(core: Function) -> Variant:
-    """A computation that ends in an error in the cases where the mistake shows."""
-    return Variant(core=core, stops=True)
+def stops(*cores: Function) -> Ways:
+    """Computations that end in an error in the cases where the mistake shows."""
+    return tuple(Variant(core=core, stops=True) for core in cores)
+
+
+def each(ways: Callable[..., Ways]) -> Callable[..., Ways]:
+    """Let a function that makes ways of one thing take any number of them (and options by name for all)."""
+
+    @wraps(ways)
+    def of_each(*things: Any, **options: Any) -> Ways:
+        return tuple(way for thing in things for way in ways(thing, **options))
+
+    return of_each
 
 
 @dataclass(frozen=True)
@@ -76,17 +90,30 @@ class Mistake:
 
     Args:
         code: the stable code of its diagnosis.
-        message: what the learner seems to have done, and a hint at the mend.
+        message: what the learner seems to have done, and a hint at how to fix it.
         variants: the ways in which the mistake is usually made.
     """
 
     code: str
     message: str
-    variants: tuple[Variant, ...]
+    variants: Ways
 
 
-def mistake(code: str, message: str, *variants: Variant) -> Mistake:
-    return Mistake(code, message, variants)
+def catalogue(messages: str, ways: dict[str, Ways]) -> tuple[Mistake, ...]:
+    """The typical mistakes of an exercise, in the order of preference.
+
+    Args:
+        messages: a paragraph for each mistake, "code: message", its further lines indented.
+        ways: for each code, in the same order, the ways in which the mistake is made.
+
+    Raises:
+        ValueError: the two do not name the same mistakes in the same order.
+    """
+    entries = [entry.split(": ", 1) for entry in re.sub(r"\n +", " ", messages).strip().split("\n")]
+    told = [code for code, _ in entries]
+    if told != list(ways):
+        raise ValueError(f"the messages are about {', '.join(told)}, but the ways about {', '.join(ways)}")
+    return tuple(Mistake(code, message, ways[code]) for code, message in entries)
 
 
 @dataclass
@@ -94,8 +121,7 @@ class Exercise:
     """Everything the grader knows about one exercise.
 
     Args:
-        name: the function's name.
-        signature: as the learner is asked to write it.
+        signature: as the learner is asked to write it; it begins with the function's name.
         text: the specification, for `describe`.
         reference: the right answer, on torch's own functions.
         cases: makes the list of cases; the first group is the ordinary case.
@@ -106,7 +132,6 @@ class Exercise:
         needs_gradient: whether the result has to carry a gradient.
     """
 
-    name: str
     signature: str
     text: str
     reference: Function
@@ -118,6 +143,11 @@ class Exercise:
     needs_gradient: bool = False
     _cases: list[Case] = field(default_factory=list, repr=False)
     _results: dict[tuple[Any, ...], tuple[Leaf, ...] | None] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.signature.partition("(")[0]
 
     @property
     def parameters(self) -> list[str]:
@@ -192,20 +222,10 @@ class Exercise:
         return {**(self.facts(*args) if self.facts else {}), **known}
 
 
-_registry: dict[str, Exercise] = {}
-
-
-def register(exercise: Exercise) -> Exercise:
-    """Add an exercise to the list."""
-    _registry[exercise.name] = exercise
-    return exercise
-
-
+@cache
 def registry() -> dict[str, Exercise]:
     """All exercises by name, in the order of the chapters."""
-    for name in NAMES:
-        importlib.import_module(f"segkit.grading.exercises.{name}")
-    return {name: _registry[name] for name in NAMES}
+    return {name: importlib.import_module(f"segkit.grading.exercises.{name}").EXERCISE for name in NAMES}
 
 
 def find(name: str) -> Exercise:
@@ -218,50 +238,3 @@ def find(name: str) -> Exercise:
     if name not in known:
         raise ValueError(f"there is no exercise {name!r}; the exercises are {', '.join(known)}")
     return known[name]
-
-
-def bind(function: Function, names: list[str], args: tuple[Any, ...], defaults: dict[str, str]) -> tuple[tuple, dict]:
-    """Match arguments to a function: by name where it uses our names in another order, else by place.
-
-    A function that takes fewer arguments is called with fewer, as long as those left out have their default values.
-
-    Raises:
-        TypeError: the function cannot be called with them.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # built-in functions have no signature
-        if getattr(function, "__name__", "") == "conv_transpose2d":  # torch's own has `groups` before dilation
-            return (*args[:6], 1, *args[6:]), {}
-        return args, {}
-    theirs = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    if theirs[: len(names)] != names:
-        by_name = _by_name(signature, theirs, names, args)
-        if by_name:
-            return (), by_name
-    for length in range(len(args), 0, -1):
-        try:
-            signature.bind(*args[:length])
-            return args[:length], {}
-        except TypeError:
-            left_out = names[length - 1]
-            if str(args[length - 1]) != defaults.get(left_out):
-                break
-    raise TypeError(f"it is called with ({', '.join(names)}), but your function takes {signature}")
-
-
-def _by_name(
-    signature: inspect.Signature, theirs: list[str], names: list[str], args: tuple[Any, ...]
-) -> dict[str, Any]:
-    """Our arguments under their names, where most names agree; what is left over in the order it stands."""
-    ours = dict(zip(names, args, strict=True))
-    found = {name: ours.pop(name) for name in names if name in theirs}
-    if 2 * len(found) < len(names):
-        return {}
-    spare = [name for name in theirs if name not in found]
-    found.update(zip(spare, ours.values(), strict=False))
-    try:
-        signature.bind(**found)
-    except TypeError:
-        return {}
-    return found if len(spare) >= len(ours) else {}

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, read_notebook
-from segkit.grading.report import REJECTED, Diagnosis, Result
 from segkit.grading.running import run_notebook
+from segkit.grading.verdict import REJECTED, Diagnosis, Result
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Row:
 
 
 @dataclass
-class Report:
+class GradedNotebook:
     """A graded notebook.
 
     Args:
@@ -89,7 +89,7 @@ def _short(result: Result, indent: int) -> str:
     return ("\n" + " " * indent).join(wrapped)
 
 
-def grade_notebook(path: str | Path, *, assignment: str | None = None, time_limit: float = 10.0) -> Report:
+def grade_notebook(path: str | Path, *, assignment: str | None = None, time_limit: float = 10.0) -> GradedNotebook:
     """Grade a notebook.
 
     Args:
@@ -110,7 +110,7 @@ def grade_notebook(path: str | Path, *, assignment: str | None = None, time_limi
     for exercise, points in ASSIGNMENTS[name].items():
         result = results.get(exercise) or _missing(exercise, notebook, problems)
         rows.append(Row(exercise, result.points(points), points, result))
-    return Report(path, name, rows, list(problems.values()))
+    return GradedNotebook(path, name, rows, list(problems.values()))
 
 
 def which_assignment(notebook: Notebook, path: Path) -> str:

@@ -6,16 +6,16 @@ from torch import Tensor, nn
 
 from segkit.grading.examples import example
 from segkit.grading.exercise import Exercise
-from segkit.grading.report import Diagnosis
 from segkit.grading.sandbox import Outcome
 from segkit.grading.values import Leaf, all_exact, all_same, same_shape
+from segkit.grading.verdict import Diagnosis
 
 BY_FLOAT32 = ("bilateral_filter",)  # its weights may be made in float32, whatever the values come in
 NARROW = {
-    "uint8": "starts again at 0 behind 255",
-    "int8": "jumps to −128 behind 127",
-    "int16": "jumps to −32,768 behind 32,767",
-    "uint16": "starts again at 0 behind 65,535",
+    "uint8": "starts again at 0 after 255",
+    "int8": "jumps to −128 after 127",
+    "int16": "jumps to −32,768 after 32,767",
+    "uint16": "starts again at 0 after 65,535",
 }
 BITS = {"float16": 16, "bfloat16": 16, "float32": 32, "float64": 64, "float": 64, "double": 64, "half": 16}
 
@@ -41,7 +41,7 @@ def integer_for_float(exercise: Exercise, outcomes: list[Outcome], failed: set[i
         if _given(exercise, wrong[0])
         else "Use torch.float32; `/` divides, `//` rounds down."
     )
-    message = f"Your result holds {dtype}, so everything behind the decimal point is lost. {advice}"
+    message = f"Your result holds {dtype}, so everything after the decimal point is lost. {advice}"
     return Diagnosis("wrong-dtype", message, example(exercise, outcomes, set(wrong)))
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, read_notebook, source_path
-from segkit.grading.cells import CELL_SECONDS, notebook_names, plain_python, run_cell
 from segkit.grading.checking import Tried, attempt, judge
 from segkit.grading.child import end_child, fork_child, receive
 from segkit.grading.exercise import find
-from segkit.grading.report import REJECTED, Diagnosis, Result
+from segkit.grading.notebook_cells import CELL_SECONDS, notebook_names, plain_python, run_cell
 from segkit.grading.sandbox import method
+from segkit.grading.verdict import REJECTED, Diagnosis, Result
 
 Found = tuple[dict[str, Result], dict[int, str]]  # by exercise; by the number of the cell
 

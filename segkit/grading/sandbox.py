@@ -18,17 +18,19 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from segkit.grading.binding import bind
 from segkit.grading.capture import Printed, student_lines
 from segkit.grading.child import end_child, fork_child, owed, receive
-from segkit.grading.exercise import Exercise, Function, bind
+from segkit.grading.exercise import Exercise, Function
 from segkit.grading.finished import watched
+from segkit.grading.stubs import stops_as_stub
 from segkit.grading.values import Leaf, Unusable, fresh, unchanged
 
 GRACE = 0.4  # seconds for each further case once the time is used up
@@ -120,21 +122,12 @@ def call(function: Function, exercise: Exercise, index: int) -> Outcome:
     except BaseException as error:  # anything at all that a learner's code may raise
         if isinstance(error, KeyboardInterrupt) and method() != "fork":
             raise
-        kind, note = "stub" if _is_stub(error) else "raised", _first_lines(str(error))
+        kind, note = "stub" if stops_as_stub(error) else "raised", _first_lines(str(error))
         outcome = Outcome(kind, error=type(error).__name__, note=note, trace=student_lines(error, function))
     changed = tuple(i for i, (a, b) in enumerate(zip(original, args, strict=True)) if not unchanged(a, b))
     took = time.perf_counter() - started
-    return Outcome(
-        outcome.kind,
-        outcome.leaves,
-        outcome.error,
-        outcome.note,
-        outcome.trace,
-        changed,
-        printed.text(),
-        took,
-        called[0] if called else "",
-    )
+    finished = called[0] if called else ""
+    return replace(outcome, changed=changed, printed=printed.text(), seconds=took, finished=finished)
 
 
 def _judge(result: Any, exercise: Exercise, args: tuple[Any, ...]) -> Outcome:
@@ -144,16 +137,6 @@ def _judge(result: Any, exercise: Exercise, args: tuple[Any, ...]) -> Outcome:
         return Outcome("value", exercise.read(result, fresh(args)))
     except Unusable as odd:
         return Outcome("odd", note=str(odd))
-
-
-def _is_stub(error: BaseException) -> bool:
-    """Whether it is the exception that stands for code yet to be written; torch raises the same for its own reasons."""
-    if not isinstance(error, NotImplementedError) or "not implemented for '" in str(error):
-        return False
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return not (trace and str(trace.tb_frame.f_globals.get("__name__")).startswith("torch"))
 
 
 def _first_lines(text: str) -> str:

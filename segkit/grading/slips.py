@@ -1,200 +1,123 @@
-"""Slips of the pen in the model solutions: (what stands there, what a student writes, the code of the diagnosis).
+"""Slips of the pen in the model solutions, which make the submissions of a practice class.
 
-They make the submissions of a made class, with which the way from notebooks to marks is tried.
+They show that notebooks find their way to marks: each slip is told by the code of its diagnosis.
 """
 
 from __future__ import annotations
 
-Slip = tuple[str, str, str]
+import re
+from collections import defaultdict
 
-SLIPS: dict[str, list[Slip]] = {
-    "confusion_matrix": [
-        (
-            "num_classes * target[valid].long() + prediction[valid].long()",
-            "num_classes * prediction[valid].long() + target[valid].long()",
-            "transposed",
-        ),
-        ("target != ignore_index", "target != 255", "ignore-index-fixed"),
-        ("counts.reshape", "counts.float().reshape", "wrong-dtype"),
-    ],
-    "pixel_accuracy": [
-        ("matrix.diagonal().sum() / matrix.sum()", "(matrix.diagonal() / matrix.sum(1)).nanmean()", "mean-accuracy"),
-        ("/ matrix.sum()", "// matrix.sum()", "whole-number-division"),
-    ],
-    "frequency_weighted_iou": [
-        (
-            "true, claimed, hit = m.sum(1), m.sum(0)",
-            "true, claimed, hit = m.sum(0), m.sum(1)",
-            "weighted-by-prediction",
-        ),
-        ("true + claimed - hit", "true + claimed", "overlap-counted-twice"),
-    ],
-    "dice": [
-        ("return 2 * m", "return m", "two-forgotten"),
-        ("sizes = m.sum(0) + m.sum(1)", "sizes = (m.sum(0) + m.sum(1)).clamp(min=1)", "absent-class-zero"),
-    ],
-    "mean_iou": [
-        ("seen = union > 0", "seen = m.sum(1) > 0", "only-true-classes"),
-        ("m += confusion_matrix", "m = confusion_matrix", "last-picture-only"),
-    ],
-    "boundary_mask": [
-        (
-            "torch.zeros(h + 2, w + 2, dtype=torch.bool)",
-            "torch.ones(h + 2, w + 2, dtype=torch.bool)",
-            "edge-not-outside",
-        ),
-        ("range(width)", "range(1)", "width-ignored"),
-    ],
-    "conv2d": [
-        ("top, left = u * dilation, v * dilation", "top, left = u, v", "dilation-ignored"),
-        ("return out if bias is None else out + bias[:, None, None]", "return out", "bias-ignored"),
-        ("weight[:, :, u, v])", "weight[:, :, kh - 1 - u, kw - 1 - v])", "kernel-flipped"),
-        (
-            "    padded = x.new_zeros",
-            "    stride, dilation = dilation, stride\n    padded = x.new_zeros",
-            "stride-dilation-swapped",
-        ),
-    ],
-    "max_pool2d": [
-        ('float("-inf")', "0.0", "zero-padding"),
-        ("rows * w + columns", "at", "index-per-window"),
-        ("rows * w + columns", "columns * h + rows", "index-column-major"),
-    ],
-    "max_pool2d_backward": [
-        ("flat.scatter_add_", "flat.scatter_", "overwritten"),
-        ("return flat.reshape(n, c, h, w)", "return flat", "left-flat"),
-    ],
-    "receptive_field": [
-        ("(kernel - 1) * dilation * jump", "(kernel - 1) * dilation", "stride-ignored"),
-        ("jump *= stride", "jump += stride", "strides-added"),
-        ("field, jump = 1, 1", "field, jump = 0, 1", "starts-at-zero"),
-    ],
-    "conv_transpose2d": [
-        (" + 1 + output_padding\n", " + 1\n", "output-padding-ignored"),
-        ("] += torch.einsum", "] = torch.einsum", "overwritten"),
-        ("weight[:, :, u, v])", "weight[:, :, kh - 1 - u, kw - 1 - v])", "kernel-flipped"),
-    ],
-    "coverage_counts": [
-        ("p + padding - stride * i", "p - stride * i", "padding-one-sided"),
-        ("- 2 * padding + kernel", "+ kernel", "wrong-shape"),
-    ],
-    "interpolate_bilinear": [
-        ("if align_corners else", "if not align_corners else", "align-corners-inverted"),
-        ("(i + 0.5) * (have / want) - 0.5", "i * (have / want)", "half-pixel-missing"),
-    ],
-    "max_unpool2d": [
-        (".scatter(", ".scatter_add(", "summed-twice"),
-        (
-            "indices.flatten(2), x.flatten(2)).reshape",
-            "indices.flatten(2), x.flatten(2).clamp(min=0)).reshape",
-            "negative-lost",
-        ),
-    ],
-    "pixel_shuffle": [
-        ("permute(0, 1, 4, 2, 5, 3)", "permute(0, 1, 4, 3, 5, 2)", "offsets-exchanged"),
-        ("split.permute(0, 1, 4, 2, 5, 3).reshape", "split.reshape", "only-reshaped"),
-    ],
-    "shift_and_stitch": [
-        ("parts[dy, dx] = network", "parts[dx, dy] = network", "offsets-exchanged"),
-        (
-            "network(x[:, :, dy:, dx:])",
-            "network(x[:, :, : x.shape[2] - dy, : x.shape[3] - dx])",
-            "not-shifted",
-        ),
-    ],
-    "linear_to_conv": [
-        ("            conv.bias.copy_(linear.bias)", "            conv.bias.zero_()", "bias-lost"),
-        (
-            "linear.weight.reshape(-1, channels, height, width)",
-            "linear.weight.reshape(-1, height, width, channels).permute(0, 3, 1, 2)",
-            "channels-last",
-        ),
-    ],
-    "bilinear_kernel": [
-        ("weight[channel, channel] = torch.outer", "weight[channel, :] = torch.outer", "channels-mixed"),
-        ("(torch.arange(k) - (k - 1) / 2)", "(torch.arange(k) - k // 2)", "centre-off"),
-    ],
-    "fuse_skip": [
-        ("large[:, :, :h, :w]", "large[:, :, -h:, -w:]", "cut-from-end"),
-        (":w] + fine", ":w] * fine", "not-summed"),
-    ],
-    "cross_entropy_with_void": [
-        ("/ shares.sum()", "/ valid.sum()", "divided-by-count"),
-        ("target != ignore_index", "target != 255", "ignore-index-fixed"),
-        ("torch.ones_like(losses) if weight is None else weight[labels]", "torch.ones_like(losses)", "weights-ignored"),
-    ],
-    "segnet_decoder_step": [
-        (".relu()", "", "relu-forgotten"),
-        ("padding=1", "padding=0", "padding-missing"),
-        ("weight, bias, padding=1", "weight, None, padding=1", "bias-ignored"),
-        ("    h, w = output_size", "    h, w = 2 * x.shape[2], 2 * x.shape[3]", "always-doubled"),
-        ("    h, w = output_size", "    w, h = output_size", "size-swapped"),
-    ],
-    "concat_skip": [
-        ("(encoder.shape[2] - h) // 2, (encoder.shape[3] - w) // 2", "0, 0", "cut-at-zero"),
-        ("h) // 2", "h + 1) // 2", "rounded-up"),
-        ("[middle, decoder]", "[decoder, middle]", "decoder-first"),
-        ("dim=1", "dim=0", "wrong-axis"),
-    ],
-    "unet_weight_map": [
-        ("near[0] + near[1]", "2 * near[0]", "one-distance-only"),
-        ("(near[0] + near[1]) ** 2", "near[0] ** 2 + near[1] ** 2", "squares-added"),
-        ("(2 * sigma**2)", "(sigma**2)", "wrong-width"),
-        ("torch.where(instances == 0, bell.reshape(h, w), 0.0)", "bell.reshape(h, w)", "cells-weighted-too"),
-        (
-            "torch.cdist(pixels, pixels[(instances == i).flatten()])",
-            "torch.cdist(pixels, pixels[(instances == i).flatten()].mean(0, True))",
-            "distance-to-centre",
-        ),
-    ],
-    "dilate_strides": [
-        ("(kernel, 1, dilation * factor)", "(kernel, step, dilation * factor)", "strides-kept"),
-        ("dilation * factor))", "factor))", "own-dilation-lost"),
-        ("(kernel, 1, dilation * factor)", "(kernel, 1, dilation * factor * step)", "own-stride-too-early"),
-        ("factor *= step", "factor += step - 1", "strides-not-multiplied"),
-    ],
-    "gridding_counts": [
-        ("at + tap * rate] += count", "at + tap * rate] = 1", "capped-at-one"),
-        ("at + tap * rate]", "at + tap]", "rates-ignored"),
-        ("return counts", "return counts[len(counts) // 2 :]", "one-side"),
-    ],
-    "hdc_check": [
-        (" and not shared", "", "common-factor-ignored"),
-        ("gap <= kernel", "gap < kernel", "strictly-smaller"),
-        ("rates[1:-1]", "rates[:-1]", "one-step-too-far"),
-        ("gap - 2 * rate,", "gap - rate,", "two-forgotten"),
-    ],
-    "dense_upsample": [
-        ("permute(0, 1, 4, 2, 5, 3)", "permute(0, 1, 4, 3, 5, 2)", "offsets-exchanged"),
-        ("[:, :, : size[0], : size[1]]", "", "not-cropped"),
-        ("[:, :, : size[0], : size[1]]", "[:, :, -size[0] :, -size[1] :]", "cut-from-end"),
-        ("weight, bias, padding=1", "weight, None, padding=1", "bias-ignored"),
-    ],
-    "bilateral_filter": [
-        (
-            "weights = torch.exp(-near - alike)",
-            "weights = torch.exp(-near - alike).fill_diagonal_(0)",
-            "itself-left-out",
-        ),
-        ("torch.exp(-near - alike)", "torch.softmax(-near - alike, 0)", "normalised"),
-        ("torch.exp(-near - alike)", "torch.exp(-near)", "colour-ignored"),
-        ("(2 * theta_alpha**2)", "theta_alpha**2", "wrong-width"),
-        ("picture.to(values.dtype)", "picture", "bytes-wrap"),
-    ],
-    "compatibility_transform": [
-        ("lk,khw->lhw", "kl,khw->lhw", "transposed"),
-        (
-            "(1 - torch.eye(len(messages), dtype=messages.dtype))",
-            "torch.eye(len(messages), dtype=messages.dtype)",
-            "potts-same-label",
-        ),
-        ("    if not isinstance(matrix, torch.Tensor):", "    if False:", "number-breaks"),
-    ],
-    "mean_field_step": [
-        ("-unary - cost", "-unary + cost", "pairwise-sign"),
-        ("-unary - cost", "unary + cost", "energies-not-negated"),
-        ("dim=0", "dim=1", "softmax-over-space"),
-        ("mij,kj->ki", "mji,kj->ki", "kernel-transposed"),
-        ("torch.softmax(-unary - cost, dim=0)", "torch.exp(-unary - cost)", "not-normalised"),
-    ],
-}
+Slip = tuple[str, str, str]  # what stands in the solution, what a student writes, the code of the diagnosis
+
+_TEXT = """
+confusion_matrix transposed: num_classes * target[valid].long() + prediction[valid].long()
+    → num_classes * prediction[valid].long() + target[valid].long()
+confusion_matrix ignore-index-fixed: target != ignore_index → target != 255
+confusion_matrix wrong-dtype: counts.reshape → counts.float().reshape
+pixel_accuracy mean-accuracy: matrix.diagonal().sum() / matrix.sum() → (matrix.diagonal() / matrix.sum(1)).nanmean()
+pixel_accuracy whole-number-division: / matrix.sum() → // matrix.sum()
+frequency_weighted_iou weighted-by-prediction: true, claimed, hit = m.sum(1), m.sum(0)
+    → true, claimed, hit = m.sum(0), m.sum(1)
+frequency_weighted_iou overlap-counted-twice: true + claimed - hit → true + claimed
+dice two-forgotten: return 2 * m → return m
+dice absent-class-zero: sizes = m.sum(0) + m.sum(1) → sizes = (m.sum(0) + m.sum(1)).clamp(min=1)
+mean_iou only-true-classes: seen = union > 0 → seen = m.sum(1) > 0
+mean_iou last-picture-only: m += confusion_matrix → m = confusion_matrix
+boundary_mask edge-not-outside: torch.zeros(h + 2, w + 2, dtype=torch.bool) → torch.ones(h + 2, w + 2, dtype=torch.bool)
+boundary_mask width-ignored: range(width) → range(1)
+conv2d dilation-ignored: top, left = u * dilation, v * dilation → top, left = u, v
+conv2d bias-ignored: return out if bias is None else out + bias[:, None, None] → return out
+conv2d kernel-flipped: weight[:, :, u, v]) → weight[:, :, kh - 1 - u, kw - 1 - v])
+conv2d stride-dilation-swapped: padded = x.new_zeros → stride, dilation = dilation, stride; padded = x.new_zeros
+max_pool2d zero-padding: float("-inf") → 0.0
+max_pool2d index-per-window: rows * w + columns → at
+max_pool2d index-column-major: rows * w + columns → columns * h + rows
+max_pool2d_backward overwritten: flat.scatter_add_ → flat.scatter_
+max_pool2d_backward left-flat: return flat.reshape(n, c, h, w) → return flat
+receptive_field stride-ignored: (kernel - 1) * dilation * jump → (kernel - 1) * dilation
+receptive_field strides-added: jump *= stride → jump += stride
+receptive_field starts-at-zero: field, jump = 1, 1 → field, jump = 0, 1
+conv_transpose2d output-padding-ignored: + 1 + output_padding → + 1
+conv_transpose2d overwritten: ] += torch.einsum → ] = torch.einsum
+conv_transpose2d kernel-flipped: weight[:, :, u, v]) → weight[:, :, kh - 1 - u, kw - 1 - v])
+coverage_counts padding-one-sided: p + padding - stride * i → p - stride * i
+coverage_counts wrong-shape: - 2 * padding + kernel → + kernel
+interpolate_bilinear align-corners-inverted: if align_corners else → if not align_corners else
+interpolate_bilinear half-pixel-missing: (i + 0.5) * (have / want) - 0.5 → i * (have / want)
+max_unpool2d summed-twice: .scatter( → .scatter_add(
+max_unpool2d negative-lost: indices.flatten(2), x.flatten(2)).reshape
+    → indices.flatten(2), x.flatten(2).clamp(min=0)).reshape
+pixel_shuffle offsets-exchanged: permute(0, 1, 4, 2, 5, 3) → permute(0, 1, 4, 3, 5, 2)
+pixel_shuffle only-reshaped: split.permute(0, 1, 4, 2, 5, 3).reshape → split.reshape
+shift_and_stitch offsets-exchanged: parts[dy, dx] = network → parts[dx, dy] = network
+shift_and_stitch not-shifted: network(x[:, :, dy:, dx:]) → network(x[:, :, : x.shape[2] - dy, : x.shape[3] - dx])
+linear_to_conv bias-lost: conv.bias.copy_(linear.bias) → conv.bias.zero_()
+linear_to_conv channels-last: linear.weight.reshape(-1, channels, height, width)
+    → linear.weight.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+bilinear_kernel channels-mixed: weight[channel, channel] = torch.outer → weight[channel, :] = torch.outer
+bilinear_kernel centre-off: (torch.arange(k) - (k - 1) / 2) → (torch.arange(k) - k // 2)
+fuse_skip cut-from-end: large[:, :, :h, :w] → large[:, :, -h:, -w:]
+fuse_skip not-summed: :w] + fine → :w] * fine
+cross_entropy_with_void divided-by-count: / shares.sum() → / valid.sum()
+cross_entropy_with_void ignore-index-fixed: target != ignore_index → target != 255
+cross_entropy_with_void weights-ignored: torch.ones_like(losses) if weight is None else weight[labels]
+    → torch.ones_like(losses)
+segnet_decoder_step relu-forgotten: .relu() →
+segnet_decoder_step padding-missing: padding=1 → padding=0
+segnet_decoder_step bias-ignored: weight, bias, padding=1 → weight, None, padding=1
+segnet_decoder_step always-doubled: h, w = output_size → h, w = 2 * x.shape[2], 2 * x.shape[3]
+segnet_decoder_step size-swapped: h, w = output_size → w, h = output_size
+concat_skip cut-at-zero: (encoder.shape[2] - h) // 2, (encoder.shape[3] - w) // 2 → 0, 0
+concat_skip rounded-up: h) // 2 → h + 1) // 2
+concat_skip decoder-first: [middle, decoder] → [decoder, middle]
+concat_skip wrong-axis: dim=1 → dim=0
+unet_weight_map one-distance-only: near[0] + near[1] → 2 * near[0]
+unet_weight_map squares-added: (near[0] + near[1]) ** 2 → near[0] ** 2 + near[1] ** 2
+unet_weight_map wrong-width: (2 * sigma**2) → (sigma**2)
+unet_weight_map cells-weighted-too: torch.where(instances == 0, bell.reshape(h, w), 0.0) → bell.reshape(h, w)
+unet_weight_map distance-to-centre: torch.cdist(pixels, pixels[(instances == i).flatten()])
+    → torch.cdist(pixels, pixels[(instances == i).flatten()].mean(0, True))
+dilate_strides strides-kept: (kernel, 1, dilation * factor) → (kernel, step, dilation * factor)
+dilate_strides own-dilation-lost: dilation * factor)) → factor))
+dilate_strides own-stride-too-early: (kernel, 1, dilation * factor) → (kernel, 1, dilation * factor * step)
+dilate_strides strides-not-multiplied: factor *= step → factor += step - 1
+gridding_counts capped-at-one: at + tap * rate] += count → at + tap * rate] = 1
+gridding_counts rates-ignored: at + tap * rate] → at + tap]
+gridding_counts one-side: return counts → return counts[len(counts) // 2 :]
+hdc_check common-factor-ignored: and not shared →
+hdc_check strictly-smaller: gap <= kernel → gap < kernel
+hdc_check one-step-too-far: rates[1:-1] → rates[:-1]
+hdc_check two-forgotten: gap - 2 * rate, → gap - rate,
+dense_upsample offsets-exchanged: permute(0, 1, 4, 2, 5, 3) → permute(0, 1, 4, 3, 5, 2)
+dense_upsample not-cropped: [:, :, : size[0], : size[1]] →
+dense_upsample cut-from-end: [:, :, : size[0], : size[1]] → [:, :, -size[0] :, -size[1] :]
+dense_upsample bias-ignored: weight, bias, padding=1 → weight, None, padding=1
+bilateral_filter itself-left-out: weights = torch.exp(-near - alike)
+    → weights = torch.exp(-near - alike).fill_diagonal_(0)
+bilateral_filter normalised: torch.exp(-near - alike) → torch.softmax(-near - alike, 0)
+bilateral_filter colour-ignored: torch.exp(-near - alike) → torch.exp(-near)
+bilateral_filter wrong-width: (2 * theta_alpha**2) → theta_alpha**2
+bilateral_filter bytes-wrap: picture.to(values.dtype) → picture
+compatibility_transform transposed: lk,khw->lhw → kl,khw->lhw
+compatibility_transform potts-same-label: (1 - torch.eye(len(messages), dtype=messages.dtype))
+    → torch.eye(len(messages), dtype=messages.dtype)
+compatibility_transform number-breaks: if not isinstance(matrix, torch.Tensor): → if False:
+mean_field_step pairwise-sign: -unary - cost → -unary + cost
+mean_field_step energies-not-negated: -unary - cost → unary + cost
+mean_field_step softmax-over-space: dim=0 → dim=1
+mean_field_step kernel-transposed: mij,kj->ki → mji,kj->ki
+mean_field_step not-normalised: torch.softmax(-unary - cost, dim=0) → torch.exp(-unary - cost)
+"""
+
+
+def _read(text: str) -> dict[str, list[Slip]]:
+    """The slips of each exercise, from lines "exercise code: what stands there → what a student writes"."""
+    slips = defaultdict(list)
+    for line in re.sub(r"\n +", " ", text).strip().split("\n"):
+        exercise, code, old, new = re.fullmatch(r"(\w+) ([\w-]+): (.+?) → ?(.*)", line).groups()  # type: ignore[union-attr]
+        slips[exercise].append((old, new, code))
+    return dict(slips)
+
+
+SLIPS = _read(_TEXT)

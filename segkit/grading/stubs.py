@@ -19,3 +19,13 @@ def is_stub(function: Any) -> bool:
         step.opname in _QUIET or (step.opname == "LOAD_GLOBAL" and step.argval == "NotImplementedError")
         for step in dis.get_instructions(code)
     )
+
+
+def stops_as_stub(error: BaseException) -> bool:
+    """Whether it is the exception that stands for code yet to be written; torch raises the same for its own reasons."""
+    if not isinstance(error, NotImplementedError) or "not implemented for '" in str(error):
+        return False
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return not (trace and str(trace.tb_frame.f_globals.get("__name__")).startswith("torch"))

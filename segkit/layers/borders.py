@@ -20,15 +20,11 @@ def mirrored(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
     Source:
         U-Net, Figure 2: missing data is extrapolated by mirroring.
     """
-    periods = [max(n - 1, 1) for n in x.shape[-2:]]  # the picture ends in a mirror after every so many rows, columns
-    while left or right or top or bottom:
-        H, W = x.shape[-2:]
-        tall, wide = (max((n - 1) // p, 1) * p for n, p in zip((H, W), periods, strict=True))
-        now = min(left, wide), min(right, wide), min(top, tall), min(bottom, tall)
-        for sides, size in (((*now[:2], 0, 0), W), ((0, 0, *now[2:]), H)):
-            if any(sides):
-                x = F.pad(x, sides, mode="reflect" if size > 1 else "replicate")  # N, C, H + …, W + …
-        left, right, top, bottom = left - now[0], right - now[1], top - now[2], bottom - now[3]
+    for axis, before, after in ((-1, left, right), (-2, top, bottom)):
+        n = x.shape[axis]
+        places = torch.arange(-before, n + after, device=x.device)
+        there_and_back = torch.full_like(places, max(2 * n - 2, 1))  # a tensor, which ONNX can divide by at any size
+        x = x.index_select(axis, n - 1 - (places % there_and_back - (n - 1)).abs())  # N, C, H + …, W + …
     return x
 
 

@@ -162,7 +162,7 @@ class UNet(Model):
         if self.padding == "same":
             return cover, cover
         step = 2 ** (self.levels - 1)
-        bottom = -(-(cover + 4 * (step - 1)) // step)  # side of the coarsest map after its two convolutions
+        bottom = (cover + 5 * (step - 1)) // step  # side of the coarsest map after its two convolutions
         scores = step * bottom - 4 * (step - 1)
         return scores + 2 * self.border, scores
 

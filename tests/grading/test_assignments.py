@@ -152,7 +152,7 @@ def test_student_versions_equal_nbgraders(tmp_path, nbgrader_api):
 
 def test_nbgrader_gives_the_same_marks(tmp_path, nbgrader_api):
     """Three submissions of one assignment, through nbgrader and through grade_notebook."""
-    from segkit.grading.made_class import make_class
+    from segkit.grading.practice_class import make_class
 
     made = make_class(tmp_path / "submitted", 3, ("ch02",), seed=5)
     assert len({tuple(done.values()) for done in made.values()}) == 3, "three different submissions"

@@ -10,7 +10,7 @@ import pytest
 from segkit.grading import check, class_run
 from segkit.grading.assignments import ASSIGNMENTS, NotebookError, read_notebook, source_path
 from segkit.grading.classroom import collect, grade_class, main
-from segkit.grading.made_class import TRICKS, make_class
+from segkit.grading.practice_class import TRICKS, make_class
 from segkit.grading.slips import SLIPS
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from segkit.grading import check, describe, exercises
 from segkit.grading.assignments import ASSIGNMENTS
-from segkit.grading.exercise import find, registry
-from segkit.grading.report import FULL, NOT_YET, PARTLY, REJECTED
+from segkit.grading.exercise import catalogue, does, find, registry
+from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED
 
 CHAPTERS = [importlib.import_module(f"tests.grading.mistakes.{name}") for name in ASSIGNMENTS]
 RIGHT = [(e, s, f) for chapter in CHAPTERS for e, styles in chapter.RIGHT.items() for s, f in styles.items()]
@@ -111,6 +111,13 @@ def test_catalogue_holds_only_mistakes(name):
             )
     codes = [mistake.code for mistake in exercise.mistakes]
     assert len(codes) == len(set(codes))
+
+
+def test_messages_and_ways_name_the_same_mistakes():
+    (one,) = catalogue("\nlate: It comes late: look\n    again.\n", {"late": does(len, sum)})
+    assert (one.code, one.message, len(one.variants)) == ("late", "It comes late: look again.", 2)
+    with pytest.raises(ValueError, match="messages are about late, low, but the ways about low, late"):
+        catalogue("late: It comes late.\nlow: It is low.", {"low": does(len), "late": does(sum)})
 
 
 @pytest.mark.parametrize("name", exercises())

@@ -11,15 +11,15 @@ import pytest
 
 from segkit.grading import grade_notebook
 from segkit.grading.assignments import Notebook, read_notebook, source_path, write_notebook
-from segkit.grading.cells import notebook_names, plain_python, run_cell
 from segkit.grading.classroom import grade_class
-from segkit.grading.notebook import Report
+from segkit.grading.notebook import GradedNotebook
+from segkit.grading.notebook_cells import notebook_names, plain_python, run_cell
 
 ALL = {"conv2d": 6, "max_pool2d": 5, "max_pool2d_backward": 4, "receptive_field": 5}
 FLIPPED = "\n\nright = conv2d\ndef conv2d(x, weight, *rest):\n    return right(x, weight.flip(-1), *rest)\n"
 
 
-def points(report: Report) -> dict[str, float]:
+def points(report: GradedNotebook) -> dict[str, float]:
     return {row.exercise: row.points for row in report.rows}
 
 
@@ -28,10 +28,10 @@ def identity(cell: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def grade(tmp_path: Path) -> Callable[[Callable[[list[dict[str, Any]]], Any]], Report]:
+def grade(tmp_path: Path) -> Callable[[Callable[[list[dict[str, Any]]], Any]], GradedNotebook]:
     """Grade the model solution of chapter 02 after `change(cells)`."""
 
-    def run(change: Callable[[list[dict[str, Any]]], Any]) -> Report:
+    def run(change: Callable[[list[dict[str, Any]]], Any]) -> GradedNotebook:
         notebook: Notebook = read_notebook(source_path("ch02"))
         change(notebook["cells"])
         write_notebook(notebook, tmp_path / "ch02.ipynb")

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 
 from segkit.grading import check
 from segkit.grading.exercise import find
-from segkit.grading.report import PARTLY, REJECTED
 from segkit.grading.sandbox import method, run_cases
+from segkit.grading.verdict import PARTLY, REJECTED
 
 needs_fork = pytest.mark.skipif(
     method() != "fork", reason="this system has no safe fork: the calls happen in this process"

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from segkit.grading import check
 from segkit.grading.attribution import fails_when, relation
 from segkit.grading.exercise import find
-from segkit.grading.report import PARTLY, REJECTED
 from segkit.grading.values import Leaf
+from segkit.grading.verdict import PARTLY, REJECTED
 
 
 def conv(x, weight, bias, stride, padding, dilation):

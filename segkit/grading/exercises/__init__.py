@@ -1,1 +1,6 @@
-"""The exercises, one file for each few that belong together. Spoilers: the right answers are in here."""
+"""The exercises, a file each. Spoilers: the right answers are in here.
+
+Each file reads: TASK, what the learner is told; the right answer, the cases it is tried on and what can be said of a
+case; MESSAGES, a paragraph for each typical mistake; WAYS, how these mistakes are made, in a file NAME_ways.py where
+they need many lines; EXERCISE, all of it together.
+"""

@@ -3,196 +3,101 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from segkit.grading.exercise import Exercise, does, given, gives, mistake, register, stops
-from segkit.grading.exercises.bilateral_filter_cases import bilateral_cases, bilateral_facts
-from segkit.grading.exercises.bilateral_filter_variants import (
+from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.bilateral_filter_ways import WAYS, bilateral
+from segkit.grading.exercises.case_tensors import loosened, numbers, quarters
+
+TASK = """Message passing by brute force. values is K×H×W, picture C×H×W (any type, also uint8). Return K×H×W with
+the dtype of values: out[k, i] = Σ_j exp(−|p_i − p_j|² / (2θ_α²) − |I_i − I_j|² / (2θ_β²))·values[k, j]
+over all pixels j of the picture, the pixel i itself included (with weight 1), and not divided by
+anything. p is (row, column) in pixels, I the C numbers of the picture as they come, |·| Euclidean."""
+
+
+def _case(
+    seed: int,
+    k: int,
+    c: int,
+    h: int,
+    w: int,
+    alpha: float,
+    beta: float,
+    group: str,
+    dtype: torch.dtype = torch.float32,
+) -> Case:
+    values, picture = numbers(seed, k, h, w, dtype=dtype), 4 * quarters(seed + 1, c, h, w, dtype=dtype)
+    return Case((values, picture, alpha, beta), group)
+
+
+def bilateral_cases() -> list[Case]:
+    values, small = _case(40, 2, 3, 3, 4, 2.0, 40.0, "").args[:2]
+    photograph = (small * 15 + 128).to(torch.uint8)
+    return [
+        _case(1, 1, 1, 1, 2, 2.0, 5.0, "plain"),
+        _case(3, 1, 1, 2, 3, 1.5, 4.0, "plain"),
+        _case(5, 1, 1, 4, 3, 1.0, 6.0, "plain"),
+        _case(7, 1, 3, 2, 3, 1.5, 8.0, "colours"),
+        _case(9, 1, 3, 3, 4, 2.0, 6.0, "colours"),
+        _case(11, 1, 2, 3, 2, 1.0, 6.0, "colours"),
+        _case(13, 3, 1, 2, 3, 2.0, 5.0, "classes"),
+        _case(15, 4, 3, 3, 2, 1.5, 9.0, "classes"),
+        _case(17, 1, 1, 2, 5, 0.5, 5.0, "other widths"),
+        _case(19, 2, 3, 3, 3, 8.0, 2.5, "other widths"),
+        _case(21, 2, 3, 2, 4, 3.0, 30.0, "other widths"),
+        Case((values, photograph, 2.0, 60.0), "whole numbers"),
+        Case((values[:1], photograph[:1], 3.0, 90.0), "whole numbers"),
+        _case(23, 2, 3, 1, 1, 2.0, 5.0, "one pixel"),
+        _case(25, 2, 3, 3, 4, 1.5, 8.0, "float64", torch.float64),
+        loosened(_case(27, 3, 3, 4, 5, 2.0, 7.0, "memory layout")),
+    ]
+
+
+def bilateral_facts(values: Tensor, picture: Tensor, alpha: float, beta: float) -> dict[str, bool]:
+    return {
+        "the picture has more than one channel": picture.shape[0] > 1,
+        "there is more than one class": values.shape[0] > 1,
+        "the picture holds whole numbers": picture.dtype == torch.uint8,
+        "there is a single pixel": picture[0].numel() == 1,
+        "the picture is not square": picture.shape[1] != picture.shape[2],
+    }
+
+
+MESSAGES = """
+normalised: You divide by the sum of the weights. Here the plain sum is asked for: a pixel in a large even region gets
+    much, one that stands alone little.
+itself-left-out: The pixel itself is missing from its sum. The term j = i counts here, with weight 1.
+itself-twice: The pixel itself counts twice: the sum over all pixels has it already, with weight 1.
+normalised-without-itself: You leave the pixel itself out and divide by the sum of the weights. Neither is asked for.
+wrong-width: A bell has another width than asked for: the square of the distance is divided by 2θ², θ squared and the 2
+    outside of the square.
+widths-exchanged: θ_α and θ_β have changed places: α is for the places, β for the colours.
+colour-ignored: The colours make no difference: this is a blur. Pixels of another colour count less.
+place-ignored: The places make no difference: a pixel of the same colour counts alike, near or far.
+kernels-added: You add a kernel of places and one of colours. They are multiplied: both have to be near.
+not-squared: The distances in the exponent are not squared.
+sign-forgotten: The minus in the exponent is missing: the farther a pixel, the more it counts.
+channels-not-summed: The colour distance is not that of all channels: add up the squares of their differences.
+other-distance: A distance is not Euclidean: add the squares of the differences, not their absolute values.
+flat-distance: The distance of places is that of their numbers in the flat picture, or of one axis only. Each pixel has
+    a row and a column.
+rows-columns-mixed: Places and pixels are in different order: pixel number i of the flat picture is row i // W, column i
+    % W.
+places-scaled: Places are divided by the size of the picture. They count in pixels, and so does θ_α.
+colours-scaled: Colours are divided by 255. θ_β is on the scale of the picture: take it as it comes.
+bytes-wrap: With a picture of uint8 the differences wrap around (3 − 5 is 254 there), or torch refuses. Turn it into
+    floating-point numbers before you subtract.
+neighbours-only: Only near pixels count. Every pixel of the picture does.
+left-flat: The result is flat, or has its dimensions in another order: give it the shape of values, K×H×W.
+first-class-only: Only the first class is filtered, or all classes together.
+weights-returned: You return the sums of the weights, without the values.
+"""
+
+EXERCISE = Exercise(
+    "bilateral_filter(values, picture, theta_alpha, theta_beta)",
+    TASK,
     bilateral,
-    by,
-    flat,
-    in_bytes,
-    kernel,
-    l1,
-    made_of,
-    near,
-    over_sum,
-    part,
-    places,
-    squares,
-    turned,
-    unsquared,
-    without_self,
-)
-
-_CATALOGUE = (
-    mistake(
-        "normalised",
-        "You divide by the sum of the weights. Here the plain sum is asked for: a pixel in a large even region gets "
-        "much, one that stands alone little.",
-        by(lambda p, a, b: over_sum(p, a, b, 1, 0)),
-        by(lambda p, a, b: over_sum(p, a, b, 0, 1)),
-        by(lambda p, a, b: over_sum(p, a, b, 0.5, 0.5)),
-        gives(lambda r, v, p, a, b: r / p[0].numel()),
-    ),
-    mistake(
-        "itself-left-out",
-        "The pixel itself is missing from its sum. The term j = i counts here, with weight 1.",
-        by(without_self),
-        gives(lambda r, v, p, a, b: r - v),
-    ),
-    mistake(
-        "itself-twice",
-        "The pixel itself counts twice: the sum over all pixels has it already, with weight 1.",
-        gives(lambda r, v, p, a, b: r + v),
-    ),
-    mistake(
-        "normalised-without-itself",
-        "You leave the pixel itself out and divide by the sum of the weights. Neither is asked for.",
-        by(lambda p, a, b: over_sum(p, a, b, 1, 0, False)),
-    ),
-    mistake(
-        "wrong-width",
-        "A bell has another width than asked for: the square of the distance is divided by 2θ², θ squared and the 2 "
-        "outside of the square.",
-        *(
-            given(lambda v, p, a, b, f=f, on=on: (v, p, f(a) if on[0] else a, f(b) if on[1] else b))
-            for f in (lambda t: t / 2**0.5, lambda t: t**0.5, lambda t: (t / 2) ** 0.5, lambda t: t * 2**0.5)
-            for on in ((1, 1), (1, 0), (0, 1))
-        ),
-    ),
-    mistake(
-        "widths-exchanged",
-        "θ_α and θ_β have changed places: α is for the places, β for the colours.",
-        given(lambda v, p, a, b: (v, p, b, a)),
-    ),
-    mistake(
-        "colour-ignored",
-        "The colours make no difference: this is a blur. Pixels of another colour count less.",
-        by(lambda p, a, b: part(p, a, b, "space")),
-    ),
-    mistake(
-        "place-ignored",
-        "The places make no difference: a pixel of the same colour counts alike, near or far.",
-        by(lambda p, a, b: part(p, a, b, "colour")),
-    ),
-    mistake(
-        "kernels-added",
-        "You add a kernel of places and one of colours. They are multiplied: both have to be near.",
-        by(lambda p, a, b: part(p, a, b, "sum")),
-        by(lambda p, a, b: part(p, a, b, "mean")),
-    ),
-    mistake(
-        "not-squared",
-        "The distances in the exponent are not squared.",
-        by(lambda p, a, b: unsquared(p, a, b, True)),
-        by(lambda p, a, b: unsquared(p, a, b, False)),
-        made_of(colour=lambda c: squares(c.T).sqrt()),
-        made_of(colour=lambda c: (c[:, :, None] - c[:, None]).abs().sum(0)),
-        made_of(place=lambda h, w: squares(places(h, w)).sqrt()),
-    ),
-    mistake(
-        "sign-forgotten",
-        "The minus in the exponent is missing: the farther a pixel, the more it counts.",
-        by(lambda p, a, b: 1 / kernel(p, a, b)),
-        by(lambda p, a, b: part(p, a, b, "space") / part(p, a, b, "colour")),
-        by(lambda p, a, b: part(p, a, b, "colour") / part(p, a, b, "space")),
-    ),
-    mistake(
-        "channels-not-summed",
-        "The colour distance is not that of all channels: add up the squares of their differences.",
-        given(lambda v, p, a, b: (v, p[:1], a, b)),
-        given(lambda v, p, a, b: (v, p, a, b * p.shape[0] ** 0.5)),
-        given(lambda v, p, a, b: (v, p.double().mean(0, keepdim=True), a, b)),
-        given(lambda v, p, a, b: (v, p.double().sum(0, keepdim=True), a, b)),
-        by(lambda p, a, b: torch.stack([kernel(c[None], a, b) for c in p]).mean(0)),
-        by(lambda p, a, b: torch.stack([kernel(c[None], a, b) for c in p]).sum(0)),
-    ),
-    mistake(
-        "other-distance",
-        "A distance is not Euclidean: add the squares of the differences, not their absolute values.",
-        made_of(colour=l1),
-        made_of(place=lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().sum(2).square()),
-        made_of(place=lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().amax(2).square()),
-    ),
-    mistake(
-        "flat-distance",
-        "The distance of places is that of their numbers in the flat picture, or of one axis only. Each pixel has a "
-        "row and a column.",
-        made_of(place=flat),
-        made_of(place=lambda h, w: squares(places(h, w)[:, :1])),
-        made_of(place=lambda h, w: squares(places(h, w)[:, 1:])),
-    ),
-    mistake(
-        "rows-columns-mixed",
-        "Places and pixels are in different order: pixel number i of the flat picture is row i // W, column i % W.",
-        made_of(place=turned),
-        gives(lambda r, *a: r.transpose(1, 2)),
-        gives(lambda r, *a: r.transpose(1, 2).reshape(r.shape)),
-    ),
-    mistake(
-        "places-scaled",
-        "Places are divided by the size of the picture. They count in pixels, and so does θ_α.",
-        made_of(place=lambda h, w: squares(places(h, w) / torch.tensor([h, w]))),
-        made_of(place=lambda h, w: squares(places(h, w) / torch.tensor([max(h - 1, 1), max(w - 1, 1)]))),
-    ),
-    mistake(
-        "colours-scaled",
-        "Colours are divided by 255. θ_β is on the scale of the picture: take it as it comes.",
-        given(lambda v, p, a, b: (v, p, a, 255 * b)),
-        given(lambda v, p, a, b: (v, p, a, 255 * b if p.dtype == torch.uint8 else b)),
-    ),
-    mistake(
-        "bytes-wrap",
-        "With a picture of uint8 the differences wrap around (3 − 5 is 254 there), or torch refuses. Turn it into "
-        "floating-point numbers before you subtract.",
-        by(lambda p, a, b: in_bytes(p, a, b, False)),
-        by(lambda p, a, b: in_bytes(p, a, b, True)),
-        stops(lambda v, p, a, b: [][0] if p.dtype == torch.uint8 else bilateral(v, p, a, b)),
-    ),
-    mistake(
-        "neighbours-only",
-        "Only near pixels count. Every pixel of the picture does.",
-        by(lambda p, a, b: near(p, a, b, 1)),
-        by(lambda p, a, b: near(p, a, b, 2)),
-    ),
-    mistake(
-        "left-flat",
-        "The result is flat, or has its dimensions in another order: give it the shape of values, K×H×W.",
-        gives(lambda r, *a: r.flatten(1)),
-        gives(lambda r, *a: r.flatten(1).T),
-        gives(lambda r, *a: r.permute(1, 2, 0)),
-        gives(lambda r, *a: r.flatten(1).T.reshape(r.shape)),
-    ),
-    mistake(
-        "first-class-only",
-        "Only the first class is filtered, or all classes together.",
-        gives(lambda r, *a: r[:1]),
-        gives(lambda r, *a: r[:1].expand_as(r)),
-        gives(lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])),
-        gives(lambda r, *a: r.sum(0, keepdim=True).expand_as(r)),
-    ),
-    mistake(
-        "weights-returned",
-        "You return the sums of the weights, without the values.",
-        does(lambda v, p, a, b: bilateral(torch.ones_like(v), p, a, b)),
-        does(lambda v, p, a, b: bilateral(torch.ones_like(v[:1]), p, a, b)[0]),
-        does(lambda v, p, a, b: kernel(p, a, b)),
-    ),
-)
-
-register(
-    Exercise(
-        name="bilateral_filter",
-        signature="bilateral_filter(values, picture, theta_alpha, theta_beta)",
-        text=(
-            "Message passing by brute force. values is K×H×W, picture C×H×W (any type, also uint8). Return K×H×W with\n"
-            "the dtype of values: out[k, i] = Σ_j exp(−|p_i − p_j|² / (2θ_α²) − |I_i − I_j|² / (2θ_β²))·values[k, j]\n"
-            "over all pixels j of the picture, the pixel i itself included (with weight 1), and not divided by\n"
-            "anything. p is (row, column) in pixels, I the C numbers of the picture as they come, |·| Euclidean."
-        ),
-        reference=bilateral,
-        cases=bilateral_cases,
-        facts=bilateral_facts,
-        mistakes=_CATALOGUE,
-    )
+    bilateral_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=bilateral_facts,
 )

@@ -7,7 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, gives, mistake, register
+from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each, gives
+
+TASK = """The weight of a transposed convolution that enlarges by `stride` as bilinear interpolation does:
+channels×channels×k×k with k = 2·stride − stride mod 2. Each channel goes to itself only. The row of
+numbers is a tent around the middle of the kernel, (k − 1)/2, falling by 1/stride per pixel from a
+height of 1; the kernel is the outer product of the row with itself."""
 
 
 def tent(stride: int) -> Tensor:
@@ -26,7 +31,8 @@ def kernel(channels: int, stride: int) -> Tensor:
     return _on_diagonal(torch.outer(tent(stride), tent(stride)), channels)
 
 
-def _row(change: Any):  # type: ignore[no-untyped-def]
+@each
+def _row(change: Any) -> Ways:
     """The kernel from another row of numbers."""
     return does(lambda c, s: _on_diagonal(torch.outer(change(s), change(s)), c))
 
@@ -50,122 +56,80 @@ def _kernel_cases() -> list[Case]:
     return [Case((c, s), group) for group, c, s in calls]
 
 
-register(
-    Exercise(
-        name="bilinear_kernel",
-        signature="bilinear_kernel(channels, stride)",
-        text=(
-            "The weight of a transposed convolution that enlarges by `stride` as bilinear interpolation does:\n"
-            "channels×channels×k×k with k = 2·stride − stride mod 2. Each channel goes to itself only. The row of\n"
-            "numbers is a tent around the middle of the kernel, (k − 1)/2, falling by 1/stride per pixel from a\n"
-            "height of 1; the kernel is the outer product of the row with itself."
-        ),
-        reference=kernel,
-        cases=_kernel_cases,
-        facts=lambda c, s: {
-            "stride is odd": s % 2 == 1,
-            "stride is 1": s == 1,
-            "there is more than one channel": c > 1,
-            "stride is not 2": s != 2,
-        },
-        mistakes=(
-            mistake(
-                "channels-mixed",
-                "Every input channel feeds every output channel. Only the diagonal, channel c to channel c, is "
-                "filled; the rest is 0.",
-                does(lambda c, s: kernel(1, s).expand(c, c, -1, -1)),
-            ),
-            mistake(
-                "one-channel-filled",
-                "Only the first channel gets a kernel. Each has one, on the diagonal.",
-                gives(lambda r, c, s: r * (torch.arange(c) == 0)[:, None, None, None]),
-            ),
-            mistake(
-                "depthwise-shape",
-                "The shape is that of a grouped convolution. Without groups the weight is channels×channels×k×k.",
-                does(lambda c, s: kernel(1, s).expand(c, 1, -1, -1)),
-                does(lambda c, s: kernel(1, s)),
-            ),
-            mistake(
-                "plane-only",
-                "You return one k×k plane. The weight is channels×channels×k×k, with this plane at [c, c] for each "
-                "channel c and 0 elsewhere.",
-                does(lambda c, s: kernel(1, s)[0, 0]),
-            ),
-            mistake(
-                "size-always-even",
-                "For an odd stride the kernel has an odd size, so that it has a middle pixel: k = 2·stride − stride "
-                "mod 2.",
-                _row(lambda s: _triangle(2 * s, s - 0.5, s)),
-                _row(lambda s: _triangle(2 * s, s - 1, s)),
-            ),
-            mistake(
-                "size-always-odd",
-                "For an even stride the kernel has an even size: its middle lies between two pixels.",
-                _row(lambda s: _triangle(2 * s - 1, s - 1, s)),
-                _row(lambda s: _triangle(2 * s + 1, s, s)),
-            ),
-            mistake(
-                "centre-off",
-                "The tent's top is half a pixel from the middle of the kernel, so everything would move as it "
-                "grows. The middle is (k − 1)/2.",
-                _row(lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2) // 2, s)),
-                _row(lambda s: _triangle(2 * s - s % 2, s - 1, s)),
-                _row(lambda s: _triangle(2 * s - s % 2, s - 0.5, s)),
-                _row(lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2) / 2, s)),
-            ),
-            mistake(
-                "sum-is-one",
-                "The kernel sums to 1. It should sum to stride²: each input pixel fills stride × stride outputs.",
-                gives(lambda r, c, s: r / kernel(1, s).sum()),
-                gives(lambda r, c, s: r / s**2),
-                gives(lambda r, c, s: r / r.sum()),
-            ),
-            mistake(
-                "top-is-one",
-                "The tent is stretched until its top is 1. For an even stride the top lies between two pixels, so "
-                "no weight reaches 1.",
-                gives(lambda r, c, s: r / r.max()),
-                _row(lambda s: tent(s) / tent(s).max()),
-            ),
-            mistake(
-                "box",
-                "All weights are equal: this copies the nearest pixel. The weights should fall with the distance.",
-                gives(lambda r, c, s: (r > 0).float()),
-                _row(lambda s: torch.full_like(tent(s), 0.5)),
-                gives(lambda r, c, s: (r > 0).float() * s * s / r[0, 0].numel()),
-                gives(lambda r, c, s: (r > 0).float() / r[0, 0].numel()),
-            ),
-            mistake(
-                "kernel-too-small",
-                "The kernel is stride×stride. A tent reaches to the neighbours on both sides, so it is about twice "
-                "as wide.",
-                _row(lambda s: _triangle(s, (s - 1) / 2, s)),
-                _row(lambda s: _triangle(s, (s - 1) / 2, (s + 1) // 2)),
-                does(lambda c, s: _on_diagonal(torch.ones(s, s), c)),
-            ),
-            mistake(
-                "wrong-slope",
-                "The tent falls too fast or too slowly: by 1/stride per pixel.",
-                _row(lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, s + 1)),
-                _row(lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, s + 0.5)),
-                _row(lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, (2 * s - s % 2) / 2)),
-                _row(lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, 2 * s - s % 2)),
-            ),
-            mistake(
-                "added-not-multiplied",
-                "The two tents are added or averaged. The kernel is their product.",
-                does(lambda c, s: _on_diagonal((tent(s)[:, None] + tent(s)) / 2, c)),
-                does(lambda c, s: _on_diagonal(tent(s)[:, None] + tent(s), c)),
-                does(lambda c, s: _on_diagonal(torch.minimum(tent(s)[:, None], tent(s)), c)),
-            ),
-            mistake(
-                "one-axis-only",
-                "The weights fall along one axis only.",
-                does(lambda c, s: _on_diagonal(tent(s).expand(len(tent(s)), -1), c)),
-                does(lambda c, s: _on_diagonal(tent(s)[:, None].expand(-1, len(tent(s))), c)),
-            ),
-            mistake("squared", "The row is multiplied in twice: the weights are squared.", gives(lambda r, *a: r**2)),
-        ),
-    )
+MESSAGES = """
+channels-mixed: Every input channel feeds every output channel. Only the diagonal, channel c to channel c, is filled;
+    the rest is 0.
+one-channel-filled: Only the first channel gets a kernel. Each has one, on the diagonal.
+depthwise-shape: The shape is that of a grouped convolution. Without groups the weight is channels×channels×k×k.
+plane-only: You return one k×k plane. The weight is channels×channels×k×k, with this plane at [c, c] for each channel c
+    and 0 elsewhere.
+size-always-even: For an odd stride the kernel has an odd size, so that it has a middle pixel: k = 2·stride − stride mod
+    2.
+size-always-odd: For an even stride the kernel has an even size: its middle lies between two pixels.
+centre-off: The tent's top is half a pixel from the middle of the kernel, so everything would move as it grows. The
+    middle is (k − 1)/2.
+sum-is-one: The kernel sums to 1. It should sum to stride²: each input pixel fills stride × stride outputs.
+top-is-one: The tent is stretched until its top is 1. For an even stride the top lies between two pixels, so no weight
+    reaches 1.
+box: All weights are equal: this copies the nearest pixel. The weights should fall with the distance.
+kernel-too-small: The kernel is stride×stride. A tent reaches to the neighbours on both sides, so it is about twice as
+    wide.
+wrong-slope: The tent falls too fast or too slowly: by 1/stride per pixel.
+added-not-multiplied: The two tents are added or averaged. The kernel is their product.
+one-axis-only: The weights fall along one axis only.
+squared: The row is multiplied in twice: the weights are squared.
+"""
+
+WAYS = {
+    "channels-mixed": does(lambda c, s: kernel(1, s).expand(c, c, -1, -1)),
+    "one-channel-filled": gives(lambda r, c, s: r * (torch.arange(c) == 0)[:, None, None, None]),
+    "depthwise-shape": does(lambda c, s: kernel(1, s).expand(c, 1, -1, -1), lambda c, s: kernel(1, s)),
+    "plane-only": does(lambda c, s: kernel(1, s)[0, 0]),
+    "size-always-even": _row(lambda s: _triangle(2 * s, s - 0.5, s), lambda s: _triangle(2 * s, s - 1, s)),
+    "size-always-odd": _row(lambda s: _triangle(2 * s - 1, s - 1, s), lambda s: _triangle(2 * s + 1, s, s)),
+    "centre-off": _row(
+        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2) // 2, s),
+        lambda s: _triangle(2 * s - s % 2, s - 1, s),
+        lambda s: _triangle(2 * s - s % 2, s - 0.5, s),
+        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2) / 2, s),
+    ),
+    "sum-is-one": gives(lambda r, c, s: r / kernel(1, s).sum(), lambda r, c, s: r / s**2, lambda r, c, s: r / r.sum()),
+    "top-is-one": gives(lambda r, c, s: r / r.max()) + _row(lambda s: tent(s) / tent(s).max()),
+    "box": gives(lambda r, c, s: (r > 0).float())
+    + _row(lambda s: torch.full_like(tent(s), 0.5))
+    + gives(
+        lambda r, c, s: (r > 0).float() * s * s / r[0, 0].numel(), lambda r, c, s: (r > 0).float() / r[0, 0].numel()
+    ),
+    "kernel-too-small": _row(lambda s: _triangle(s, (s - 1) / 2, s), lambda s: _triangle(s, (s - 1) / 2, (s + 1) // 2))
+    + does(lambda c, s: _on_diagonal(torch.ones(s, s), c)),
+    "wrong-slope": _row(
+        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, s + 1),
+        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, s + 0.5),
+        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, (2 * s - s % 2) / 2),
+        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, 2 * s - s % 2),
+    ),
+    "added-not-multiplied": does(
+        lambda c, s: _on_diagonal((tent(s)[:, None] + tent(s)) / 2, c),
+        lambda c, s: _on_diagonal(tent(s)[:, None] + tent(s), c),
+        lambda c, s: _on_diagonal(torch.minimum(tent(s)[:, None], tent(s)), c),
+    ),
+    "one-axis-only": does(
+        lambda c, s: _on_diagonal(tent(s).expand(len(tent(s)), -1), c),
+        lambda c, s: _on_diagonal(tent(s)[:, None].expand(-1, len(tent(s))), c),
+    ),
+    "squared": gives(lambda r, *a: r**2),
+}
+
+EXERCISE = Exercise(
+    "bilinear_kernel(channels, stride)",
+    TASK,
+    kernel,
+    _kernel_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=lambda c, s: {
+        "stride is odd": s % 2 == 1,
+        "stride is 1": s == 1,
+        "there is more than one channel": c > 1,
+        "stride is not 2": s != 2,
+    },
 )

@@ -6,8 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
-from segkit.grading.exercises.made import labels, noncontiguous
+from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
+from segkit.grading.exercises.case_tensors import labels, noncontiguous
+
+TASK = """The inner boundary of a mask, as Boundary IoU uses it: the pixels of mask (H×W, bool) that have a
+pixel outside the mask within `width` steps, where a step may go to any of the eight neighbours.
+Everything beyond the edge of the picture is outside. The result has the shape of mask; bool, or 0
+and 1."""
 
 
 def _erode(mask: Tensor, width: int, outside: float = 0.0, rows: bool = True, columns: bool = True) -> Tensor:
@@ -94,88 +99,50 @@ def _outer(mask: Tensor, width: int) -> Tensor:
     return ~_erode(~mask, width, outside=1.0) & ~mask
 
 
-register(
-    Exercise(
-        name="boundary_mask",
-        signature="boundary_mask(mask, width)",
-        text=(
-            "The inner boundary of a mask, as Boundary IoU uses it: the pixels of mask (H×W, bool) that have a\n"
-            "pixel outside the mask within `width` steps, where a step may go to any of the eight neighbours.\n"
-            "Everything beyond the edge of the picture is outside. The result has the shape of mask; bool, or 0\n"
-            "and 1."
-        ),
-        reference=boundary,
-        cases=_boundary_cases,
-        kinds=("mask",),
-        facts=_boundary_facts,
-        mistakes=(
-            mistake(
-                "edge-not-outside",
-                "Where the mask touches the edge of the picture, no boundary is found. Beyond the edge everything "
-                "is outside: what do you pad with?",
-                does(lambda m, w: m & ~_erode(m, w, outside=1.0)),
-            ),
-            mistake(
-                "four-neighbours",
-                "Corners are missing: steps go only up, down, left and right. Diagonal steps count as well.",
-                does(lambda m, w: m & ~_cross(m, w)),
-            ),
-            mistake(
-                "straight-distance",
-                "You measure the distance as the crow flies, √(Δrow² + Δcolumn²). A step to any of the eight "
-                "neighbours counts 1, so `width` steps reach a square: the larger of |Δrow| and |Δcolumn| counts.",
-                does(lambda m, w: m & ~_round(m, w)),
-            ),
-            mistake(
-                "width-off-by-one",
-                "The band is one pixel too thick or too thin. Try width=1 on a 5×5 square: how many pixels should "
-                "be left inside?",
-                given(lambda m, w: (m, w + 1)),
-                given(lambda m, w: (m, w - 1)),
-            ),
-            mistake(
-                "width-as-kernel",
-                "`width` is taken as the size of the whole window. A window that reaches `width` pixels to each "
-                "side is 2·width + 1 wide.",
-                given(lambda m, w: (m, w // 2)),
-                given(lambda m, w: (m, (w + 1) // 2)),
-                given(lambda m, w: (m, 2 * w)),
-            ),
-            mistake(
-                "outer-band",
-                "Your band lies outside the mask. The pixels asked for belong to the mask: shrink it, and see what "
-                "it loses.",
-                does(_outer),
-            ),
-            mistake(
-                "both-sides",
-                "Your band lies on both sides of the edge. Only the part inside the mask is asked for.",
-                does(lambda m, w: boundary(m, w) | _outer(m, w)),
-                does(lambda m, w: (m & ~_erode(m, w, outside=1.0)) | _outer(m, w)),
-            ),
-            mistake(
-                "width-ignored",
-                "`width` makes no difference: the band is always one pixel wide.",
-                given(lambda m, w: (m, 1)),
-            ),
-            mistake(
-                "wraps-around",
-                "Pixels at one edge see those at the opposite edge: `torch.roll` wraps around. Pad instead.",
-                does(lambda m, w: m & ~_rolled(m, w)),
-            ),
-            mistake(
-                "eroded-returned",
-                "This is the inside of the mask, without its boundary. What is asked for is what was taken away.",
-                does(_erode),
-            ),
-            mistake("mask-returned", "This is the whole mask.", does(lambda m, w: m)),
-            mistake("inverted", "True and False are exchanged.", gives(lambda r, *a: ~r)),
-            mistake(
-                "one-direction",
-                "Only edges in one direction are found. Look up and down as well as left and right.",
-                does(lambda m, w: m & ~_erode(m, w, rows=False)),
-                does(lambda m, w: m & ~_erode(m, w, columns=False)),
-            ),
-        ),
-    )
+MESSAGES = """
+edge-not-outside: Where the mask touches the edge of the picture, no boundary is found. Beyond the edge everything is
+    outside: what do you pad with?
+four-neighbours: Corners are missing: steps go only up, down, left and right. Diagonal steps count as well.
+straight-distance: You measure the distance as the crow flies, √(Δrow² + Δcolumn²). A step to any of the eight
+    neighbours counts 1, so `width` steps reach a square: the larger of |Δrow| and |Δcolumn| counts.
+width-off-by-one: The band is one pixel too thick or too thin. Try width=1 on a 5×5 square: how many pixels should be
+    left inside?
+width-as-kernel: `width` is taken as the size of the whole window. A window that reaches `width` pixels to each side is
+    2·width + 1 wide.
+outer-band: Your band lies outside the mask. The pixels asked for belong to the mask: shrink it, and see what it loses.
+both-sides: Your band lies on both sides of the edge. Only the part inside the mask is asked for.
+width-ignored: `width` makes no difference: the band is always one pixel wide.
+wraps-around: Pixels at one edge see those at the opposite edge: `torch.roll` wraps around. Pad instead.
+eroded-returned: This is the inside of the mask, without its boundary. What is asked for is what was taken away.
+mask-returned: This is the whole mask.
+inverted: True and False are exchanged.
+one-direction: Only edges in one direction are found. Look up and down as well as left and right.
+"""
+
+WAYS = {
+    "edge-not-outside": does(lambda m, w: m & ~_erode(m, w, outside=1.0)),
+    "four-neighbours": does(lambda m, w: m & ~_cross(m, w)),
+    "straight-distance": does(lambda m, w: m & ~_round(m, w)),
+    "width-off-by-one": given(lambda m, w: (m, w + 1), lambda m, w: (m, w - 1)),
+    "width-as-kernel": given(lambda m, w: (m, w // 2), lambda m, w: (m, (w + 1) // 2), lambda m, w: (m, 2 * w)),
+    "outer-band": does(_outer),
+    "both-sides": does(
+        lambda m, w: boundary(m, w) | _outer(m, w), lambda m, w: (m & ~_erode(m, w, outside=1.0)) | _outer(m, w)
+    ),
+    "width-ignored": given(lambda m, w: (m, 1)),
+    "wraps-around": does(lambda m, w: m & ~_rolled(m, w)),
+    "eroded-returned": does(_erode),
+    "mask-returned": does(lambda m, w: m),
+    "inverted": gives(lambda r, *a: ~r),
+    "one-direction": does(lambda m, w: m & ~_erode(m, w, rows=False), lambda m, w: m & ~_erode(m, w, columns=False)),
+}
+
+EXERCISE = Exercise(
+    "boundary_mask(mask, width)",
+    TASK,
+    boundary,
+    _boundary_cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("mask",),
+    facts=_boundary_facts,
 )

@@ -7,15 +7,13 @@ from torch import Tensor
 
 from segkit.grading.exercise import gives
 
-FIRST_PICTURE = (
-    gives(lambda r, *a: r[:1]),
-    gives(lambda r, *a: r[:1].expand_as(r)),
-    gives(lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])),
+FIRST_PICTURE = gives(
+    lambda r, *a: r[:1], lambda r, *a: r[:1].expand_as(r), lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])
 )
-FIRST_CHANNEL = (
-    gives(lambda r, *a: r[:, :1]),
-    gives(lambda r, *a: r[:, :1].expand_as(r)),
-    gives(lambda r, *a: torch.cat([r[:, :1], torch.zeros_like(r[:, 1:])], 1)),
+FIRST_CHANNEL = gives(
+    lambda r, *a: r[:, :1],
+    lambda r, *a: r[:, :1].expand_as(r),
+    lambda r, *a: torch.cat([r[:, :1], torch.zeros_like(r[:, 1:])], 1),
 )
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, does, given, gives, mistake, register, stops
-from segkit.grading.exercises.made import noncontiguous, normal, quarters
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
+from segkit.grading.exercises.case_tensors import loosened, numbers
+
+TASK = """The second half of a mean-field step. messages is K×H×W: what the other pixels say for each label.
+matrix is K×K, matrix[l, k] the cost of label l beside label k (not necessarily symmetric, any sign).
+Return K×H×W with the dtype of messages, out[l, i] = Σ_k matrix[l, k]·messages[k, i]. Where matrix is a
+number w instead, it is Potts' model: w for two different labels, 0 for the same."""
 
 Matrix = Tensor | float
 
@@ -31,15 +36,11 @@ def _case(
     group: str,
     matrix: float | str = "any",
     dtype: torch.dtype = torch.float32,
-    loose: bool = False,
 ) -> Case:
-    make = normal if dtype == torch.float64 else quarters
-    m = make(seed, k, h, w, dtype=dtype)
-    costs: Matrix = make(seed + 1, k, k, dtype=dtype) if isinstance(matrix, str) else matrix
+    m = numbers(seed, k, h, w, dtype=dtype)
+    costs: Matrix = numbers(seed + 1, k, k, dtype=dtype) if isinstance(matrix, str) else matrix
     if matrix == "symmetric" and isinstance(costs, Tensor):
         costs = costs + costs.T
-    if loose:
-        m, costs = noncontiguous(m), noncontiguous(costs) if isinstance(costs, Tensor) else costs
     return Case((m, costs), group)
 
 
@@ -60,7 +61,7 @@ def _cases() -> list[Case]:
         _case(25, 1, 2, 3, "one label", 4.0),
         _case(27, 3, 2, 4, "float64", dtype=torch.float64),
         _case(29, 3, 2, 4, "float64", 2.5, dtype=torch.float64),
-        _case(31, 3, 3, 4, "memory layout", loose=True),
+        loosened(_case(31, 3, 3, 4, "memory layout")),
     ]
 
 
@@ -75,7 +76,8 @@ def _facts(m: Tensor, matrix: Matrix) -> dict[str, bool]:
     }
 
 
-def _potts(costs: Function):  # type: ignore[no-untyped-def]
+@each
+def _potts(costs: Function) -> Ways:
     """Another reading of the number: costs(w, eye, ones) is K×K."""
 
     def read(m: Tensor, matrix: Matrix) -> tuple[Tensor, Matrix]:
@@ -87,7 +89,8 @@ def _potts(costs: Function):  # type: ignore[no-untyped-def]
     return given(read)
 
 
-def _matrix(change: Function):  # type: ignore[no-untyped-def]
+@each
+def _matrix(change: Function) -> Ways:
     """Another matrix, written out where it is Potts'."""
     return given(lambda m, matrix: (m, change(full(m, matrix))))
 
@@ -96,153 +99,86 @@ def _without_numbers(m: Tensor, matrix: Matrix) -> Tensor:
     return transform(m, matrix) if isinstance(matrix, Tensor) else [][0]
 
 
-register(
-    Exercise(
-        name="compatibility_transform",
-        signature="compatibility_transform(messages, matrix)",
-        text=(
-            "The second half of a mean-field step. messages is K×H×W: what the other pixels say for each label.\n"
-            "matrix is K×K, matrix[l, k] the cost of label l beside label k (not necessarily symmetric, any sign).\n"
-            "Return K×H×W with the dtype of messages, out[l, i] = Σ_k matrix[l, k]·messages[k, i]. Where matrix is a\n"
-            "number w instead, it is Potts' model: w for two different labels, 0 for the same."
-        ),
-        reference=transform,
-        cases=_cases,
-        facts=_facts,
-        mistakes=(
-            mistake(
-                "transposed",
-                "The matrix is turned over: matrix[l, k] is the cost of l, the label of the row, and you sum over k.",
-                _matrix(lambda c: c.T),
-            ),
-            mistake(
-                "made-symmetric",
-                "The matrix is made symmetric. It is used as it comes.",
-                _matrix(lambda c: (c + c.T) / 2),
-                _matrix(lambda c: c + c.T),
-                _matrix(lambda c: c.triu() + c.triu(1).T),
-                _matrix(lambda c: c.tril() + c.tril(-1).T),
-            ),
-            mistake(
-                "diagonal-only",
-                "Each label meets only itself. Its cost is a sum over all labels of the others.",
-                _matrix(lambda c: c.diag().diag()),
-            ),
-            mistake(
-                "diagonal-forgotten",
-                "A label is never compared with itself. The diagonal of the matrix counts as well.",
-                _matrix(lambda c: c - c.diag().diag()),
-            ),
-            mistake(
-                "potts-as-reward",
-                "With a number you reward the same label, −w·messages. That differs from Potts' cost by the same for "
-                "all labels of a pixel and gives the same Q; asked for is the cost itself, w for each other label.",
-                _potts(lambda w, eye, ones: -w * eye),
-            ),
-            mistake(
-                "potts-sign",
-                "With a number the sign is wrong: w is a cost, so a positive w gives positive numbers for positive "
-                "messages.",
-                _potts(lambda w, eye, ones: w * (eye - ones)),
-            ),
-            mistake(
-                "potts-same-label",
-                "With a number the same label costs w and different ones nothing: it is the other way round.",
-                _potts(lambda w, eye, ones: w * eye),
-            ),
-            mistake(
-                "potts-everywhere",
-                "With a number every label costs w, the same one too. Potts' model has 0 for two labels that agree.",
-                _potts(lambda w, eye, ones: w * ones),
-            ),
-            mistake(
-                "potts-diagonal",
-                "The diagonal of your Potts matrix is not 0.",
-                _potts(lambda w, eye, ones: w * (ones - eye) + eye),
-                _potts(lambda w, eye, ones: w * (ones - 2 * eye)),
-                _potts(lambda w, eye, ones: w - eye),
-                _potts(lambda w, eye, ones: w * ones + eye),
-            ),
-            mistake(
-                "number-ignored",
-                "The number w makes no difference: every pair of different labels costs 1.",
-                _potts(lambda w, eye, ones: ones - eye),
-            ),
-            mistake(
-                "number-breaks",
-                "Your function stops where matrix is a number: ask `isinstance(matrix, torch.Tensor)`, and build "
-                "Potts' matrix.",
-                stops(_without_numbers),
-            ),
-            mistake(
-                "number-multiplied",
-                "A number only multiplies the messages. It stands for a whole matrix.",
-                does(lambda m, c: transform(m, c) if isinstance(c, Tensor) else c + m),
-                does(lambda m, c: transform(m, c) if isinstance(c, Tensor) else c * (1 - m)),
-                does(lambda m, c: transform(m, c) if isinstance(c, Tensor) else torch.full_like(m, c)),
-            ),
-            mistake(
-                "matrix-ignored",
-                "A matrix makes no difference in your function: it always applies Potts' model, or nothing at all.",
-                given(lambda m, c: (m, 1.0 if isinstance(c, Tensor) else c)),
-                does(lambda m, c: m),
-            ),
-            mistake(
-                "sign",
-                "The sign is wrong: costs come as they are, to be subtracted later.",
-                gives(lambda r, *a: -r),
-            ),
-            mistake(
-                "averaged",
-                "The sum is divided: by the number of labels, or by the sum of the costs.",
-                gives(lambda r, *a: r / len(r)),
-                _matrix(lambda c: c / c.sum(1, keepdim=True)),
-                _matrix(lambda c: c / c.abs().sum(1, keepdim=True)),
-                _matrix(lambda c: c.softmax(1)),
-            ),
-            mistake(
-                "softmax-added",
-                "You normalise at the end. That comes later, when the unary term is there.",
-                gives(lambda r, *a: r.softmax(0)),
-                gives(lambda r, *a: (-r).softmax(0)),
-                gives(lambda r, *a: r / r.sum(0)),
-            ),
-            mistake(
-                "added-to-messages",
-                "The messages themselves are still in the result.",
-                gives(lambda r, m, c: r + m),
-                gives(lambda r, m, c: m - r),
-                gives(lambda r, m, c: r * m),
-            ),
-            mistake(
-                "row-sums",
-                "The costs of a label are added up before they meet the messages. Each cost goes with the message of "
-                "its own label.",
-                does(lambda m, c: full(m, c).sum(1)[:, None, None] * m),
-                does(lambda m, c: full(m, c).sum(0)[:, None, None] * m),
-                does(lambda m, c: full(m, c).sum(1)[:, None, None] * m.sum(0)),
-                does(lambda m, c: full(m, c)[0][:, None, None] * m),
-            ),
-            mistake(
-                "label-of-the-largest",
-                "Only the strongest label of each pixel counts. All K messages do.",
-                does(lambda m, c: full(m, c)[:, m.argmax(0)]),
-                does(lambda m, c: full(m, c)[:, m.argmax(0)] * m.amax(0)),
-            ),
-            mistake(
-                "left-flat",
-                "The result is flat, or its dimensions are in another order: K×H×W.",
-                gives(lambda r, *a: r.flatten(1)),
-                gives(lambda r, *a: r.permute(1, 2, 0)),
-                gives(lambda r, *a: r.flatten(1).T),
-                gives(lambda r, *a: r.transpose(1, 2)),
-            ),
-            mistake(
-                "space-mixed",
-                "The matrix works on the rows or columns of the picture. It works on the labels, dimension 0.",
-                does(lambda m, c: full(m, c) @ m),
-                does(lambda m, c: m @ full(m, c)),
-            ),
-        ),
-    )
+MESSAGES = """
+transposed: The matrix is turned over: matrix[l, k] is the cost of l, the label of the row, and you sum over k.
+made-symmetric: The matrix is made symmetric. It is used as it comes.
+diagonal-only: Each label meets only itself. Its cost is a sum over all labels of the others.
+diagonal-forgotten: A label is never compared with itself. The diagonal of the matrix counts as well.
+potts-as-reward: With a number you reward the same label, −w·messages. That differs from Potts' cost by the same for all
+    labels of a pixel and gives the same Q; asked for is the cost itself, w for each other label.
+potts-sign: With a number the sign is wrong: w is a cost, so a positive w gives positive numbers for positive messages.
+potts-same-label: With a number the same label costs w and different ones nothing: it is the other way round.
+potts-everywhere: With a number every label costs w, the same one too. Potts' model has 0 for two labels that agree.
+potts-diagonal: The diagonal of your Potts matrix is not 0.
+number-ignored: The number w makes no difference: every pair of different labels costs 1.
+number-breaks: Your function stops where matrix is a number: ask `isinstance(matrix, torch.Tensor)`, and build Potts'
+    matrix.
+number-multiplied: A number only multiplies the messages. It stands for a whole matrix.
+matrix-ignored: A matrix makes no difference in your function: it always applies Potts' model, or nothing at all.
+sign: The sign is wrong: costs come as they are, to be subtracted later.
+averaged: The sum is divided: by the number of labels, or by the sum of the costs.
+softmax-added: You normalise at the end. That comes later, when the unary term is there.
+added-to-messages: The messages themselves are still in the result.
+row-sums: The costs of a label are added up before they meet the messages. Each cost goes with the message of its own
+    label.
+label-of-the-largest: Only the strongest label of each pixel counts. All K messages do.
+left-flat: The result is flat, or its dimensions are in another order: K×H×W.
+space-mixed: The matrix works on the rows or columns of the picture. It works on the labels, dimension 0.
+"""
+
+WAYS = {
+    "transposed": _matrix(lambda c: c.T),
+    "made-symmetric": _matrix(
+        lambda c: (c + c.T) / 2, lambda c: c + c.T, lambda c: c.triu() + c.triu(1).T, lambda c: c.tril() + c.tril(-1).T
+    ),
+    "diagonal-only": _matrix(lambda c: c.diag().diag()),
+    "diagonal-forgotten": _matrix(lambda c: c - c.diag().diag()),
+    "potts-as-reward": _potts(lambda w, eye, ones: -w * eye),
+    "potts-sign": _potts(lambda w, eye, ones: w * (eye - ones)),
+    "potts-same-label": _potts(lambda w, eye, ones: w * eye),
+    "potts-everywhere": _potts(lambda w, eye, ones: w * ones),
+    "potts-diagonal": _potts(
+        lambda w, eye, ones: w * (ones - eye) + eye,
+        lambda w, eye, ones: w * (ones - 2 * eye),
+        lambda w, eye, ones: w - eye,
+        lambda w, eye, ones: w * ones + eye,
+    ),
+    "number-ignored": _potts(lambda w, eye, ones: ones - eye),
+    "number-breaks": stops(_without_numbers),
+    "number-multiplied": does(
+        lambda m, c: transform(m, c) if isinstance(c, Tensor) else c + m,
+        lambda m, c: transform(m, c) if isinstance(c, Tensor) else c * (1 - m),
+        lambda m, c: transform(m, c) if isinstance(c, Tensor) else torch.full_like(m, c),
+    ),
+    "matrix-ignored": given(lambda m, c: (m, 1.0 if isinstance(c, Tensor) else c)) + does(lambda m, c: m),
+    "sign": gives(lambda r, *a: -r),
+    "averaged": gives(lambda r, *a: r / len(r))
+    + _matrix(lambda c: c / c.sum(1, keepdim=True), lambda c: c / c.abs().sum(1, keepdim=True), lambda c: c.softmax(1)),
+    "softmax-added": gives(lambda r, *a: r.softmax(0), lambda r, *a: (-r).softmax(0), lambda r, *a: r / r.sum(0)),
+    "added-to-messages": gives(lambda r, m, c: r + m, lambda r, m, c: m - r, lambda r, m, c: r * m),
+    "row-sums": does(
+        lambda m, c: full(m, c).sum(1)[:, None, None] * m,
+        lambda m, c: full(m, c).sum(0)[:, None, None] * m,
+        lambda m, c: full(m, c).sum(1)[:, None, None] * m.sum(0),
+        lambda m, c: full(m, c)[0][:, None, None] * m,
+    ),
+    "label-of-the-largest": does(
+        lambda m, c: full(m, c)[:, m.argmax(0)], lambda m, c: full(m, c)[:, m.argmax(0)] * m.amax(0)
+    ),
+    "left-flat": gives(
+        lambda r, *a: r.flatten(1),
+        lambda r, *a: r.permute(1, 2, 0),
+        lambda r, *a: r.flatten(1).T,
+        lambda r, *a: r.transpose(1, 2),
+    ),
+    "space-mixed": does(lambda m, c: full(m, c) @ m, lambda m, c: m @ full(m, c)),
+}
+
+EXERCISE = Exercise(
+    "compatibility_transform(messages, matrix)",
+    TASK,
+    transform,
+    _cases,
+    catalogue(MESSAGES, WAYS),
+    facts=_facts,
 )

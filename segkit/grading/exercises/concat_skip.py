@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Exercise, does, gives, mistake, register, stops
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives, stops
+from segkit.grading.exercises.case_tensors import distinct, loosened, normal
 from segkit.grading.exercises.common import FIRST_PICTURE
-from segkit.grading.exercises.concat_skip_cases import skip_cases, skip_facts
+
+TASK = """U-Net's skip. decoder is N×C×h×w, encoder N×E×H×W with H ≥ h and W ≥ w: convolutions without padding
+have made the decoder's map smaller. Cut the middle out of encoder, h rows from row (H − h) // 2 on and
+w columns from column (W − w) // 2 on: halves are rounded down, so that of an odd difference the larger
+part goes at the bottom and the right. Put the channels of encoder first, those of decoder behind them.
+The result is N×(E + C)×h×w."""
 
 
 def _cut(d: Tensor, e: Tensor, y: int, x: int) -> Tensor:
@@ -31,26 +39,27 @@ def concat(d: Tensor, e: Tensor) -> Tensor:
     return torch.cat([centre(d, e), d], 1)
 
 
-def _from(y, x=None):  # type: ignore[no-untyped-def]
+@each
+def _beside(part: Function) -> Ways:
+    """Another part of the encoder's map beside the decoder's."""
+    return does(lambda d, e: torch.cat([part(d, e), d], 1))
+
+
+@each
+def _from(y: Function, x: Function | None = None) -> Ways:
     """Cut from another corner, given as a function of the two differences."""
-
-    def joined(d: Tensor, e: Tensor) -> Tensor:
-        gap = _gap(d, e)
-        return torch.cat([_cut(d, e, y(gap[0]), (x or y)(gap[1])), d], 1)
-
-    return does(joined)
+    return _beside(lambda d, e: _cut(d, e, y(_gap(d, e)[0]), (x or y)(_gap(d, e)[1])))
 
 
-def _resized(mode: str, **options: bool):  # type: ignore[no-untyped-def]
-    def both_ways(up: bool):  # type: ignore[no-untyped-def]
-        def joined(d: Tensor, e: Tensor) -> Tensor:
-            size = tuple(e.shape[2:] if up else d.shape[2:])
-            d, e = (F.interpolate(t, size=size, mode=mode, **options) for t in (d, e))
-            return torch.cat([e, d], 1)
+def _resized(mode: str, **options: bool) -> Ways:
+    """One of the maps brought to the size of the other."""
 
-        return does(joined)
+    def joined(d: Tensor, e: Tensor, up: bool) -> Tensor:
+        size = tuple(e.shape[2:] if up else d.shape[2:])
+        d, e = (F.interpolate(t, size=size, mode=mode, **options) for t in (d, e))
+        return torch.cat([e, d], 1)
 
-    return both_ways
+    return does(partial(joined, up=False), partial(joined, up=True))
 
 
 def _padded(d: Tensor, e: Tensor, y: int, x: int, mode: str = "constant") -> Tensor:
@@ -81,19 +90,10 @@ def _halved_apart(d: Tensor, e: Tensor) -> Tensor:
     return torch.cat([_cut(d, e, y, x), d], 1)
 
 
-def _one_gap(axis: int):  # type: ignore[no-untyped-def]
+@each
+def _one_gap(axis: int) -> Ways:
     """The difference of one axis used for both."""
-
-    def joined(d: Tensor, e: Tensor) -> Tensor:
-        at = _gap(d, e)[axis] // 2
-        return torch.cat([_cut(d, e, at, at), d], 1)
-
-    return does(joined)
-
-
-def _exchanged(d: Tensor, e: Tensor) -> Tensor:
-    y, x = _gap(d, e)
-    return torch.cat([_cut(d, e, x // 2, y // 2), d], 1)
+    return _beside(lambda d, e: _cut(d, e, _gap(d, e)[axis] // 2, _gap(d, e)[axis] // 2))
 
 
 def _interleaved(r: Tensor, d: Tensor, e: Tensor) -> Tensor:
@@ -101,161 +101,150 @@ def _interleaved(r: Tensor, d: Tensor, e: Tensor) -> Tensor:
     return torch.stack(torch.tensor_split(r, [e.shape[1]], 1), 2).flatten(1, 2)
 
 
-_near, _area, _smooth = _resized("nearest"), _resized("area"), _resized("bilinear", align_corners=False)
-_corners = _resized("bilinear", align_corners=True)
+def _case(
+    seed: int,
+    n: int,
+    channels: tuple[int, int],
+    small: tuple[int, int],
+    large: tuple[int, int],
+    group: str,
+    dtype: torch.dtype = torch.float32,
+) -> Case:
+    make = normal if dtype == torch.float64 else distinct
+    d, e = make(seed, n, channels[0], *small, dtype=dtype), make(seed + 1, n, channels[1], *large, dtype=dtype)
+    return Case((d, e), group)
 
-register(
-    Exercise(
-        name="concat_skip",
-        signature="concat_skip(decoder, encoder)",
-        text=(
-            "U-Net's skip. decoder is N×C×h×w, encoder N×E×H×W with H ≥ h and W ≥ w: convolutions without padding\n"
-            "have made the decoder's map smaller. Cut the middle out of encoder, h rows from row (H − h) // 2 on and\n"
-            "w columns from column (W − w) // 2 on: halves are rounded down, so that of an odd difference the larger\n"
-            "part goes at the bottom and the right. Put the channels of encoder first, those of decoder behind them.\n"
-            "The result is N×(E + C)×h×w."
-        ),
-        reference=concat,
-        cases=skip_cases,
-        facts=skip_facts,
-        mistakes=(
-            mistake(
-                "cut-at-zero",
-                "You keep the upper left corner of encoder. Convolutions without padding lose as much at each side, "
-                "so the middle is what fits.",
-                _from(lambda gap: 0),
-            ),
-            mistake(
-                "cut-from-end",
-                "You keep the lower right corner of encoder. The middle is what fits.",
-                _from(lambda gap: gap),
-            ),
-            mistake(
-                "rounded-up",
-                "Where the difference is odd, you cut one row or column too late: (H − h) // 2 rounds down. Python's "
-                "round(1.5) is 2, and so is the crop of torchvision.",
-                _from(lambda gap: (gap + 1) // 2),
-                _from(lambda gap: (gap + 1) // 2, lambda gap: gap // 2),
-                _from(lambda gap: gap // 2, lambda gap: (gap + 1) // 2),
-                _from(lambda gap: round(gap / 2)),
-            ),
-            mistake(
-                "cut-off-by-one",
-                "The piece begins one row and column beside the middle.",
-                _from(lambda gap: min(gap // 2 + 1, gap)),
-                _from(lambda gap: max(gap // 2 - 1, 0)),
-            ),
-            mistake(
-                "halves-apart",
-                "You halve H and h each and subtract afterwards. Both are rounded, and for an even H and an odd h the "
-                "piece begins one row too late: subtract first, (H − h) // 2.",
-                does(_halved_apart),
-            ),
-            mistake(
-                "not-half",
-                "The piece does not begin at half of the difference between the two sizes, (H − h) // 2.",
-                _from(lambda gap: gap // 4),
-                does(lambda d, e: torch.cat([_cut(d, e, d.shape[2] // 2, d.shape[3] // 2), d], 1)),
-                does(lambda d, e: torch.cat([_cut(d, e, e.shape[2] // 4, e.shape[3] // 4), d], 1)),
-            ),
-            mistake(
-                "decoder-first",
-                "The channels of decoder come first. Put those of encoder before them: the weights of the next "
-                "layer count on the order.",
-                gives(lambda r, d, e: torch.cat([r[:, e.shape[1] :], r[:, : e.shape[1]]], 1)),
-            ),
-            mistake(
-                "interleaved",
-                "Channels of encoder and decoder take turns. First all of encoder, then all of decoder.",
-                gives(_interleaved),
-            ),
-            mistake(
-                "resized",
-                "You resize a map to fit. That moves every pixel against its partner: cut the middle out instead.",
-                *(way(up) for way in (_near, _area, _smooth, _corners) for up in (False, True)),
-                does(lambda d, e: torch.cat([F.adaptive_max_pool2d(e, d.shape[2:]), d], 1)),
-            ),
-            mistake(
-                "decoder-padded",
-                "You enlarge decoder with a border. The result should be as large as decoder: it is encoder that is "
-                "cut.",
-                does(lambda d, e: _padded(d, e, _gap(d, e)[0] // 2, _gap(d, e)[1] // 2)),
-                does(lambda d, e: _padded(d, e, (_gap(d, e)[0] + 1) // 2, (_gap(d, e)[1] + 1) // 2)),
-                does(lambda d, e: _padded(d, e, 0, 0)),
-                does(lambda d, e: _padded(d, e, _gap(d, e)[0] // 2, _gap(d, e)[1] // 2, "replicate")),
-            ),
-            mistake(
-                "added",
-                "The two maps are added, subtracted or multiplied. U-Net keeps both, one behind the other as channels.",
-                does(lambda d, e: centre(d, e) + d),
-                does(lambda d, e: centre(d, e) * d),
-                does(lambda d, e: centre(d, e) - d),
-                does(lambda d, e: torch.maximum(centre(d, e), d)),
-                does(lambda d, e: (centre(d, e) + d) / 2),
-            ),
-            mistake(
-                "wrong-axis",
-                "The maps are put together along the wrong dimension. Channels are dimension 1.",
-                does(lambda d, e: torch.cat([centre(d, e), d], 0)),
-                does(lambda d, e: torch.cat([centre(d, e), d], 2)),
-                does(lambda d, e: torch.cat([centre(d, e), d], 3)),
-                does(lambda d, e: torch.stack([centre(d, e), d], 1)),
-            ),
-            mistake(
-                "one-map-only",
-                "Only one of the two maps is in your result, or one of them twice.",
-                does(centre),
-                does(lambda d, e: d),
-                does(lambda d, e: torch.cat([centre(d, e)] * 2, 1)),
-                does(lambda d, e: torch.cat([d, d], 1)),
-            ),
-            mistake(
-                "height-for-width",
-                "Height and width are mixed up: each has a difference of its own. Try a map that is not square.",
-                _one_gap(0),
-                _one_gap(1),
-                does(_exchanged),
-                does(lambda d, e: torch.cat([_cut(d.mT, e, *(g // 2 for g in _gap(d, e))), d], 1)),
-            ),
-            mistake(
-                "one-axis-only",
-                "Only one axis is cut from its middle; along the other you keep the beginning.",
-                _from(lambda gap: gap // 2, lambda gap: 0),
-                _from(lambda gap: 0, lambda gap: gap // 2),
-            ),
-            mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
-            mistake(
-                "first-channel-only",
-                "Only the first channel of a map is in your result.",
-                does(lambda d, e: torch.cat([centre(d, e)[:, :1], d], 1)),
-                does(lambda d, e: torch.cat([centre(d, e), d[:, :1]], 1)),
-                does(lambda d, e: torch.cat([centre(d, e)[:, :1], d[:, :1]], 1)),
-            ),
-            mistake(
-                "halved",
-                "Something is done to the numbers. They go into the result as they are.",
-                gives(lambda r, *a: r / 2),
-                gives(lambda r, *a: r.relu()),
-            ),
-            mistake(
-                "odd-difference-breaks",
-                "You cut the same number off at both ends. Where the difference is odd, one row is left over: cut "
-                "from (H − h) // 2 on and keep h rows.",
-                stops(_halves),
-            ),
-            mistake(
-                "minus-zero",
-                "A slice that ends at −n is empty where n is 0. Say where it begins and how many rows to keep: "
-                "[y : y + h].",
-                stops(_minus),
-                stops(_ends_at_minus_zero),
-            ),
-            mistake(
-                "not-cropped",
-                "Your function stops as soon as encoder is larger than decoder: cut the middle out of it first.",
-                stops(lambda d, e: torch.cat([e, d], 1)),
-                stops(lambda d, e: torch.cat([d, e], 1)),
-            ),
-        ),
-    )
+
+def skip_cases() -> list[Case]:
+    return [
+        _case(1, 1, (1, 1), (2, 2), (4, 4), "plain"),
+        _case(3, 1, (1, 1), (2, 3), (6, 7), "plain"),
+        _case(5, 1, (1, 1), (3, 2), (5, 8), "plain"),
+        _case(7, 1, (1, 1), (2, 3), (3, 4), "odd differences"),
+        _case(9, 1, (1, 1), (3, 2), (6, 5), "odd differences"),
+        _case(11, 1, (1, 1), (3, 3), (8, 4), "odd differences"),
+        _case(13, 1, (1, 1), (3, 4), (10, 9), "odd differences"),
+        _case(15, 1, (1, 1), (2, 3), (2, 3), "equal sizes"),
+        _case(17, 1, (1, 1), (3, 3), (3, 5), "equal sizes"),
+        _case(19, 1, (1, 1), (4, 3), (7, 3), "equal sizes"),
+        _case(21, 1, (2, 3), (2, 3), (4, 5), "channels"),
+        _case(23, 1, (4, 2), (3, 2), (7, 4), "channels"),
+        _case(25, 1, (2, 2), (2, 2), (4, 4), "channels"),
+        _case(27, 2, (1, 1), (2, 3), (4, 5), "batch"),
+        _case(29, 3, (2, 3), (2, 2), (6, 4), "batch"),
+        _case(31, 2, (2, 3), (3, 4), (5, 7), "float64", torch.float64),
+        loosened(_case(33, 2, (3, 3), (3, 4), (7, 8), "memory layout")),
+        _case(35, 2, (3, 4), (4, 3), (7, 8), "everything together"),
+    ]
+
+
+def skip_facts(d: Tensor, e: Tensor) -> dict[str, bool]:
+    y, x = e.shape[2] - d.shape[2], e.shape[3] - d.shape[3]
+    return {
+        "encoder is larger by an odd number": bool(y % 2 or x % 2),
+        "encoder is exactly one larger": 1 in (y, x),
+        "encoder and decoder are equally high or wide": 0 in (y, x),
+        "encoder is larger by another number in height than in width": y != x,
+        "there is more than one picture in the batch": d.shape[0] > 1,
+        "encoder and decoder have different numbers of channels": d.shape[1] != e.shape[1],
+    }
+
+
+MESSAGES = """
+cut-at-zero: You keep the upper left corner of encoder. Convolutions without padding lose as much at each side, so the
+    middle is what fits.
+cut-from-end: You keep the lower right corner of encoder. The middle is what fits.
+rounded-up: Where the difference is odd, you cut one row or column too late: (H − h) // 2 rounds down. Python's
+    round(1.5) is 2, and so is the crop of torchvision.
+cut-off-by-one: The piece begins one row and column beside the middle.
+halves-apart: You halve H and h each and subtract afterwards. Both are rounded, and for an even H and an odd h the piece
+    begins one row too late: subtract first, (H − h) // 2.
+not-half: The piece does not begin at half of the difference between the two sizes, (H − h) // 2.
+decoder-first: The channels of decoder come first. Put those of encoder before them: the weights of the next layer count
+    on the order.
+interleaved: Channels of encoder and decoder take turns. First all of encoder, then all of decoder.
+resized: You resize a map to fit. That moves every pixel against its partner: cut the middle out instead.
+decoder-padded: You enlarge decoder with a border. The result should be as large as decoder: it is encoder that is cut.
+added: The two maps are added, subtracted or multiplied. U-Net keeps both, one after the other as channels.
+wrong-axis: The maps are put together along the wrong dimension. Channels are dimension 1.
+one-map-only: Only one of the two maps is in your result, or one of them twice.
+height-for-width: Height and width are mixed up: each has a difference of its own. Try a map that is not square.
+one-axis-only: Only one axis is cut from its middle; along the other you keep the beginning.
+first-picture-only: Only the first picture of the batch is worked on.
+first-channel-only: Only the first channel of a map is in your result.
+halved: Something is done to the numbers. They go into the result as they are.
+odd-difference-breaks: You cut the same number off at both ends. Where the difference is odd, one row is left over: cut
+    from (H − h) // 2 on and keep h rows.
+minus-zero: A slice that ends at −n is empty where n is 0. Say where it begins and how many rows to keep: [y : y + h].
+not-cropped: Your function stops as soon as encoder is larger than decoder: cut the middle out of it first.
+"""
+
+WAYS = {
+    "cut-at-zero": _from(lambda gap: 0),
+    "cut-from-end": _from(lambda gap: gap),
+    "rounded-up": _from(lambda gap: (gap + 1) // 2)
+    + _from(lambda gap: (gap + 1) // 2, x=lambda gap: gap // 2)
+    + _from(lambda gap: gap // 2, x=lambda gap: (gap + 1) // 2)
+    + _from(lambda gap: round(gap / 2)),
+    "cut-off-by-one": _from(lambda gap: min(gap // 2 + 1, gap), lambda gap: max(gap // 2 - 1, 0)),
+    "halves-apart": does(_halved_apart),
+    "not-half": _from(lambda gap: gap // 4)
+    + _beside(
+        lambda d, e: _cut(d, e, d.shape[2] // 2, d.shape[3] // 2),
+        lambda d, e: _cut(d, e, e.shape[2] // 4, e.shape[3] // 4),
+    ),
+    "decoder-first": gives(lambda r, d, e: torch.cat([r[:, e.shape[1] :], r[:, : e.shape[1]]], 1)),
+    "interleaved": gives(_interleaved),
+    "resized": _resized("nearest")
+    + _resized("area")
+    + _resized("bilinear", align_corners=False)
+    + _resized("bilinear", align_corners=True)
+    + _beside(lambda d, e: F.adaptive_max_pool2d(e, d.shape[2:])),
+    "decoder-padded": does(
+        lambda d, e: _padded(d, e, _gap(d, e)[0] // 2, _gap(d, e)[1] // 2),
+        lambda d, e: _padded(d, e, (_gap(d, e)[0] + 1) // 2, (_gap(d, e)[1] + 1) // 2),
+        lambda d, e: _padded(d, e, 0, 0),
+        lambda d, e: _padded(d, e, _gap(d, e)[0] // 2, _gap(d, e)[1] // 2, "replicate"),
+    ),
+    "added": does(
+        lambda d, e: centre(d, e) + d,
+        lambda d, e: centre(d, e) * d,
+        lambda d, e: centre(d, e) - d,
+        lambda d, e: torch.maximum(centre(d, e), d),
+        lambda d, e: (centre(d, e) + d) / 2,
+    ),
+    "wrong-axis": does(
+        lambda d, e: torch.cat([centre(d, e), d], 0),
+        lambda d, e: torch.cat([centre(d, e), d], 2),
+        lambda d, e: torch.cat([centre(d, e), d], 3),
+        lambda d, e: torch.stack([centre(d, e), d], 1),
+    ),
+    "one-map-only": does(
+        centre, lambda d, e: d, lambda d, e: torch.cat([centre(d, e)] * 2, 1), lambda d, e: torch.cat([d, d], 1)
+    ),
+    "height-for-width": _one_gap(0, 1)
+    + _beside(
+        lambda d, e: _cut(d, e, *(g // 2 for g in _gap(d, e)[::-1])),
+        lambda d, e: _cut(d.mT, e, *(g // 2 for g in _gap(d, e))),
+    ),
+    "one-axis-only": _from(lambda gap: gap // 2, x=lambda gap: 0) + _from(lambda gap: 0, x=lambda gap: gap // 2),
+    "first-picture-only": FIRST_PICTURE,
+    "first-channel-only": does(
+        lambda d, e: torch.cat([centre(d, e)[:, :1], d], 1),
+        lambda d, e: torch.cat([centre(d, e), d[:, :1]], 1),
+        lambda d, e: torch.cat([centre(d, e)[:, :1], d[:, :1]], 1),
+    ),
+    "halved": gives(lambda r, *a: r / 2, lambda r, *a: r.relu()),
+    "odd-difference-breaks": stops(_halves),
+    "minus-zero": stops(_minus, _ends_at_minus_zero),
+    "not-cropped": stops(lambda d, e: torch.cat([e, d], 1), lambda d, e: torch.cat([d, e], 1)),
+}
+
+EXERCISE = Exercise(
+    "concat_skip(decoder, encoder)",
+    TASK,
+    concat,
+    skip_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=skip_facts,
 )

@@ -7,8 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register, stops
-from segkit.grading.exercises.made import labels, noncontiguous, with_void
+from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives, stops
+from segkit.grading.exercises.case_tensors import labels, loosened, with_void
+
+TASK = """Count how often truth i meets prediction j: a num_classes × num_classes matrix of whole numbers,
+rows for the truth, columns for the prediction (the n_ij of the chapter). prediction and target are
+label maps, H×W or N×H×W, of any integer type, uint8 included. Pixels whose target is ignore_index
+do not count at all. A class that does not occur keeps its row and column of zeros."""
 
 
 def count(prediction: Tensor, target: Tensor, k: int, ignore: int = 255) -> Tensor:
@@ -39,7 +44,7 @@ def _matrix_cases() -> list[Case]:
         Case(
             (labels(11, 19, 8, 8, dtype=torch.uint8), labels(12, 19, 8, 8, dtype=torch.uint8), 19, 255), "uint8 labels"
         ),
-        Case((noncontiguous(big_p), noncontiguous(void), 5, 255), "memory layout"),
+        loosened(Case((big_p, void, 5, 255), "memory layout")),
     ]
 
 
@@ -72,133 +77,84 @@ def _small(p: Tensor, t: Tensor, k: int, ignore: int, of: Any) -> Tensor:
     return count(p, t, max(size, 1), ignore)
 
 
-register(
-    Exercise(
-        name="confusion_matrix",
-        signature="confusion_matrix(prediction, target, num_classes, ignore_index=255)",
-        text=(
-            "Count how often truth i meets prediction j: a num_classes × num_classes matrix of whole numbers,\n"
-            "rows for the truth, columns for the prediction (the n_ij of the chapter). prediction and target are\n"
-            "label maps, H×W or N×H×W, of any integer type, uint8 included. Pixels whose target is ignore_index\n"
-            "do not count at all. A class that does not occur keeps its row and column of zeros."
-        ),
-        reference=count,
-        cases=_matrix_cases,
-        kinds=("integer",),
-        facts=_matrix_facts,
-        mistakes=(
-            mistake(
-                "transposed",
-                "Rows and columns are exchanged: your rows count predictions. In n_ij the first index, the row, is "
-                "the truth. Which of the two label maps chooses the row in your code?",
-                gives(lambda m, *a: m.T),
-            ),
-            mistake(
-                "ignore-index-fixed",
-                "The void label is taken to be 255 whatever `ignore_index` says. Compare with the argument, not "
-                "with the number.",
-                given(lambda p, t, k, i: (p, t, k, 255)),
-                does(lambda p, t, k, i: count(p, t, k, 255) if not ((t >= k) & (t != 255)).any() else 1 / 0),
-            ),
-            mistake(
-                "void-counted",
-                "Void pixels are counted. Nobody knows what is there, so neither the row nor the column of such a "
-                "pixel may grow. Leave them out before counting.",
-                does(lambda p, t, k, i: count(p, torch.where(t == i, k - 1, t.long()), k, -100)),
-                does(lambda p, t, k, i: count(p, torch.where(t == i, 0, t.long()), k, -100)),
-                does(lambda p, t, k, i: count(p, torch.where(t == i, p.long(), t.long()), k, -100)),
-                does(lambda p, t, k, i: count(p, t.long().clamp(max=k - 1), k, -100)),
-                does(lambda p, t, k, i: count(p, t.long() % k, k, -100)),
-            ),
-            mistake(
-                "void-breaks",
-                "As soon as a pixel is void, your function stops with an error: the label of void is no row of the "
-                "matrix. Take those pixels out before you index with them.",
-                stops(_crash_on_void),
-            ),
-            mistake(
-                "void-by-range",
-                "You count every label below num_classes, and take the rest for void. Void is what equals "
-                "`ignore_index`, and that may be the number of a class.",
-                does(lambda p, t, k, i: count(p[t < k], t[t < k], k, -100)),
-            ),
-            mistake(
-                "void-sought-in-prediction",
-                "Void is marked in the target, and you look for it in the prediction, where it never stands.",
-                does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100)),
-            ),
-            mistake(
-                "uint8-overflow",
-                "With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts "
-                "again at 0 behind 255. Turn the labels into int64 first.",
-                does(_narrow),
-                does(
-                    lambda p, t, k, i: (
-                        lambda m: (
-                            m[torch.arange(k * k) % 256].reshape(k, k)
-                            if t.dtype == torch.uint8
-                            else m[: k * k].reshape(k, k)
-                        )
-                    )(torch.bincount((t * k + p)[t != i].long(), minlength=max(256, k * k)))
-                ),
-            ),
-            mistake(
-                "background-left-out",
-                "Class 0 is left out. It is a class like the others here; only `ignore_index` is left out.",
-                does(lambda p, t, k, i: count(p[t != 0], t[t != 0], k, i)),
-                does(lambda p, t, k, i: count(p[p != 0], t[p != 0], k, i)),
-                does(lambda p, t, k, i: count(p[(p != 0) & (t != 0)], t[(p != 0) & (t != 0)], k, i)),
-            ),
-            mistake(
-                "normalised",
-                "These are shares, not counts. Dividing has to wait until all pictures are counted, since counts "
-                "can be added and shares cannot.",
-                gives(lambda m, *a: m / m.sum().clamp(min=1)),
-                gives(lambda m, *a: m / m.sum()),
-                gives(lambda m, *a: m / m.sum(1, keepdim=True)),
-                gives(lambda m, *a: (m / m.sum(1, keepdim=True)).nan_to_num()),
-                gives(lambda m, *a: m / m.sum(0, keepdim=True)),
-                gives(lambda m, *a: m / m.sum(1, keepdim=True).clamp(min=1)),
-            ),
-            mistake(
-                "matrix-too-small",
-                "The matrix has only as many rows as classes that occur. It needs `num_classes` of them: tomorrow's "
-                "picture may hold the missing class.",
-                does(lambda p, t, k, i: _small(p, t, k, i, lambda a, b: int(torch.cat([a, b]).max()) + 1)),
-                does(
-                    lambda p, t, k, i: _small(
-                        p, t, k, i, lambda a, b: int(b.max()) + 1 if int(b.max()) >= int(a.max()) else k
-                    )
-                ),
-                does(
-                    lambda p, t, k, i: _small(
-                        p, t, k, i, lambda a, b: int(a.max()) + 1 if int(a.max()) >= int(b.max()) else k
-                    )
-                ),
-            ),
-            mistake(
-                "first-picture-only",
-                "Only the first picture of the batch is counted. All pixels of all pictures go into one matrix.",
-                given(lambda p, t, k, i: (p[0], t[0], k, i) if p.ndim == 3 else (p, t, k, i)),
-            ),
-            mistake(
-                "last-picture-only",
-                "Only the last picture of the batch is counted: the matrix is made anew in each round of the loop. "
-                "Make it once, before the loop, and add to it.",
-                given(lambda p, t, k, i: (p[-1], t[-1], k, i) if p.ndim == 3 else (p, t, k, i)),
-            ),
-            mistake(
-                "counted-once",
-                "No entry is greater than 1. `matrix[target, prediction] += 1` writes each place once, however "
-                "often it is named. Look for an operation that adds up repeated indices.",
-                gives(lambda m, *a: m.clamp(max=1)),
-            ),
-            mistake(
-                "only-agreement",
-                "Only pixels where prediction and target agree are counted, so everything off the diagonal is 0. "
-                "The confusions are what the matrix is for.",
-                gives(lambda m, *a: m.diag().diag()),
-            ),
-        ),
-    )
+MESSAGES = """
+transposed: Rows and columns are exchanged: your rows count predictions. In n_ij the first index, the row, is the truth.
+    Which of the two label maps chooses the row in your code?
+ignore-index-fixed: The void label is taken to be 255 whatever `ignore_index` says. Compare with the argument, not with
+    the number.
+void-counted: Void pixels are counted. Nobody knows what is there, so neither the row nor the column of such a pixel may
+    grow. Leave them out before counting.
+void-breaks: As soon as a pixel is void, your function stops with an error: the label of void is no row of the matrix.
+    Take those pixels out before you index with them.
+void-by-range: You count every label below num_classes, and take the rest for void. Void is what equals `ignore_index`,
+    and that may be the number of a class.
+void-sought-in-prediction: Void is marked in the target, and you look for it in the prediction, where it never stands.
+uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts again
+    at 0 after 255. Turn the labels into int64 first.
+background-left-out: Class 0 is left out. It is a class like the others here; only `ignore_index` is left out.
+normalised: These are shares, not counts. Dividing has to wait until all pictures are counted, since counts can be added
+    and shares cannot.
+matrix-too-small: The matrix has only as many rows as classes that occur. It needs `num_classes` of them: tomorrow's
+    picture may hold the missing class.
+first-picture-only: Only the first picture of the batch is counted. All pixels of all pictures go into one matrix.
+last-picture-only: Only the last picture of the batch is counted: the matrix is made anew in each round of the loop.
+    Make it once, before the loop, and add to it.
+counted-once: No entry is greater than 1. `matrix[target, prediction] += 1` writes each place once, however often it is
+    named. Look for an operation that adds up repeated indices.
+only-agreement: Only pixels where prediction and target agree are counted, so everything off the diagonal is 0. The
+    confusions are what the matrix is for.
+"""
+
+WAYS = {
+    "transposed": gives(lambda m, *a: m.T),
+    "ignore-index-fixed": given(lambda p, t, k, i: (p, t, k, 255))
+    + does(lambda p, t, k, i: count(p, t, k, 255) if not ((t >= k) & (t != 255)).any() else 1 / 0),
+    "void-counted": does(
+        lambda p, t, k, i: count(p, torch.where(t == i, k - 1, t.long()), k, -100),
+        lambda p, t, k, i: count(p, torch.where(t == i, 0, t.long()), k, -100),
+        lambda p, t, k, i: count(p, torch.where(t == i, p.long(), t.long()), k, -100),
+        lambda p, t, k, i: count(p, t.long().clamp(max=k - 1), k, -100),
+        lambda p, t, k, i: count(p, t.long() % k, k, -100),
+    ),
+    "void-breaks": stops(_crash_on_void),
+    "void-by-range": does(lambda p, t, k, i: count(p[t < k], t[t < k], k, -100)),
+    "void-sought-in-prediction": does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100)),
+    "uint8-overflow": does(
+        _narrow,
+        lambda p, t, k, i: (
+            lambda m: m[torch.arange(k * k) % 256].reshape(k, k) if t.dtype == torch.uint8 else m[: k * k].reshape(k, k)
+        )(torch.bincount((t * k + p)[t != i].long(), minlength=max(256, k * k))),
+    ),
+    "background-left-out": does(
+        lambda p, t, k, i: count(p[t != 0], t[t != 0], k, i),
+        lambda p, t, k, i: count(p[p != 0], t[p != 0], k, i),
+        lambda p, t, k, i: count(p[(p != 0) & (t != 0)], t[(p != 0) & (t != 0)], k, i),
+    ),
+    "normalised": gives(
+        lambda m, *a: m / m.sum().clamp(min=1),
+        lambda m, *a: m / m.sum(),
+        lambda m, *a: m / m.sum(1, keepdim=True),
+        lambda m, *a: (m / m.sum(1, keepdim=True)).nan_to_num(),
+        lambda m, *a: m / m.sum(0, keepdim=True),
+        lambda m, *a: m / m.sum(1, keepdim=True).clamp(min=1),
+    ),
+    "matrix-too-small": does(
+        lambda p, t, k, i: _small(p, t, k, i, lambda a, b: int(torch.cat([a, b]).max()) + 1),
+        lambda p, t, k, i: _small(p, t, k, i, lambda a, b: int(b.max()) + 1 if int(b.max()) >= int(a.max()) else k),
+        lambda p, t, k, i: _small(p, t, k, i, lambda a, b: int(a.max()) + 1 if int(a.max()) >= int(b.max()) else k),
+    ),
+    "first-picture-only": given(lambda p, t, k, i: (p[0], t[0], k, i) if p.ndim == 3 else (p, t, k, i)),
+    "last-picture-only": given(lambda p, t, k, i: (p[-1], t[-1], k, i) if p.ndim == 3 else (p, t, k, i)),
+    "counted-once": gives(lambda m, *a: m.clamp(max=1)),
+    "only-agreement": gives(lambda m, *a: m.diag().diag()),
+}
+
+EXERCISE = Exercise(
+    "confusion_matrix(prediction, target, num_classes, ignore_index=255)",
+    TASK,
+    count,
+    _matrix_cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("integer",),
+    facts=_matrix_facts,
 )

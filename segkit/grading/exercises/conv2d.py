@@ -6,9 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Exercise, does, given, gives, mistake, register
-from segkit.grading.exercises.common import squared
-from segkit.grading.exercises.conv2d_cases import conv_cases, conv_facts
+from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives
+from segkit.grading.exercises.case_tensors import loosened, numbers
+from segkit.grading.exercises.common import FIRST_PICTURE, squared
+
+TASK = """The convolution of torch.nn.functional.conv2d (groups left out): x is N×C×H×W, weight is
+C_out×C×k_h×k_w, bias has C_out numbers or is None; stride, padding (with zeros, on all four sides)
+and dilation are whole numbers. Output position (i, j) of channel o is bias[o] + Σ_c Σ_u Σ_v
+weight[o, c, u, v] · x[c, i·stride − padding + u·dilation, j·stride − padding + v·dilation]; its
+height is ⌊(H + 2·padding − dilation·(k_h − 1) − 1) / stride⌋ + 1. The result has the dtype of x."""
+
+Shape = tuple[int, ...]
 
 
 def _pad(x: Tensor, left: int, right: int) -> Tensor:
@@ -39,217 +47,193 @@ def _sized(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int, strid
     return F.conv2d(x, w, b, stride, p, dilation)[..., :h, :v]
 
 
-def _plus(times):  # type: ignore[no-untyped-def]
+def _plus(times: Function) -> Function:
     """A bias that is added more than once."""
     return lambda r, x, w, b, *a: r if b is None else r + (times(x, w) - 1) * b[:, None, None]
 
 
-register(
-    Exercise(
-        name="conv2d",
-        signature="conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1)",
-        text=(
-            "The convolution of torch.nn.functional.conv2d (groups left out): x is N×C×H×W, weight is\n"
-            "C_out×C×k_h×k_w, bias has C_out numbers or is None; stride, padding (with zeros, on all four sides)\n"
-            "and dilation are whole numbers. Output position (i, j) of channel o is bias[o] + Σ_c Σ_u Σ_v\n"
-            "weight[o, c, u, v] · x[c, i·stride − padding + u·dilation, j·stride − padding + v·dilation]; its\n"
-            "height is ⌊(H + 2·padding − dilation·(k_h − 1) − 1) / stride⌋ + 1. The result has the dtype of x."
-        ),
-        reference=lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, d),
-        cases=conv_cases,
-        facts=conv_facts,
-        mistakes=(
-            mistake(
-                "kernel-flipped",
-                "Your kernel is applied upside down and back to front. That is what mathematicians call "
-                "convolution; networks, and this exercise, slide the kernel as it is.",
-                given(lambda x, w, *a: (x, w.flip(2, 3), *a)),
-            ),
-            mistake(
-                "kernel-half-flipped",
-                "Your kernel is flipped along one axis. It should be applied as it is.",
-                given(lambda x, w, *a: (x, w.flip(2), *a)),
-                given(lambda x, w, *a: (x, w.flip(3), *a)),
-            ),
-            mistake(
-                "kernel-transposed",
-                "Rows and columns of your kernel are exchanged: u goes with the height, v with the width.",
-                given(lambda x, w, *a: (x, w.transpose(2, 3), *a)),
-            ),
-            mistake(
-                "stride-dilation-swapped",
-                "Stride and dilation have changed places. Stride is the step of the whole kernel from one output to "
-                "the next; dilation is the step from one weight to the next within the kernel.",
-                given(lambda x, w, b, s, p, d: (x, w, b, d, p, s)),
-            ),
-            mistake(
-                "padding-off-by-one",
-                "There is one pixel too much or too little padding on each side.",
-                given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1, d)),
-                does(lambda x, w, b, s, p, d: F.conv2d(_pad(x, p - 1, p - 1), w, b, s, 0, d)),
-                does(lambda x, w, b, s, p, d: F.conv2d(_pad(x, p - 1, p - 1) if p else x, w, b, s, 0, d)),
-                given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1 if p else p, d)),
-            ),
-            mistake(
-                "padding-ignored",
-                "`padding` makes no difference in your function.",
-                given(lambda x, w, b, s, p, d: (x, w, b, s, 0, d)),
-            ),
-            mistake(
-                "padding-one-sided",
-                "Your padding is on two sides of the picture only, or all of it on one side. Each of the four sides "
-                "gets `padding` pixels.",
-                *(
-                    does(lambda x, w, b, s, p, d, m=m: F.conv2d(_pad(x, m[0] * p, m[1] * p), w, b, s, 0, d))
-                    for m in ((1, 0), (0, 1), (2, 0), (0, 2))
-                ),
-                does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, (p, 0), d)),
-                does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, (0, p), d)),
-            ),
-            mistake(
-                "padding-doubled",
-                "There is twice as much padding as asked for: `padding` is per side.",
-                given(lambda x, w, b, s, p, d: (x, w, b, s, 2 * p, d)),
-            ),
-            mistake(
-                "padding-not-zero",
-                "Your padding repeats or mirrors the picture, or is not 0. It should be zeros.",
-                *(
-                    does(
-                        lambda x, w, b, s, p, d, mode=mode: (
-                            F.conv2d(F.pad(x, (p, p, p, p), mode=mode), w, b, s, 0, d)
-                            if p
-                            else F.conv2d(x, w, b, s, p, d)
-                        )
-                    )
-                    for mode in ("replicate", "reflect", "circular")
-                ),
-                does(lambda x, w, b, s, p, d: F.conv2d(F.pad(x, (p, p, p, p), value=1.0), w, b, s, 0, d)),
-            ),
-            mistake(
-                "padding-always-same",
-                "Your output is always as large as the picture, whatever `padding` says.",
-                does(_same),
-            ),
-            mistake(
-                "bias-ignored",
-                "`bias` makes no difference in your function.",
-                given(lambda x, w, b, *a: (x, w, None, *a)),
-            ),
-            mistake(
-                "bias-repeated",
-                "The bias is added again for each input channel or each weight. It belongs to the finished sum, once.",
-                gives(_plus(lambda x, w: x.shape[1])),
-                gives(_plus(lambda x, w: w.shape[2] * w.shape[3])),
-                gives(_plus(lambda x, w: w[0].numel())),
-            ),
-            mistake(
-                "bias-first-only",
-                "All output channels get the same bias. Each has its own.",
-                given(lambda x, w, b, *a: (x, w, None if b is None else b[:1].expand(len(b)), *a)),
-            ),
-            mistake(
-                "stride-ignored",
-                "`stride` makes no difference in your function.",
-                given(lambda x, w, b, s, p, d: (x, w, b, 1, p, d)),
-                does(lambda x, w, b, s, p, d: _sized(x, w, b, s, p, d, 1, d)),
-            ),
-            mistake(
-                "stride-one-axis",
-                "The stride is used along one axis only.",
-                does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, (s, 1), p, d)),
-                does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, (1, s), p, d)),
-            ),
-            mistake(
-                "dilation-ignored",
-                "`dilation` makes no difference in your function.",
-                given(lambda x, w, b, s, p, d: (x, w, b, s, p, 1)),
-                does(lambda x, w, b, s, p, d: _sized(x, w, b, s, p, d, s, 1)),
-            ),
-            mistake(
-                "dilation-off-by-one",
-                "`dilation` is the step from one weight to the next, so 1 leaves no gap. You leave `dilation` "
-                "pixels out instead.",
-                given(lambda x, w, b, s, p, d: (x, w, b, s, p, d + 1)),
-                given(lambda x, w, b, s, p, d: (x, w, b, s, p, max(d - 1, 1))),
-            ),
-            mistake(
-                "dilation-one-axis",
-                "The dilation is used along one axis only.",
-                does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (d, 1))),
-                does(lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (1, d))),
-            ),
-            mistake(
-                "first-picture-only",
-                "Only the first picture of the batch is worked on. Every picture needs its result.",
-                gives(lambda r, *a: r[:1]),
-                gives(lambda r, *a: r[:1].expand_as(r)),
-                gives(lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])),
-            ),
-            mistake(
-                "batch-summed",
-                "The pictures of a batch are added up. They have nothing to do with each other.",
-                gives(lambda r, *a: r.sum(0, keepdim=True)),
-                gives(lambda r, *a: r.sum(0, keepdim=True).expand_as(r)),
-            ),
-            mistake(
-                "first-channel-only",
-                "Only the first input channel is looked at. Each output is a sum over all input channels.",
-                given(lambda x, w, *a: (x[:, :1], w[:, :1], *a)),
-            ),
-            mistake(
-                "channels-not-mixed",
-                "Each output channel sees a single input channel. It should add up what all of them bring.",
-                does(_unmixed),
-            ),
-            mistake(
-                "last-channel-only",
-                "Only the last input channel counts: the sum is overwritten, not added to, in the loop over channels.",
-                given(lambda x, w, *a: (x[:, -1:], w[:, -1:], *a)),
-            ),
-            mistake(
-                "channels-averaged",
-                "You average over the input channels. Add them.",
-                does(lambda x, w, b, *a: F.conv2d(x, w / x.shape[1], b, *a)),
-            ),
-            mistake(
-                "first-output-only",
-                "Only the first output channel is made, or all of them use the first kernel. Each output channel "
-                "has its own kernel, weight[o].",
-                gives(lambda r, *a: r[:, :1]),
-                gives(lambda r, *a: r[:, :1].expand_as(r)),
-                given(lambda x, w, b, *a: (x, w[:1].expand_as(w), b, *a)),
-            ),
-            mistake(
-                "only-square-kernels",
-                "Your function takes the kernel to be as wide as it is high. Read both sizes off `weight.shape`.",
-                does(lambda x, w, *a: F.conv2d(x, squared(w, 2), *a)),
-                does(lambda x, w, *a: F.conv2d(x, squared(w, 3), *a)),
-                does(lambda x, w, *a: F.conv2d(x, w[..., : min(w.shape[2:]), : min(w.shape[2:])], *a)),
-            ),
-            mistake(
-                "only-square-pictures",
-                "Your function takes the picture to be as wide as it is high. Read both sizes off `x.shape`.",
-                does(lambda x, w, *a: F.conv2d(squared(x, 2), w, *a)),
-                does(lambda x, w, *a: F.conv2d(squared(x, 3), w, *a)),
-            ),
-            mistake(
-                "last-window-lost",
-                "The output lacks its last row and column: the + 1 of the size is missing.",
-                gives(lambda r, *a: r[..., :-1, :-1]),
-            ),
-            mistake(
-                "output-rounded-up",
-                "The size of the output is rounded up; a kernel that no longer fits is left out, so it is rounded "
-                "down.",
-                does(_ceil),
-            ),
-            mistake(
-                "averaged",
-                "You divide by the number of weights. Convolution is a plain sum.",
-                does(lambda x, w, b, *a: F.conv2d(x, w / w[0].numel(), b, *a)),
-                does(lambda x, w, b, *a: F.conv2d(x, w / (w.shape[2] * w.shape[3]), b, *a)),
-            ),
-        ),
+def _case(
+    seed: int, x: Shape, w: Shape, group: str, *, bias: bool = False, dtype: torch.dtype = torch.float32, **steps: int
+) -> Case:
+    """A call; `steps` are those of stride, padding and dilation that are not 1, 0 and 1."""
+    picture, weight = numbers(seed, *x, dtype=dtype), numbers(seed + 1, *w, dtype=dtype)
+    b = numbers(seed + 2, w[0], dtype=dtype) if bias else None
+    return Case((picture, weight, b, *{"stride": 1, "padding": 0, "dilation": 1, **steps}.values()), group)
+
+
+def conv_cases() -> list[Case]:
+    one, mono = (1, 1, 5, 5), (1, 1, 3, 3)
+    return [
+        _case(1, (1, 1, 3, 3), (1, 1, 2, 2), "plain"),
+        _case(2, one, mono, "plain"),
+        _case(3, (1, 1, 6, 7), mono, "plain"),
+        _case(4, (1, 3, 5, 5), (1, 3, 3, 3), "channels"),
+        _case(5, (1, 2, 5, 6), (4, 2, 3, 3), "channels"),
+        _case(6, (1, 3, 6, 5), (3, 3, 2, 2), "channels"),
+        _case(7, (2, 1, 4, 5), mono, "batch"),
+        _case(8, (3, 2, 5, 4), (2, 2, 3, 3), "batch"),
+        _case(9, one, mono, "bias", bias=True),
+        _case(10, (1, 2, 5, 5), (3, 2, 3, 3), "bias", bias=True),
+        _case(11, (1, 1, 5, 7), mono, "stride", stride=2),
+        _case(12, (1, 1, 8, 6), mono, "stride", stride=2),
+        _case(13, (1, 1, 9, 10), (1, 1, 2, 2), "stride", stride=3),
+        _case(14, (1, 1, 4, 3), mono, "padding", padding=1),
+        _case(15, (1, 1, 5, 6), mono, "padding", padding=2),
+        _case(16, (1, 1, 3, 4), (1, 1, 1, 1), "padding", padding=1),
+        _case(17, (1, 1, 7, 6), mono, "dilation", dilation=2),
+        _case(18, (1, 1, 8, 9), (1, 1, 2, 2), "dilation", dilation=3),
+        _case(19, (1, 1, 5, 6), (1, 1, 1, 3), "kernel shape"),
+        _case(20, (1, 1, 6, 6), (1, 1, 3, 2), "kernel shape"),
+        _case(21, (1, 2, 6, 7), (2, 2, 2, 4), "kernel shape"),
+        _case(26, (1, 1, 3, 3), (1, 1, 1, 1), "stride", stride=2),
+        _case(27, (1, 1, 3, 3), (1, 1, 2, 2), "dilation", dilation=2),
+        _case(28, (1, 1, 1, 2), (1, 1, 1, 1), "padding", padding=1),
+        _case(29, (1, 1, 2, 2), (1, 1, 2, 2), "bias", bias=True),
+        _case(30, (2, 1, 2, 2), (1, 1, 2, 2), "batch"),
+        _case(31, (1, 2, 2, 2), (1, 2, 2, 2), "channels"),
+        _case(22, (2, 2, 5, 5), (2, 2, 3, 3), "float64", bias=True, dtype=torch.float64),
+        _case(32, (1, 2, 4, 5), (2, 2, 3, 3), "float64", dtype=torch.float64),
+        loosened(_case(23, (2, 3, 6, 5), (2, 3, 3, 2), "memory layout")),
+        _case(24, (2, 3, 9, 11), (4, 3, 3, 2), "everything together", bias=True, stride=2, padding=2, dilation=3),
+        _case(25, (3, 2, 10, 7), (3, 2, 2, 3), "everything together", bias=True, stride=3, padding=1, dilation=2),
+    ]
+
+
+def conv_facts(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int) -> dict[str, bool]:
+    return {
+        "stride is above 1": s > 1,
+        "padding is above 0": p > 0,
+        "dilation is above 1": d > 1,
+        "there is a bias": b is not None,
+        "there is more than one picture in the batch": x.shape[0] > 1,
+        "there is more than one input channel": x.shape[1] > 1,
+        "there is more than one output channel": w.shape[0] > 1,
+        "the kernel is not square": w.shape[2] != w.shape[3],
+        "the picture is not square": x.shape[2] != x.shape[3],
+        "the stride does not divide the way of the kernel": s > 1
+        and (x.shape[2] + 2 * p - d * (w.shape[2] - 1) - 1) % s > 0,
+    }
+
+
+MESSAGES = """
+kernel-flipped: Your kernel is applied upside down and back to front. That is what mathematicians call convolution;
+    networks, and this exercise, slide the kernel as it is.
+kernel-half-flipped: Your kernel is flipped along one axis. It should be applied as it is.
+kernel-transposed: Rows and columns of your kernel are exchanged: u goes with the height, v with the width.
+stride-dilation-swapped: Stride and dilation have changed places. Stride is the step of the whole kernel from one output
+    to the next; dilation is the step from one weight to the next within the kernel.
+padding-off-by-one: There is one pixel too much or too little padding on each side.
+padding-ignored: `padding` makes no difference in your function.
+padding-one-sided: Your padding is on two sides of the picture only, or all of it on one side. Each of the four sides
+    gets `padding` pixels.
+padding-doubled: There is twice as much padding as asked for: `padding` is per side.
+padding-not-zero: Your padding repeats or mirrors the picture, or is not 0. It should be zeros.
+padding-always-same: Your output is always as large as the picture, whatever `padding` says.
+bias-ignored: `bias` makes no difference in your function.
+bias-repeated: The bias is added again for each input channel or each weight. It belongs to the finished sum, once.
+bias-first-only: All output channels get the same bias. Each has its own.
+stride-ignored: `stride` makes no difference in your function.
+stride-one-axis: The stride is used along one axis only.
+dilation-ignored: `dilation` makes no difference in your function.
+dilation-off-by-one: `dilation` is the step from one weight to the next, so 1 leaves no gap. You leave `dilation` pixels
+    out instead.
+dilation-one-axis: The dilation is used along one axis only.
+first-picture-only: Only the first picture of the batch is worked on. Every picture needs its result.
+batch-summed: The pictures of a batch are added up. They have nothing to do with each other.
+first-channel-only: Only the first input channel is looked at. Each output is a sum over all input channels.
+channels-not-mixed: Each output channel sees a single input channel. It should add up what all of them bring.
+last-channel-only: Only the last input channel counts: the sum is overwritten, not added to, in the loop over channels.
+channels-averaged: You average over the input channels. Add them.
+first-output-only: Only the first output channel is made, or all of them use the first kernel. Each output channel has
+    its own kernel, weight[o].
+only-square-kernels: Your function takes the kernel to be as wide as it is high. Read both sizes off `weight.shape`.
+only-square-pictures: Your function takes the picture to be as wide as it is high. Read both sizes off `x.shape`.
+last-window-lost: The output lacks its last row and column: the + 1 of the size is missing.
+output-rounded-up: The size of the output is rounded up; a kernel that no longer fits is left out, so it is rounded
+    down.
+averaged: You divide by the number of weights. Convolution is a plain sum.
+"""
+
+WAYS = {
+    "kernel-flipped": given(lambda x, w, *a: (x, w.flip(2, 3), *a)),
+    "kernel-half-flipped": given(lambda x, w, *a: (x, w.flip(2), *a), lambda x, w, *a: (x, w.flip(3), *a)),
+    "kernel-transposed": given(lambda x, w, *a: (x, w.transpose(2, 3), *a)),
+    "stride-dilation-swapped": given(lambda x, w, b, s, p, d: (x, w, b, d, p, s)),
+    "padding-off-by-one": given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1, d))
+    + does(
+        lambda x, w, b, s, p, d: F.conv2d(_pad(x, p - 1, p - 1), w, b, s, 0, d),
+        lambda x, w, b, s, p, d: F.conv2d(_pad(x, p - 1, p - 1) if p else x, w, b, s, 0, d),
     )
+    + given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1 if p else p, d)),
+    "padding-ignored": given(lambda x, w, b, s, p, d: (x, w, b, s, 0, d)),
+    "padding-one-sided": does(
+        *(
+            lambda x, w, b, s, p, d, m=m: F.conv2d(_pad(x, m[0] * p, m[1] * p), w, b, s, 0, d)
+            for m in ((1, 0), (0, 1), (2, 0), (0, 2))
+        ),
+        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, (p, 0), d),
+        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, (0, p), d),
+    ),
+    "padding-doubled": given(lambda x, w, b, s, p, d: (x, w, b, s, 2 * p, d)),
+    "padding-not-zero": does(
+        *(
+            lambda x, w, b, s, p, d, mode=mode: (
+                F.conv2d(F.pad(x, (p, p, p, p), mode=mode), w, b, s, 0, d) if p else F.conv2d(x, w, b, s, p, d)
+            )
+            for mode in ("replicate", "reflect", "circular")
+        ),
+        lambda x, w, b, s, p, d: F.conv2d(F.pad(x, (p, p, p, p), value=1.0), w, b, s, 0, d),
+    ),
+    "padding-always-same": does(_same),
+    "bias-ignored": given(lambda x, w, b, *a: (x, w, None, *a)),
+    "bias-repeated": gives(
+        _plus(lambda x, w: x.shape[1]), _plus(lambda x, w: w.shape[2] * w.shape[3]), _plus(lambda x, w: w[0].numel())
+    ),
+    "bias-first-only": given(lambda x, w, b, *a: (x, w, None if b is None else b[:1].expand(len(b)), *a)),
+    "stride-ignored": given(lambda x, w, b, s, p, d: (x, w, b, 1, p, d))
+    + does(lambda x, w, b, s, p, d: _sized(x, w, b, s, p, d, 1, d)),
+    "stride-one-axis": does(
+        lambda x, w, b, s, p, d: F.conv2d(x, w, b, (s, 1), p, d),
+        lambda x, w, b, s, p, d: F.conv2d(x, w, b, (1, s), p, d),
+    ),
+    "dilation-ignored": given(lambda x, w, b, s, p, d: (x, w, b, s, p, 1))
+    + does(lambda x, w, b, s, p, d: _sized(x, w, b, s, p, d, s, 1)),
+    "dilation-off-by-one": given(
+        lambda x, w, b, s, p, d: (x, w, b, s, p, d + 1), lambda x, w, b, s, p, d: (x, w, b, s, p, max(d - 1, 1))
+    ),
+    "dilation-one-axis": does(
+        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (d, 1)),
+        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (1, d)),
+    ),
+    "first-picture-only": FIRST_PICTURE,
+    "batch-summed": gives(lambda r, *a: r.sum(0, keepdim=True), lambda r, *a: r.sum(0, keepdim=True).expand_as(r)),
+    "first-channel-only": given(lambda x, w, *a: (x[:, :1], w[:, :1], *a)),
+    "channels-not-mixed": does(_unmixed),
+    "last-channel-only": given(lambda x, w, *a: (x[:, -1:], w[:, -1:], *a)),
+    "channels-averaged": does(lambda x, w, b, *a: F.conv2d(x, w / x.shape[1], b, *a)),
+    "first-output-only": gives(lambda r, *a: r[:, :1], lambda r, *a: r[:, :1].expand_as(r))
+    + given(lambda x, w, b, *a: (x, w[:1].expand_as(w), b, *a)),
+    "only-square-kernels": does(
+        lambda x, w, *a: F.conv2d(x, squared(w, 2), *a),
+        lambda x, w, *a: F.conv2d(x, squared(w, 3), *a),
+        lambda x, w, *a: F.conv2d(x, w[..., : min(w.shape[2:]), : min(w.shape[2:])], *a),
+    ),
+    "only-square-pictures": does(
+        lambda x, w, *a: F.conv2d(squared(x, 2), w, *a), lambda x, w, *a: F.conv2d(squared(x, 3), w, *a)
+    ),
+    "last-window-lost": gives(lambda r, *a: r[..., :-1, :-1]),
+    "output-rounded-up": does(_ceil),
+    "averaged": does(
+        lambda x, w, b, *a: F.conv2d(x, w / w[0].numel(), b, *a),
+        lambda x, w, b, *a: F.conv2d(x, w / (w.shape[2] * w.shape[3]), b, *a),
+    ),
+}
+
+EXERCISE = Exercise(
+    "conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1)",
+    TASK,
+    lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, d),
+    conv_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=conv_facts,
 )

@@ -3,233 +3,124 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
-from segkit.grading.exercise import Exercise, does, given, gives, mistake, register, stops
-from segkit.grading.exercises.common import squared
-from segkit.grading.exercises.conv_transpose2d_cases import transposed_cases, transposed_facts
-from segkit.grading.exercises.conv_transpose2d_variants import (
-    args,
-    as_conv,
-    bias_not_below,
-    crop,
-    crowded,
-    grown,
-    late_crop,
-    mean_of_stamps,
-    overwritten,
-    overwritten_by_taps,
-    pixelwise,
-    resized,
+from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.case_tensors import loosened, numbers
+from segkit.grading.exercises.conv_transpose2d_ways import WAYS, transposed
+
+TASK = """The transposed convolution of torch.nn.functional.conv_transpose2d (groups left out; mind that
+dilation follows output_padding here). x is N×C×H×W, weight is C×C_out×k_h×k_w, bias has C_out
+numbers or is None; the others are whole numbers. Each input pixel stamps x[n, c, i, j] · weight[c,
+o, u, v] onto output row i·stride + u·dilation − padding and column j·stride + v·dilation − padding;
+stamps add up. The height is (H − 1)·stride − 2·padding + dilation·(k_h − 1) + output_padding + 1.
+The result has the dtype of x."""
+
+Shape = tuple[int, ...]
+
+
+def _case(
+    seed: int, x: Shape, w: Shape, group: str, *, bias: bool = False, dtype: torch.dtype = torch.float32, **steps: int
+) -> Case:
+    """A call; `steps` are those of stride, padding, output_padding and dilation that are not 1, 0, 0 and 1."""
+    picture, weight = numbers(seed, *x, dtype=dtype), numbers(seed + 1, *w, dtype=dtype)
+    b = numbers(seed + 2, w[1], dtype=dtype) if bias else None
+    return Case((picture, weight, b, *{"s": 1, "p": 0, "o": 0, "d": 1, **steps}.values()), group)
+
+
+def transposed_cases() -> list[Case]:
+    mono = (1, 1, 3, 3)
+    return [
+        _case(1, (1, 1, 2, 2), (1, 1, 2, 2), "plain"),
+        _case(2, (1, 1, 3, 4), mono, "plain"),
+        _case(3, (1, 1, 4, 3), (1, 1, 2, 2), "plain"),
+        _case(4, (1, 3, 3, 4), (3, 1, 2, 2), "channels"),
+        _case(5, (1, 2, 3, 3), (2, 4, 3, 3), "channels"),
+        _case(6, (1, 3, 4, 3), (3, 3, 2, 2), "channels"),
+        _case(7, (2, 1, 3, 2), mono, "batch"),
+        _case(8, (3, 2, 2, 3), (2, 2, 3, 3), "batch"),
+        _case(9, (1, 1, 2, 3), (1, 1, 2, 2), "bias", bias=True),
+        _case(10, (1, 2, 3, 3), (2, 3, 3, 3), "bias", bias=True),
+        _case(11, (1, 1, 2, 3), (1, 1, 2, 2), "stride", s=2),
+        _case(12, (1, 1, 3, 4), mono, "stride", s=2),
+        _case(13, (1, 1, 3, 2), (1, 1, 2, 2), "stride", s=3),
+        _case(14, (1, 1, 3, 4), mono, "padding", p=1),
+        _case(15, (1, 1, 4, 5), mono, "padding", p=2),
+        _case(16, (1, 1, 3, 4), mono, "output_padding", s=2, o=1),
+        _case(17, (1, 1, 3, 3), mono, "output_padding", s=2, p=1, o=1),
+        _case(18, (1, 1, 3, 2), mono, "output_padding", s=3, p=1, o=2),
+        _case(19, (1, 1, 3, 4), mono, "dilation", d=2),
+        _case(20, (1, 1, 4, 3), (1, 1, 2, 2), "dilation", d=3),
+        _case(21, (1, 1, 3, 4), (1, 1, 1, 3), "kernel shape"),
+        _case(22, (1, 2, 4, 3), (2, 2, 3, 2), "kernel shape"),
+        _case(27, (1, 1, 2, 2), (1, 1, 1, 1), "stride", s=2),
+        _case(28, (1, 1, 2, 2), (1, 1, 2, 2), "padding", p=1),
+        _case(29, (1, 1, 1, 2), (1, 1, 2, 2), "output_padding", s=2, o=1),
+        _case(30, (1, 1, 1, 1), (1, 1, 2, 2), "dilation", d=2),
+        _case(31, (2, 1, 1, 2), (1, 1, 2, 2), "batch"),
+        _case(32, (1, 2, 1, 2), (2, 1, 2, 2), "channels"),
+        _case(23, (2, 2, 3, 3), (2, 3, 3, 3), "float64", bias=True, s=2, dtype=torch.float64),
+        loosened(_case(24, (2, 3, 4, 3), (3, 3, 3, 2), "memory layout")),
+        _case(25, (2, 3, 4, 5), (3, 2, 3, 2), "everything together", bias=True, s=3, p=1, o=2, d=2),
+        _case(26, (3, 2, 5, 4), (2, 4, 2, 3), "everything together", bias=True, s=2, p=2, o=1, d=3),
+    ]
+
+
+def transposed_facts(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> dict[str, bool]:
+    return {
+        "stride is above 1": s > 1,
+        "padding is above 0": p > 0,
+        "output_padding is above 0": o > 0,
+        "dilation is above 1": d > 1,
+        "there is a bias": b is not None,
+        "the stamps overlap": s < max(w.shape[2:]),
+        "there is more than one picture in the batch": x.shape[0] > 1,
+        "there is more than one input channel": x.shape[1] > 1,
+        "there is more than one output channel": w.shape[1] > 1,
+        "the kernel is not square": w.shape[2] != w.shape[3],
+        "the picture is not square": x.shape[2] != x.shape[3],
+    }
+
+
+MESSAGES = """
+kernel-flipped: Your kernel is stamped upside down and back to front. A transposed convolution stamps it as it is.
+    (Written as a convolution over the spread-out input it has to be flipped, once.)
+kernel-transposed: Rows and columns of your kernel are exchanged.
+weight-order: Your weight is read as C_out×C, as in an ordinary convolution. Here the input channel comes first.
+output-padding-ignored: `output_padding` makes no difference. It adds rows at the bottom and columns at the right.
+output-padding-empty: The rows that output_padding adds are left empty in your function. They are part of the output:
+    stamps that reach them, and the bias, belong there. Crop from a canvas that is large enough.
+output-padding-all-sides: `output_padding` is added on the wrong sides. It goes to the bottom and the right only.
+padding-ignored: `padding` makes no difference. It takes rows and columns away on all four sides.
+padding-added: `padding` makes your output larger. In the transposed operation it takes away what the convolution's
+    padding had added.
+padding-off-by-one: One row and column too many or too few are cut away on each side.
+padding-one-sided: `padding` is cut away on two sides only, or twice on one side. Each of the four sides loses `padding`
+    pixels.
+overwritten: Where stamps overlap, the later one replaces the earlier. They add up.
+bias-ignored: `bias` makes no difference in your function.
+bias-per-stamp: The bias comes with every stamp, so it is counted as often as stamps overlap. Add it once, at the end.
+stride-ignored: `stride` makes no difference: neighbouring stamps always lie one pixel apart.
+stride-dilation-swapped: Stride and dilation have changed places. Stride is the distance of the stamps; dilation is the
+    distance of the weights within one.
+dilation-ignored: `dilation` makes no difference in your function.
+dilation-off-by-one: `dilation` is the step from one weight to the next, so 1 leaves no gap.
+arguments-in-torch-order: torch has `groups` before `dilation`; here the seventh argument is dilation.
+size-too-small: Your output is too small: the last stamp starts at (H − 1)·stride and reaches a whole kernel further.
+convolution: This is the ordinary convolution: it gathers where the transposed one scatters.
+first-picture-only: Only the first picture of the batch is worked on.
+first-channel-only: Only one input channel counts. Each output is a sum over all of them.
+channels-not-mixed: Each output channel sees a single input channel. It should add up what all of them bring.
+first-output-only: All output channels use the first kernel, or only one is made. Each has its own, weight[:, o].
+only-square-kernels: Your function takes the kernel to be as wide as it is high. Read both sizes off `weight.shape`.
+averaged: You divide by the number of stamps or weights. Overlapping stamps are added, not averaged.
+"""
+
+EXERCISE = Exercise(
+    "conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0, dilation=1)",
+    TASK,
     transposed,
-    weights_scaled,
-)
-
-register(
-    Exercise(
-        name="conv_transpose2d",
-        signature="conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0, dilation=1)",
-        text=(
-            "The transposed convolution of torch.nn.functional.conv_transpose2d (groups left out; mind that\n"
-            "dilation follows output_padding here). x is N×C×H×W, weight is C×C_out×k_h×k_w, bias has C_out\n"
-            "numbers or is None; the others are whole numbers. Each input pixel stamps x[n, c, i, j] · weight[c,\n"
-            "o, u, v] onto output row i·stride + u·dilation − padding and column j·stride + v·dilation − padding;\n"
-            "stamps add up. The height is (H − 1)·stride − 2·padding + dilation·(k_h − 1) + output_padding + 1.\n"
-            "The result has the dtype of x."
-        ),
-        reference=transposed,
-        cases=transposed_cases,
-        facts=transposed_facts,
-        mistakes=(
-            mistake(
-                "kernel-flipped",
-                "Your kernel is stamped upside down and back to front. A transposed convolution stamps it as it is. "
-                "(Written as a convolution over the spread-out input it has to be flipped, once.)",
-                given(lambda x, w, *a: (x, w.flip(2, 3), *a)),
-            ),
-            mistake(
-                "kernel-transposed",
-                "Rows and columns of your kernel are exchanged.",
-                given(lambda x, w, *a: (x, w.transpose(2, 3), *a)),
-            ),
-            mistake(
-                "weight-order",
-                "Your weight is read as C_out×C, as in an ordinary convolution. Here the input channel comes first.",
-                does(lambda x, w, *a: transposed(x, w.transpose(0, 1), *a)),
-            ),
-            mistake(
-                "output-padding-ignored",
-                "`output_padding` makes no difference. It adds rows at the bottom and columns at the right.",
-                args(lambda s, p, o, d: (s, p, 0, d)),
-            ),
-            mistake(
-                "output-padding-empty",
-                "The rows that output_padding adds are left empty in your function. They are part of the output: "
-                "stamps that reach them, and the bias, belong there. Crop from a canvas that is large enough.",
-                does(late_crop),
-                does(bias_not_below),
-            ),
-            mistake(
-                "output-padding-all-sides",
-                "`output_padding` is added on the wrong sides. It goes to the bottom and the right only.",
-                does(lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, 0, d), o, o, o)),
-                does(lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, 0, d), 0, 0, o)),
-                does(
-                    lambda x, w, b, s, p, o, d: (
-                        (lambda r: r[..., : r.shape[2] - 2 * p + 2 * o, : r.shape[3] - 2 * p + 2 * o])(
-                            resized(transposed(x, w, b, s, 0, 0, d), o, o, o)
-                        )[..., p:, p:]
-                        if o
-                        else transposed(x, w, b, s, p, o, d)
-                    )
-                ),
-            ),
-            mistake(
-                "padding-ignored",
-                "`padding` makes no difference. It takes rows and columns away on all four sides.",
-                args(lambda s, p, o, d: (s, 0, o, d)),
-            ),
-            mistake(
-                "padding-added",
-                "`padding` makes your output larger. In the transposed operation it takes away what the "
-                "convolution's padding had added.",
-                does(grown),
-            ),
-            mistake(
-                "padding-off-by-one",
-                "One row and column too many or too few are cut away on each side.",
-                does(
-                    lambda x, w, b, s, p, o, d: (
-                        resized(transposed(x, w, b, s, p, o, d), 1, 1, 1) if p else transposed(x, w, b, s, p, o, d)
-                    )
-                ),
-                does(lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, o, d), -1, -1, -1)),
-                does(
-                    lambda x, w, b, s, p, o, d: (
-                        transposed(x, w, b, s, p - 1, o, d) if p else transposed(x, w, b, s, p, o, d)
-                    )
-                ),
-                does(
-                    lambda x, w, b, s, p, o, d: (
-                        transposed(x, w, b, s, p + 1, o, d) if p else transposed(x, w, b, s, p, o, d)
-                    )
-                ),
-                args(lambda s, p, o, d: (s, p + 1, o, d)),
-            ),
-            mistake(
-                "padding-one-sided",
-                "`padding` is cut away on two sides only, or twice on one side. Each of the four sides loses "
-                "`padding` pixels.",
-                *(
-                    does(lambda x, w, b, s, p, o, d, m=m: crop(x, w, b, s, p, o, d, *m))
-                    for m in ((1, 0), (0, 1), (2, 0), (0, 2))
-                ),
-            ),
-            mistake(
-                "overwritten",
-                "Where stamps overlap, the later one replaces the earlier. They add up.",
-                does(overwritten),
-                does(overwritten_by_taps),
-            ),
-            mistake(
-                "bias-ignored",
-                "`bias` makes no difference in your function.",
-                given(lambda x, w, b, *a: (x, w, None, *a)),
-            ),
-            mistake(
-                "bias-per-stamp",
-                "The bias comes with every stamp, so it is counted as often as stamps overlap. Add it once, at the "
-                "end.",
-                gives(pixelwise),
-                gives(lambda r, x, w, b, *a: r if b is None else r + (x.shape[1] - 1) * b[:, None, None]),
-            ),
-            mistake(
-                "stride-ignored",
-                "`stride` makes no difference: neighbouring stamps always lie one pixel apart.",
-                args(lambda s, p, o, d: (1, p, o, d)),
-                does(lambda x, w, b, s, p, o, d: crowded(x, w, b, s, p, o, d, 1, d)),
-            ),
-            mistake(
-                "stride-dilation-swapped",
-                "Stride and dilation have changed places. Stride is the distance of the stamps; dilation is the "
-                "distance of the weights within one.",
-                does(lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, d, p, 0, s), o)),
-                args(lambda s, p, o, d: (d, p, o, s)),
-            ),
-            mistake(
-                "dilation-ignored",
-                "`dilation` makes no difference in your function.",
-                args(lambda s, p, o, d: (s, p, o, 1)),
-                does(lambda x, w, b, s, p, o, d: crowded(x, w, b, s, p, o, d, s, 1)),
-            ),
-            mistake(
-                "dilation-off-by-one",
-                "`dilation` is the step from one weight to the next, so 1 leaves no gap.",
-                args(lambda s, p, o, d: (s, p, o, d + 1)),
-                args(lambda s, p, o, d: (s, p, o, max(d - 1, 1))),
-            ),
-            mistake(
-                "arguments-in-torch-order",
-                "torch has `groups` before `dilation`; here the seventh argument is dilation.",
-                stops(lambda x, w, b, s, p, o, d: F.conv_transpose2d(x, w, b, s, p, o, d)),
-            ),
-            mistake(
-                "size-too-small",
-                "Your output is too small: the last stamp starts at (H − 1)·stride and reaches a whole kernel further.",
-                gives(lambda r, *a: r[..., :-1, :-1]),
-                gives(lambda r, x, w, b, s, *a: r[..., : x.shape[2] * s, : x.shape[3] * s]),
-            ),
-            mistake(
-                "convolution",
-                "This is the ordinary convolution: it gathers where the transposed one scatters.",
-                does(as_conv),
-            ),
-            mistake(
-                "first-picture-only",
-                "Only the first picture of the batch is worked on.",
-                gives(lambda r, *a: r[:1]),
-                gives(lambda r, *a: r[:1].expand_as(r)),
-                gives(lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])),
-            ),
-            mistake(
-                "first-channel-only",
-                "Only one input channel counts. Each output is a sum over all of them.",
-                given(lambda x, w, *a: (x[:, :1], w[:1], *a)),
-                given(lambda x, w, *a: (x[:, -1:], w[-1:], *a)),
-            ),
-            mistake(
-                "channels-not-mixed",
-                "Each output channel sees a single input channel. It should add up what all of them bring.",
-                given(
-                    lambda x, w, *a: (
-                        x,
-                        w
-                        * (torch.arange(w.shape[0])[:, None] == torch.arange(w.shape[1]) % w.shape[0])[..., None, None],
-                        *a,
-                    )
-                ),
-            ),
-            mistake(
-                "first-output-only",
-                "All output channels use the first kernel, or only one is made. Each has its own, weight[:, o].",
-                gives(lambda r, *a: r[:, :1]),
-                gives(lambda r, *a: r[:, :1].expand_as(r)),
-                given(lambda x, w, *a: (x, w[:, :1].expand_as(w), *a)),
-            ),
-            mistake(
-                "only-square-kernels",
-                "Your function takes the kernel to be as wide as it is high. Read both sizes off `weight.shape`.",
-                given(lambda x, w, *a: (x, squared(w, 2), *a)),
-                given(lambda x, w, *a: (x, squared(w, 3), *a)),
-                given(lambda x, w, *a: (x, w[..., : min(w.shape[2:]), : min(w.shape[2:])], *a)),
-            ),
-            mistake(
-                "averaged",
-                "You divide by the number of stamps or weights. Overlapping stamps are added, not averaged.",
-                weights_scaled(lambda w, s: w.shape[2] * w.shape[3]),
-                weights_scaled(lambda w, s: s * s),
-                does(mean_of_stamps),
-            ),
-        ),
-    )
+    transposed_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=transposed_facts,
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
+
+TASK = """How many stamps cover each output position of a one-dimensional transposed convolution: n inputs,
+kernel weights, no dilation. Return (n − 1)·stride − 2·padding + kernel whole numbers; number p
+counts the inputs i from 0 to n − 1 with 0 ≤ p + padding − stride·i < kernel."""
 
 
 def coverage(n: int, k: int, s: int, p: int) -> list[int]:
@@ -57,99 +61,69 @@ def _interior(n: int, k: int, s: int, p: int) -> list[int]:
     return [sum(0 <= at + p - s * i < k for i in range(-far, n + far)) for at in range((n - 1) * s - 2 * p + k)]
 
 
-register(
-    Exercise(
-        name="coverage_counts",
-        signature="coverage_counts(n, kernel, stride, padding)",
-        text=(
-            "How many stamps cover each output position of a one-dimensional transposed convolution: n inputs,\n"
-            "kernel weights, no dilation. Return (n − 1)·stride − 2·padding + kernel whole numbers; number p\n"
-            "counts the inputs i from 0 to n − 1 with 0 ≤ p + padding − stride·i < kernel."
-        ),
-        reference=coverage,
-        cases=_coverage_cases,
-        kinds=("integer",),
-        facts=_coverage_facts,
-        mistakes=(
-            mistake(
-                "padding-not-cropped",
-                "The padding is still there: `padding` positions go at each end.",
-                given(lambda n, k, s, p: (n, k, s, 0)),
-            ),
-            mistake(
-                "padding-one-sided",
-                "The padding is taken from one end only. Each end loses `padding` positions.",
-                does(lambda n, k, s, p: _cut(n, k, s, p, 0)),
-                does(lambda n, k, s, p: _cut(n, k, s, 0, p)),
-                does(lambda n, k, s, p: _cut(n, k, s, 2 * p, 0)),
-                does(lambda n, k, s, p: _cut(n, k, s, 0, 2 * p)),
-            ),
-            mistake(
-                "padding-added",
-                "The padding makes your answer longer. In a transposed convolution it takes positions away.",
-                does(_padded_ends),
-            ),
-            mistake(
-                "stride-ignored",
-                "The stamps lie one position apart whatever the stride.",
-                given(lambda n, k, s, p: (n, k, 1, p)),
-            ),
-            mistake(
-                "capped-at-one",
-                "You say whether a position is covered, not how often: the counts stop at 1.",
-                gives(lambda r, *a: [min(1, v) for v in r]),
-            ),
-            mistake(
-                "interior-everywhere",
-                "Near the ends there are fewer stamps, since the inputs end. Yours go on for ever.",
-                does(_interior),
-            ),
-            mistake(
-                "constant",
-                "You give kernel / stride everywhere. That is the average; the counts change from position to "
-                "position.",
-                gives(lambda r, n, k, s, p: [k / s] * len(r)),
-                gives(lambda r, n, k, s, p: [k // s] * len(r)),
-                gives(lambda r, n, k, s, p: [-(-k // s)] * len(r)),
-                gives(lambda r, n, k, s, p: [max(r)] * len(r)),
-            ),
-            mistake(
-                "kernel-off-by-one",
-                "Your stamps are one too long or too short: a kernel covers the positions 0 … kernel − 1 from where "
-                "it starts.",
-                gives(lambda r, n, k, s, p: ([*coverage(n, k + 1, s, p), 0])[: len(r)]),
-                gives(lambda r, n, k, s, p: [*coverage(n, k - 1, s, p), 0]),
-                given(lambda n, k, s, p: (n, k + 1, s, p)),
-                given(lambda n, k, s, p: (n, k - 1, s, p)),
-            ),
-            mistake(
-                "length-off",
-                "The number of positions is wrong: the last stamp starts at (n − 1)·stride and is kernel long.",
-                gives(lambda r, *a: r[:-1]),
-                gives(lambda r, *a: [*r, 0]),
-                gives(lambda r, n, k, s, p: r[: n * s]),
-                gives(lambda r, n, k, s, p: (r + [0] * s)[: n * s - 2 * p + k]),
-            ),
-            mistake(
-                "last-input-forgotten",
-                "One input makes no stamp: its count is missing at one end.",
-                gives(lambda r, n, k, s, p: coverage(n - 1, k, s, p) + [0] * s if n > 1 else [0] * len(r)),
-                gives(lambda r, n, k, s, p: [0] * s + coverage(n - 1, k, s, p) if n > 1 else [0] * len(r)),
-            ),
-            mistake(
-                "kernel-stride-swapped",
-                "kernel and stride have changed places.",
-                given(lambda n, k, s, p: (n, s, k, p)),
-            ),
-            mistake(
-                "convolution-counted",
-                "You count how often each input is used by a convolution. Here it is the outputs that are covered.",
-                does(
-                    lambda n, k, s, p: [
-                        sum(0 <= at + p - s * i < k for i in range(max((n + 2 * p - k) // s + 1, 0))) for at in range(n)
-                    ]
-                ),
-            ),
-        ),
+MESSAGES = """
+padding-not-cropped: The padding is still there: `padding` positions go at each end.
+padding-one-sided: The padding is taken from one end only. Each end loses `padding` positions.
+padding-added: The padding makes your answer longer. In a transposed convolution it takes positions away.
+stride-ignored: The stamps lie one position apart whatever the stride.
+capped-at-one: You say whether a position is covered, not how often: the counts stop at 1.
+interior-everywhere: Near the ends there are fewer stamps, since the inputs end. Yours go on for ever.
+constant: You give kernel / stride everywhere. That is the average; the counts change from position to position.
+kernel-off-by-one: Your stamps are one too long or too short: a kernel covers the positions 0 … kernel − 1 from where it
+    starts.
+length-off: The number of positions is wrong: the last stamp starts at (n − 1)·stride and is kernel long.
+last-input-forgotten: One input makes no stamp: its count is missing at one end.
+kernel-stride-swapped: kernel and stride have changed places.
+convolution-counted: You count how often each input is used by a convolution. Here it is the outputs that are covered.
+"""
+
+WAYS = {
+    "padding-not-cropped": given(lambda n, k, s, p: (n, k, s, 0)),
+    "padding-one-sided": does(
+        lambda n, k, s, p: _cut(n, k, s, p, 0),
+        lambda n, k, s, p: _cut(n, k, s, 0, p),
+        lambda n, k, s, p: _cut(n, k, s, 2 * p, 0),
+        lambda n, k, s, p: _cut(n, k, s, 0, 2 * p),
+    ),
+    "padding-added": does(_padded_ends),
+    "stride-ignored": given(lambda n, k, s, p: (n, k, 1, p)),
+    "capped-at-one": gives(lambda r, *a: [min(1, v) for v in r]),
+    "interior-everywhere": does(_interior),
+    "constant": gives(
+        lambda r, n, k, s, p: [k / s] * len(r),
+        lambda r, n, k, s, p: [k // s] * len(r),
+        lambda r, n, k, s, p: [-(-k // s)] * len(r),
+        lambda r, n, k, s, p: [max(r)] * len(r),
+    ),
+    "kernel-off-by-one": gives(
+        lambda r, n, k, s, p: ([*coverage(n, k + 1, s, p), 0])[: len(r)],
+        lambda r, n, k, s, p: [*coverage(n, k - 1, s, p), 0],
     )
+    + given(lambda n, k, s, p: (n, k + 1, s, p), lambda n, k, s, p: (n, k - 1, s, p)),
+    "length-off": gives(
+        lambda r, *a: r[:-1],
+        lambda r, *a: [*r, 0],
+        lambda r, n, k, s, p: r[: n * s],
+        lambda r, n, k, s, p: (r + [0] * s)[: n * s - 2 * p + k],
+    ),
+    "last-input-forgotten": gives(
+        lambda r, n, k, s, p: coverage(n - 1, k, s, p) + [0] * s if n > 1 else [0] * len(r),
+        lambda r, n, k, s, p: [0] * s + coverage(n - 1, k, s, p) if n > 1 else [0] * len(r),
+    ),
+    "kernel-stride-swapped": given(lambda n, k, s, p: (n, s, k, p)),
+    "convolution-counted": does(
+        lambda n, k, s, p: [
+            sum(0 <= at + p - s * i < k for i in range(max((n + 2 * p - k) // s + 1, 0))) for at in range(n)
+        ]
+    ),
+}
+
+EXERCISE = Exercise(
+    "coverage_counts(n, kernel, stride, padding)",
+    TASK,
+    coverage,
+    _coverage_cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("integer",),
+    facts=_coverage_facts,
 )

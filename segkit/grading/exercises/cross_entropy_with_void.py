@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, does, given, gives, mistake, register, stops
-from segkit.grading.exercises.made import labels, noncontiguous, normal, quarters, with_void
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
+from segkit.grading.exercises.case_tensors import labels, loosened, numbers, quarters, with_void
+
+TASK = """The cross-entropy of a label map, as torch.nn.functional.cross_entropy computes it: logits is
+N×K×H×W (scores, not probabilities; they may be in the hundreds), target N×H×W with classes 0 … K −
+1 or ignore_index, weight K class weights or None. Each pixel that is not void brings −log
+softmax(logits)[target] times the weight of its class; divide the sum by the sum of those weights
+(by the number of such pixels without weights). At least one pixel counts. One number, and a
+gradient can flow back through it."""
 
 
 def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore: int = 255) -> Tensor:
@@ -29,8 +38,7 @@ def _case(
     dtype: torch.dtype = torch.float32,
     grad: bool = False,
 ) -> Case:
-    make = normal if dtype == torch.float64 else quarters
-    logits = make(seed, n, k, h, w, dtype=dtype) * scale
+    logits = numbers(seed, n, k, h, w, dtype=dtype) * scale
     target = labels(seed + 1, k, n, h, w)
     target = target if void is None else with_void(target, seed + 2, 0.3, void)
     weight = quarters(seed + 3, k, dtype=dtype).abs() if weighted else None
@@ -38,7 +46,6 @@ def _case(
 
 
 def _cases() -> list[Case]:
-    logits, target, weight, ignore = _case(50, 2, 3, 4, 5, "", void=255).args
     return [
         _case(1, 1, 2, 1, 2, "plain"),
         _case(5, 1, 3, 3, 4, "plain"),
@@ -55,7 +62,7 @@ def _cases() -> list[Case]:
         _case(54, 1, 3, 2, 3, "large logits", scale=500.0),
         _case(58, 2, 4, 3, 3, "large logits", scale=1000.0, void=255),
         _case(62, 2, 3, 3, 4, "float64", void=255, weighted=True, dtype=torch.float64),
-        Case((noncontiguous(logits), noncontiguous(target), weight, ignore), "memory layout"),
+        loosened(_case(50, 2, 3, 4, 5, "memory layout", void=255)),
         _case(66, 1, 3, 3, 4, "gradient", void=255, grad=True),
     ]
 
@@ -79,12 +86,12 @@ def _terms(logits: Tensor, target: Tensor, weight: Tensor | None, ignore: int) -
     return each, (torch.ones_like(each) if weight is None else weight[safe]) * valid, valid
 
 
-def _sum(*args):  # type: ignore[no-untyped-def]
+def _sum(*args: Any) -> Tensor:
     each, weight, _ = _terms(*args)
     return (each * weight).sum()
 
 
-def _per_picture(*args):  # type: ignore[no-untyped-def]
+def _per_picture(*args: Any) -> Tensor:
     each, weight, _ = _terms(*args)
     return ((each * weight).sum((1, 2)) / weight.sum((1, 2))).mean()
 
@@ -98,7 +105,8 @@ def _by_probability(
     return (torch.where(share > 0, -picked, 0.0) * share).sum() / share.sum()
 
 
-def _picked(probability):  # type: ignore[no-untyped-def]
+@each
+def _picked(probability: Function) -> Ways:
     return does(lambda z, t, w, i: _by_probability(z, t, w, i, probability))
 
 
@@ -106,7 +114,8 @@ def _naive(z: Tensor) -> Tensor:
     return z.exp() / z.exp().sum(1, keepdim=True)
 
 
-def _as_class(label):  # type: ignore[no-untyped-def]
+@each
+def _as_class(label: Function) -> Ways:
     return given(lambda z, t, w, i: (z, torch.where(t == i, label(z, t), t), w, -100))
 
 
@@ -116,179 +125,103 @@ def _no_void(z: Tensor, t: Tensor, w: Tensor | None, i: int) -> Tensor:
     return loss(z, t, w, -100)
 
 
-def _power(p: int):  # type: ignore[no-untyped-def]
+@each
+def _power(p: int) -> Ways:
     return given(lambda z, t, w, i: (z, t, None if w is None else w**p, i))
 
 
-register(
-    Exercise(
-        name="cross_entropy_with_void",
-        signature="cross_entropy_with_void(logits, target, weight=None, ignore_index=255)",
-        text=(
-            "The cross-entropy of a label map, as torch.nn.functional.cross_entropy computes it: logits is\n"
-            "N×K×H×W (scores, not probabilities; they may be in the hundreds), target N×H×W with classes 0 … K −\n"
-            "1 or ignore_index, weight K class weights or None. Each pixel that is not void brings −log\n"
-            "softmax(logits)[target] times the weight of its class; divide the sum by the sum of those weights\n"
-            "(by the number of such pixels without weights). At least one pixel counts. One number, and a\n"
-            "gradient can flow back through it."
+MESSAGES = """
+ignore-index-fixed: The void label is taken to be 255 whatever `ignore_index` says.
+void-in-the-mean: Void pixels bring no loss, and yet you divide by the number of all pixels: the more void, the smaller
+    the loss. Divide by the pixels that count.
+void-counted: Void pixels are trained on as if they were a class. They bring no loss.
+void-by-range: You train on every label below the number of classes, and take the rest for void. Void is what equals
+    `ignore_index`, and that may be the number of a class.
+divided-by-class-weights: You divide by the sum of the K class weights. Each pixel that counts brings the weight of its
+    own class: divide by the sum over the pixels.
+void-breaks: As soon as a pixel is void, your function stops with an error: the label of void is no channel. Take those
+    pixels out before you index with them.
+divided-by-count: With class weights the mean is a weighted one: divide by the sum of the weights of the pixels, not by
+    their number.
+divided-by-all-pixels: You divide by the number of all pixels. Void pixels do not count, and the others count with their
+    weights.
+weights-ignored: `weight` makes no difference in your function.
+weights-squared: The class weights are multiplied in twice, or divided by.
+weights-on-logits: The weights multiply the scores. They belong to the loss of each pixel, after the softmax.
+summed: The losses of the pixels are added up. Their mean is asked for, or a large picture would count more.
+averaged-per-picture: You average within each picture first. All pixels of the batch weigh the same, however many of
+    them a picture has.
+softmax-forgotten: The scores are used as if they were log-probabilities already. They need a log-softmax over the
+    classes.
+log-forgotten: You add up probabilities. The loss is minus their logarithm.
+softmax-twice: The softmax is taken twice: `cross_entropy` and `log_softmax` start from scores.
+softmax-over-space: The softmax runs over the wrong dimension. The classes are dimension 1.
+overflow: For scores in the hundreds exp is infinite, or a probability is rounded to 0 before its logarithm. Take the
+    largest score off first, and stay in logarithms.
+sign-forgotten: The sign is wrong: the logarithm of a probability is negative, and the loss is minus that.
+other-logarithm: The logarithm has another base. It is the natural one.
+map-returned: This is the loss of every pixel. One number is asked for.
+first-picture-only: Only the first picture of the batch counts.
+background-left-out: Class 0 is treated as void. It is a class like the others here.
+"""
+
+WAYS = {
+    "ignore-index-fixed": given(lambda z, t, w, i: (z, t, w, 255))
+    + does(lambda z, t, w, i: loss(z, t, w, 255) if not ((t >= z.shape[1]) & (t != 255)).any() else 1 / 0),
+    "void-in-the-mean": does(
+        lambda *a: _sum(*a) / a[1].numel() if a[2] is None else loss(*a),
+        lambda *a: _sum(*a) / (_terms(*a)[1].sum() + (a[1] == a[3]).sum()),
+        lambda *a: (
+            _sum(*a)
+            / (_terms(*a)[1] + (a[1] == a[3]) * (1.0 if a[2] is None else a[2][a[1].clamp(0, len(a[2]) - 1)])).sum()
         ),
-        reference=loss,
-        cases=_cases,
-        kinds=("number",),
-        facts=_facts,
-        needs_gradient=True,
-        mistakes=(
-            mistake(
-                "ignore-index-fixed",
-                "The void label is taken to be 255 whatever `ignore_index` says.",
-                given(lambda z, t, w, i: (z, t, w, 255)),
-                does(lambda z, t, w, i: loss(z, t, w, 255) if not ((t >= z.shape[1]) & (t != 255)).any() else 1 / 0),
-            ),
-            mistake(
-                "void-in-the-mean",
-                "Void pixels bring no loss, and yet you divide by the number of all pixels: the more void, the "
-                "smaller the loss. Divide by the pixels that count.",
-                does(lambda *a: _sum(*a) / a[1].numel() if a[2] is None else loss(*a)),
-                does(lambda *a: _sum(*a) / (_terms(*a)[1].sum() + (a[1] == a[3]).sum())),
-                does(
-                    lambda *a: (
-                        _sum(*a)
-                        / (
-                            _terms(*a)[1]
-                            + (a[1] == a[3]) * (1.0 if a[2] is None else a[2][a[1].clamp(0, len(a[2]) - 1)])
-                        ).sum()
-                    )
-                ),
-                does(
-                    lambda *a: _sum(*a) / (a[1].numel() if a[2] is None else a[2][a[1].clamp(0, len(a[2]) - 1)].sum())
-                ),
-            ),
-            mistake(
-                "void-counted",
-                "Void pixels are trained on as if they were a class. They bring no loss.",
-                _as_class(lambda z, t: z.shape[1] - 1),
-                _as_class(lambda z, t: 0),
-                _as_class(lambda z, t: t % z.shape[1]),
-                _as_class(lambda z, t: z.argmax(1)),
-            ),
-            mistake(
-                "void-by-range",
-                "You train on every label below the number of classes, and take the rest for void. Void is what "
-                "equals `ignore_index`, and that may be the number of a class.",
-                given(lambda z, t, w, i: (z, torch.where(t >= z.shape[1], -100, t), w, -100)),
-            ),
-            mistake(
-                "divided-by-class-weights",
-                "You divide by the sum of the K class weights. Each pixel that counts brings the weight of its own "
-                "class: divide by the sum over the pixels.",
-                does(lambda *a: loss(*a) if a[2] is None else _sum(*a) / a[2].sum()),
-            ),
-            mistake(
-                "void-breaks",
-                "As soon as a pixel is void, your function stops with an error: the label of void is no channel. "
-                "Take those pixels out before you index with them.",
-                stops(_no_void),
-            ),
-            mistake(
-                "divided-by-count",
-                "With class weights the mean is a weighted one: divide by the sum of the weights of the pixels, not "
-                "by their number.",
-                does(lambda *a: _sum(*a) / _terms(*a)[2].sum()),
-            ),
-            mistake(
-                "divided-by-all-pixels",
-                "You divide by the number of all pixels. Void pixels do not count, and the others count with their "
-                "weights.",
-                does(lambda *a: _sum(*a) / a[1].numel()),
-            ),
-            mistake(
-                "weights-ignored",
-                "`weight` makes no difference in your function.",
-                given(lambda z, t, w, i: (z, t, None, i)),
-            ),
-            mistake(
-                "weights-squared", "The class weights are multiplied in twice, or divided by.", _power(2), _power(-1)
-            ),
-            mistake(
-                "weights-on-logits",
-                "The weights multiply the scores. They belong to the loss of each pixel, after the softmax.",
-                given(lambda z, t, w, i: (z if w is None else z * w[:, None, None], t, None, i)),
-            ),
-            mistake(
-                "summed",
-                "The losses of the pixels are added up. Their mean is asked for, or a large picture would count more.",
-                does(_sum),
-            ),
-            mistake(
-                "averaged-per-picture",
-                "You average within each picture first. All pixels of the batch weigh the same, however many of "
-                "them a picture has.",
-                does(_per_picture),
-            ),
-            mistake(
-                "softmax-forgotten",
-                "The scores are used as if they were log-probabilities already. They need a log-softmax over the "
-                "classes.",
-                _picked(lambda z: z),
-            ),
-            mistake(
-                "log-forgotten",
-                "You add up probabilities. The loss is minus their logarithm.",
-                _picked(lambda z: z.softmax(1)),
-                _picked(lambda z: 1 - z.softmax(1)),
-                _picked(lambda z: z.softmax(1) - 1),
-            ),
-            mistake(
-                "softmax-twice",
-                "The softmax is taken twice: `cross_entropy` and `log_softmax` start from scores.",
-                _picked(lambda z: z.softmax(1).log_softmax(1)),
-                _picked(lambda z: z.log_softmax(1).softmax(1).log_softmax(1)),
-            ),
-            mistake(
-                "softmax-over-space",
-                "The softmax runs over the wrong dimension. The classes are dimension 1.",
-                _picked(lambda z: z.log_softmax(2)),
-                _picked(lambda z: z.log_softmax(3)),
-                _picked(lambda z: z.log_softmax(0)),
-                _picked(lambda z: z.flatten(2).log_softmax(2).view_as(z)),
-            ),
-            mistake(
-                "overflow",
-                "For scores in the hundreds exp is infinite, or a probability is rounded to 0 before its logarithm. "
-                "Take the largest score off first, and stay in logarithms.",
-                _picked(lambda z: _naive(z).log()),
-                _picked(lambda z: z - z.exp().sum(1, keepdim=True).log()),
-                _picked(lambda z: z.softmax(1).log()),
-                *(_picked(lambda z, e=e: (z.softmax(1) + e).log()) for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7)),
-                *(_picked(lambda z, e=e: z.softmax(1).clamp(min=e).log()) for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7)),
-            ),
-            mistake(
-                "sign-forgotten",
-                "The sign is wrong: the logarithm of a probability is negative, and the loss is minus that.",
-                gives(lambda r, *a: -r),
-            ),
-            mistake(
-                "other-logarithm",
-                "The logarithm has another base. It is the natural one.",
-                gives(lambda r, *a: r / 0.6931471805599453),
-                gives(lambda r, *a: r / 2.302585092994046),
-            ),
-            mistake(
-                "map-returned",
-                "This is the loss of every pixel. One number is asked for.",
-                does(lambda *a: _terms(*a)[0]),
-                does(lambda *a: _terms(*a)[0] * _terms(*a)[1]),
-            ),
-            mistake(
-                "first-picture-only",
-                "Only the first picture of the batch counts.",
-                given(lambda z, t, w, i: (z[:1], t[:1], w, i)),
-            ),
-            mistake(
-                "background-left-out",
-                "Class 0 is treated as void. It is a class like the others here.",
-                does(lambda z, t, w, i: loss(z, torch.where(t == i, 0, t), w, 0)),
-            ),
-        ),
-    )
+        lambda *a: _sum(*a) / (a[1].numel() if a[2] is None else a[2][a[1].clamp(0, len(a[2]) - 1)].sum()),
+    ),
+    "void-counted": _as_class(
+        lambda z, t: z.shape[1] - 1, lambda z, t: 0, lambda z, t: t % z.shape[1], lambda z, t: z.argmax(1)
+    ),
+    "void-by-range": given(lambda z, t, w, i: (z, torch.where(t >= z.shape[1], -100, t), w, -100)),
+    "divided-by-class-weights": does(lambda *a: loss(*a) if a[2] is None else _sum(*a) / a[2].sum()),
+    "void-breaks": stops(_no_void),
+    "divided-by-count": does(lambda *a: _sum(*a) / _terms(*a)[2].sum()),
+    "divided-by-all-pixels": does(lambda *a: _sum(*a) / a[1].numel()),
+    "weights-ignored": given(lambda z, t, w, i: (z, t, None, i)),
+    "weights-squared": _power(2, -1),
+    "weights-on-logits": given(lambda z, t, w, i: (z if w is None else z * w[:, None, None], t, None, i)),
+    "summed": does(_sum),
+    "averaged-per-picture": does(_per_picture),
+    "softmax-forgotten": _picked(lambda z: z),
+    "log-forgotten": _picked(lambda z: z.softmax(1), lambda z: 1 - z.softmax(1), lambda z: z.softmax(1) - 1),
+    "softmax-twice": _picked(
+        lambda z: z.softmax(1).log_softmax(1), lambda z: z.log_softmax(1).softmax(1).log_softmax(1)
+    ),
+    "softmax-over-space": _picked(
+        lambda z: z.log_softmax(2),
+        lambda z: z.log_softmax(3),
+        lambda z: z.log_softmax(0),
+        lambda z: z.flatten(2).log_softmax(2).view_as(z),
+    ),
+    "overflow": _picked(
+        lambda z: _naive(z).log(),
+        lambda z: z - z.exp().sum(1, keepdim=True).log(),
+        lambda z: z.softmax(1).log(),
+        *(lambda z, e=e: (z.softmax(1) + e).log() for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7)),
+        *(lambda z, e=e: z.softmax(1).clamp(min=e).log() for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7)),
+    ),
+    "sign-forgotten": gives(lambda r, *a: -r),
+    "other-logarithm": gives(lambda r, *a: r / 0.6931471805599453, lambda r, *a: r / 2.302585092994046),
+    "map-returned": does(lambda *a: _terms(*a)[0], lambda *a: _terms(*a)[0] * _terms(*a)[1]),
+    "first-picture-only": given(lambda z, t, w, i: (z[:1], t[:1], w, i)),
+    "background-left-out": does(lambda z, t, w, i: loss(z, torch.where(t == i, 0, t), w, 0)),
+}
+
+EXERCISE = Exercise(
+    "cross_entropy_with_void(logits, target, weight=None, ignore_index=255)",
+    TASK,
+    loss,
+    _cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("number",),
+    facts=_facts,
+    needs_gradient=True,
 )

@@ -6,24 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
-from segkit.grading.exercises.dilate_strides_variants import (
-    Layers,
-    all_behind,
-    all_layers,
-    convert,
-    fitting,
-    from_the_back,
-    from_the_back_by_product,
-    instead,
-    next_only,
-    one_late,
-    only_where_stride,
-    right,
-    stopped_at,
-    walk,
-)  # fmt: skip
+from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.dilate_strides_ways import WAYS, Layers, convert
 from segkit.grading.values import Unusable, leaf
+
+TASK = """layers is a list of (kernel, stride, dilation), the first layer first. The strides multiply to more than
+output_stride, or to just that; those of the first layers multiply to output_stride. Return the list of
+the same length, (kernel, stride, dilation) each, that computes the same responses more densely: the
+layers up to output_stride stay as they are, every later stride becomes 1, and every later kernel is
+dilated so that each of its weights meets the very pixel of the input that it met before. Where kernel
+is 1 the dilation makes no difference, and may be anything. No layers at all: an empty list."""
 
 
 def _as_rows(result: Any, layers: Layers, target: int) -> Any:
@@ -78,178 +70,47 @@ def _facts(layers: Layers, target: int) -> dict[str, bool]:
     }
 
 
-register(
-    Exercise(
-        name="dilate_strides",
-        signature="dilate_strides(layers, output_stride)",
-        text=(
-            "layers is a list of (kernel, stride, dilation), the first layer first. The strides multiply to more than\n"
-            "output_stride, or to just that; those of the first layers multiply to output_stride. Return the list of\n"
-            "the same length, (kernel, stride, dilation) each, that computes the same responses more densely: the\n"
-            "layers up to output_stride stay as they are, every later stride becomes 1, and every later kernel is\n"
-            "dilated so that each of its weights meets the very pixel of the input that it met before. Where kernel\n"
-            "is 1 the dilation makes no difference, and may be anything. No layers at all: an empty list."
-        ),
-        reference=convert,
-        cases=_cases,
-        kinds=("integer",),
-        facts=_facts,
-        observe=_as_rows,
-        mistakes=(
-            mistake(
-                "dilation-missing",
-                "The strides are gone and no kernel is dilated. Behind a lost stride of 2 the grid is twice as fine: "
-                "a kernel has to reach twice as far to meet the same pixels.",
-                instead(lambda k, s, d, f: (k, 1, d)),
-            ),
-            mistake(
-                "strides-kept",
-                "Kernels are dilated and the strides are still there: then nothing is computed more densely.",
-                gives(lambda r, layers, t: [(k, s, d) for (k, _, d), (_, s, _) in zip(r, layers, strict=True)]),
-                does(lambda layers, t: layers),
-            ),
-            mistake(
-                "own-stride-too-early",
-                "The layer that loses its stride is dilated by it as well. Its kernel works on the grid in front of "
-                "it, which has not changed: only the layers behind it are dilated.",
-                instead(lambda k, s, d, f: (k, 1, d * f * s)),
-            ),
-            mistake(
-                "own-layer-only",
-                "Only the layer that loses its stride is dilated. The layers behind it see the finer grid.",
-                does(only_where_stride),
-                instead(lambda k, s, d, f: (k, 1, d if s == 1 else d * f * s)),
-                instead(lambda k, s, d, f: (k, 1, d if s == 1 else d * f)),
-            ),
-            mistake(
-                "some-not-dilated",
-                "Some layers behind a lost stride keep their dilation. All of them see the finer grid: those that lose "
-                "a stride themselves as well, and pooling no less than convolution.",
-                instead(lambda k, s, d, f: (k, 1, d * f if s == 1 else d)),
-                instead(lambda k, s, d, f: (k, 1, d * f if k > 2 else d)),
-                instead(lambda k, s, d, f: (k, 1, d * f if d == 1 else d)),
-            ),
-            mistake(
-                "next-layer-only",
-                "Only the next layer is dilated. The grid stays fine from there on, so all later layers are.",
-                does(next_only),
-            ),
-            mistake(
-                "strides-not-multiplied",
-                "Where several strides go, their factors multiply: behind two strides of 2 the dilation is 4. Yours "
-                "add, or the last or largest one counts.",
-                instead(right, lambda f, s, d: f if s == 1 else s),
-                instead(right, lambda f, s, d: max(f, s)),
-                instead(right, lambda f, s, d: f + s if s > 1 and f > 1 else f * s),
-                instead(right, lambda f, s, d: f + s - 1),
-                instead(right, lambda f, s, d: f + (s > 1)),
-                instead(right, lambda f, s, d: f + s),
-                instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda f, s, d: f if s == 1 else s),
-            ),
-            mistake(
-                "always-two",
-                "Each lost stride doubles the dilation, whatever the stride was. It multiplies by the stride.",
-                instead(right, lambda f, s, d: f * (2 if s > 1 else 1)),
-            ),
-            mistake(
-                "factor-squared",
-                "The dilation grows with every layer. It grows only where a stride is lost.",
-                instead(right, lambda f, s, d: f * 2),
-                instead(right, lambda f, s, d: f * s * d),
-            ),
-            mistake(
-                "own-dilation-lost",
-                "A layer that was dilated before loses its own dilation. It is multiplied by the factor.",
-                instead(lambda k, s, d, f: (k, 1, f)),
-                instead(lambda k, s, d, f: (k, 1, f if f > 1 else d)),
-                instead(lambda k, s, d, f: (k, 1, max(f, d))),
-            ),
-            mistake(
-                "dilation-added",
-                "The factor is added to the dilation a layer has. It multiplies: the weights were d pixels of the old "
-                "grid apart, which are d·factor of the new one.",
-                instead(lambda k, s, d, f: (k, 1, d + f - 1)),
-                instead(lambda k, s, d, f: (k, 1, d + f)),
-                instead(lambda k, s, d, f: (k, 1, d + f if f > 1 else d)),
-            ),
-            mistake(
-                "too-early",
-                "Strides go too early: they stay as long as their product is not above output_stride.",
-                stopped_at(lambda t, layers: max(t // 2, 1)),
-                stopped_at(lambda t, layers: 1),
-                does(lambda layers, t: fitting(layers, max(t // 2, 1))),
-                does(lambda layers, t: fitting(layers, 1)),
-                does(lambda layers, t: fitting(layers, t - 1)),
-            ),
-            mistake(
-                "too-late",
-                "One stride too many stays: once the product has reached output_stride, every later stride goes.",
-                does(one_late),
-                stopped_at(lambda t, layers: 2 * t),
-                stopped_at(lambda t, layers: max(t, 2)),
-                stopped_at(lambda t, layers: 8),
-                does(lambda layers, t: fitting(layers, 2 * t)),
-                does(lambda layers, t: fitting(layers, max(t, 2))),
-                does(lambda layers, t: fitting(layers, 8)),
-            ),
-            mistake(
-                "first-strides-lost",
-                "You take the strides away from the first layers and keep the last. It is the first ones that stay: "
-                "they make the early layers, with their large maps, cheap.",
-                does(from_the_back),
-                does(from_the_back_by_product),
-            ),
-            mistake(
-                "all-dilated",
-                "Layers are dilated too early, or all by the whole factor. A layer is dilated by the strides that were "
-                "lost before it.",
-                does(all_layers),
-                does(all_behind),
-            ),
-            mistake(
-                "dilation-divided",
-                "The dilation is what is left of the strides, output_stride divided or multiplied into it. It is the "
-                "product of the strides that were lost so far.",
-                instead(right, lambda f, s, d: f / s),
-                does(lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, d * f * t))),
-                does(lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, t))),
-            ),
-            mistake(
-                "kernel-stretched",
-                "You make the kernel larger. It keeps its weights; dilation puts them further apart.",
-                instead(lambda k, s, d, f: ((k - 1) * f + 1, 1, d)),
-                instead(lambda k, s, d, f: (k * f, 1, d)),
-                instead(lambda k, s, d, f: ((k - 1) * f + 1, 1, d * f)),
-            ),
-            mistake(
-                "gaps-counted",
-                "Your dilation counts the pixels left out between two weights. It counts the step from one weight to "
-                "the next: 1 leaves none out.",
-                instead(lambda k, s, d, f: (k, 1, d * f - 1)),
-                instead(lambda k, s, d, f: (k, 1, d * f - 1 if f > 1 else d)),
-                instead(lambda k, s, d, f: (k, 1, d * (f - 1) if f > 1 else d)),
-            ),
-            mistake(
-                "stride-dilation-swapped",
-                "Stride and dilation have changed places in your result: each layer is (kernel, stride, dilation).",
-                gives(lambda r, *a: [(k, d, s) for k, s, d in r]),
-                given(lambda layers, t: ([(k, d, s) for k, s, d in layers], t)),
-            ),
-            mistake(
-                "layers-lost",
-                "The list has another length than before: every layer stays, also those that do not change.",
-                gives(lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new != old]),
-                gives(lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new == old]),
-                gives(lambda r, *a: r[:-1]),
-                gives(lambda r, *a: r[1:]),
-            ),
-            mistake(
-                "order-reversed",
-                "The layers are walked through, or given back, from the last to the first.",
-                gives(lambda r, *a: r[::-1]),
-                does(lambda layers, t: convert(layers[::-1], t)[::-1]),
-                given(lambda layers, t: (layers[::-1], t)),
-            ),
-        ),
-    )
+MESSAGES = """
+dilation-missing: The strides are gone and no kernel is dilated. After a lost stride of 2 the grid is twice as fine: a
+    kernel has to reach twice as far to meet the same pixels.
+strides-kept: Kernels are dilated and the strides are still there: then nothing is computed more densely.
+own-stride-too-early: The layer that loses its stride is dilated by it as well. Its kernel works on the grid in front of
+    it, which has not changed: only the layers after it are dilated.
+own-layer-only: Only the layer that loses its stride is dilated. The layers after it see the finer grid.
+some-not-dilated: Some layers after a lost stride keep their dilation. All of them see the finer grid: those that lose
+    a stride themselves as well, and pooling no less than convolution.
+next-layer-only: Only the next layer is dilated. The grid stays fine from there on, so all later layers are.
+strides-not-multiplied: Where several strides go, their factors multiply: after two strides of 2 the dilation is 4.
+    Yours add, or the last or largest one counts.
+always-two: Each lost stride doubles the dilation, whatever the stride was. It multiplies by the stride.
+factor-squared: The dilation grows with every layer. It grows only where a stride is lost.
+own-dilation-lost: A layer that was dilated before loses its own dilation. It is multiplied by the factor.
+dilation-added: The factor is added to the dilation a layer has. It multiplies: the weights were d pixels of the old
+    grid apart, which are d·factor of the new one.
+too-early: Strides go too early: they stay as long as their product is not above output_stride.
+too-late: One stride too many stays: once the product has reached output_stride, every later stride goes.
+first-strides-lost: You take the strides away from the first layers and keep the last. It is the first ones that stay:
+    they make the early layers, with their large maps, cheap.
+all-dilated: Layers are dilated too early, or all by the whole factor. A layer is dilated by the strides that were lost
+    before it.
+dilation-divided: The dilation is what is left of the strides, output_stride divided or multiplied into it. It is the
+    product of the strides that were lost so far.
+kernel-stretched: You make the kernel larger. It keeps its weights; dilation puts them further apart.
+gaps-counted: Your dilation counts the pixels left out between two weights. It counts the step from one weight to the
+    next: 1 leaves none out.
+stride-dilation-swapped: Stride and dilation have changed places in your result: each layer is (kernel, stride,
+    dilation).
+layers-lost: The list has another length than before: every layer stays, also those that do not change.
+order-reversed: The layers are walked through, or given back, from the last to the first.
+"""
+
+EXERCISE = Exercise(
+    "dilate_strides(layers, output_stride)",
+    TASK,
+    convert,
+    _cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("integer",),
+    facts=_facts,
+    observe=_as_rows,
 )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+
+TASK = """A stack of one-dimensional convolutions of stride 1, with `kernel` weights each and the dilations of
+the list rates, the first layer first. One output of the last layer sees 1 + Σ (kernel − 1)·rate input
+pixels from end to end. Return for each of them, from left to right, in how many ways it reaches that
+output: the number of choices of one weight in each layer that lead to it (0 for a hole). With all
+weights 1 that is the factor with which the pixel enters. No layers at all: [1]."""
 
 
 def _comb(kernel: int, rate: int) -> np.ndarray:
@@ -61,7 +67,8 @@ def _facts(rates: list[int], kernel: int) -> dict[str, bool]:
     }
 
 
-def _stack(comb, join=np.convolve):  # type: ignore[no-untyped-def]
+@each
+def _stack(comb: Function, join: Function = np.convolve) -> Ways:
     """Layers with another comb: comb(kernel, rate)."""
 
     def stacked(rates: list[int], kernel: int) -> list[int]:
@@ -108,130 +115,69 @@ def _seen(rates: list[int], kernel: int) -> list[int]:
     return np.convolve(np.ones(len(counts(rates[:-1], kernel)), dtype=np.int64), _comb(kernel, rates[-1])).tolist()
 
 
-register(
-    Exercise(
-        name="gridding_counts",
-        signature="gridding_counts(rates, kernel)",
-        text=(
-            "A stack of one-dimensional convolutions of stride 1, with `kernel` weights each and the dilations of\n"
-            "the list rates, the first layer first. One output of the last layer sees 1 + Σ (kernel − 1)·rate input\n"
-            "pixels from end to end. Return for each of them, from left to right, in how many ways it reaches that\n"
-            "output: the number of choices of one weight in each layer that lead to it (0 for a hole). With all\n"
-            "weights 1 that is the factor with which the pixel enters. No layers at all: [1]."
-        ),
-        reference=counts,
-        cases=_cases,
-        kinds=("integer",),
-        facts=_facts,
-        mistakes=(
-            mistake(
-                "capped-at-one",
-                "You say whether a pixel is used, not how often: the counts stop at 1.",
-                _stack(_comb, _largest),
-                gives(lambda r, *a: [min(1, v) for v in r]),
-            ),
-            mistake(
-                "rates-ignored",
-                "The rates make no difference: the weights of a kernel lie `rate` pixels apart.",
-                given(lambda rates, k: ([1] * len(rates), k)),
-                gives(lambda r, rates, k: (counts([1] * len(rates), k) + [0] * len(r))[: len(r)]),
-            ),
-            mistake(
-                "filled-up",
-                "Your kernels have no holes: they cover all the pixels they span. A dilated kernel has `kernel` "
-                "weights, `rate` pixels apart.",
-                _stack(lambda k, r: np.ones((k - 1) * r + 1, dtype=np.int64)),
-            ),
-            mistake(
-                "rate-off-by-one",
-                "`rate` is the step from one weight to the next. You leave out `rate` pixels between them, or one too "
-                "few.",
-                _stack(lambda k, r: _comb(k, r + 1)),
-                _stack(lambda k, r: _comb(k, max(r - 1, 1))),
-            ),
-            mistake(
-                "first-layer-only",
-                "Only the first layer counts: does the function return inside its loop?",
-                given(lambda rates, k: (rates[:1], k)),
-                does(lambda rates, k: counts(rates[:1], k) if rates else 1 // 0),
-            ),
-            mistake(
-                "side-by-side",
-                "Each layer is laid on the input and their counts are added. The layers stand one behind the other: "
-                "every weight of one layer meets all the weights of the next.",
-                does(_side_by_side),
-                does(lambda rates, k: _side_by_side(rates, k, False)),
-            ),
-            mistake(
-                "last-layer-only",
-                "Only one layer counts: the field is set anew in the loop instead of growing.",
-                given(lambda rates, k: (rates[-1:], k)),
-                gives(lambda r, rates, k: _padded(counts(rates[-1:], k), len(r))),
-                gives(lambda r, rates, k: _padded(counts(rates[:1], k), len(r))),
-            ),
-            mistake(
-                "one-layer-forgotten",
-                "One layer is missing: go through all the rates.",
-                given(lambda rates, k: (rates[:-1], k)),
-                given(lambda rates, k: (rates[1:], k)),
-            ),
-            mistake(
-                "rates-multiplied",
-                "The rates multiply along your stack, as strides do. All layers have stride 1: each rate counts input "
-                "pixels.",
-                does(_multiplied),
-                given(lambda rates, k: ([int(r) for r in np.cumprod(rates[::-1])], k)),
-                given(lambda rates, k: ([int(r) for r in np.cumsum(rates)], k)),
-            ),
-            mistake(
-                "kernel-fixed",
-                "`kernel` makes no difference: you always take three weights.",
-                given(lambda rates, k: (rates, 3)),
-            ),
-            mistake(
-                "kernel-off-by-one",
-                "Each layer has one weight too many or too few: there are `kernel` of them.",
-                given(lambda rates, k: (rates, k + 1)),
-                given(lambda rates, k: (rates, k - 1)),
-                _stack(lambda k, r: _comb(k, r)[:-1] if k > 1 else _comb(k, r)),
-            ),
-            mistake(
-                "kernel-rate-swapped",
-                "kernel and rate have changed places in a layer.",
-                _stack(lambda k, r: _comb(r, k)),
-            ),
-            mistake(
-                "length-off",
-                "The number of pixels is wrong: 1 + Σ (kernel − 1)·rate.",
-                gives(lambda r, *a: r[:-1]),
-                gives(lambda r, *a: r[1:]),
-                gives(lambda r, *a: [*r, 0]),
-                gives(lambda r, *a: [0, *r, 0]),
-                _stack(lambda k, r: np.append(_comb(k, r), [0] * (r - 1))),
-                _stack(_comb, _same_length),
-            ),
-            mistake(
-                "shares",
-                "Your numbers are shares: they are divided by their sum or by their largest. Give the counts.",
-                gives(lambda r, *a: [v / sum(r) for v in r]),
-                gives(lambda r, *a: [v / max(r) for v in r]),
-            ),
-            mistake(
-                "one-side",
-                "You give one half of the field. The list goes from the leftmost pixel to the rightmost.",
-                gives(lambda r, *a: r[len(r) // 2 :]),
-                gives(lambda r, *a: r[: len(r) // 2 + 1]),
-            ),
-            mistake(
-                "holes-left-out",
-                "Pixels that are never used are missing from your list. A hole is a 0 in its place.",
-                gives(lambda r, *a: [v for v in r if v]),
-            ),
-            mistake(
-                "outputs-counted",
-                "You count how many places of the last layer use a pixel. Count the ways through all the layers.",
-                does(_seen),
-            ),
-        ),
-    )
+MESSAGES = """
+capped-at-one: You say whether a pixel is used, not how often: the counts stop at 1.
+rates-ignored: The rates make no difference: the weights of a kernel lie `rate` pixels apart.
+filled-up: Your kernels have no holes: they cover all the pixels they span. A dilated kernel has `kernel` weights,
+    `rate` pixels apart.
+rate-off-by-one: `rate` is the step from one weight to the next. You leave out `rate` pixels between them, or one too
+    few.
+first-layer-only: Only the first layer counts: does the function return inside its loop?
+side-by-side: Each layer is laid on the input and their counts are added. The layers stand one after the other: every
+    weight of one layer meets all the weights of the next.
+last-layer-only: Only one layer counts: the field is set anew in the loop instead of growing.
+one-layer-forgotten: One layer is missing: go through all the rates.
+rates-multiplied: The rates multiply along your stack, as strides do. All layers have stride 1: each rate counts input
+    pixels.
+kernel-fixed: `kernel` makes no difference: you always take three weights.
+kernel-off-by-one: Each layer has one weight too many or too few: there are `kernel` of them.
+kernel-rate-swapped: kernel and rate have changed places in a layer.
+length-off: The number of pixels is wrong: 1 + Σ (kernel − 1)·rate.
+shares: Your numbers are shares: they are divided by their sum or by their largest. Give the counts.
+one-side: You give one half of the field. The list goes from the leftmost pixel to the rightmost.
+holes-left-out: Pixels that are never used are missing from your list. A hole is a 0 in its place.
+outputs-counted: You count how many places of the last layer use a pixel. Count the ways through all the layers.
+"""
+
+WAYS = {
+    "capped-at-one": _stack(_comb, join=_largest) + gives(lambda r, *a: [min(1, v) for v in r]),
+    "rates-ignored": given(lambda rates, k: ([1] * len(rates), k))
+    + gives(lambda r, rates, k: (counts([1] * len(rates), k) + [0] * len(r))[: len(r)]),
+    "filled-up": _stack(lambda k, r: np.ones((k - 1) * r + 1, dtype=np.int64)),
+    "rate-off-by-one": _stack(lambda k, r: _comb(k, r + 1), lambda k, r: _comb(k, max(r - 1, 1))),
+    "first-layer-only": given(lambda rates, k: (rates[:1], k))
+    + does(lambda rates, k: counts(rates[:1], k) if rates else 1 // 0),
+    "side-by-side": does(_side_by_side, lambda rates, k: _side_by_side(rates, k, False)),
+    "last-layer-only": given(lambda rates, k: (rates[-1:], k))
+    + gives(
+        lambda r, rates, k: _padded(counts(rates[-1:], k), len(r)),
+        lambda r, rates, k: _padded(counts(rates[:1], k), len(r)),
+    ),
+    "one-layer-forgotten": given(lambda rates, k: (rates[:-1], k), lambda rates, k: (rates[1:], k)),
+    "rates-multiplied": does(_multiplied)
+    + given(
+        lambda rates, k: ([int(r) for r in np.cumprod(rates[::-1])], k),
+        lambda rates, k: ([int(r) for r in np.cumsum(rates)], k),
+    ),
+    "kernel-fixed": given(lambda rates, k: (rates, 3)),
+    "kernel-off-by-one": given(lambda rates, k: (rates, k + 1), lambda rates, k: (rates, k - 1))
+    + _stack(lambda k, r: _comb(k, r)[:-1] if k > 1 else _comb(k, r)),
+    "kernel-rate-swapped": _stack(lambda k, r: _comb(r, k)),
+    "length-off": gives(lambda r, *a: r[:-1], lambda r, *a: r[1:], lambda r, *a: [*r, 0], lambda r, *a: [0, *r, 0])
+    + _stack(lambda k, r: np.append(_comb(k, r), [0] * (r - 1)))
+    + _stack(_comb, join=_same_length),
+    "shares": gives(lambda r, *a: [v / sum(r) for v in r], lambda r, *a: [v / max(r) for v in r]),
+    "one-side": gives(lambda r, *a: r[len(r) // 2 :], lambda r, *a: r[: len(r) // 2 + 1]),
+    "holes-left-out": gives(lambda r, *a: [v for v in r if v]),
+    "outputs-counted": does(_seen),
+}
+
+EXERCISE = Exercise(
+    "gridding_counts(rates, kernel)",
+    TASK,
+    counts,
+    _cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("integer",),
+    facts=_facts,
 )

@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, does, given, gives, mistake, register
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.gridding_counts import counts
+
+TASK = """The rule of hybrid dilated convolution (Wang et al., section 3.2). rates holds the dilations r_1 … r_n
+of n ≥ 2 layers, the first layer first; all have `kernel` weights in a row. The largest distance of two
+weights is M_n = r_n for the last layer, and before it
+M_i = max(M_(i+1) − 2·r_i, M_(i+1) − 2·(M_(i+1) − r_i), r_i). Return (M_2, good), where good is True if
+M_2 ≤ kernel and no number above 1 divides all of the rates. With two layers M_2 is r_2."""
 
 Rates = list[int]
 
@@ -99,17 +105,20 @@ def _judged(rates: Rates, kernel: int, m: int) -> tuple[int, bool]:
     return m, m <= kernel and math.gcd(*rates) == 1
 
 
-def _by(rule: Function):  # type: ignore[no-untyped-def]
+@each
+def _by(rule: Function) -> Ways:
     """Another recursion."""
     return does(lambda rates, k: _judged(rates, k, largest_gap(rates, rule)))
 
 
-def _is(m: Function):  # type: ignore[no-untyped-def]
+@each
+def _is(m: Function) -> Ways:
     """Another number altogether."""
     return does(lambda rates, k: _judged(rates, k, m(rates, k)))
 
 
-def _says(verdict: Function):  # type: ignore[no-untyped-def]
+@each
+def _says(verdict: Function) -> Ways:
     """The right M_2 and another verdict."""
     return gives(lambda r, rates, k: (r[0], bool(verdict(r[0], rates, k))))
 
@@ -126,162 +135,111 @@ def _longest_hole(rates: Rates, kernel: int) -> int:
     return 1 + max(len(run) for run in "".join("1" if c else "0" for c in counts(rates, kernel)).split("1"))
 
 
-register(
-    Exercise(
-        name="hdc_check",
-        signature="hdc_check(rates, kernel)",
-        text=(
-            "The rule of hybrid dilated convolution (Wang et al., section 3.2). rates holds the dilations r_1 … r_n\n"
-            "of n ≥ 2 layers, the first layer first; all have `kernel` weights in a row. The largest distance of two\n"
-            "weights is M_n = r_n for the last layer, and before it\n"
-            "M_i = max(M_(i+1) − 2·r_i, M_(i+1) − 2·(M_(i+1) − r_i), r_i). Return (M_2, good), where good is True if\n"
-            "M_2 ≤ kernel and no number above 1 divides all of the rates. With two layers M_2 is r_2."
-        ),
-        reference=hdc,
-        cases=_cases,
-        kinds=("number", "number"),
-        facts=_facts,
-        observe=_as_pair,
-        mistakes=(
-            mistake(
-                "common-factor-ignored",
-                "Rates that share a factor pass your check. [2, 2, 2] has M_2 = 2 and uses every second pixel only: no "
-                "number above 1 may divide all of the rates.",
-                _says(lambda m, rates, k: m <= k),
-            ),
-            mistake(
-                "some-share-a-factor",
-                "Your check fails rates of which only some share a factor, or neighbours do. [1, 2, 4] is fine: the "
-                "factor has to divide all of them.",
-                _says(lambda m, rates, k: m <= k and not _pair_shares(rates)),
-                _says(lambda m, rates, k: m <= k and math.gcd(rates[0], rates[1]) == 1),
-                _says(lambda m, rates, k: m <= k and math.gcd(rates[-2], rates[-1]) == 1),
-                _says(lambda m, rates, k: m <= k and all(math.gcd(a, b) == 1 for a, b in pairwise(rates))),
-                _says(lambda m, rates, k: m <= k and all(r % rates[0] or rates[0] == 1 for r in rates[1:])),
-            ),
-            mistake(
-                "only-equal-rates",
-                "You look whether all rates are equal, or all even. Any common factor makes a grid.",
-                _says(lambda m, rates, k: m <= k and (len(set(rates)) > 1 or rates[0] == 1)),
-                _says(lambda m, rates, k: m <= k and any(r % 2 for r in rates)),
-                _says(lambda m, rates, k: m <= k and len(set(rates)) == len(rates)),
-                _says(lambda m, rates, k: m <= k and 1 in rates),
-            ),
-            mistake(
-                "some-divisors-only",
-                "Only some numbers are tried as a common factor: 2 and 3, or the smallest or first rate. Any number "
-                "above 1 counts: 2 divides 4 and 6, 5 divides 5 and 5. `math.gcd(*rates)` knows them all.",
-                _says(lambda m, rates, k: m <= k and not (min(rates) > 1 and all(r % min(rates) == 0 for r in rates))),
-                _says(lambda m, rates, k: m <= k and not (rates[0] > 1 and all(r % rates[0] == 0 for r in rates))),
-                _says(lambda m, rates, k: m <= k and not any(all(r % f == 0 for r in rates) for f in (2, 3))),
-            ),
-            mistake(
-                "strictly-smaller",
-                "M_2 may be as large as the kernel: M_2 ≤ kernel, not <.",
-                _says(lambda m, rates, k: m < k and math.gcd(*rates) == 1),
-            ),
-            mistake(
-                "kernel-fixed",
-                "`kernel` makes no difference: you compare with 3.",
-                given(lambda rates, k: (rates, 3)),
-            ),
-            mistake(
-                "distance-ignored",
-                "Only the common factor decides in your check. M_2 has to be at most the kernel as well.",
-                _says(lambda m, rates, k: math.gcd(*rates) == 1),
-            ),
-            mistake(
-                "either-condition",
-                "One of the two conditions is enough for you. Both have to hold.",
-                _says(lambda m, rates, k: m <= k or math.gcd(*rates) == 1),
-            ),
-            mistake(
-                "verdict-inverted",
-                "The verdict is the wrong way round: True means that the rates are good.",
-                _says(lambda m, rates, k: not (m <= k and math.gcd(*rates) == 1)),
-                _says(lambda m, rates, k: m > k),
-            ),
-            mistake(
-                "verdict-by-holes",
-                "Your verdict looks for holes in the field. The rule asked for is stricter: M_2 ≤ kernel and no common "
-                "factor.",
-                _says(lambda m, rates, k: 0 not in counts(rates, k)),
-                _says(lambda m, rates, k: 0 not in counts(rates, k) and math.gcd(*rates) == 1),
-            ),
-            mistake(
-                "one-step-too-far",
-                "You go on to M_1. The recursion ends at layer 2.",
-                _is(lambda rates, k: largest_gap(rates, until=0)),
-            ),
-            mistake(
-                "one-step-too-few",
-                "You stop too early: the last step is the one with r_2.",
-                _is(lambda rates, k: largest_gap(rates, until=2)),
-                _is(lambda rates, k: rates[-1]),
-                _is(lambda rates, k: _rule(rates[-1], rates[-2])),
-            ),
-            mistake(
-                "wrong-direction",
-                "You walk from the first layer to the last. The recursion begins at the last: M_n = r_n.",
-                _is(_forward),
-                _is(lambda rates, k: largest_gap(rates[::-1])),
-                _is(lambda rates, k: _forward(rates[1:], k)),
-                _is(lambda rates, k: _forward(rates[:-1], k)),
-            ),
-            mistake(
-                "sorted",
-                "You sort the rates. Their order is that of the layers, and it matters.",
-                _is(lambda rates, k: largest_gap(sorted(rates))),
-                _is(lambda rates, k: largest_gap(sorted(rates, reverse=True))),
-            ),
-            mistake(
-                "term-missing",
-                "One of the three terms of the maximum is missing: M − 2r, M − 2(M − r), r.",
-                _by(lambda m, r: max(m - 2 * r, m - 2 * (m - r))),
-                _by(lambda m, r: max(m - 2 * r, r)),
-                _by(lambda m, r: max(m - 2 * (m - r), r)),
-                _by(lambda m, r: m - 2 * r),
-            ),
-            mistake(
-                "two-forgotten",
-                "The factor 2 is missing in a term: M − 2r and M − 2(M − r).",
-                _by(lambda m, r: max(m - r, m - 2 * (m - r), r)),
-                _by(lambda m, r: max(m - r, m - (m - r), r)),
-            ),
-            mistake(
-                "bracket-forgotten",
-                "The second term is M − 2·(M − r), which is 2r − M. Yours has another sign or bracket.",
-                _by(lambda m, r: max(m - 2 * r, m - 2 * (r - m), r)),
-                _by(lambda m, r: max(m + 2 * r, m - 2 * (m - r), r)),
-            ),
-            mistake(
-                "minimum",
-                "You take the smallest of the three terms. The largest counts.",
-                _by(lambda m, r: min(m - 2 * r, m - 2 * (m - r), r)),
-            ),
-            mistake(
-                "own-rate-as-m",
-                "The recursion uses the next rate where M of the next layer belongs: M carries on what all later "
-                "layers did.",
-                _is(lambda rates, k: _rule(rates[2], rates[1]) if len(rates) > 2 else rates[1]),
-                _is(lambda rates, k: max(rates)),
-                _is(lambda rates, k: max(b - a for a, b in pairwise(rates))),
-            ),
-            mistake(
-                "another-distance",
-                "The first number is not M_2: you give the length of the field or of a hole, which are something else.",
-                _is(lambda rates, k: 1 + (k - 1) * sum(rates)),
-                gives(lambda r, rates, k: (1 + (k - 1) * sum(rates), r[1])),
-                _is(_longest_hole),
-                gives(lambda r, rates, k: (_longest_hole(rates, k), r[1])),
-                _is(lambda rates, k: counts(rates, k).count(0)),
-                gives(lambda r, rates, k: (counts(rates, k).count(0), r[1])),
-            ),
-            mistake(
-                "results-exchanged",
-                "The two results are in the wrong order: M_2 first, then the verdict.",
-                gives(lambda r, *a: (r[1], r[0])),
-            ),
-        ),
-    )
+MESSAGES = """
+common-factor-ignored: Rates that share a factor pass your check. [2, 2, 2] has M_2 = 2 and uses every second pixel
+    only: no number above 1 may divide all of the rates.
+some-share-a-factor: Your check fails rates of which only some share a factor, or neighbours do. [1, 2, 4] is fine: the
+    factor has to divide all of them.
+only-equal-rates: You look whether all rates are equal, or all even. Any common factor makes a grid.
+some-divisors-only: Only some numbers are tried as a common factor: 2 and 3, or the smallest or first rate. Any number
+    above 1 counts: 2 divides 4 and 6, 5 divides 5 and 5. `math.gcd(*rates)` knows them all.
+strictly-smaller: M_2 may be as large as the kernel: M_2 ≤ kernel, not <.
+kernel-fixed: `kernel` makes no difference: you compare with 3.
+distance-ignored: Only the common factor decides in your check. M_2 has to be at most the kernel as well.
+either-condition: One of the two conditions is enough for you. Both have to hold.
+verdict-inverted: The verdict is the wrong way round: True means that the rates are good.
+verdict-by-holes: Your verdict looks for holes in the field. The rule asked for is stricter: M_2 ≤ kernel and no common
+    factor.
+one-step-too-far: You go on to M_1. The recursion ends at layer 2.
+one-step-too-few: You stop too early: the last step is the one with r_2.
+wrong-direction: You walk from the first layer to the last. The recursion begins at the last: M_n = r_n.
+sorted: You sort the rates. Their order is that of the layers, and it matters.
+term-missing: One of the three terms of the maximum is missing: M − 2r, M − 2(M − r), r.
+two-forgotten: The factor 2 is missing in a term: M − 2r and M − 2(M − r).
+bracket-forgotten: The second term is M − 2·(M − r), which is 2r − M. Yours has another sign or bracket.
+minimum: You take the smallest of the three terms. The largest counts.
+own-rate-as-m: The recursion uses the next rate where M of the next layer belongs: M carries on what all later layers
+    did.
+another-distance: The first number is not M_2: you give the length of the field or of a hole, which are something else.
+results-exchanged: The two results are in the wrong order: M_2 first, then the verdict.
+"""
+
+WAYS = {
+    "common-factor-ignored": _says(lambda m, rates, k: m <= k),
+    "some-share-a-factor": _says(
+        lambda m, rates, k: m <= k and not _pair_shares(rates),
+        lambda m, rates, k: m <= k and math.gcd(rates[0], rates[1]) == 1,
+        lambda m, rates, k: m <= k and math.gcd(rates[-2], rates[-1]) == 1,
+        lambda m, rates, k: m <= k and all(math.gcd(a, b) == 1 for a, b in pairwise(rates)),
+        lambda m, rates, k: m <= k and all(r % rates[0] or rates[0] == 1 for r in rates[1:]),
+    ),
+    "only-equal-rates": _says(
+        lambda m, rates, k: m <= k and (len(set(rates)) > 1 or rates[0] == 1),
+        lambda m, rates, k: m <= k and any(r % 2 for r in rates),
+        lambda m, rates, k: m <= k and len(set(rates)) == len(rates),
+        lambda m, rates, k: m <= k and 1 in rates,
+    ),
+    "some-divisors-only": _says(
+        lambda m, rates, k: m <= k and not (min(rates) > 1 and all(r % min(rates) == 0 for r in rates)),
+        lambda m, rates, k: m <= k and not (rates[0] > 1 and all(r % rates[0] == 0 for r in rates)),
+        lambda m, rates, k: m <= k and not any(all(r % f == 0 for r in rates) for f in (2, 3)),
+    ),
+    "strictly-smaller": _says(lambda m, rates, k: m < k and math.gcd(*rates) == 1),
+    "kernel-fixed": given(lambda rates, k: (rates, 3)),
+    "distance-ignored": _says(lambda m, rates, k: math.gcd(*rates) == 1),
+    "either-condition": _says(lambda m, rates, k: m <= k or math.gcd(*rates) == 1),
+    "verdict-inverted": _says(lambda m, rates, k: not (m <= k and math.gcd(*rates) == 1), lambda m, rates, k: m > k),
+    "verdict-by-holes": _says(
+        lambda m, rates, k: 0 not in counts(rates, k),
+        lambda m, rates, k: 0 not in counts(rates, k) and math.gcd(*rates) == 1,
+    ),
+    "one-step-too-far": _is(lambda rates, k: largest_gap(rates, until=0)),
+    "one-step-too-few": _is(
+        lambda rates, k: largest_gap(rates, until=2),
+        lambda rates, k: rates[-1],
+        lambda rates, k: _rule(rates[-1], rates[-2]),
+    ),
+    "wrong-direction": _is(
+        _forward,
+        lambda rates, k: largest_gap(rates[::-1]),
+        lambda rates, k: _forward(rates[1:], k),
+        lambda rates, k: _forward(rates[:-1], k),
+    ),
+    "sorted": _is(
+        lambda rates, k: largest_gap(sorted(rates)), lambda rates, k: largest_gap(sorted(rates, reverse=True))
+    ),
+    "term-missing": _by(
+        lambda m, r: max(m - 2 * r, m - 2 * (m - r)),
+        lambda m, r: max(m - 2 * r, r),
+        lambda m, r: max(m - 2 * (m - r), r),
+        lambda m, r: m - 2 * r,
+    ),
+    "two-forgotten": _by(lambda m, r: max(m - r, m - 2 * (m - r), r), lambda m, r: max(m - r, m - (m - r), r)),
+    "bracket-forgotten": _by(
+        lambda m, r: max(m - 2 * r, m - 2 * (r - m), r), lambda m, r: max(m + 2 * r, m - 2 * (m - r), r)
+    ),
+    "minimum": _by(lambda m, r: min(m - 2 * r, m - 2 * (m - r), r)),
+    "own-rate-as-m": _is(
+        lambda rates, k: _rule(rates[2], rates[1]) if len(rates) > 2 else rates[1],
+        lambda rates, k: max(rates),
+        lambda rates, k: max(b - a for a, b in pairwise(rates)),
+    ),
+    "another-distance": _is(lambda rates, k: 1 + (k - 1) * sum(rates))
+    + gives(lambda r, rates, k: (1 + (k - 1) * sum(rates), r[1]))
+    + _is(_longest_hole)
+    + gives(lambda r, rates, k: (_longest_hole(rates, k), r[1]))
+    + _is(lambda rates, k: counts(rates, k).count(0))
+    + gives(lambda r, rates, k: (counts(rates, k).count(0), r[1])),
+    "results-exchanged": gives(lambda r, *a: (r[1], r[0])),
+}
+
+EXERCISE = Exercise(
+    "hdc_check(rates, kernel)",
+    TASK,
+    hdc,
+    _cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("number", "number"),
+    facts=_facts,
+    observe=_as_pair,
 )

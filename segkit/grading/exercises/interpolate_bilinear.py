@@ -8,9 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, given, mistake, register
+from segkit.grading.exercise import Case, Exercise, catalogue, does, given
+from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.made import noncontiguous, normal, quarters
+
+TASK = """Bilinear resizing of x (N×C×H×W) to size = (height, width), as
+torch.nn.functional.interpolate(mode='bilinear') does it, without antialiasing. align_corners=False:
+output row i looks at the input row (i + ½)·H/height − ½, kept within 0 … H − 1. align_corners=True:
+at i·(H − 1)/(height − 1), and at 0 where height is 1. Columns likewise. In between, the four
+neighbours are mixed by their nearness."""
 
 
 def bilinear(x: Tensor, size: tuple[int, int], align: bool) -> Tensor:
@@ -94,160 +100,110 @@ def _one_axis(x: Tensor, size: tuple[int, int], align: bool, rows: bool, floor: 
     return F.interpolate(first, size=tuple(size), mode="nearest")
 
 
-register(
-    Exercise(
-        name="interpolate_bilinear",
-        signature="interpolate_bilinear(x, size, align_corners)",
-        text=(
-            "Bilinear resizing of x (N×C×H×W) to size = (height, width), as\n"
-            "torch.nn.functional.interpolate(mode='bilinear') does it, without antialiasing. align_corners=False:\n"
-            "output row i looks at the input row (i + ½)·H/height − ½, kept within 0 … H − 1. align_corners=True:\n"
-            "at i·(H − 1)/(height − 1), and at 0 where height is 1. Columns likewise. In between, the four\n"
-            "neighbours are mixed by their nearness."
+MESSAGES = """
+align-corners-inverted: The two meanings of align_corners are exchanged. With True the centres of the corner pixels stay
+    in the corners.
+align-corners-ignored: `align_corners` makes no difference in your function.
+half-pixel-missing: With align_corners=False pixels are little squares whose centres lie at i + ½. You scale the row
+    numbers instead of the centres.
+border-not-clamped: At the border the place to look at lies outside the picture. Keep it within 0 … H − 1; yours goes on
+    the line beyond the last two pixels, or takes 0 there.
+weights-exchanged: The nearer pixel gets the smaller weight. The share of a neighbour falls with its distance.
+nearest: This is the nearest pixel, not a mixture of four.
+one-axis-only: Along one axis you mix neighbours, along the other you copy the nearest. Do the same for rows and
+    columns.
+size-swapped: Height and width of `size` are exchanged: it is (height, width).
+scale-inverted: The factor is upside down: to find where an output looks, multiply by input size / output size.
+one-factor-for-both: One factor serves both axes. Height and width have their own.
+one-row-divides-by-zero: With align_corners=True and an output of one row, height − 1 is 0, and you divide by it.
+antialiased: Your result is smoothed where it shrinks. Plain bilinear resizing looks at four pixels only.
+bicubic: This is bicubic: sixteen neighbours. Bilinear mixes four.
+first-picture-only: Only the first picture of the batch is resized.
+first-channel-only: Only the first channel is resized.
+"""
+
+WAYS = {
+    "align-corners-inverted": given(lambda x, z, a: (x, z, not a)),
+    "align-corners-ignored": given(lambda x, z, a: (x, z, True), lambda x, z, a: (x, z, False)),
+    "half-pixel-missing": does(
+        lambda x, z, a: (
+            bilinear(x, z, a) if a else _by(x, z, lambda n, m: torch.arange(m, dtype=torch.float64) * n / m)
         ),
-        reference=bilinear,
-        cases=_bilinear_cases,
-        facts=_bilinear_facts,
-        mistakes=(
-            mistake(
-                "align-corners-inverted",
-                "The two meanings of align_corners are exchanged. With True the centres of the corner pixels stay "
-                "in the corners.",
-                given(lambda x, z, a: (x, z, not a)),
-            ),
-            mistake(
-                "align-corners-ignored",
-                "`align_corners` makes no difference in your function.",
-                given(lambda x, z, a: (x, z, True)),
-                given(lambda x, z, a: (x, z, False)),
-            ),
-            mistake(
-                "half-pixel-missing",
-                "With align_corners=False pixels are little squares whose centres lie at i + ½. You scale the row "
-                "numbers instead of the centres.",
-                does(
-                    lambda x, z, a: (
-                        bilinear(x, z, a) if a else _by(x, z, lambda n, m: torch.arange(m, dtype=torch.float64) * n / m)
-                    )
-                ),
-                does(
-                    lambda x, z, a: (
-                        bilinear(x, z, a)
-                        if a
-                        else _by(x, z, lambda n, m: (torch.arange(m, dtype=torch.float64) + 0.5) * n / m)
-                    )
-                ),
-                does(lambda x, z, a: _by(x, z, lambda n, m: torch.arange(m, dtype=torch.float64) * n / m)),
-            ),
-            mistake(
-                "border-not-clamped",
-                "At the border the place to look at lies outside the picture. Keep it within 0 … H − 1; yours goes "
-                "on the line beyond the last two pixels, or takes 0 there.",
-                does(lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), border="extend")),
-                does(lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), border="zero")),
-            ),
-            mistake(
-                "weights-exchanged",
-                "The nearer pixel gets the smaller weight. The share of a neighbour falls with its distance.",
-                does(lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), swap=True)),
-                does(
-                    lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).clamp(0, n - 1), border="extend", swap=True)
-                ),
-            ),
-            mistake(
-                "nearest",
-                "This is the nearest pixel, not a mixture of four.",
-                does(lambda x, z, a: F.interpolate(x, size=tuple(z), mode="nearest")),
-                does(lambda x, z, a: F.interpolate(x, size=tuple(z), mode="nearest-exact")),
-                does(lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).floor())),
-                does(lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).round())),
-            ),
-            mistake(
-                "one-axis-only",
-                "Along one axis you mix neighbours, along the other you copy the nearest. Do the same for rows and "
-                "columns.",
-                does(lambda x, z, a: _one_axis(x, z, a, True)),
-                does(lambda x, z, a: _one_axis(x, z, a, False)),
-                does(lambda x, z, a: _one_axis(x, z, a, True, True)),
-                does(lambda x, z, a: _one_axis(x, z, a, False, True)),
-            ),
-            mistake(
-                "size-swapped",
-                "Height and width of `size` are exchanged: it is (height, width).",
-                given(lambda x, z, a: (x, (z[1], z[0]), a)),
-            ),
-            mistake(
-                "scale-inverted",
-                "The factor is upside down: to find where an output looks, multiply by input size / output size.",
-                does(
-                    lambda x, z, a: _by(
-                        x,
-                        z,
-                        lambda n, m: (
-                            torch.arange(m) * ((m - 1) / max(n - 1, 1)) if a else (torch.arange(m) + 0.5) * m / n - 0.5
-                        ),
-                    )
-                ),
-                does(
-                    lambda x, z, a: (
-                        bilinear(x, z, a) if a else _by(x, z, lambda n, m: (torch.arange(m) + 0.5) * m / n - 0.5)
-                    )
-                ),
-            ),
-            mistake(
-                "one-factor-for-both",
-                "One factor serves both axes. Height and width have their own.",
-                does(
-                    lambda x, z, a: _by(
-                        x,
-                        z,
-                        lambda n, m: (
-                            _source(x.shape[2], z[0], a)
-                            if m == z[0]
-                            else _source(x.shape[2], z[0], a)[:1].new_tensor(
-                                [
-                                    (i + 0.5) * x.shape[2] / z[0] - 0.5
-                                    if not a
-                                    else i * (x.shape[2] - 1) / max(z[0] - 1, 1)
-                                    for i in range(m)
-                                ]
-                            )
-                        ),
-                    )
-                ),
-                does(
-                    lambda x, z, a: _by(
-                        x,
-                        z,
-                        lambda n, m: torch.tensor(
-                            [
-                                (i + 0.5) * x.shape[3] / z[1] - 0.5
-                                if not a
-                                else i * (x.shape[3] - 1) / max(z[1] - 1, 1)
-                                for i in range(m)
-                            ],
-                            dtype=torch.float64,
-                        ),
-                    )
-                ),
-            ),
-            mistake(
-                "one-row-divides-by-zero",
-                "With align_corners=True and an output of one row, height − 1 is 0, and you divide by it.",
-                does(lambda x, z, a: bilinear(x, z, a) * (float("nan") if a and 1 in z else 1.0)),
-            ),
-            mistake(
-                "antialiased",
-                "Your result is smoothed where it shrinks. Plain bilinear resizing looks at four pixels only.",
-                does(lambda x, z, a: F.interpolate(x, size=tuple(z), mode="bilinear", align_corners=a, antialias=True)),
-            ),
-            mistake(
-                "bicubic",
-                "This is bicubic: sixteen neighbours. Bilinear mixes four.",
-                does(lambda x, z, a: F.interpolate(x, size=tuple(z), mode="bicubic", align_corners=a)),
-            ),
-            mistake("first-picture-only", "Only the first picture of the batch is resized.", *FIRST_PICTURE),
-            mistake("first-channel-only", "Only the first channel is resized.", *FIRST_CHANNEL),
+        lambda x, z, a: (
+            bilinear(x, z, a) if a else _by(x, z, lambda n, m: (torch.arange(m, dtype=torch.float64) + 0.5) * n / m)
         ),
-    )
+        lambda x, z, a: _by(x, z, lambda n, m: torch.arange(m, dtype=torch.float64) * n / m),
+    ),
+    "border-not-clamped": does(
+        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), border="extend"),
+        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), border="zero"),
+    ),
+    "weights-exchanged": does(
+        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), swap=True),
+        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).clamp(0, n - 1), border="extend", swap=True),
+    ),
+    "nearest": does(
+        lambda x, z, a: F.interpolate(x, size=tuple(z), mode="nearest"),
+        lambda x, z, a: F.interpolate(x, size=tuple(z), mode="nearest-exact"),
+        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).floor()),
+        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).round()),
+    ),
+    "one-axis-only": does(
+        lambda x, z, a: _one_axis(x, z, a, True),
+        lambda x, z, a: _one_axis(x, z, a, False),
+        lambda x, z, a: _one_axis(x, z, a, True, True),
+        lambda x, z, a: _one_axis(x, z, a, False, True),
+    ),
+    "size-swapped": given(lambda x, z, a: (x, (z[1], z[0]), a)),
+    "scale-inverted": does(
+        lambda x, z, a: _by(
+            x,
+            z,
+            lambda n, m: torch.arange(m) * ((m - 1) / max(n - 1, 1)) if a else (torch.arange(m) + 0.5) * m / n - 0.5,
+        ),
+        lambda x, z, a: bilinear(x, z, a) if a else _by(x, z, lambda n, m: (torch.arange(m) + 0.5) * m / n - 0.5),
+    ),
+    "one-factor-for-both": does(
+        lambda x, z, a: _by(
+            x,
+            z,
+            lambda n, m: (
+                _source(x.shape[2], z[0], a)
+                if m == z[0]
+                else _source(x.shape[2], z[0], a)[:1].new_tensor(
+                    [
+                        (i + 0.5) * x.shape[2] / z[0] - 0.5 if not a else i * (x.shape[2] - 1) / max(z[0] - 1, 1)
+                        for i in range(m)
+                    ]
+                )
+            ),
+        ),
+        lambda x, z, a: _by(
+            x,
+            z,
+            lambda n, m: torch.tensor(
+                [
+                    (i + 0.5) * x.shape[3] / z[1] - 0.5 if not a else i * (x.shape[3] - 1) / max(z[1] - 1, 1)
+                    for i in range(m)
+                ],
+                dtype=torch.float64,
+            ),
+        ),
+    ),
+    "one-row-divides-by-zero": does(lambda x, z, a: bilinear(x, z, a) * (float("nan") if a and 1 in z else 1.0)),
+    "antialiased": does(
+        lambda x, z, a: F.interpolate(x, size=tuple(z), mode="bilinear", align_corners=a, antialias=True)
+    ),
+    "bicubic": does(lambda x, z, a: F.interpolate(x, size=tuple(z), mode="bicubic", align_corners=a)),
+    "first-picture-only": FIRST_PICTURE,
+    "first-channel-only": FIRST_CHANNEL,
+}
+
+EXERCISE = Exercise(
+    "interpolate_bilinear(x, size, align_corners)",
+    TASK,
+    bilinear,
+    _bilinear_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=_bilinear_facts,
 )

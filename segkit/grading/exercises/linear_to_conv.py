@@ -8,9 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.grading.exercise import Case, Exercise, does, mistake, register
-from segkit.grading.exercises.made import normal, quarters
+from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each
+from segkit.grading.exercises.case_tensors import normal, quarters
 from segkit.grading.values import HANDED_OUT, Unusable, all_same, leaf
+
+TASK = """Turn a classifier's layer into a convolution. linear is a torch.nn.Linear that worked on flattened
+channels×height×width maps. Return a torch.nn.Conv2d with the same parameters: on a map of that size
+it gives the same numbers (N×out×1×1), on a larger map one answer for each place, stride 1, no
+padding. linear may have no bias; it stays as it is, and the dtype too."""
 
 
 def conv_of(weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> nn.Conv2d:
@@ -128,7 +133,8 @@ def _linear_facts(linear: nn.Linear, c: int, h: int, w: int) -> dict[str, bool]:
     }
 
 
-def _layer(change: Any, **options: int):  # type: ignore[no-untyped-def]
+@each
+def _layer(change: Any, **options: int) -> Ways:
     """The right layer but for its weight."""
     return does(lambda lin, c, h, w: conv_of(change(lin.weight.detach(), c, h, w), _bias(lin), **options))
 
@@ -162,95 +168,59 @@ def _random(linear: nn.Linear, c: int, h: int, w: int) -> nn.Conv2d:
     return nn.Conv2d(c, linear.out_features, (h, w)).to(linear.weight.dtype)
 
 
-register(
-    Exercise(
-        name="linear_to_conv",
-        signature="linear_to_conv(linear, channels, height, width)",
-        text=(
-            "Turn a classifier's layer into a convolution. linear is a torch.nn.Linear that worked on flattened\n"
-            "channels×height×width maps. Return a torch.nn.Conv2d with the same parameters: on a map of that size\n"
-            "it gives the same numbers (N×out×1×1), on a larger map one answer for each place, stride 1, no\n"
-            "padding. linear may have no bias; it stays as it is, and the dtype too."
-        ),
-        reference=convolutionalised,
-        cases=_linear_cases,
-        kinds=("float", "float"),
-        facts=_linear_facts,
-        observe=probe,
-        mistakes=(
-            mistake(
-                "channels-last",
-                "The weights are unrolled as if channels came last. `flatten` of C×H×W puts the channel first: "
-                "(channels, height, width).",
-                _layer(lambda m, c, h, w: m.reshape(-1, h, w, c).permute(0, 3, 1, 2)),
-            ),
-            mistake(
-                "height-width-exchanged",
-                "Height and width are exchanged in the kernel.",
-                _layer(lambda m, c, h, w: m.reshape(-1, c, w, h).transpose(2, 3)),
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).transpose(2, 3)),
-                _layer(lambda m, c, h, w: m.reshape(-1, c, w, h)),
-            ),
-            mistake(
-                "kernel-flipped",
-                "The kernel is upside down and back to front. Networks slide it as it is: no flip is needed.",
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).flip(2, 3)),
-            ),
-            mistake(
-                "bias-lost",
-                "The bias of the linear layer is not taken over.",
-                does(lambda lin, c, h, w: conv_of(lin.weight.detach().reshape(-1, c, h, w), None)),
-            ),
-            mistake(
-                "padded",
-                "Your layer pads, so that it gives several answers where the classifier gave one. Without padding "
-                "the kernel fits exactly once.",
-                does(_same_size),
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w), padding=1),
-            ),
-            mistake(
-                "strided",
-                "On a larger map your layer leaves places out: the stride is 1.",
-                does(_by_windows),
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w), stride=2),
-            ),
-            mistake(
-                "weight-transposed",
-                "Inputs and outputs of the weight matrix are exchanged. A linear layer keeps it as out×in.",
-                _layer(lambda m, c, h, w: m.T.reshape(m.shape[0], c, h, w)),
-            ),
-            mistake(
-                "not-copied",
-                "The layer keeps its random weights: the numbers of the linear layer are not copied into it.",
-                does(_random),
-                does(
-                    lambda lin, c, h, w: conv_of(torch.zeros(lin.out_features, c, h, w, dtype=lin.weight.dtype), None)
-                ),
-                does(lambda lin, c, h, w: conv_of(_random(lin, c, h, w).weight.detach(), _bias(lin))),
-            ),
-            mistake(
-                "one-answer-only",
-                "On a larger map your layer still gives a single answer. A convolution answers at every place.",
-                does(lambda lin, c, h, w: _Flattening(lin, h, w, True)),
-                does(lambda lin, c, h, w: _Flattening(lin, h, w, False)),
-            ),
-            mistake(
-                "averaged",
-                "The weights are divided by the size of the map. They are taken over as they are.",
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w) / (h * w)),
-            ),
-            mistake(
-                "first-channel-only",
-                "All input channels get the same weights.",
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w)[:, :1].expand(-1, c, h, w)),
-            ),
-            mistake(
-                "one-by-one",
-                "Your kernel is 1×1. It has to cover the whole map that was flattened.",
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).sum((2, 3), keepdim=True)),
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w)[..., :1, :1]),
-                _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).mean((2, 3), keepdim=True)),
-            ),
-        ),
-    )
+MESSAGES = """
+channels-last: The weights are unrolled as if channels came last. `flatten` of C×H×W puts the channel first: (channels,
+    height, width).
+height-width-exchanged: Height and width are exchanged in the kernel.
+kernel-flipped: The kernel is upside down and back to front. Networks slide it as it is: no flip is needed.
+bias-lost: The bias of the linear layer is not taken over.
+padded: Your layer pads, so that it gives several answers where the classifier gave one. Without padding the kernel fits
+    exactly once.
+strided: On a larger map your layer leaves places out: the stride is 1.
+weight-transposed: Inputs and outputs of the weight matrix are exchanged. A linear layer keeps it as out×in.
+not-copied: The layer keeps its random weights: the numbers of the linear layer are not copied into it.
+one-answer-only: On a larger map your layer still gives a single answer. A convolution answers at every place.
+averaged: The weights are divided by the size of the map. They are taken over as they are.
+first-channel-only: All input channels get the same weights.
+one-by-one: Your kernel is 1×1. It has to cover the whole map that was flattened.
+"""
+
+WAYS = {
+    "channels-last": _layer(lambda m, c, h, w: m.reshape(-1, h, w, c).permute(0, 3, 1, 2)),
+    "height-width-exchanged": _layer(
+        lambda m, c, h, w: m.reshape(-1, c, w, h).transpose(2, 3),
+        lambda m, c, h, w: m.reshape(-1, c, h, w).transpose(2, 3),
+        lambda m, c, h, w: m.reshape(-1, c, w, h),
+    ),
+    "kernel-flipped": _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).flip(2, 3)),
+    "bias-lost": does(lambda lin, c, h, w: conv_of(lin.weight.detach().reshape(-1, c, h, w), None)),
+    "padded": does(_same_size) + _layer(lambda m, c, h, w: m.reshape(-1, c, h, w), padding=1),
+    "strided": does(_by_windows) + _layer(lambda m, c, h, w: m.reshape(-1, c, h, w), stride=2),
+    "weight-transposed": _layer(lambda m, c, h, w: m.T.reshape(m.shape[0], c, h, w)),
+    "not-copied": does(
+        _random,
+        lambda lin, c, h, w: conv_of(torch.zeros(lin.out_features, c, h, w, dtype=lin.weight.dtype), None),
+        lambda lin, c, h, w: conv_of(_random(lin, c, h, w).weight.detach(), _bias(lin)),
+    ),
+    "one-answer-only": does(
+        lambda lin, c, h, w: _Flattening(lin, h, w, True), lambda lin, c, h, w: _Flattening(lin, h, w, False)
+    ),
+    "averaged": _layer(lambda m, c, h, w: m.reshape(-1, c, h, w) / (h * w)),
+    "first-channel-only": _layer(lambda m, c, h, w: m.reshape(-1, c, h, w)[:, :1].expand(-1, c, h, w)),
+    "one-by-one": _layer(
+        lambda m, c, h, w: m.reshape(-1, c, h, w).sum((2, 3), keepdim=True),
+        lambda m, c, h, w: m.reshape(-1, c, h, w)[..., :1, :1],
+        lambda m, c, h, w: m.reshape(-1, c, h, w).mean((2, 3), keepdim=True),
+    ),
+}
+
+EXERCISE = Exercise(
+    "linear_to_conv(linear, channels, height, width)",
+    TASK,
+    convolutionalised,
+    _linear_cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("float", "float"),
+    facts=_linear_facts,
+    observe=probe,
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, given, mistake
-from segkit.grading.exercises.made import labels, noncontiguous
+from segkit.grading.exercise import Case, Mistake, given
+from segkit.grading.exercises.case_tensors import labels, noncontiguous
 
 
 def iou(m: Tensor) -> Tensor:
@@ -56,10 +56,9 @@ def _narrow_counts(m: Tensor) -> Tensor:
     return m.to(torch.int32).to(torch.int64)
 
 
-OVERFLOW = mistake(
+OVERFLOW = Mistake(
     "int32-overflow",
     "Counts above 2,147,483,647 do not fit into int32, and a data set has more pixels than that. Keep "
     "int64, or turn to float64 before adding.",
     given(lambda m: (_narrow_counts(m),)),
 )
-PERCENT = "This is a percentage. A share lies between 0 and 1."

@@ -8,9 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
-from segkit.grading.exercises.made import distinct, noncontiguous, normal
+from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
+from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
 from segkit.grading.values import ANY
+
+TASK = """The largest number of each window, and where it stood: return (values, indices), both
+N×C×H_out×W_out. x is N×C×H×W; kernel_size, stride and padding are whole numbers; H_out = ⌊(H +
+2·padding − kernel_size) / stride⌋ + 1. Padding never wins, also where all numbers are negative. An
+index counts positions within its own H×W plane, row by row: row · W + column, in x as it came,
+without padding."""
 
 
 def pool(x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
@@ -93,147 +99,91 @@ def _part(r: Any, cut: Any) -> tuple[Tensor, Tensor]:
     return cut(r[0]), cut(r[1])
 
 
-register(
-    Exercise(
-        name="max_pool2d",
-        signature="max_pool2d(x, kernel_size, stride, padding)",
-        text=(
-            "The largest number of each window, and where it stood: return (values, indices), both\n"
-            "N×C×H_out×W_out. x is N×C×H×W; kernel_size, stride and padding are whole numbers; H_out = ⌊(H +\n"
-            "2·padding − kernel_size) / stride⌋ + 1. Padding never wins, also where all numbers are negative. An\n"
-            "index counts positions within its own H×W plane, row by row: row · W + column, in x as it came,\n"
-            "without padding."
-        ),
-        reference=pool,
-        cases=_pool_cases,
-        kinds=("float", "index"),
-        facts=_pool_facts,
-        mistakes=(
-            mistake(
-                "zero-padding",
-                "The padding is 0, and 0 wins against negative numbers. Pad with something that can never be the "
-                "largest.",
-                does(_zero_padded),
-            ),
-            mistake(
-                "index-per-window",
-                "Your index counts within the window. It should say where in the whole H×W plane the number stood; "
-                "a later layer knows nothing of the windows.",
-                gives(_per_window),
-            ),
-            mistake(
-                "index-over-tensor",
-                "Your index goes on counting from one channel or picture to the next. Each H×W plane counts from 0.",
-                gives(lambda r, x, *a: _shifted(r, x, True, True)),
-                gives(lambda r, x, *a: _shifted(r, x, True, False)),
-                gives(lambda r, x, *a: _shifted(r, x, False, True)),
-            ),
-            mistake(
-                "index-in-padded-plane",
-                "Your index counts in the padded picture. Take the padding off row and column before you flatten them.",
-                gives(
-                    lambda r, x, k, s, p: (
-                        r[0],
-                        (r[1] // x.shape[3] + p) * (x.shape[3] + 2 * p) + r[1] % x.shape[3] + p,
-                    )
-                ),
-            ),
-            mistake(
-                "index-column-major",
-                "Your index runs down the columns. Row by row it is row · W + column.",
-                gives(lambda r, x, *a: (r[0], (r[1] % x.shape[3]) * x.shape[2] + r[1] // x.shape[3])),
-            ),
-            mistake(
-                "index-times-height",
-                "row · H + column: one row holds W numbers, so the row is multiplied by W.",
-                gives(lambda r, x, *a: (r[0], (r[1] // x.shape[3]) * x.shape[2] + r[1] % x.shape[3])),
-            ),
-            mistake(
-                "index-of-output",
-                "Your index says where in the output the number stands. It should say where in the input it came from.",
-                gives(_output_plane),
-            ),
-            mistake(
-                "index-from-one",
-                "Your indices start at 1. The first position is 0.",
-                gives(lambda r, *a: (r[0], r[1] + 1)),
-            ),
-            mistake(
-                "results-exchanged",
-                "Values and indices are in the wrong order: values first.",
-                gives(lambda r, *a: (r[1], r[0])),
-            ),
-            mistake(
-                "stride-ignored",
-                "`stride` makes no difference: your windows always lie side by side, or always move by 1.",
-                given(lambda x, k, s, p: (x, k, k, p)),
-                given(lambda x, k, s, p: (x, k, 1, p)),
-                given(lambda x, k, s, p: (x, k, 2, p)),
-            ),
-            mistake(
-                "kernel-ignored",
-                "`kernel_size` makes no difference: your windows are always 2×2, or as large as the stride.",
-                does(lambda x, k, s, p: _padded_with(x, 2, s, p, float("-inf"))),
-                given(lambda x, k, s, p: (x, s, s, min(p, s // 2))),
-            ),
-            mistake(
-                "padding-ignored",
-                "`padding` makes no difference in your function.",
-                given(lambda x, k, s, p: (x, k, s, 0)),
-            ),
-            mistake(
-                "output-rounded-up",
-                "Windows that stick out over the edge are kept. The size is rounded down, so they are left out.",
-                does(lambda x, k, s, p: F.max_pool2d(x, k, s, p, ceil_mode=True, return_indices=True)),
-            ),
-            mistake(
-                "last-window-lost",
-                "The last row and column of windows are missing: the + 1 of the size.",
-                gives(lambda r, *a: _part(r, lambda t: t[..., :-1, :-1])),
-            ),
-            mistake(
-                "averaged",
-                "This is the average of each window. The largest is asked for.",
-                does(lambda x, k, s, p: (F.avg_pool2d(x, k, s, p), ANY)),
-                does(lambda x, k, s, p: (F.avg_pool2d(x, k, s, p, count_include_pad=False), ANY)),
-            ),
-            mistake(
-                "smallest",
-                "This is the smallest number of each window. The largest is asked for.",
-                does(lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), pool(-x, k, s, p)[1])),
-                does(lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), ANY)),
-                does(lambda x, k, s, p: (-_padded_with(-x, k, s, p, float("inf"))[0], ANY)),
-                does(lambda x, k, s, p: (-_padded_with(-x, k, s, p, 0.0)[0], ANY)),
-            ),
-            mistake(
-                "largest-magnitude",
-                "The number farthest from 0 wins in your function. −3 is smaller than 1.",
-                does(
-                    lambda x, k, s, p: (lambda i: (x.flatten(2).gather(2, i.flatten(2)).view_as(i), i))(
-                        pool(x.abs(), k, s, p)[1]
-                    )
-                ),
-                does(lambda x, k, s, p: pool(x.abs(), k, s, p)),
-            ),
-            mistake(
-                "first-picture-only",
-                "Only the first picture of the batch is worked on.",
-                gives(lambda r, *a: _part(r, lambda t: t[:1])),
-                gives(lambda r, *a: _part(r, lambda t: t[:1].expand_as(t))),
-                gives(lambda r, *a: _part(r, lambda t: torch.cat([t[:1], torch.zeros_like(t[1:])]))),
-            ),
-            mistake(
-                "first-channel-only",
-                "Only the first channel is worked on. Every channel is pooled by itself.",
-                gives(lambda r, *a: _part(r, lambda t: t[:, :1])),
-                gives(lambda r, *a: _part(r, lambda t: t[:, :1].expand_as(t))),
-            ),
-            mistake(
-                "channels-pooled",
-                "The largest is taken over the channels too. Every channel is pooled by itself.",
-                gives(lambda r, *a: (r[0].amax(1, keepdim=True), ANY)),
-                gives(lambda r, *a: (r[0].amax(1, keepdim=True).expand_as(r[0]), ANY)),
-            ),
-        ),
-    )
+MESSAGES = """
+zero-padding: The padding is 0, and 0 wins against negative numbers. Pad with something that can never be the largest.
+index-per-window: Your index counts within the window. It should say where in the whole H×W plane the number stood; a
+    later layer knows nothing of the windows.
+index-over-tensor: Your index goes on counting from one channel or picture to the next. Each H×W plane counts from 0.
+index-in-padded-plane: Your index counts in the padded picture. Take the padding off row and column before you flatten
+    them.
+index-column-major: Your index runs down the columns. Row by row it is row · W + column.
+index-times-height: row · H + column: one row holds W numbers, so the row is multiplied by W.
+index-of-output: Your index says where in the output the number stands. It should say where in the input it came from.
+index-from-one: Your indices start at 1. The first position is 0.
+results-exchanged: Values and indices are in the wrong order: values first.
+stride-ignored: `stride` makes no difference: your windows always lie side by side, or always move by 1.
+kernel-ignored: `kernel_size` makes no difference: your windows are always 2×2, or as large as the stride.
+padding-ignored: `padding` makes no difference in your function.
+output-rounded-up: Windows that stick out over the edge are kept. The size is rounded down, so they are left out.
+last-window-lost: The last row and column of windows are missing: the + 1 of the size.
+averaged: This is the average of each window. The largest is asked for.
+smallest: This is the smallest number of each window. The largest is asked for.
+largest-magnitude: The number farthest from 0 wins in your function. −3 is smaller than 1.
+first-picture-only: Only the first picture of the batch is worked on.
+first-channel-only: Only the first channel is worked on. Every channel is pooled by itself.
+channels-pooled: The largest is taken over the channels too. Every channel is pooled by itself.
+"""
+
+WAYS = {
+    "zero-padding": does(_zero_padded),
+    "index-per-window": gives(_per_window),
+    "index-over-tensor": gives(
+        lambda r, x, *a: _shifted(r, x, True, True),
+        lambda r, x, *a: _shifted(r, x, True, False),
+        lambda r, x, *a: _shifted(r, x, False, True),
+    ),
+    "index-in-padded-plane": gives(
+        lambda r, x, k, s, p: (
+            r[0],
+            (r[1] // x.shape[3] + p) * (x.shape[3] + 2 * p) + r[1] % x.shape[3] + p,
+        )
+    ),
+    "index-column-major": gives(lambda r, x, *a: (r[0], (r[1] % x.shape[3]) * x.shape[2] + r[1] // x.shape[3])),
+    "index-times-height": gives(lambda r, x, *a: (r[0], (r[1] // x.shape[3]) * x.shape[2] + r[1] % x.shape[3])),
+    "index-of-output": gives(_output_plane),
+    "index-from-one": gives(lambda r, *a: (r[0], r[1] + 1)),
+    "results-exchanged": gives(lambda r, *a: (r[1], r[0])),
+    "stride-ignored": given(
+        lambda x, k, s, p: (x, k, k, p), lambda x, k, s, p: (x, k, 1, p), lambda x, k, s, p: (x, k, 2, p)
+    ),
+    "kernel-ignored": does(lambda x, k, s, p: _padded_with(x, 2, s, p, float("-inf")))
+    + given(lambda x, k, s, p: (x, s, s, min(p, s // 2))),
+    "padding-ignored": given(lambda x, k, s, p: (x, k, s, 0)),
+    "output-rounded-up": does(lambda x, k, s, p: F.max_pool2d(x, k, s, p, ceil_mode=True, return_indices=True)),
+    "last-window-lost": gives(lambda r, *a: _part(r, lambda t: t[..., :-1, :-1])),
+    "averaged": does(
+        lambda x, k, s, p: (F.avg_pool2d(x, k, s, p), ANY),
+        lambda x, k, s, p: (F.avg_pool2d(x, k, s, p, count_include_pad=False), ANY),
+    ),
+    "smallest": does(
+        lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), pool(-x, k, s, p)[1]),
+        lambda x, k, s, p: (-F.max_pool2d(-x, k, s, p), ANY),
+        lambda x, k, s, p: (-_padded_with(-x, k, s, p, float("inf"))[0], ANY),
+        lambda x, k, s, p: (-_padded_with(-x, k, s, p, 0.0)[0], ANY),
+    ),
+    "largest-magnitude": does(
+        lambda x, k, s, p: (lambda i: (x.flatten(2).gather(2, i.flatten(2)).view_as(i), i))(pool(x.abs(), k, s, p)[1]),
+        lambda x, k, s, p: pool(x.abs(), k, s, p),
+    ),
+    "first-picture-only": gives(
+        lambda r, *a: _part(r, lambda t: t[:1]),
+        lambda r, *a: _part(r, lambda t: t[:1].expand_as(t)),
+        lambda r, *a: _part(r, lambda t: torch.cat([t[:1], torch.zeros_like(t[1:])])),
+    ),
+    "first-channel-only": gives(
+        lambda r, *a: _part(r, lambda t: t[:, :1]), lambda r, *a: _part(r, lambda t: t[:, :1].expand_as(t))
+    ),
+    "channels-pooled": gives(
+        lambda r, *a: (r[0].amax(1, keepdim=True), ANY), lambda r, *a: (r[0].amax(1, keepdim=True).expand_as(r[0]), ANY)
+    ),
+}
+
+EXERCISE = Exercise(
+    "max_pool2d(x, kernel_size, stride, padding)",
+    TASK,
+    pool,
+    _pool_cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("float", "index"),
+    facts=_pool_facts,
 )

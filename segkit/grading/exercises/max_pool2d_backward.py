@@ -6,9 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, gives, mistake, register
-from segkit.grading.exercises.made import distinct, noncontiguous, normal, quarters
+from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
+from segkit.grading.exercises.case_tensors import distinct, loosened, numbers
+from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_pool2d import pool
+
+TASK = """Send the gradient of a max pooling back to its input. grad_output and indices are N×C×H_out×W_out,
+the indices those of `max_pool2d`; input_size is (N, C, H, W). Each number of grad_output goes to
+the pixel that won its window; a pixel that won several windows gets their sum, and all the others
+get 0. The result is N×C×H×W with the dtype of grad_output."""
 
 
 def backward(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -21,12 +27,10 @@ def _gradient_case(
     seed: int, size: tuple[int, ...], k: int, s: int, p: int, group: str, dtype: torch.dtype = torch.float32
 ) -> Case:
     _, indices = pool(distinct(seed, *size), k, s, p)
-    make = normal if dtype == torch.float64 else quarters
-    return Case((make(seed + 1, *indices.shape, dtype=dtype), indices, size), group)
+    return Case((numbers(seed + 1, *indices.shape, dtype=dtype), indices, size), group)
 
 
 def _gradient_cases() -> list[Case]:
-    grad, indices, size = _gradient_case(11, (2, 2, 6, 8), 2, 2, 0, "").args
     return [
         _gradient_case(1, (1, 1, 2, 4), 2, 2, 0, "plain"),
         _gradient_case(2, (1, 1, 4, 6), 2, 2, 0, "plain"),
@@ -38,7 +42,7 @@ def _gradient_cases() -> list[Case]:
         _gradient_case(8, (2, 2, 7, 9), 3, 2, 1, "overlapping windows"),
         _gradient_case(9, (1, 2, 6, 7), 3, 1, 1, "overlapping windows"),
         _gradient_case(10, (2, 2, 6, 5), 3, 2, 0, "float64", torch.float64),
-        Case((noncontiguous(grad), noncontiguous(indices), size), "memory layout"),
+        loosened(_gradient_case(11, (2, 2, 6, 8), 2, 2, 0, "memory layout")),
     ]
 
 
@@ -79,112 +83,63 @@ def _counted(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
     return backward(torch.ones_like(grad), indices, size)
 
 
-register(
-    Exercise(
-        name="max_pool2d_backward",
-        signature="max_pool2d_backward(grad_output, indices, input_size)",
-        text=(
-            "Send the gradient of a max pooling back to its input. grad_output and indices are N×C×H_out×W_out,\n"
-            "the indices those of `max_pool2d`; input_size is (N, C, H, W). Each number of grad_output goes to\n"
-            "the pixel that won its window; a pixel that won several windows gets their sum, and all the others\n"
-            "get 0. The result is N×C×H×W with the dtype of grad_output."
+MESSAGES = """
+overwritten: Where one pixel won several windows, only one of their gradients is left: the later overwrites the earlier.
+    They have to be added; `out[index] = …` and `out[index] += …` do not add repeated indices.
+averaged-overlaps: Where one pixel won several windows, you average their gradients. The chain rule adds.
+planes-mixed-up: The gradients of different channels or pictures land in the same plane. An index counts within its own
+    plane: keep N and C apart.
+ones-instead: You mark the winners with 1. They get the gradient of their window.
+whole-window: Every pixel of a window gets its gradient. Only the winner had any influence on the output.
+index-column-major: Indices are read column by column. They count row by row: row = index // W, column = index % W.
+divided-by-height: Row and column are got with H. One row holds W numbers: row = index // W, column = index % W.
+left-flat: The result is still flat: give it the shape N×C×H×W at the end.
+first-picture-only: Only the first picture of the batch gets a gradient.
+first-channel-only: Only the first channel gets a gradient.
+window-corner: The gradient goes to the first pixel of each window. It belongs to the winner, which the index names.
+index-off-by-one: Every gradient lands one pixel away from where it belongs. Indices start at 0.
+sign-changed: Every gradient has the wrong sign.
+scaled-by-window: The gradient is divided by the size of the window, as for average pooling. The winner gets all of it.
+"""
+
+WAYS = {
+    "overwritten": does(
+        lambda g, i, z: _overwrite(g, i, z, False), lambda g, i, z: _overwrite(g, i, z, True), _largest
+    ),
+    "averaged-overlaps": gives(lambda r, g, i, z: r / _counted(g, i, z).clamp(min=1)),
+    "planes-mixed-up": does(lambda g, i, z: _one_plane(g, i, z, True), lambda g, i, z: _one_plane(g, i, z, False)),
+    "ones-instead": does(lambda g, i, z: _counted(g, i, z), lambda g, i, z: _counted(g, i, z).clamp(max=1)),
+    "whole-window": does(
+        lambda g, i, z: F.interpolate(g, size=z[2:], mode="nearest"),
+        lambda g, i, z: F.interpolate(g, size=z[2:], mode="nearest") / 4,
+        lambda g, i, z: F.pad(
+            g.repeat_interleave(2, 2).repeat_interleave(2, 3),
+            (0, z[3] - 2 * g.shape[3], 0, z[2] - 2 * g.shape[2]),
         ),
-        reference=backward,
-        cases=_gradient_cases,
-        facts=_gradient_facts,
-        mistakes=(
-            mistake(
-                "overwritten",
-                "Where one pixel won several windows, only one of their gradients is left: the later overwrites the "
-                "earlier. They have to be added; `out[index] = …` and `out[index] += …` do not add repeated "
-                "indices.",
-                does(lambda g, i, z: _overwrite(g, i, z, False)),
-                does(lambda g, i, z: _overwrite(g, i, z, True)),
-                does(_largest),
-            ),
-            mistake(
-                "averaged-overlaps",
-                "Where one pixel won several windows, you average their gradients. The chain rule adds.",
-                gives(lambda r, g, i, z: r / _counted(g, i, z).clamp(min=1)),
-            ),
-            mistake(
-                "planes-mixed-up",
-                "The gradients of different channels or pictures land in the same plane. An index counts within its "
-                "own plane: keep N and C apart.",
-                does(lambda g, i, z: _one_plane(g, i, z, True)),
-                does(lambda g, i, z: _one_plane(g, i, z, False)),
-            ),
-            mistake(
-                "ones-instead",
-                "You mark the winners with 1. They get the gradient of their window.",
-                does(lambda g, i, z: _counted(g, i, z)),
-                does(lambda g, i, z: _counted(g, i, z).clamp(max=1)),
-            ),
-            mistake(
-                "whole-window",
-                "Every pixel of a window gets its gradient. Only the winner had any influence on the output.",
-                does(lambda g, i, z: F.interpolate(g, size=z[2:], mode="nearest")),
-                does(lambda g, i, z: F.interpolate(g, size=z[2:], mode="nearest") / 4),
-                does(
-                    lambda g, i, z: F.pad(
-                        g.repeat_interleave(2, 2).repeat_interleave(2, 3),
-                        (0, z[3] - 2 * g.shape[3], 0, z[2] - 2 * g.shape[2]),
-                    )
-                ),
-            ),
-            mistake(
-                "index-column-major",
-                "Indices are read column by column. They count row by row: row = index // W, column = index % W.",
-                does(lambda g, i, z: backward(g, (i % z[2]) * z[3] + i // z[2], z)),
-                does(lambda g, i, z: backward(g, i, (z[0], z[1], z[3], z[2])).transpose(2, 3)),
-            ),
-            mistake(
-                "divided-by-height",
-                "Row and column are got with H. One row holds W numbers: row = index // W, column = index % W.",
-                does(lambda g, i, z: backward(g, (i // z[2]) * z[3] + i % z[2], z)),
-            ),
-            mistake(
-                "left-flat",
-                "The result is still flat: give it the shape N×C×H×W at the end.",
-                gives(lambda r, *a: r.flatten(2)),
-                gives(lambda r, *a: r.flatten(1)),
-                gives(lambda r, *a: r.flatten()),
-            ),
-            mistake(
-                "first-picture-only",
-                "Only the first picture of the batch gets a gradient.",
-                gives(lambda r, *a: r[:1]),
-                gives(lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])),
-                gives(lambda r, *a: r[:1].expand_as(r)),
-            ),
-            mistake(
-                "first-channel-only",
-                "Only the first channel gets a gradient.",
-                gives(lambda r, *a: r[:, :1]),
-                gives(lambda r, *a: r[:, :1].expand_as(r)),
-                gives(lambda r, *a: torch.cat([r[:, :1], torch.zeros_like(r[:, 1:])], 1)),
-            ),
-            mistake(
-                "window-corner",
-                "The gradient goes to the first pixel of each window. It belongs to the winner, which the index names.",
-                does(
-                    lambda g, i, z: (lambda o: (o[..., : 2 * g.shape[2] : 2, : 2 * g.shape[3] : 2].copy_(g), o)[1])(
-                        g.new_zeros(z)
-                    )
-                ),
-            ),
-            mistake(
-                "index-off-by-one",
-                "Every gradient lands one pixel away from where it belongs. Indices start at 0.",
-                does(lambda g, i, z: backward(g, (i - 1) % (z[2] * z[3]), z)),
-                does(lambda g, i, z: backward(g, (i + 1) % (z[2] * z[3]), z)),
-            ),
-            mistake("sign-changed", "Every gradient has the wrong sign.", gives(lambda r, *a: -r)),
-            mistake(
-                "scaled-by-window",
-                "The gradient is divided by the size of the window, as for average pooling. The winner gets all of it.",
-                gives(lambda r, *a: r / 4),
-            ),
-        ),
-    )
+    ),
+    "index-column-major": does(
+        lambda g, i, z: backward(g, (i % z[2]) * z[3] + i // z[2], z),
+        lambda g, i, z: backward(g, i, (z[0], z[1], z[3], z[2])).transpose(2, 3),
+    ),
+    "divided-by-height": does(lambda g, i, z: backward(g, (i // z[2]) * z[3] + i % z[2], z)),
+    "left-flat": gives(lambda r, *a: r.flatten(2), lambda r, *a: r.flatten(1), lambda r, *a: r.flatten()),
+    "first-picture-only": FIRST_PICTURE,
+    "first-channel-only": FIRST_CHANNEL,
+    "window-corner": does(
+        lambda g, i, z: (lambda o: (o[..., : 2 * g.shape[2] : 2, : 2 * g.shape[3] : 2].copy_(g), o)[1])(g.new_zeros(z))
+    ),
+    "index-off-by-one": does(
+        lambda g, i, z: backward(g, (i - 1) % (z[2] * z[3]), z), lambda g, i, z: backward(g, (i + 1) % (z[2] * z[3]), z)
+    ),
+    "sign-changed": gives(lambda r, *a: -r),
+    "scaled-by-window": gives(lambda r, *a: r / 4),
+}
+
+EXERCISE = Exercise(
+    "max_pool2d_backward(grad_output, indices, input_size)",
+    TASK,
+    backward,
+    _gradient_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=_gradient_facts,
 )

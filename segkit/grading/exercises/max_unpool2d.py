@@ -6,9 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, gives, mistake, register
+from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
+from segkit.grading.exercises.case_tensors import distinct, loosened, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.made import distinct, noncontiguous, normal
+
+TASK = """Put each number of x (N×C×h×w) back where its index says, and 0 everywhere else. indices has the
+shape of x and counts positions in each plane of output_size = (H, W), row by row. Where an index
+occurs twice (overlapping windows), both numbers are the same, and it stands there once. The result
+is N×C×H×W with the dtype of x."""
 
 
 def unpool(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
@@ -26,7 +31,6 @@ def _unpool_case(
 
 
 def _unpool_cases() -> list[Case]:
-    x, indices, size = _unpool_case(9, (2, 2, 6, 8), 2, 2, "").args
     return [
         _unpool_case(1, (1, 1, 2, 4), 2, 2, "plain"),
         _unpool_case(2, (1, 1, 4, 6), 2, 2, "plain"),
@@ -38,7 +42,7 @@ def _unpool_cases() -> list[Case]:
         _unpool_case(8, (1, 2, 7, 5), 3, 2, "overlapping windows"),
         _unpool_case(11, (1, 1, 4, 5), 3, 1, "overlapping windows"),
         _unpool_case(10, (2, 2, 6, 5), 2, 2, "float64", torch.float64),
-        Case((noncontiguous(x), noncontiguous(indices), size), "memory layout"),
+        loosened(_unpool_case(9, (2, 2, 6, 8), 2, 2, "memory layout")),
     ]
 
 
@@ -82,104 +86,65 @@ def _together(x: Tensor, indices: Tensor, size: tuple[int, int], start: int) -> 
     return out.scatter(start, indices.flatten(start), x.flatten(start)).reshape(*x.shape[:2], *size)
 
 
-register(
-    Exercise(
-        name="max_unpool2d",
-        signature="max_unpool2d(x, indices, output_size)",
-        text=(
-            "Put each number of x (N×C×h×w) back where its index says, and 0 everywhere else. indices has the\n"
-            "shape of x and counts positions in each plane of output_size = (H, W), row by row. Where an index\n"
-            "occurs twice (overlapping windows), both numbers are the same, and it stands there once. The result\n"
-            "is N×C×H×W with the dtype of x."
-        ),
-        reference=unpool,
-        cases=_unpool_cases,
-        facts=_unpool_facts,
-        mistakes=(
-            mistake(
-                "bed-of-nails",
-                "Every number goes to the top left of its window. The indices say where it really came from.",
-                does(_corner),
-            ),
-            mistake(
-                "copied-to-window",
-                "Every number fills its whole window. Only one position gets it; the others stay 0.",
-                does(lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest")),
-                does(lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest")),
-                does(_blocks),
-            ),
-            mistake(
-                "planes-mixed-up",
-                "Channels or pictures land in the same plane. An index counts within its own plane: keep N and C "
-                "apart.",
-                does(lambda x, i, z: _together(x, i, z, 1)),
-                does(lambda x, i, z: _together(x, i, z, 0)),
-            ),
-            mistake(
-                "summed-twice",
-                "Where an index occurs twice you add. Both are the same maximum: it stands there once.",
-                does(_summed),
-            ),
-            mistake(
-                "index-column-major",
-                "Indices are read column by column. They count row by row: row = index // W, column = index % W.",
-                does(lambda x, i, z: unpool(x, (i % z[0]) * z[1] + i // z[0], z)),
-                does(lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3)),
-            ),
-            mistake(
-                "divided-by-height",
-                "Row and column are got with H. One row holds W numbers: row = index // W, column = index % W.",
-                does(lambda x, i, z: unpool(x, (i // z[0]) * z[1] + i % z[0], z)),
-            ),
-            mistake(
-                "always-doubled",
-                "Your result is always twice as large as x. `output_size` says how large it should be: pooling may "
-                "have left out a last row.",
-                does(
-                    lambda x, i, z: unpool(x, (i // z[1]) * 2 * x.shape[3] + i % z[1], (2 * x.shape[2], 2 * x.shape[3]))
-                ),
-                does(lambda x, i, z: unpool(x, i, (2 * x.shape[2], 2 * x.shape[3]))),
-            ),
-            mistake(
-                "size-swapped",
-                "Height and width of `output_size` are exchanged: it is (H, W).",
-                does(lambda x, i, z: unpool(x, i, (z[1], z[0]))),
-            ),
-            mistake(
-                "index-off-by-one",
-                "Every number lands one position away from where it belongs. Indices start at 0.",
-                does(lambda x, i, z: unpool(x, (i - 1) % (z[0] * z[1]), z)),
-                does(lambda x, i, z: unpool(x, (i + 1) % (z[0] * z[1]), z)),
-            ),
-            mistake(
-                "not-zero-elsewhere",
-                "The other positions should be 0.",
-                gives(lambda r, *a: torch.where(_hit(*a), r, float("nan"))),
-                gives(lambda r, *a: torch.where(_hit(*a), r, a[0].min())),
-                gives(lambda r, *a: torch.where(_hit(*a), r, float("-inf"))),
-                gives(lambda r, *a: torch.where(_hit(*a), r, 1.0)),
-            ),
-            mistake(
-                "ones-instead",
-                "You mark the positions with 1. They get the numbers of x.",
-                gives(lambda r, *a: _hit(*a).to(r.dtype)),
-                does(lambda x, i, z: unpool(torch.ones_like(x), i, z)),
-            ),
-            mistake(
-                "left-flat",
-                "The result is still flat: give it the shape N×C×H×W at the end.",
-                gives(lambda r, *a: r.flatten(2)),
-                gives(lambda r, *a: r.flatten(1)),
-                gives(lambda r, *a: r.flatten()),
-            ),
-            mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
-            mistake("first-channel-only", "Only the first channel is worked on.", *FIRST_CHANNEL),
-            mistake(
-                "negative-lost",
-                "Negative numbers are lost: they are compared with the 0 that stood there before. Write, do not "
-                "compare.",
-                gives(lambda r, *a: r.clamp(min=0)),
-            ),
-        ),
-    )
+MESSAGES = """
+bed-of-nails: Every number goes to the top left of its window. The indices say where it really came from.
+copied-to-window: Every number fills its whole window. Only one position gets it; the others stay 0.
+planes-mixed-up: Channels or pictures land in the same plane. An index counts within its own plane: keep N and C apart.
+summed-twice: Where an index occurs twice you add. Both are the same maximum: it stands there once.
+index-column-major: Indices are read column by column. They count row by row: row = index // W, column = index % W.
+divided-by-height: Row and column are got with H. One row holds W numbers: row = index // W, column = index % W.
+always-doubled: Your result is always twice as large as x. `output_size` says how large it should be: pooling may have
+    left out a last row.
+size-swapped: Height and width of `output_size` are exchanged: it is (H, W).
+index-off-by-one: Every number lands one position away from where it belongs. Indices start at 0.
+not-zero-elsewhere: The other positions should be 0.
+ones-instead: You mark the positions with 1. They get the numbers of x.
+left-flat: The result is still flat: give it the shape N×C×H×W at the end.
+first-picture-only: Only the first picture of the batch is worked on.
+first-channel-only: Only the first channel is worked on.
+negative-lost: Negative numbers are lost: they are compared with the 0 that stood there before. Write, do not compare.
+"""
+
+WAYS = {
+    "bed-of-nails": does(_corner),
+    "copied-to-window": does(
+        lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest"),
+        lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest"),
+        _blocks,
+    ),
+    "planes-mixed-up": does(lambda x, i, z: _together(x, i, z, 1), lambda x, i, z: _together(x, i, z, 0)),
+    "summed-twice": does(_summed),
+    "index-column-major": does(
+        lambda x, i, z: unpool(x, (i % z[0]) * z[1] + i // z[0], z),
+        lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3),
+    ),
+    "divided-by-height": does(lambda x, i, z: unpool(x, (i // z[0]) * z[1] + i % z[0], z)),
+    "always-doubled": does(
+        lambda x, i, z: unpool(x, (i // z[1]) * 2 * x.shape[3] + i % z[1], (2 * x.shape[2], 2 * x.shape[3])),
+        lambda x, i, z: unpool(x, i, (2 * x.shape[2], 2 * x.shape[3])),
+    ),
+    "size-swapped": does(lambda x, i, z: unpool(x, i, (z[1], z[0]))),
+    "index-off-by-one": does(
+        lambda x, i, z: unpool(x, (i - 1) % (z[0] * z[1]), z), lambda x, i, z: unpool(x, (i + 1) % (z[0] * z[1]), z)
+    ),
+    "not-zero-elsewhere": gives(
+        lambda r, *a: torch.where(_hit(*a), r, float("nan")),
+        lambda r, *a: torch.where(_hit(*a), r, a[0].min()),
+        lambda r, *a: torch.where(_hit(*a), r, float("-inf")),
+        lambda r, *a: torch.where(_hit(*a), r, 1.0),
+    ),
+    "ones-instead": gives(lambda r, *a: _hit(*a).to(r.dtype)) + does(lambda x, i, z: unpool(torch.ones_like(x), i, z)),
+    "left-flat": gives(lambda r, *a: r.flatten(2), lambda r, *a: r.flatten(1), lambda r, *a: r.flatten()),
+    "first-picture-only": FIRST_PICTURE,
+    "first-channel-only": FIRST_CHANNEL,
+    "negative-lost": gives(lambda r, *a: r.clamp(min=0)),
+}
+
+EXERCISE = Exercise(
+    "max_unpool2d(x, indices, output_size)",
+    TASK,
+    unpool,
+    _unpool_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=_unpool_facts,
 )

@@ -5,10 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register, stops
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
+from segkit.grading.exercises.case_tensors import labels, noncontiguous, with_void
 from segkit.grading.exercises.confusion_matrix import count
-from segkit.grading.exercises.made import labels, noncontiguous, with_void
-from segkit.grading.exercises.matrix_numbers import iou, recall
+from segkit.grading.exercises.matrix_numbers import accuracy, iou, recall
+
+TASK = """Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W of any integer type,
+uint8 included, whose sizes may differ from picture to picture. Add all pixels of all pictures first,
+then divide: IoU_i = n_ii / (t_i + Σ_j n_ji − n_ii) per class, and the mean over the classes that occur
+anywhere in truth or prediction. Pixels whose target is ignore_index count nowhere."""
 
 Pairs = list[tuple[Tensor, Tensor]]
 
@@ -97,8 +102,10 @@ def _narrow(pairs: Pairs, k: int, ignore: int) -> Tensor:
     return iou(out.reshape(k, k)).nanmean()
 
 
-def _over_true(m: Tensor, value: Tensor) -> Tensor:
-    return value[m.sum(1) > 0].mean()
+@each
+def _of_matrix(measure: Function) -> Ways:
+    """Another number from the right confusion matrix."""
+    return does(lambda q, k, i: measure(total(q, k, i)))
 
 
 def _each(pairs: Pairs, k: int, ignore: int) -> Tensor:
@@ -106,149 +113,83 @@ def _each(pairs: Pairs, k: int, ignore: int) -> Tensor:
     return torch.stack([iou(count(p, t, k, ignore)) for p, t in pairs])
 
 
-register(
-    Exercise(
-        name="mean_iou",
-        signature="mean_iou(pairs, num_classes, ignore_index=255)",
-        text=(
-            "Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W of any integer type,\n"
-            "uint8 included, whose sizes may differ from picture to picture. Add all pixels of all pictures first,\n"
-            "then divide: IoU_i = n_ii / (t_i + Σ_j n_ji − n_ii) per class, and the mean over the classes that occur\n"
-            "anywhere in truth or prediction. Pixels whose target is ignore_index count nowhere."
+MESSAGES = """
+averaged-per-picture: You compute a score per picture and average the scores. A picture with three pixels of a pole then
+    weighs as much as one with three thousand. Add the counts of all pictures first, and divide once at the end.
+absent-class-zero: A class that occurs nowhere is counted as IoU 0 and drags the mean down. There is nothing to get
+    wrong: leave it out of the mean.
+absent-class-one: A class that occurs nowhere is counted as IoU 1, which lifts the mean for nothing. Leave it out.
+absent-class-nan: As soon as a class occurs nowhere the result is NaN (0/0). Leave such classes out of the mean.
+ignore-index-fixed: The void label is taken to be 255 whatever `ignore_index` says.
+uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts again
+    at 0 after 255. Turn the labels into int64 first.
+void-in-union: What the network says on void pixels enlarges the union of the predicted class. Take void pixels out of
+    prediction and target alike, before anything is counted.
+void-counted: Void pixels are counted as if they were a class. Leave them out before counting.
+overlap-counted-twice: The union counts the common pixels twice: take the overlap off once.
+dice-instead: This is the mean Dice score. For IoU the overlap is divided by the union.
+mean-accuracy: You divide by the true pixels of each class only: that is mean accuracy. The union also has the pixels
+    wrongly claimed.
+pixel-accuracy: This is pixel accuracy, one sum for all classes. Mean IoU has one fraction per class.
+only-true-classes: A class that is predicted but never true is left out. It was claimed wrongly: its IoU is 0, and it
+    counts.
+only-predicted-classes: A class that is there but never predicted is left out. It was missed: its IoU is 0, and it
+    counts.
+last-picture-only: Only the last picture counts: something is made anew in each round of the loop that should be made
+    once before it.
+first-picture-only: Only the first picture counts: does the function return inside its loop?
+background-left-out: Class 0 is left out of the mean. It is a class like the others here.
+prediction-and-target-exchanged: Void is looked for in the prediction: have you exchanged the two parts of each pair?
+not-averaged: These are the IoUs of all classes. Their mean is asked for.
+percent: This is a percentage. The mean IoU lies between 0 and 1.
+"""
+
+WAYS = {
+    "averaged-per-picture": does(
+        lambda q, k, i: _each(q, k, i).nanmean(1).mean(),
+        lambda q, k, i: _each(q, k, i).nanmean(0).nanmean(),
+        lambda q, k, i: _each(q, k, i).nanmean(),
+        lambda q, k, i: _each(q, k, i).nan_to_num().mean(),
+    ),
+    "absent-class-zero": _of_matrix(lambda m: iou(m).nan_to_num().mean()),
+    "absent-class-one": _of_matrix(lambda m: iou(m).nan_to_num(1.0).mean()),
+    "absent-class-nan": _of_matrix(lambda m: iou(m).mean()),
+    "ignore-index-fixed": does(
+        lambda q, k, i: mean_iou(q, k, 255),
+        lambda q, k, i: (
+            mean_iou(q, k, 255) if not any(((t >= k) & (t != 255)).any() for _, t in q) else _void_in_union(q, k, i)
         ),
-        reference=mean_iou,
-        cases=_iou_cases,
-        kinds=("number",),
-        facts=_iou_facts,
-        mistakes=(
-            mistake(
-                "averaged-per-picture",
-                "You compute a score per picture and average the scores. A picture with three pixels of a pole then "
-                "weighs as much as one with three thousand. Add the counts of all pictures first, and divide once "
-                "at the end.",
-                does(lambda q, k, i: _each(q, k, i).nanmean(1).mean()),
-                does(lambda q, k, i: _each(q, k, i).nanmean(0).nanmean()),
-                does(lambda q, k, i: _each(q, k, i).nanmean()),
-                does(lambda q, k, i: _each(q, k, i).nan_to_num().mean()),
-            ),
-            mistake(
-                "absent-class-zero",
-                "A class that occurs nowhere is counted as IoU 0 and drags the mean down. There is nothing to get "
-                "wrong: leave it out of the mean.",
-                does(lambda q, k, i: iou(total(q, k, i)).nan_to_num().mean()),
-            ),
-            mistake(
-                "absent-class-one",
-                "A class that occurs nowhere is counted as IoU 1, which lifts the mean for nothing. Leave it out.",
-                does(lambda q, k, i: iou(total(q, k, i)).nan_to_num(1.0).mean()),
-            ),
-            mistake(
-                "absent-class-nan",
-                "As soon as a class occurs nowhere the result is NaN (0/0). Leave such classes out of the mean.",
-                does(lambda q, k, i: iou(total(q, k, i)).mean()),
-            ),
-            mistake(
-                "ignore-index-fixed",
-                "The void label is taken to be 255 whatever `ignore_index` says.",
-                does(lambda q, k, i: mean_iou(q, k, 255)),
-                does(
-                    lambda q, k, i: (
-                        mean_iou(q, k, 255)
-                        if not any(((t >= k) & (t != 255)).any() for _, t in q)
-                        else _void_in_union(q, k, i)
-                    )
-                ),
-            ),
-            mistake(
-                "uint8-overflow",
-                "With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts "
-                "again at 0 behind 255. Turn the labels into int64 first.",
-                does(_narrow),
-                stops(lambda q, k, i: [][0] if any(t.dtype == torch.uint8 for _, t in q) else mean_iou(q, k, i)),
-            ),
-            mistake(
-                "void-in-union",
-                "What the network says on void pixels enlarges the union of the predicted class. Take void pixels "
-                "out of prediction and target alike, before anything is counted.",
-                does(_void_in_union),
-            ),
-            mistake(
-                "void-counted",
-                "Void pixels are counted as if they were a class. Leave them out before counting.",
-                given(lambda q, k, i: _void_as(q, k, i, k - 1)),
-                given(lambda q, k, i: _void_as(q, k, i, 0)),
-                does(lambda q, k, i: iou(total([(p, torch.where(t == i, k, t)) for p, t in q], k + 1, -100)).nanmean()),
-                does(
-                    lambda q, k, i: iou(
-                        total([(torch.where(t == i, k, p), torch.where(t == i, k, t)) for p, t in q], k + 1, -100)
-                    ).nanmean()
-                ),
-            ),
-            mistake(
-                "overlap-counted-twice",
-                "The union counts the common pixels twice: take the overlap off once.",
-                does(lambda q, k, i: (lambda m: (m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean())(total(q, k, i))),
-            ),
-            mistake(
-                "dice-instead",
-                "This is the mean Dice score. For IoU the overlap is divided by the union.",
-                does(
-                    lambda q, k, i: (lambda m: (2 * m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean())(
-                        total(q, k, i)
-                    )
-                ),
-            ),
-            mistake(
-                "mean-accuracy",
-                "You divide by the true pixels of each class only: that is mean accuracy. The union also has the "
-                "pixels wrongly claimed.",
-                does(lambda q, k, i: recall(total(q, k, i)).nanmean()),
-            ),
-            mistake(
-                "pixel-accuracy",
-                "This is pixel accuracy, one sum for all classes. Mean IoU has one fraction per class.",
-                does(lambda q, k, i: (lambda m: m.diag().sum().double() / m.sum())(total(q, k, i))),
-            ),
-            mistake(
-                "only-true-classes",
-                "A class that is predicted but never true is left out. It was claimed wrongly: its IoU is 0, and it "
-                "counts.",
-                does(lambda q, k, i: (lambda m: _over_true(m, iou(m)))(total(q, k, i))),
-            ),
-            mistake(
-                "only-predicted-classes",
-                "A class that is there but never predicted is left out. It was missed: its IoU is 0, and it counts.",
-                does(lambda q, k, i: (lambda m: _over_true(m.T, iou(m)))(total(q, k, i))),
-            ),
-            mistake(
-                "last-picture-only",
-                "Only the last picture counts: something is made anew in each round of the loop that should be made "
-                "once before it.",
-                given(lambda q, k, i: (q[-1:], k, i)),
-            ),
-            mistake(
-                "first-picture-only",
-                "Only the first picture counts: does the function return inside its loop?",
-                given(lambda q, k, i: (q[:1], k, i)),
-            ),
-            mistake(
-                "background-left-out",
-                "Class 0 is left out of the mean. It is a class like the others here.",
-                does(lambda q, k, i: iou(total(q, k, i))[1:].nanmean()),
-            ),
-            mistake(
-                "prediction-and-target-exchanged",
-                "Void is looked for in the prediction: have you exchanged the two parts of each pair?",
-                given(lambda q, k, i: ([(t, p) for p, t in q], k, i)),
-            ),
-            mistake(
-                "not-averaged",
-                "These are the IoUs of all classes. Their mean is asked for.",
-                does(lambda q, k, i: iou(total(q, k, i))),
-            ),
-            mistake(
-                "percent", "This is a percentage. The mean IoU lies between 0 and 1.", gives(lambda r, *a: 100 * r)
-            ),
-        ),
-    )
+    ),
+    "uint8-overflow": does(_narrow)
+    + stops(lambda q, k, i: [][0] if any(t.dtype == torch.uint8 for _, t in q) else mean_iou(q, k, i)),
+    "void-in-union": does(_void_in_union),
+    "void-counted": given(lambda q, k, i: _void_as(q, k, i, k - 1), lambda q, k, i: _void_as(q, k, i, 0))
+    + does(
+        lambda q, k, i: iou(total([(p, torch.where(t == i, k, t)) for p, t in q], k + 1, -100)).nanmean(),
+        lambda q, k, i: iou(
+            total([(torch.where(t == i, k, p), torch.where(t == i, k, t)) for p, t in q], k + 1, -100)
+        ).nanmean(),
+    ),
+    "overlap-counted-twice": _of_matrix(lambda m: (m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean()),
+    "dice-instead": _of_matrix(lambda m: (2 * m.diag() / (m.sum(0) + m.sum(1)).double()).nanmean()),
+    "mean-accuracy": _of_matrix(lambda m: recall(m).nanmean()),
+    "pixel-accuracy": _of_matrix(accuracy),
+    "only-true-classes": _of_matrix(lambda m: iou(m)[m.sum(1) > 0].mean()),
+    "only-predicted-classes": _of_matrix(lambda m: iou(m)[m.sum(0) > 0].mean()),
+    "last-picture-only": given(lambda q, k, i: (q[-1:], k, i)),
+    "first-picture-only": given(lambda q, k, i: (q[:1], k, i)),
+    "background-left-out": _of_matrix(lambda m: iou(m)[1:].nanmean()),
+    "prediction-and-target-exchanged": given(lambda q, k, i: ([(t, p) for p, t in q], k, i)),
+    "not-averaged": _of_matrix(iou),
+    "percent": gives(lambda r, *a: 100 * r),
+}
+
+EXERCISE = Exercise(
+    "mean_iou(pairs, num_classes, ignore_index=255)",
+    TASK,
+    mean_iou,
+    _iou_cases,
+    catalogue(MESSAGES, WAYS),
+    kinds=("number",),
+    facts=_iou_facts,
 )

@@ -6,9 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
+from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, given, gives
+from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.made import distinct, noncontiguous, normal
+
+TASK = """Turn channels into resolution, as torch.nn.functional.pixel_shuffle does: x is N×(C·r²)×H×W, the
+result N×C×(H·r)×(W·r) with out[n, c, i·r + a, j·r + b] = x[n, c·r² + a·r + b, i, j] for a, b from 0
+to r − 1."""
 
 
 def _shuffle_cases() -> list[Case]:
@@ -38,7 +42,7 @@ def _shuffle_facts(x: Tensor, r: int) -> dict[str, bool]:
     }
 
 
-def _rearranged(order: str, into: str):  # type: ignore[no-untyped-def]
+def _rearranged(order: str, into: str) -> Ways:
     """Channels split as `order` (of c, a, b), dimensions then laid out as `into`."""
 
     def shuffle(x: Tensor, r: int) -> Tensor:
@@ -57,90 +61,55 @@ def _by_two(x: Tensor, r: int) -> Tensor:
     return split.permute(0, 1, 4, 2, 5, 3).reshape(n, k // 4, 2 * h, 2 * w)
 
 
-register(
-    Exercise(
-        name="pixel_shuffle",
-        signature="pixel_shuffle(x, upscale_factor)",
-        text=(
-            "Turn channels into resolution, as torch.nn.functional.pixel_shuffle does: x is N×(C·r²)×H×W, the\n"
-            "result N×C×(H·r)×(W·r) with out[n, c, i·r + a, j·r + b] = x[n, c·r² + a·r + b, i, j] for a, b from 0\n"
-            "to r − 1."
-        ),
-        reference=F.pixel_shuffle,
-        cases=_shuffle_cases,
-        facts=_shuffle_facts,
-        mistakes=(
-            mistake(
-                "channel-order",
-                "The channels are split in the wrong order: the output channel changes slowest (c·r² + a·r + b), a "
-                "and b fastest.",
-                _rearranged("abc", "chawb"),
-                _rearranged("acb", "chawb"),
-            ),
-            mistake(
-                "offsets-exchanged",
-                "a and b have changed places: the offset down, a, changes more slowly than the offset to the right, b.",
-                _rearranged("cab", "chbwa"),
-                _rearranged("bac", "chawb"),
-            ),
-            mistake(
-                "only-reshaped",
-                "The numbers keep their order in memory: a reshape alone moves nothing. Split the channels, bring a "
-                "beside the rows and b beside the columns, then merge.",
-                does(lambda x, r: x.reshape(x.shape[0], -1, x.shape[2] * r, x.shape[3] * r)),
-            ),
-            mistake(
-                "blocks-side-by-side",
-                "The r² pictures stand side by side as tiles. They should be interlaced: after the row i, its "
-                "offset a.",
-                _rearranged("cab", "cahbw"),
-                _rearranged("cab", "cbhaw"),
-            ),
-            mistake(
-                "half-interlaced",
-                "Along one axis the pictures are interlaced, along the other they stand side by side.",
-                _rearranged("cab", "chabw"),
-                _rearranged("cab", "cahwb"),
-            ),
-            mistake(
-                "copied",
-                "Each number is repeated. Every one of the r² channels has its own position.",
-                does(lambda x, r: x[:, :: r * r].repeat_interleave(r, 2).repeat_interleave(r, 3)),
-                does(lambda x, r: x[:, : x.shape[1] // (r * r)].repeat_interleave(r, 2).repeat_interleave(r, 3)),
-                does(lambda x, r: x.repeat_interleave(r, 2).repeat_interleave(r, 3)),
-                does(lambda x, r: x.unflatten(1, (-1, r * r)).mean(2).repeat_interleave(r, 2).repeat_interleave(r, 3)),
-            ),
-            mistake(
-                "unshuffled",
-                "This is the way back, from resolution to channels.",
-                does(lambda x, r: F.pixel_unshuffle(F.pad(x, (0, -x.shape[3] % r, 0, -x.shape[2] % r)), r)),
-            ),
-            mistake(
-                "factor-fixed",
-                "The factor is taken to be 2 whatever `upscale_factor` says.",
-                given(lambda x, r: (x, 2)),
-                does(_by_two),
-            ),
-            mistake(
-                "rows-columns-exchanged",
-                "Rows and columns of the result are exchanged.",
-                gives(lambda o, *a: o.transpose(2, 3)),
-                gives(lambda o, *a: o.transpose(2, 3).reshape(o.shape)),
-            ),
-            mistake(
-                "offset-reversed",
-                "The offsets run backwards: a = 0 is the upper one of the r rows.",
-                given(lambda x, r: (x.unflatten(1, (-1, r * r)).flip(2).flatten(1, 2), r)),
-                given(lambda x, r: (x.unflatten(1, (-1, r, r)).flip(2).flatten(1, 3), r)),
-                given(lambda x, r: (x.unflatten(1, (-1, r, r)).flip(3).flatten(1, 3), r)),
-            ),
-            mistake("first-picture-only", "Only the first picture of the batch is worked on.", *FIRST_PICTURE),
-            mistake(
-                "batch-into-channels",
-                "Pictures of the batch are mixed with channels: keep N apart when you reshape.",
-                does(lambda x, r: F.pixel_shuffle(x.transpose(0, 1).reshape(x.shape), r)),
-            ),
-            mistake("first-channel-only", "Only the first channel of the result is made.", *FIRST_CHANNEL),
-        ),
-    )
+MESSAGES = """
+channel-order: The channels are split in the wrong order: the output channel changes slowest (c·r² + a·r + b), a and b
+    fastest.
+offsets-exchanged: a and b have changed places: the offset down, a, changes more slowly than the offset to the right, b.
+only-reshaped: The numbers keep their order in memory: a reshape alone moves nothing. Split the channels, bring a beside
+    the rows and b beside the columns, then merge.
+blocks-side-by-side: The r² pictures stand side by side as tiles. They should be interlaced: after the row i, its offset
+    a.
+half-interlaced: Along one axis the pictures are interlaced, along the other they stand side by side.
+copied: Each number is repeated. Every one of the r² channels has its own position.
+unshuffled: This is the way back, from resolution to channels.
+factor-fixed: The factor is taken to be 2 whatever `upscale_factor` says.
+rows-columns-exchanged: Rows and columns of the result are exchanged.
+offset-reversed: The offsets run backwards: a = 0 is the upper one of the r rows.
+first-picture-only: Only the first picture of the batch is worked on.
+batch-into-channels: Pictures of the batch are mixed with channels: keep N apart when you reshape.
+first-channel-only: Only the first channel of the result is made.
+"""
+
+WAYS = {
+    "channel-order": _rearranged("abc", "chawb") + _rearranged("acb", "chawb"),
+    "offsets-exchanged": _rearranged("cab", "chbwa") + _rearranged("bac", "chawb"),
+    "only-reshaped": does(lambda x, r: x.reshape(x.shape[0], -1, x.shape[2] * r, x.shape[3] * r)),
+    "blocks-side-by-side": _rearranged("cab", "cahbw") + _rearranged("cab", "cbhaw"),
+    "half-interlaced": _rearranged("cab", "chabw") + _rearranged("cab", "cahwb"),
+    "copied": does(
+        lambda x, r: x[:, :: r * r].repeat_interleave(r, 2).repeat_interleave(r, 3),
+        lambda x, r: x[:, : x.shape[1] // (r * r)].repeat_interleave(r, 2).repeat_interleave(r, 3),
+        lambda x, r: x.repeat_interleave(r, 2).repeat_interleave(r, 3),
+        lambda x, r: x.unflatten(1, (-1, r * r)).mean(2).repeat_interleave(r, 2).repeat_interleave(r, 3),
+    ),
+    "unshuffled": does(lambda x, r: F.pixel_unshuffle(F.pad(x, (0, -x.shape[3] % r, 0, -x.shape[2] % r)), r)),
+    "factor-fixed": given(lambda x, r: (x, 2)) + does(_by_two),
+    "rows-columns-exchanged": gives(lambda o, *a: o.transpose(2, 3), lambda o, *a: o.transpose(2, 3).reshape(o.shape)),
+    "offset-reversed": given(
+        lambda x, r: (x.unflatten(1, (-1, r * r)).flip(2).flatten(1, 2), r),
+        lambda x, r: (x.unflatten(1, (-1, r, r)).flip(2).flatten(1, 3), r),
+        lambda x, r: (x.unflatten(1, (-1, r, r)).flip(3).flatten(1, 3), r),
+    ),
+    "first-picture-only": FIRST_PICTURE,
+    "batch-into-channels": does(lambda x, r: F.pixel_shuffle(x.transpose(0, 1).reshape(x.shape), r)),
+    "first-channel-only": FIRST_CHANNEL,
+}
+
+EXERCISE = Exercise(
+    "pixel_shuffle(x, upscale_factor)",
+    TASK,
+    F.pixel_shuffle,
+    _shuffle_cases,
+    catalogue(MESSAGES, WAYS),
+    facts=_shuffle_facts,
 )

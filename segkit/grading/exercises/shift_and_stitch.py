@@ -9,8 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, does, given, gives, mistake, register
-from segkit.grading.exercises.made import noncontiguous, normal, quarters
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
+
+TASK = """network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer
+scores for a smaller picture. For every shift (dy, dx), each from 0 to factor − 1, leave out the first
+dy rows and dx columns of x, run the network, and interlace the scores:
+out[:, :, i·factor + dy, j·factor + dx] = network(x[:, :, dy:, dx:])[:, :, i, j].
+The result has a place for every score, no more and no fewer (shifts may give different numbers of rows)."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +141,10 @@ def _rolled(x: Tensor, dy: int, dx: int) -> Tensor:
     return x.roll((-dy, -dx), (2, 3))
 
 
-def _with(shift: Any, place: Any = None) -> tuple[Any, Any]:
+@each
+def _with(shift: Function, place: Function | None = None) -> Ways:
     """A wrong shift, once with places for all scores and once f times as large as one pass."""
-    return tuple(does(lambda n, x, f, full=full: _stitch(n, x, f, shift, place, full)) for full in (False, True))  # type: ignore[return-value]
+    return does(*(lambda n, x, f, full=full: _stitch(n, x, f, shift, place, full) for full in (False, True)))
 
 
 def _stitch_one_axis(network: Any, x: Tensor, f: int, axis: int) -> Tensor:
@@ -160,7 +167,7 @@ def _diagonal(network: Any, x: Tensor, f: int) -> Tensor:
     return kept
 
 
-def _up(mode: str, **options: bool):  # type: ignore[no-untyped-def]
+def _up(mode: str, **options: bool) -> Ways:
     return does(lambda net, x, f: F.interpolate(net(x), scale_factor=f, mode=mode, **options))
 
 
@@ -168,125 +175,69 @@ def _averaged(network: Any, x: Tensor, f: int) -> Tensor:
     return torch.stack([network(_filled(x, a, b)) for a in range(f) for b in range(f)]).mean(0)
 
 
-register(
-    Exercise(
-        name="shift_and_stitch",
-        signature="shift_and_stitch(network, x, factor)",
-        text=(
-            "network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer\n"
-            "scores for a smaller picture. For every shift (dy, dx), each from 0 to factor − 1, leave out the first\n"
-            "dy rows and dx columns of x, run the network, and interlace the scores:\n"
-            "out[:, :, i·factor + dy, j·factor + dx] = network(x[:, :, dy:, dx:])[:, :, i, j].\n"
-            "The result has a place for every score, no more and no fewer (shifts may give different numbers of rows)."
-        ),
-        reference=stitch,
-        cases=_cases,
-        facts=_facts,
-        mistakes=(
-            mistake(
-                "shifted-wrong-way",
-                "You move the picture down and to the right. For the scores at offset (dy, dx) the pixel at (dy, dx) "
-                "has to come to (0, 0): leave out the first rows and columns.",
-                *_with(_down),
-            ),
-            mistake(
-                "wraps-around",
-                "What leaves the picture at one side comes back at the other: `torch.roll` wraps around, and the last "
-                "scores look at pixels that are not neighbours. Leave the rows and columns out.",
-                does(lambda n, x, f: _stitch(n, x, f, _rolled, full=True)),
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b), full=True)),
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b))),
-            ),
-            mistake(
-                "filled-up",
-                "Zeros or repeated pixels fill up the shifted picture, so that your result has rows or columns at its "
-                "end that look beyond the picture. Leave rows and columns out, and put nothing in their place.",
-                does(lambda n, x, f: _stitch(n, x, f, _filled, full=True)),
-                does(lambda n, x, f: _stitch(n, x, f, _repeated, full=True)),
-            ),
-            mistake(
-                "size-not-dense",
-                "Your result is `factor` times as large as one pass, with places that no score fills (or too few for "
-                "them). The shifts may give different numbers of rows: count them all.",
-                does(lambda n, x, f: _stitch(n, x, f, full=True)),
-            ),
-            mistake(
-                "offsets-exchanged",
-                "dy and dx have changed places between shifting and stitching: rows go with dy.",
-                *_with(cropped, lambda a, b: (b, a)),
-                *_with(_filled, lambda a, b: (b, a)),
-            ),
-            mistake(
-                "offsets-reversed",
-                "The scores are interlaced in the reverse order: those of the unshifted picture belong to (0, 0).",
-                does(lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (f - 1 - a, f - 1 - b))),
-                does(lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (-a % f, -b % f))),
-                does(lambda n, x, f: _stitch(n, x, f, _filled, lambda a, b: (f - 1 - a, f - 1 - b), True)),
-            ),
-            mistake(
-                "blocks-side-by-side",
-                "The scores stand side by side as tiles. They should be interlaced: every factor-th row and column.",
-                does(_blocks),
-            ),
-            mistake(
-                "only-diagonal-shifts",
-                "Rows and columns are shifted together, so only factor of the factor² shifts are made. Use two loops.",
-                does(_diagonal),
-            ),
-            mistake(
-                "one-axis-only",
-                "The picture is shifted along one axis only.",
-                *_with(lambda x, a, b: cropped(x, a, 0)),
-                *_with(lambda x, a, b: cropped(x, 0, b)),
-                does(lambda n, x, f: _stitch_one_axis(n, x, f, 2)),
-                does(lambda n, x, f: _stitch_one_axis(n, x, f, 3)),
-            ),
-            mistake(
-                "not-shifted",
-                "The network starts at the same pixel each time: the picture is not shifted, or its last rows are left "
-                "out instead of its first.",
-                *_with(lambda x, a, b: x),
-                _up("nearest"),
-            ),
-            mistake(
-                "interpolated",
-                "You enlarge the coarse scores. Shift-and-stitch computes every score anew.",
-                _up("bilinear", align_corners=False),
-                _up("bilinear", align_corners=True),
-            ),
-            mistake(
-                "factor-fixed",
-                "The factor is taken to be 2 whatever `factor` says.",
-                given(lambda n, x, f: (n, x, 2)),
-            ),
-            mistake(
-                "shift-too-large",
-                "The picture is moved by too much. The shifts are 0, 1, … factor − 1 pixels.",
-                *_with(lambda x, a, b: cropped(x, a + 1, b + 1)),
-                does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: cropped(x, a * f, b * f))),
-            ),
-            mistake(
-                "averaged",
-                "You average the scores of all shifts. Each has its own place in the result.",
-                does(_averaged),
-            ),
-            mistake(
-                "coarse-returned",
-                "These are the scores of one pass. The result has those of all shifts.",
-                does(lambda n, x, f: n(x)),
-            ),
-            mistake(
-                "first-picture-only",
-                "Only the first picture of the batch is worked on.",
-                gives(lambda r, *a: r[:1]),
-                gives(lambda r, *a: r[:1].expand_as(r)),
-            ),
-            mistake(
-                "first-channel-only",
-                "Only one output channel is kept.",
-                gives(lambda r, *a: r[:, :1]),
-                gives(lambda r, *a: r[:, :1].expand_as(r)),
-            ),
-        ),
-    )
+MESSAGES = """
+shifted-wrong-way: You move the picture down and to the right. For the scores at offset (dy, dx) the pixel at (dy, dx)
+    has to come to (0, 0): leave out the first rows and columns.
+wraps-around: What leaves the picture at one side comes back at the other: `torch.roll` wraps around, and the last
+    scores look at pixels that are not neighbours. Leave the rows and columns out.
+filled-up: Zeros or repeated pixels fill up the shifted picture, so that your result has rows or columns at its end that
+    look beyond the picture. Leave rows and columns out, and put nothing in their place.
+size-not-dense: Your result is `factor` times as large as one pass, with places that no score fills (or too few for
+    them). The shifts may give different numbers of rows: count them all.
+offsets-exchanged: dy and dx have changed places between shifting and stitching: rows go with dy.
+offsets-reversed: The scores are interlaced in the reverse order: those of the unshifted picture belong to (0, 0).
+blocks-side-by-side: The scores stand side by side as tiles. They should be interlaced: every factor-th row and column.
+only-diagonal-shifts: Rows and columns are shifted together, so only factor of the factor² shifts are made. Use two
+    loops.
+one-axis-only: The picture is shifted along one axis only.
+not-shifted: The network starts at the same pixel each time: the picture is not shifted, or its last rows are left out
+    instead of its first.
+interpolated: You enlarge the coarse scores. Shift-and-stitch computes every score anew.
+factor-fixed: The factor is taken to be 2 whatever `factor` says.
+shift-too-large: The picture is moved by too much. The shifts are 0, 1, … factor − 1 pixels.
+averaged: You average the scores of all shifts. Each has its own place in the result.
+coarse-returned: These are the scores of one pass. The result has those of all shifts.
+first-picture-only: Only the first picture of the batch is worked on.
+first-channel-only: Only one output channel is kept.
+"""
+
+WAYS = {
+    "shifted-wrong-way": _with(_down),
+    "wraps-around": does(
+        lambda n, x, f: _stitch(n, x, f, _rolled, full=True),
+        lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b), full=True),
+        lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b)),
+    ),
+    "filled-up": does(
+        lambda n, x, f: _stitch(n, x, f, _filled, full=True), lambda n, x, f: _stitch(n, x, f, _repeated, full=True)
+    ),
+    "size-not-dense": does(lambda n, x, f: _stitch(n, x, f, full=True)),
+    "offsets-exchanged": _with(cropped, _filled, place=lambda a, b: (b, a)),
+    "offsets-reversed": does(
+        lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (f - 1 - a, f - 1 - b)),
+        lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (-a % f, -b % f)),
+        lambda n, x, f: _stitch(n, x, f, _filled, lambda a, b: (f - 1 - a, f - 1 - b), True),
+    ),
+    "blocks-side-by-side": does(_blocks),
+    "only-diagonal-shifts": does(_diagonal),
+    "one-axis-only": _with(lambda x, a, b: cropped(x, a, 0), lambda x, a, b: cropped(x, 0, b))
+    + does(lambda n, x, f: _stitch_one_axis(n, x, f, 2), lambda n, x, f: _stitch_one_axis(n, x, f, 3)),
+    "not-shifted": _with(lambda x, a, b: x) + _up("nearest"),
+    "interpolated": _up("bilinear", align_corners=False) + _up("bilinear", align_corners=True),
+    "factor-fixed": given(lambda n, x, f: (n, x, 2)),
+    "shift-too-large": _with(lambda x, a, b: cropped(x, a + 1, b + 1))
+    + does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: cropped(x, a * f, b * f))),
+    "averaged": does(_averaged),
+    "coarse-returned": does(lambda n, x, f: n(x)),
+    "first-picture-only": gives(lambda r, *a: r[:1], lambda r, *a: r[:1].expand_as(r)),
+    "first-channel-only": gives(lambda r, *a: r[:, :1], lambda r, *a: r[:, :1].expand_as(r)),
+}
+
+EXERCISE = Exercise(
+    "shift_and_stitch(network, x, factor)",
+    TASK,
+    stitch,
+    _cases,
+    catalogue(MESSAGES, WAYS),
+    facts=_facts,
 )

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Variant, given
+from segkit.grading.exercise import Function, Ways, does, each, given, gives, stops
+from segkit.grading.exercises.common import FIRST_PICTURE, squared
 
 
 def transposed(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
@@ -74,7 +75,8 @@ def crop(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int,
     return r[..., left * p : r.shape[2] - right * p, left * p : r.shape[3] - right * p]
 
 
-def args(change):  # type: ignore[no-untyped-def]
+@each
+def args(change: Function) -> Ways:
     return given(lambda x, w, b, s, p, o, d: (x, w, b, *change(s, p, o, d)))
 
 
@@ -100,5 +102,74 @@ def mean_of_stamps(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: in
     return r if b is None else r + b[:, None, None]
 
 
-def weights_scaled(scale) -> Variant:  # type: ignore[no-untyped-def]
+@each
+def weights_scaled(scale: Function) -> Ways:
     return given(lambda x, w, *a: (x, w / scale(w, a[1]), *a))
+
+
+WAYS = {
+    "kernel-flipped": given(lambda x, w, *a: (x, w.flip(2, 3), *a)),
+    "kernel-transposed": given(lambda x, w, *a: (x, w.transpose(2, 3), *a)),
+    "weight-order": does(lambda x, w, *a: transposed(x, w.transpose(0, 1), *a)),
+    "output-padding-ignored": args(lambda s, p, o, d: (s, p, 0, d)),
+    "output-padding-empty": does(late_crop, bias_not_below),
+    "output-padding-all-sides": does(
+        lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, 0, d), o, o, o),
+        lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, 0, d), 0, 0, o),
+        lambda x, w, b, s, p, o, d: (
+            (lambda r: r[..., : r.shape[2] - 2 * p + 2 * o, : r.shape[3] - 2 * p + 2 * o])(
+                resized(transposed(x, w, b, s, 0, 0, d), o, o, o)
+            )[..., p:, p:]
+            if o
+            else transposed(x, w, b, s, p, o, d)
+        ),
+    ),
+    "padding-ignored": args(lambda s, p, o, d: (s, 0, o, d)),
+    "padding-added": does(grown),
+    "padding-off-by-one": does(
+        lambda x, w, b, s, p, o, d: (
+            resized(transposed(x, w, b, s, p, o, d), 1, 1, 1) if p else transposed(x, w, b, s, p, o, d)
+        ),
+        lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, s, p, o, d), -1, -1, -1),
+        lambda x, w, b, s, p, o, d: transposed(x, w, b, s, p - 1, o, d) if p else transposed(x, w, b, s, p, o, d),
+        lambda x, w, b, s, p, o, d: transposed(x, w, b, s, p + 1, o, d) if p else transposed(x, w, b, s, p, o, d),
+    )
+    + args(lambda s, p, o, d: (s, p + 1, o, d)),
+    "padding-one-sided": does(
+        *(lambda x, w, b, s, p, o, d, m=m: crop(x, w, b, s, p, o, d, *m) for m in ((1, 0), (0, 1), (2, 0), (0, 2)))
+    ),
+    "overwritten": does(overwritten, overwritten_by_taps),
+    "bias-ignored": given(lambda x, w, b, *a: (x, w, None, *a)),
+    "bias-per-stamp": gives(
+        pixelwise, lambda r, x, w, b, *a: r if b is None else r + (x.shape[1] - 1) * b[:, None, None]
+    ),
+    "stride-ignored": args(lambda s, p, o, d: (1, p, o, d))
+    + does(lambda x, w, b, s, p, o, d: crowded(x, w, b, s, p, o, d, 1, d)),
+    "stride-dilation-swapped": does(lambda x, w, b, s, p, o, d: resized(transposed(x, w, b, d, p, 0, s), o))
+    + args(lambda s, p, o, d: (d, p, o, s)),
+    "dilation-ignored": args(lambda s, p, o, d: (s, p, o, 1))
+    + does(lambda x, w, b, s, p, o, d: crowded(x, w, b, s, p, o, d, s, 1)),
+    "dilation-off-by-one": args(lambda s, p, o, d: (s, p, o, d + 1), lambda s, p, o, d: (s, p, o, max(d - 1, 1))),
+    "arguments-in-torch-order": stops(lambda x, w, b, s, p, o, d: F.conv_transpose2d(x, w, b, s, p, o, d)),
+    "size-too-small": gives(
+        lambda r, *a: r[..., :-1, :-1], lambda r, x, w, b, s, *a: r[..., : x.shape[2] * s, : x.shape[3] * s]
+    ),
+    "convolution": does(as_conv),
+    "first-picture-only": FIRST_PICTURE,
+    "first-channel-only": given(lambda x, w, *a: (x[:, :1], w[:1], *a), lambda x, w, *a: (x[:, -1:], w[-1:], *a)),
+    "channels-not-mixed": given(
+        lambda x, w, *a: (
+            x,
+            w * (torch.arange(w.shape[0])[:, None] == torch.arange(w.shape[1]) % w.shape[0])[..., None, None],
+            *a,
+        )
+    ),
+    "first-output-only": gives(lambda r, *a: r[:, :1], lambda r, *a: r[:, :1].expand_as(r))
+    + given(lambda x, w, *a: (x, w[:, :1].expand_as(w), *a)),
+    "only-square-kernels": given(
+        lambda x, w, *a: (x, squared(w, 2), *a),
+        lambda x, w, *a: (x, squared(w, 3), *a),
+        lambda x, w, *a: (x, w[..., : min(w.shape[2:]), : min(w.shape[2:])], *a),
+    ),
+    "averaged": weights_scaled(lambda w, s: w.shape[2] * w.shape[3], lambda w, s: s * s) + does(mean_of_stamps),
+}

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from segkit.grading.exercise import does, stops
+from segkit.grading.exercise import Ways, does, each, given, gives, stops
 
 FAR = float("inf")
 Rule = Callable[..., Tensor]
@@ -45,12 +45,14 @@ def weight_map(m: Tensor, w0: float = 10.0, sigma: float = 5.0) -> Tensor:
     return weigh(m, distances(m, ids(m)), w0, sigma)
 
 
-def exp(bell: Rule, places: tuple[int, int] = (0, 1)):  # type: ignore[no-untyped-def]
+@each
+def exp(bell: Rule, places: tuple[int, int] = (0, 1)) -> Ways:
     """Another formula of the two distances."""
     return does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell, places))
 
 
-def measured(change: Rule):  # type: ignore[no-untyped-def]
+@each
+def measured(change: Rule) -> Ways:
     """Other distances: change(m, d) of the right ones."""
     return does(lambda m, w0, s: weigh(m, change(m, distances(m, ids(m))), w0, s))
 
@@ -100,7 +102,8 @@ def up_to_max_transformed(m: Tensor, w0: float, s: float) -> Tensor:
     return weigh(m, torch.stack([*rows, *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2]), w0, s)
 
 
-def few(cell: float | None, none: float | None = None):  # type: ignore[no-untyped-def]
+@each
+def few(cell: float | None, none: float | None = None) -> Ways:
     """With a single cell d2 is a number (None: d1 again); without cells both are `none`."""
 
     def weighed(m: Tensor, w0: float, s: float) -> Tensor:
@@ -114,7 +117,8 @@ def few(cell: float | None, none: float | None = None):  # type: ignore[no-untyp
     return does(weighed)
 
 
-def needs(count: int):  # type: ignore[no-untyped-def]
+@each
+def needs(count: int) -> Ways:
     return stops(lambda m, w0, s: weight_map(m, w0, s) if len(ids(m)) >= count else [][0])
 
 
@@ -148,3 +152,92 @@ def two_farthest(m: Tensor, w0: float, s: float) -> Tensor:
     """The two largest distances instead of the two smallest."""
     d = distances(m, ids(m))[:-2]
     return weigh(m, d, w0, s, places=(-1, -2)) if len(d) > 1 else torch.ones(m.shape)
+
+
+WAYS = {
+    "second-pixel": does(
+        second_pixel, lambda m, w0, s: second_pixel(m, w0, s) if len(ids(m)) > 1 else weight_map(m, w0, s)
+    ),
+    "one-distance-only": exp(
+        lambda a, b, w, s: bell(a, 0, w, s),
+        lambda a, b, w, s: bell(b, 0, w, s),
+        lambda a, b, w, s: torch.where(b < FAR, bell(a, 0, w, s), 0.0),
+        lambda a, b, w, s: bell(a, torch.where(b < FAR, a, FAR), w, s),
+    ),
+    "squares-added": exp(lambda a, b, w, s: w * torch.exp(-(a**2 + b**2) / (2 * s**2))),
+    "difference": exp(
+        lambda a, b, w, s: bell(a, -b, w, s),
+        lambda a, b, w, s: w * torch.exp(-(a * b) / (2 * s**2)),
+        lambda a, b, w, s: w * torch.exp(-((a * b) ** 2) / (2 * s**2)),
+        lambda a, b, w, s: torch.where(b < FAR, bell(a, -b, w, s), 0.0),
+    ),
+    "not-squared": exp(
+        lambda a, b, w, s: w * torch.exp(-(a + b) / (2 * s**2)),
+        lambda a, b, w, s: w * torch.exp(-(a + b) / (2 * s)),
+        lambda a, b, w, s: w * torch.exp(-(a + b) / s),
+    ),
+    "wrong-width": given(
+        lambda m, w0, s: (m, w0, s / 2**0.5),
+        lambda m, w0, s: (m, w0, s**0.5),
+        lambda m, w0, s: (m, w0, (s / 2) ** 0.5),
+        lambda m, w0, s: (m, w0, s * 2**0.5),
+        lambda m, w0, s: (m, w0, 1 / s),
+    ),
+    "mean-distance": given(lambda m, w0, s: (m, w0, 2 * s)),
+    "sign-forgotten": exp(
+        lambda a, b, w, s: torch.where(b < FAR, w * torch.exp((a + b) ** 2 / (2 * s**2)), 0.0),
+        lambda a, b, w, s: w * torch.exp((a + b) ** 2 / (2 * s**2)),
+    ),
+    "cells-weighted-too": does(everywhere, lambda m, w0, s: 1 + torch.where(m != 0, everywhere(m, w0, s) - 1, 0.0)),
+    "one-forgotten": gives(
+        lambda r, *a: r - 1,
+        lambda r, m, *a: r - 1 if len(ids(m)) > 1 else r,
+        lambda r, m, *a: r - (m != 0).to(r.dtype) if len(ids(m)) > 1 else r,
+        lambda r, m, *a: r - (m != 0).to(r.dtype),
+        lambda r, m, *a: r - (m == 0).to(r.dtype),
+        lambda r, m, *a: r - (m == 0).to(r.dtype) if len(ids(m)) > 1 else r,
+    )
+    + does(lambda m, w0, s: everywhere(m, w0, s) - 1),
+    "classes-balanced": does(balanced),
+    "one-times-w0": gives(lambda r, m, w0, s: w0 + r - 1, lambda r, m, w0, s: w0 + r - 1 if len(ids(m)) > 1 else r)
+    + does(lambda m, w0, s: w0 * weight_map(m, 1.0, s)),
+    "w0-fixed": given(lambda m, w0, s: (m, 10.0, s), lambda m, w0, s: (m, 1.0, s)),
+    "sigma-fixed": given(lambda m, w0, s: (m, w0, 5.0), lambda m, w0, s: (m, w0, 1.0)),
+    "arguments-exchanged": given(lambda m, w0, s: (m, s, w0)),
+    "other-distance": does(
+        lambda m, w0, s: weigh(m, distances(m, ids(m), 1.0), w0, s),
+        lambda m, w0, s: weigh(m, distances(m, ids(m), FAR), w0, s),
+    )
+    + measured(lambda m, d: d**2),
+    "distance-shifted": measured(lambda m, d: d - 1, lambda m, d: d - 0.5, lambda m, d: d + 1),
+    "distance-to-centre": does(
+        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p.mean(0)), w0, s),
+        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: (p.amin(0) + p.amax(0)) / 2), w0, s),
+    ),
+    "first-pixel-of-cell": does(
+        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p[0]), w0, s),
+        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p[-1]), w0, s),
+    ),
+    "farthest-cells": does(two_farthest)
+    + exp(bell, places=(1, 2))
+    + exp(bell, places=(0, 2))
+    + does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell, (0, max(len(ids(m)) - 1, 1)))),
+    "first-two-cells": does(first_two),
+    "distance-inverted": does(lambda m, w0, s: 1 + w0 * (m == 0) * float(len(ids(m)) > 1)),
+    "bytes-wrap": does(in_bytes),
+    "cells-merged": given(lambda m, w0, s: (merged(m, False), w0, s), lambda m, w0, s: (merged(m, True), w0, s)),
+    "pieces-apart": given(lambda m, w0, s: (split(m), w0, s)),
+    "normalised": gives(lambda r, *a: r / r.mean(), lambda r, *a: r / r.max(), lambda r, *a: r / r.sum()),
+    "ids-counted-up": stops(up_to_max)
+    + does(
+        up_to_max_transformed, lambda m, w0, s: weigh(m, distances(m, [i for i in ids(m) if i <= len(ids(m))]), w0, s)
+    ),
+    "few-cells": needs(2, 1)
+    + few(0.0, None)
+    + few(0.0, FAR, none=0.0)
+    + gives(
+        lambda r, m, *a: r - 1 if len(ids(m)) < 2 else r,
+        lambda r, m, *a: r * float("nan") if len(ids(m)) < 2 else r,
+        lambda r, m, *a: torch.where((m == 0) & (len(ids(m)) < 2), float("nan"), r),
+    ),
+}

@@ -17,7 +17,7 @@ class Diagnosis:
 
     Args:
         code: short and stable, for example "kernel-flipped".
-        message: what went wrong, and a hint at the mend.
+        message: what went wrong, and a hint at how to fix it.
         example: the smallest failing call, what it should give and what it gave; may be empty.
     """
 

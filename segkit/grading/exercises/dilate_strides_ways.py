@@ -1,0 +1,197 @@
+"""`dilate_strides` as it should be, and as it is often got wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segkit.grading.exercise import Function, Ways, does, each, given, gives
+
+Layers = list[tuple[int, int, int]]
+
+
+def _strides(f: int, s: int, d: int) -> int:
+    return f * s
+
+
+def walk(layers: Layers, target: int, layer: Function, step: Function = _strides) -> Layers:
+    """The conversion with its two lines replaced: layer(k, s, d, f) once at target, step(f, s, d) the factor."""
+    out, stride, factor = [], 1, 1
+    for k, s, d in layers:
+        if stride < target:
+            stride *= s
+            out.append((k, s, d))
+        else:
+            out.append(layer(k, s, d, factor))
+            factor = step(factor, s, d)
+    return out
+
+
+def right(k: int, s: int, d: int, f: int) -> tuple[int, int, int]:
+    return k, 1, d * f
+
+
+def convert(layers: Layers, target: int) -> Layers:
+    """Reference of `dilate_strides`."""
+    return walk(layers, target, right)
+
+
+@each
+def instead(layer: Function, step: Function = _strides) -> Ways:
+    return does(lambda layers, t: walk(layers, t, layer, step))
+
+
+@each
+def stopped_at(change: Function) -> Ways:
+    """Another stride to stop at."""
+    return given(lambda layers, t: (layers, change(t, layers)))
+
+
+def total(layers: Layers) -> int:
+    return int(np.prod([s for _, s, _ in layers]))
+
+
+def one_late(layers: Layers, target: int) -> Layers:
+    out, stride, factor = [], 1, 1
+    for k, s, d in layers:
+        if stride <= target:
+            stride *= s
+            out.append((k, s, d))
+        else:
+            out.append((k, 1, d * factor))
+            factor *= s
+    return out
+
+
+def from_the_back(layers: Layers, target: int) -> Layers:
+    """The last strides stay, the first ones go."""
+    out, left = [], total(layers) // target
+    factor = 1
+    for k, s, d in layers:
+        if left > 1:
+            out.append((k, 1, d * factor))
+            factor, left = factor * s, left // s
+        else:
+            out.append((k, s, d * factor))
+    return out
+
+
+def next_only(layers: Layers, target: int) -> Layers:
+    out, stride, factor = [], 1, 1
+    for k, s, d in layers:
+        if stride < target:
+            stride *= s
+            out.append((k, s, d))
+        else:
+            out.append((k, 1, d * factor))
+            factor = s
+    return out
+
+
+def all_layers(layers: Layers, target: int) -> Layers:
+    return [
+        (k, t, d * total(layers) // target)
+        for (k, _, d), (_, t, _) in zip(layers, convert(layers, target), strict=True)
+    ]
+
+
+def all_behind(layers: Layers, target: int) -> Layers:
+    """The whole factor for every layer behind the target."""
+    return walk(layers, target, lambda k, s, d, f: (k, 1, d * total(layers) // target))
+
+
+def only_where_stride(layers: Layers, target: int) -> Layers:
+    """Dilation for the layers that lose a stride, and for no other."""
+    return walk(layers, target, lambda k, s, d, f: (k, 1, d * s))
+
+
+def fitting(layers: Layers, target: int) -> Layers:
+    """Every stride stays that fits into the target, early or late."""
+    out, old, new = [], 1, 1
+    for k, s, d in layers:
+        stays = s if new * s <= target else 1
+        out.append((k, stays, d * old // new))
+        old, new = old * s, new * stays
+    return out
+
+
+def from_the_back_by_product(layers: Layers, target: int) -> Layers:
+    out, gone = [], 1
+    for k, s, d in layers:
+        goes = gone * target < total(layers)
+        out.append((k, 1 if goes else s, d * gone))
+        gone *= s if goes else 1
+    return out
+
+
+WAYS = {
+    "dilation-missing": instead(lambda k, s, d, f: (k, 1, d)),
+    "strides-kept": gives(lambda r, layers, t: [(k, s, d) for (k, _, d), (_, s, _) in zip(r, layers, strict=True)])
+    + does(lambda layers, t: layers),
+    "own-stride-too-early": instead(lambda k, s, d, f: (k, 1, d * f * s)),
+    "own-layer-only": does(only_where_stride)
+    + instead(lambda k, s, d, f: (k, 1, d if s == 1 else d * f * s), lambda k, s, d, f: (k, 1, d if s == 1 else d * f)),
+    "some-not-dilated": instead(
+        lambda k, s, d, f: (k, 1, d * f if s == 1 else d),
+        lambda k, s, d, f: (k, 1, d * f if k > 2 else d),
+        lambda k, s, d, f: (k, 1, d * f if d == 1 else d),
+    ),
+    "next-layer-only": does(next_only),
+    "strides-not-multiplied": instead(right, step=lambda f, s, d: f if s == 1 else s)
+    + instead(right, step=lambda f, s, d: max(f, s))
+    + instead(right, step=lambda f, s, d: f + s if s > 1 and f > 1 else f * s)
+    + instead(right, step=lambda f, s, d: f + s - 1)
+    + instead(right, step=lambda f, s, d: f + (s > 1))
+    + instead(right, step=lambda f, s, d: f + s)
+    + instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), step=lambda f, s, d: f if s == 1 else s),
+    "always-two": instead(right, step=lambda f, s, d: f * (2 if s > 1 else 1)),
+    "factor-squared": instead(right, step=lambda f, s, d: f * 2) + instead(right, step=lambda f, s, d: f * s * d),
+    "own-dilation-lost": instead(
+        lambda k, s, d, f: (k, 1, f), lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda k, s, d, f: (k, 1, max(f, d))
+    ),
+    "dilation-added": instead(
+        lambda k, s, d, f: (k, 1, d + f - 1),
+        lambda k, s, d, f: (k, 1, d + f),
+        lambda k, s, d, f: (k, 1, d + f if f > 1 else d),
+    ),
+    "too-early": stopped_at(lambda t, layers: max(t // 2, 1), lambda t, layers: 1)
+    + does(
+        lambda layers, t: fitting(layers, max(t // 2, 1)),
+        lambda layers, t: fitting(layers, 1),
+        lambda layers, t: fitting(layers, t - 1),
+    ),
+    "too-late": does(one_late)
+    + stopped_at(lambda t, layers: 2 * t, lambda t, layers: max(t, 2), lambda t, layers: 8)
+    + does(
+        lambda layers, t: fitting(layers, 2 * t),
+        lambda layers, t: fitting(layers, max(t, 2)),
+        lambda layers, t: fitting(layers, 8),
+    ),
+    "first-strides-lost": does(from_the_back, from_the_back_by_product),
+    "all-dilated": does(all_layers, all_behind),
+    "dilation-divided": instead(right, step=lambda f, s, d: f / s)
+    + does(
+        lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, d * f * t)),
+        lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, t)),
+    ),
+    "kernel-stretched": instead(
+        lambda k, s, d, f: ((k - 1) * f + 1, 1, d),
+        lambda k, s, d, f: (k * f, 1, d),
+        lambda k, s, d, f: ((k - 1) * f + 1, 1, d * f),
+    ),
+    "gaps-counted": instead(
+        lambda k, s, d, f: (k, 1, d * f - 1),
+        lambda k, s, d, f: (k, 1, d * f - 1 if f > 1 else d),
+        lambda k, s, d, f: (k, 1, d * (f - 1) if f > 1 else d),
+    ),
+    "stride-dilation-swapped": gives(lambda r, *a: [(k, d, s) for k, s, d in r])
+    + given(lambda layers, t: ([(k, d, s) for k, s, d in layers], t)),
+    "layers-lost": gives(
+        lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new != old],
+        lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new == old],
+        lambda r, *a: r[:-1],
+        lambda r, *a: r[1:],
+    ),
+    "order-reversed": gives(lambda r, *a: r[::-1])
+    + does(lambda layers, t: convert(layers[::-1], t)[::-1])
+    + given(lambda layers, t: (layers[::-1], t)),
+}

@@ -1,0 +1,81 @@
+"""Imports point downwards only: no room of the house knows those above it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GROUND = {"checks", "files"}
+CHAIN = ["ops", "native", "engine", "layers", "encoders", "heads", "models"]
+BESIDE = {"metrics", "viz", "data"}  # these know nothing of the chain, but data and labels
+MAY_IMPORT = {
+    "checks": set(),
+    "files": {"checks"},
+    **{room: GROUND | set(CHAIN[:i]) for i, room in enumerate(CHAIN)},
+    "metrics": GROUND,
+    "data": GROUND,
+    "viz": {*GROUND, "data"},
+    "crf": {*GROUND, "ops"},
+    "training": GROUND | BESIDE | set(CHAIN),
+    "analysis": GROUND | BESIDE | {*CHAIN, "training"},
+    "explore": GROUND | BESIDE | {*CHAIN, "training", "crf", "analysis"},
+    "grading": GROUND,
+    "cli": GROUND | BESIDE | {*CHAIN, "training", "crf", "analysis", "grading", "explore", "__init__"},
+    "__main__": {"cli"},
+    "__init__": {"engine"},
+}
+
+
+def imports(text: str) -> set[str]:
+    """The rooms of segkit that a file imports, at its top or later; `import segkit` alone is the room __init__."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{a.name}" for a in node.names] if node.module == "segkit" else [node.module or ""]
+        elif isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        found |= {[*name.split("."), "__init__"][1] for name in names if name.split(".")[0] == "segkit"}
+    return found
+
+
+def rooms() -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted((ROOT / "segkit").rglob("*.py")):
+        found.setdefault(path.relative_to(ROOT / "segkit").parts[0].removesuffix(".py"), []).append(path)
+    return found
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_no_import_points_upwards(room: str) -> None:
+    assert room in MAY_IMPORT, f"segkit/{room} is new: say in MAY_IMPORT what stands below it"
+    upward = {
+        f"{path.relative_to(ROOT)}: {other}"
+        for path in rooms()[room]
+        for other in imports(path.read_text(encoding="utf-8")) - {room} - MAY_IMPORT[room]
+    }
+    assert not upward, upward
+
+
+def test_an_import_is_found_wherever_it_stands() -> None:
+    text = "import segkit\nimport segkit.ops.patches\ndef f():\n    from segkit.models import create\n"
+    assert imports(text) == {"__init__", "ops", "models"}
+    assert imports("from segkit import data, viz\nfrom segkit.layers.conv import Conv2d\nimport torch") == {
+        "data", "viz", "layers",
+    }  # fmt: skip
+
+
+def test_functions_fit_on_a_screen() -> None:
+    """At most 40 lines, its docstring and its signature left out."""
+    long = {}
+    for path in (ROOT / "segkit").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+                lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0  # type: ignore[operator]
+                if lines > 40:
+                    long[f"{path.relative_to(ROOT)}: {node.name}"] = lines
+    assert not long, long
