@@ -1,4 +1,4 @@
-"""`segkit data get NAME` and `segkit data check NAME`."""
+"""`segkit data get NAME` and `segkit data check NAME`, also `segkit data check folder:PATH`."""
 
 from __future__ import annotations
 

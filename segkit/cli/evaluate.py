@@ -17,7 +17,8 @@ def evaluate(o: argparse.Namespace) -> int:
     path = find_weights(o.run)
     model, header = load(path), read_header(path)
     name = o.data or header["data"]
-    dataset = first(create(name, split=o.split), o.limit)
+    whole = create(name, split=o.split)
+    dataset = first(whole, o.limit)
     trained_on = tuple(header.get("classes", ()))
     if trained_on and trained_on != tuple(dataset.classes):
         raise ValueError(
@@ -29,13 +30,13 @@ def evaluate(o: argparse.Namespace) -> int:
         "mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy(),
         "mean_accuracy": matrix.mean_accuracy(), "frequency_weighted_iou": matrix.frequency_weighted_iou(),
     }  # fmt: skip
-    iou = dict(zip(dataset.classes, matrix.iou().tolist(), strict=True))
-    print(f"{path} on {name} {o.split}: {len(dataset)} pictures, one matrix over all of them, void ignored")
+    iou = {c: None if v != v else v for c, v in zip(dataset.classes, matrix.iou().tolist(), strict=True)}  # no NaN
+    print(f"{path} on {name} {whole.split}: {len(dataset)} pictures, one matrix over all of them, void ignored")
     for metric, value in figures.items():
         print(f"  {metric.replace('_', ' '):24s}{100 * value:6.1f} %")
-    for label, value in iou.items():
-        print(f"  IoU {label:20s}{100 * value:6.1f} %")
+    for label, share in iou.items():
+        print(f"  IoU {label:20s}" + ("    in no picture" if share is None else f"{100 * share:6.1f} %"))
     if o.json:
-        facts = {"weights": str(path), "config": header["config"], "data": name, "split": o.split}
+        facts = {"weights": str(path), "config": header["config"], "data": name, "split": whole.split}
         write_json({**facts, "void": "ignored", **figures, "iou": iou, "provenance": provenance()}, o.json)
     return 0

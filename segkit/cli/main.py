@@ -15,8 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.call(options)
-    except KeyboardInterrupt:
-        print("\nstopped; a training run goes on with the same command and --resume", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'stopped'}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"segkit {options.command}: {error}", file=sys.stderr)
@@ -30,6 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"segkit {segkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    sets_ = f"{', '.join(data.available())}, or folder:PATH for pictures of your own"
+
     def command(name: str, help: str, run: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
         sub.set_defaults(call=lambda options: _call(run, options))
@@ -37,11 +39,12 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", "train a model and write it to a folder under runs/", "segkit.cli.train:train")
     train.add_argument("--model", default="fcn8s", choices=models.available())
-    train.add_argument("--data", default="street", choices=data.available())
+    train.add_argument("--data", default="street", type=_data, metavar="NAME", help=sets_)
     train.add_argument("--out", help="folder of the run (default: runs/MODEL-DATA)")
-    train.add_argument(
-        "--width", type=int, default=16, help="channels of the first block; 64 is the paper's (default 16)"
-    )
+    train.add_argument("--recipe", metavar="NAME|FILE", help="how to train: a named recipe or a JSON file (default: "
+                       "what suits the data set); the flags below change it")  # fmt: skip
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of the recipe")
+    train.add_argument("--width", type=int, help="channels of the first block; 64 is the paper's (default 16)")
     train.add_argument("--hidden", type=int, help="channels of FCN's fc6 and fc7 (default: 64 times the width)")
     train.add_argument("--no-batch-norm", action="store_true", help="the paper's network without BatchNorm")
     train.add_argument("--encoder", help="another encoder than the model's own, such as alexnet for fcn32s")
@@ -52,19 +55,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="another option of the model: padding=same",
     )
-    train.add_argument("--steps", type=int, help="optimizer steps (default: what suits the data set)")
-    train.add_argument("--batch-size", type=int, help="pictures per step (default: what suits the data set)")
-    train.add_argument("--lr", type=float, default=3e-3, help="peak learning rate (default 3e-3)")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--weights", choices=("none", "median", "log"), default="none", help="class weights in the loss")
+    train.add_argument("--steps", type=int, help="optimizer steps")
+    train.add_argument("--batch-size", type=int, help="pictures per step")
+    train.add_argument("--lr", type=float, help="peak learning rate")
+    train.add_argument("--seed", type=int)
+    train.add_argument("--weights", choices=("none", "median", "log"), help="class weights in the loss")
     train.add_argument("--init", help="weights to start from (a file that segkit wrote, of the same model)")
     train.add_argument(
         "--pretrained", action="store_true", help="start from torchvision's ImageNet weights (downloads)"
     )
     train.add_argument("--ema", type=float, help="average the weights with this decay, such as 0.99")
     train.add_argument("--engine", choices=("native", "scratch"), default="native", help="torch's kernels, or our own")
-    train.add_argument("--workers", type=int, default=0, help="processes that prepare pictures")
-    train.add_argument("--device", default="auto")
+    train.add_argument("--workers", type=int, help="processes that prepare pictures")
+    train.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
 
@@ -72,8 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "run", nargs="?", metavar="RUN", help="folder of a run or a weights file (default: newest run)"
     )
-    evaluate.add_argument("--data", choices=data.available(), help="default: what the model was trained on")
-    evaluate.add_argument("--split", default="test")
+    evaluate.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
+    evaluate.add_argument("--split", help="default: test, or val where the labels of test are not known")
     evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--json", help="also write the figures to this file")
@@ -86,9 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--alpha", type=float, default=0.5, help="how much of the colours to lay over (default 0.5)")
     predict.add_argument("--device", default="auto")
 
-    sets = command("data", "get or check a real data set", "segkit.cli.datasets:datasets")
+    sets = command("data", "get or check a real data set, or check a folder of yours", "segkit.cli.datasets:datasets")
     sets.add_argument("action", choices=("get", "check"))
-    sets.add_argument("name", choices=[name for name in data.available() if name not in ("street", "cells")])
+    sets.add_argument("name", type=_data, metavar="NAME", help=sets_)
     sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
 
     grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
@@ -97,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
     return parser
+
+
+def _data(name: str) -> str:
+    """A name that `segkit.data.create` takes, or argparse's own error."""
+    from segkit.data.registry import known
+
+    try:
+        return known(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _call(target: str, options: argparse.Namespace) -> int:

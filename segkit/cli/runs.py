@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import Subset
+
+from segkit.data import SeenThrough
+from segkit.data.registry import OWN
+
 
 def find_weights(run: str | None) -> Path:
     """The weights file of a run.
@@ -32,24 +37,9 @@ def find_weights(run: str | None) -> Path:
     return path
 
 
-class First:
-    """The first pictures of a data set."""
-
-    def __init__(self, dataset: Any, length: int) -> None:
-        self.dataset, self.length = dataset, length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, i: int) -> Any:
-        if not 0 <= i < self.length:
-            raise IndexError(f"there are {self.length} pictures; there is no number {i}")
-        return self.dataset[i]
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "dataset":  # asked for while a worker unpacks this object
-            raise AttributeError(name)
-        return getattr(self.dataset, name)
+def run_name(data: str) -> str:
+    """A data set's name for the folder of a run: "folder:my/pictures" → "pictures"."""
+    return Path(data.removeprefix(OWN)).resolve().name if data.startswith(OWN) else data
 
 
 def first(dataset: Any, limit: int | None) -> Any:
@@ -58,4 +48,4 @@ def first(dataset: Any, limit: int | None) -> Any:
         return dataset
     if limit < 1:
         raise ValueError(f"--limit {limit} leaves nothing; give at least 1")
-    return First(dataset, min(limit, len(dataset)))
+    return SeenThrough(Subset(dataset, range(min(limit, len(dataset)))))

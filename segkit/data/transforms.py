@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,18 +122,7 @@ class RandomCrop:
         (height, width), (h, w) = sample.labels.shape, self.size
         top = int(rng.integers(min(0, height - h), max(0, height - h), endpoint=True))
         left = int(rng.integers(min(0, width - w), max(0, width - w), endpoint=True))
-        inside = (slice(max(0, -top), height - top), slice(max(0, -left), width - left))  # of the window
-        taken = (slice(max(0, top), top + h), slice(max(0, left), left + w))  # of the picture
-
-        def cut(t: Tensor, outside: Tensor) -> Tensor:
-            window = outside.to(t).expand(*t.shape[:-2], h, w).clone()  # …, h, w
-            window[..., *inside] = t[..., *taken]
-            return window
-
-        nothing, colour = torch.tensor(0), torch.tensor(self.fill).view(3, 1, 1)
-        result = _each(sample, lambda t: cut(t, colour), lambda t: cut(t, nothing))
-        result.labels = cut(sample.labels, torch.tensor(VOID))
-        return result
+        return window(sample, top, left, self.size, self.fill)
 
 
 class ColourJitter:
@@ -169,6 +159,23 @@ class ColourJitter:
         return replace(sample, image=picture(sample.image), next_image=after)
 
 
+def window(sample: Sample, top: int, left: int, size: tuple[int, int], fill: tuple[float, float, float]) -> Sample:
+    """What a window of `size` (height, width) shows of the sample; outside lie `fill`, void, and 0 in all else."""
+    (height, width), (h, w) = sample.labels.shape, size
+    inside = (slice(max(0, -top), height - top), slice(max(0, -left), width - left))  # of the window
+    taken = (slice(max(0, top), top + h), slice(max(0, left), left + w))  # of the picture
+
+    def cut(t: Tensor, outside: Tensor) -> Tensor:
+        seen = outside.to(t).expand(*t.shape[:-2], h, w).clone()  # …, h, w
+        seen[..., *inside] = t[..., *taken]
+        return seen
+
+    nothing, colour = torch.tensor(0), torch.tensor(fill).view(3, 1, 1)
+    result = _each(sample, lambda t: cut(t, colour), lambda t: cut(t, nothing))
+    result.labels = cut(sample.labels, torch.tensor(VOID))
+    return result
+
+
 def resized(sample: Sample, size: tuple[int, int]) -> Sample:
     """The sample at another size (height, width): picture bilinear, all else nearest, flow scaled along."""
     height, width = sample.labels.shape
@@ -189,19 +196,9 @@ def resized(sample: Sample, size: tuple[int, int]) -> Sample:
 
 def _each(sample: Sample, picture: Callable[[Tensor], Tensor], fact: Callable[[Tensor], Tensor]) -> Sample:
     """Apply `picture` to what is seen and `fact` to what is known, leaving out what the sample lacks."""
-
-    def optional(change: Callable[[Tensor], Tensor], t: Tensor | None) -> Tensor | None:
-        return None if t is None else change(t)
-
-    return replace(
-        sample,
-        image=picture(sample.image),
-        labels=fact(sample.labels),
-        instances=optional(fact, sample.instances),
-        depth=optional(fact, sample.depth),
-        next_image=optional(picture, sample.next_image),
-        flow=optional(fact, sample.flow),
-    )
+    kinds = {"image": picture, "next_image": picture, "labels": fact, "instances": fact, "depth": fact, "flow": fact}
+    changed: dict[str, Any] = {k: f(t) for k, f in kinds.items() if (t := getattr(sample, k)) is not None}
+    return replace(sample, **changed)
 
 
 def _nearest(before: int, after: int) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -22,7 +23,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from segkit.data.fetch import require_space
+from segkit.data.fetch import require_space, sync_folder
 
 _MOST_MEMBERS = 500_000
 _CHUNK = 1 << 20
@@ -171,3 +172,31 @@ def _of_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         kind = "link" if stat.S_ISLNK(mode) else "special file"
     return _Member(info.orig_filename, info.file_size, kind, lambda: archive.open(info))
+
+
+@contextmanager
+def workshop(base: Path) -> Iterator[Path]:
+    """A folder on the same disk to unpack into, gone at the end; what a killed run has left in it goes first."""
+    folder = base / ".unpacking"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def place(made: Path, folder: Path) -> None:
+    """Give a finished folder its name."""
+    if not made.is_dir():
+        raise UnsafeArchive(f"the archive holds no {made.name}/; it is not the one that belongs here")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(made, folder)
+    sync_folder(folder.parent)
+
+
+def discard(archive: Path) -> None:
+    """Delete an archive, and the folder of downloads if that was the last."""
+    archive.unlink(missing_ok=True)
+    if archive.parent.is_dir() and not any(archive.parent.iterdir()):
+        archive.parent.rmdir()

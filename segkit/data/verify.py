@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,25 +11,21 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from segkit.data.camvid import _LABELS as CAMVID_LABELS
+from segkit.data.base import PairedSet
 from segkit.data.camvid import CamVid
-from segkit.data.cityscapes import _LABELS as CITYSCAPES_LABELS
 from segkit.data.cityscapes import Cityscapes
 from segkit.data.fetch import digest
-from segkit.data.files import LabelTable, open_picture
 from segkit.data.folders import data_root
 from segkit.data.sample import VOID
-from segkit.data.voc import _LABELS as VOC_LABELS
 from segkit.data.voc import VOC2012
 
 CAMVID_COUNTS = {"train": 367, "val": 101, "test": 233}
 VOC_COUNTS = {"train": 1464, "val": 1449}
 CITYSCAPES_COUNTS = {"train": 2975, "val": 500, "test": 1525}
-_SHOWN = 8  # problems printed; the report holds all
 
 
 @dataclass(frozen=True)
-class Report:
+class SetReport:
     """What was found: good where there are no problems.
 
     Args:
@@ -37,12 +33,14 @@ class Report:
         folder: where it lies.
         facts: what there is, a line each.
         problems: what is wrong, a line each, with the file.
+        shown: how many problems are printed.
     """
 
     name: str
     folder: Path
     facts: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    shown: int = 8
 
     @property
     def ok(self) -> bool:
@@ -50,8 +48,8 @@ class Report:
         return not self.problems
 
     def __str__(self) -> str:
-        more = [f"  … and {len(self.problems) - _SHOWN} more problems"] if len(self.problems) > _SHOWN else []
-        lines = [f"  {fact}" for fact in self.facts] + [f"  PROBLEM: {p}" for p in self.problems[:_SHOWN]] + more
+        more = [f"  … and {len(self.problems) - self.shown} more problems"] if len(self.problems) > self.shown else []
+        lines = [f"  {fact}" for fact in self.facts] + [f"  PROBLEM: {p}" for p in self.problems[: self.shown]] + more
         return "\n".join([f"{self.name}: {'ok' if self.ok else 'not ok'} ({self.folder})", *lines])
 
 
@@ -62,80 +60,80 @@ def camvid_manifest() -> dict[str, str]:
     return {place: checksum for checksum, place in (line.split("  ") for line in lines)}
 
 
-def check_camvid(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def check_camvid(root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Check CamVid; pictures in another format than the original PNG are decoded, as no checksum is known for them."""
     folder, known = data_root(root) / "CamVid", camvid_manifest()
 
-    def intact(picture: str, mask: str) -> str | None:
-        for file in (picture, mask):
-            expected = known.get(Path(file).relative_to(folder).as_posix())
-            if expected is not None and digest(Path(file)) != expected:
-                return f"{file} is damaged: its SHA-256 is not that of the original"
-        return None
+    def intact(file: Path) -> str | None:
+        expected = known.get(file.relative_to(folder).as_posix())
+        damaged = expected is not None and digest(file) != expected
+        return f"{file} is damaged: its SHA-256 is not that of the original" if damaged else None
 
-    return _check(
-        CamVid, folder, CAMVID_COUNTS, lambda split: CamVid(split, root).pairs, CAMVID_LABELS, progress, intact
-    )
+    return check_set(CamVid, folder, CAMVID_COUNTS, root, progress, intact)[0]
 
 
-def check_voc2012(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def check_voc2012(root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Check the pictures and masks that the segmentation lists of VOC 2012 name."""
-
-    def pairs(split: str) -> list[tuple[str, str]]:
-        files = VOC2012(split, root).files
-        return list(zip(files.images, files.masks, strict=True))
-
-    return _check(VOC2012, data_root(root) / "VOCdevkit" / "VOC2012", VOC_COUNTS, pairs, VOC_LABELS, progress)
+    return check_set(VOC2012, data_root(root) / "VOCdevkit" / "VOC2012", VOC_COUNTS, root, progress)[0]
 
 
-def check_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = True) -> Report:
+def check_cityscapes(root: str | os.PathLike[str] | None = None, progress: bool = True) -> SetReport:
     """Check the frames and labelIds masks of Cityscapes; takes some minutes."""
-    folder = data_root(root) / "Cityscapes"
-    return _check(
-        Cityscapes, folder, CITYSCAPES_COUNTS, lambda s: Cityscapes(s, root).pairs, CITYSCAPES_LABELS, progress
-    )
+    return check_set(Cityscapes, data_root(root) / "Cityscapes", CITYSCAPES_COUNTS, root, progress)[0]
 
 
-def _check(
-    kind: type[CamVid] | type[VOC2012] | type[Cityscapes],
+def check_set(
+    kind: Callable[..., PairedSet],
     folder: Path,
     counts: dict[str, int],
-    pairs: Callable[[str], Iterable[tuple[Path | str, Path | str]]],
-    table: LabelTable,
+    root: str | os.PathLike[str] | None,
     progress: bool,
-    intact: Callable[[str, str], str | None] = lambda picture, mask: None,
-) -> Report:
-    """Go through all pairs of all splits."""
+    intact: Callable[[Path], str | None] = lambda file: None,
+) -> tuple[SetReport, int]:
+    """Read all samples of all splits.
+
+    Args:
+        kind: the class of the set, called with a split and `root`.
+        folder: where it lies, for the report.
+        counts: pictures that each split should have.
+        root, progress: as for `get`.
+        intact: says what is wrong with a file that can be read, None where nothing is.
+
+    Returns:
+        the report, and how many instances there are in all.
+    """
     facts: list[str] = []
     problems: list[str] = []
+    things, name = 0, folder.name
     for split, expected in counts.items():
         try:
-            found = list(pairs(split))
-        except (FileNotFoundError, OSError) as error:
+            data = kind(split, root)
+        except (OSError, ValueError) as error:
             if str(error) not in problems:
                 problems.append(str(error))
             continue
-        if len(found) != expected:
-            problems.append(f"{split} has {len(found):,} pictures, not {expected:,}")
-        labels = np.zeros(256, dtype=np.int64)
-        for picture, mask in tqdm(found, desc=f"{kind.name} {split}", disable=not progress, leave=False):
-            try:
-                labels += _read(picture, mask, table)
-                fault = intact(str(picture), str(mask))
-            except (OSError, ValueError) as error:
-                fault = str(error)
-            if fault:
-                problems.append(fault)
-        seen = int((labels[: kind.num_classes] > 0).sum())
-        void = labels[VOID] / max(1, labels.sum())
-        facts.append(f"{split}: {len(found):,} pictures, {seen} of {kind.num_classes} classes, {void:.2%} void")
-    return Report(kind.name, folder, tuple(facts), tuple(problems))
+        if len(data) != expected:
+            problems.append(f"{split} has {len(data):,} pictures, not {expected:,}")
+        name = data.name
+        fact, here = _read(data, problems, intact, progress)
+        facts.append(f"{split}: {fact}")
+        things += here
+    return SetReport(name, folder, tuple(facts), tuple(problems)), things
 
 
-def _read(picture: Path | str, mask: Path | str, table: LabelTable) -> np.ndarray:
-    """Decode both files whole; the numbers of pixels by label."""
-    size = open_picture(picture).size
-    numbers = open_picture(mask)
-    if numbers.size != size:
-        raise ValueError(f"{mask} is {numbers.size[0]}×{numbers.size[1]} pixels, its picture {size[0]}×{size[1]}")
-    return np.bincount(table.read(numbers, mask).numpy().ravel(), minlength=256)
+def _read(
+    data: PairedSet, problems: list[str], intact: Callable[[Path], str | None], progress: bool
+) -> tuple[str, int]:
+    """What all samples hold, in words, and how many instances; what is wrong goes to `problems`."""
+    labels, things = np.zeros(256, dtype=np.int64), 0
+    for i in tqdm(range(len(data)), desc=f"{data.name} {data.split}", disable=not progress, leave=False):
+        try:
+            sample = data[i]
+            labels += np.bincount(sample.labels.numpy().ravel(), minlength=256)
+            things += 0 if sample.instances is None else len(sample.instances[sample.instances > 0].unique())
+            problems += filter(None, map(intact, data.pairs[i]))
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    seen, void = int((labels[: data.num_classes] > 0).sum()), labels[VOID] / max(1, labels.sum())
+    pieces = f" with {things:,} pieces" if things else ""
+    return f"{len(data):,} pictures{pieces}, {seen} of {data.num_classes} classes, {void:.2%} void", things

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
 from segkit.layers.borders import cut
-from segkit.ops.arguments import whole
 
 
 class AlexNetEncoder(Encoder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from segkit.ops.arguments import whole
+from segkit.checks import whole
 
 
 class Encoder(nn.Module):

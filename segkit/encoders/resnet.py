@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.encoders.dilation import dilate_strides_
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
-from segkit.ops.arguments import whole
 
 # blocks per stage: basic ones in 18 and 34, bottlenecks from 50 on (the paper's Table 1)
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

@@ -8,10 +8,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.encoders.encoder import Encoder
 from segkit.encoders.weights import load_exactly
 from segkit.layers import Conv2d
-from segkit.ops.arguments import whole
 
 
 class FullyConnectedHead(nn.Module):

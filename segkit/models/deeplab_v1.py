@@ -15,11 +15,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.heads import FullyConnectedHead, enlarge_from_corners
 from segkit.layers import Conv2d
 from segkit.models.base import Model, register
 from segkit.models.dilated import vgg_at_stride_8
-from segkit.ops.arguments import whole
 
 FIELDS = {  # the paper's Table 2: kernel and rate of fc6, and the channels of fc6 and fc7 in units of the width
     "7x4": (7, 4, 64),

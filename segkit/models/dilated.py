@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from segkit import encoders
+from segkit.checks import whole
 from segkit.heads import FullyConnectedHead, enlarge
 from segkit.layers import Conv2d
 from segkit.layers.borders import cut
 from segkit.models.base import Model, register
-from segkit.ops.arguments import whole
 
 DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # the paper's Table 1; a 1×1 convolution follows
 CHANNELS = {"basic": (1, 1, 1, 1, 1, 1, 1, 1), "large": (2, 2, 4, 8, 16, 32, 32, 1)}  # in multiples of the classes

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from segkit import encoders
+from segkit.checks import whole
 from segkit.encoders import ResNetEncoder, set_rates
 from segkit.heads import enlarge_from_corners as enlarge
 from segkit.layers import Conv2d, PixelShuffle
 from segkit.models.base import Model, register
-from segkit.ops.arguments import whole
 
 PATTERNS = ("none", "no_dilation", "conv", "rf", "bigger")
 

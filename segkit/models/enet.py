@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
 from segkit.layers.borders import cut
 from segkit.models.base import Model, register
-from segkit.ops.arguments import whole
 
 ACTIVATIONS, DECODERS = ("prelu", "relu"), ("small", "mirror")
 STAGE = ("regular", "dilated 2", "asymmetric", "dilated 4", "regular", "dilated 8", "asymmetric", "dilated 16")

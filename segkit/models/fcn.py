@@ -15,12 +15,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from segkit import encoders
+from segkit.checks import whole
 from segkit.encoders import VGG, AlexNet, AlexNetEncoder, Encoder, VGGEncoder
 from segkit.heads import FullyConnectedHead, enlarge_from_corners
 from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
 from segkit.layers.borders import cut
 from segkit.models.base import Model, register
-from segkit.ops.arguments import whole
 
 
 def linear_to_conv(linear: nn.Linear, channels: int, height: int, width: int) -> Conv2d:

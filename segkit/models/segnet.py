@@ -15,13 +15,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from segkit import encoders
+from segkit.checks import whole
 from segkit.encoders import VGGEncoder
 from segkit.encoders.vgg import BLOCKS
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d, init_bilinear_
 from segkit.layers.borders import cut
 from segkit.models.base import Model, register
-from segkit.ops.arguments import whole
 
 UPSAMPLINGS = ("indices", "bed_of_nails", "bilinear", "transposed")
 

@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit import encoders
+from segkit.checks import whole
 from segkit.encoders.encoder import picture_size
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
 from segkit.layers.borders import centre_crop, cut, mirrored
 from segkit.models.base import Model, register
-from segkit.ops.arguments import whole
 
 PADDINGS, UPS, SKIPS = ("valid", "same"), ("transposed", "bilinear"), ("concat", "sum", "none")
 

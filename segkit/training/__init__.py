@@ -1,18 +1,23 @@
-"""Training: losses, the loop, checkpoints, and where a number comes from."""
+"""Training: recipes, losses, the loop, checkpoints, and where a number comes from."""
 
-from segkit.training.loop import Config, Trainer, evaluate, pick_device
+from segkit.training import recipes
+from segkit.training.evaluation import evaluate
+from segkit.training.loop import Trainer, pick_device
 from segkit.training.losses import (
     check_labels,
     class_weights,
+    count_pixels,
     cross_entropy,
-    keep_centre,
-    sample_patches,
-    sample_pixels,
+    dice_loss,
+    ohem_cross_entropy,
 )
 from segkit.training.provenance import provenance
+from segkit.training.recipe import Config, Recipe
+from segkit.training.sampling import keep_centre, sample_patches, sample_pixels
 from segkit.training.weight_map import separate, unet_weight_map, weight_map_loss
 
 __all__ = [
-    "Config", "Trainer", "check_labels", "class_weights", "cross_entropy", "evaluate", "keep_centre", "pick_device",
-    "provenance", "sample_patches", "sample_pixels", "separate", "unet_weight_map", "weight_map_loss",
+    "Config", "Recipe", "Trainer", "check_labels", "class_weights", "count_pixels", "cross_entropy", "dice_loss",
+    "evaluate", "keep_centre", "ohem_cross_entropy", "pick_device", "provenance", "recipes", "sample_patches",
+    "sample_pixels", "separate", "unet_weight_map", "weight_map_loss",
 ]  # fmt: skip

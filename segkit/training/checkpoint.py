@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from segkit.files import write_safetensors
-from segkit.models.weights import load_exactly
+from segkit.models import load_exactly
 
 
 def save_checkpoint(
@@ -104,6 +104,15 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     if header.get("kind") != "checkpoint":
         raise ValueError(f"{path} holds no training state; it may be a file of weights, which --init takes")
     return header, tensors
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Where two descriptions of a run (JSON) part, each as "name before → now"; dictionaries entry by entry."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys, prefix = sorted(before.keys() | now.keys()), f"{name}." if name else ""
+        return [d for k in keys for d in differences(before.get(k, "nothing"), now.get(k, "nothing"), prefix + k)]
+    before, now = json.loads(json.dumps([before, now]))
+    return [] if before == now else [f"{name} {str(before)[:60]} → {str(now)[:60]}"]
 
 
 def _parts(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

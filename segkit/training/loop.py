@@ -1,16 +1,17 @@
-"""The training loop: one `Config`, one `Trainer`, and a run that can be stopped at any step and taken up again.
+"""The training loop: one `Recipe`, one `Trainer`, and a run that can be stopped at any step and taken up again.
 
-Step s of a run is a function of (configuration, s) and the state in the checkpoint: the order of the pictures comes
-from (seed, epoch), their augmentation from (seed, epoch, index), the learning rate from s. No iterator holds state.
+Step s of a run is a function of (recipe, s) and the state in the checkpoint: the order of the pictures comes from
+(seed, epoch), their augmentation from (seed, epoch, index), the learning rate from s. No iterator holds state.
 """
 
 from __future__ import annotations
 
 import copy
-import math
+import signal
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,124 +20,76 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from segkit.data import Batch, collate
-from segkit.metrics import ConfusionMatrix
-from segkit.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
-from segkit.training.losses import check_labels, cross_entropy
-
-
-@dataclass
-class Config:
-    """Settings of a run, each with the reason for its default.
-
-    Args:
-        steps: optimizer steps.
-        batch_size: pictures per step; 16 gives BatchNorm enough of them.
-        lr: peak learning rate of AdamW; 3e-3 suits the course-size networks with BatchNorm.
-        weight_decay: AdamW's.
-        schedule: "onecycle" (a warm-up of 10 %, then a cosine to nought), "poly" ((1 − s/steps)^0.9, DeepLab's) or
-            "constant".
-        seed: of the order of pictures, of dropout, and of nothing else: build the model under your own seed.
-        amp: mixed precision; None means on a GPU only (bfloat16 where the card has it, else float16 with scaling).
-        ema: decay of an averaged copy of the weights, such as 0.99; None for no copy. Evaluation uses it.
-        clip: largest norm of the gradient; None for no limit.
-        workers: processes that prepare pictures; 0 prepares them in this one.
-        save_every: steps between checkpoints, where `fit` is given a place for them.
-        device: "auto" takes a GPU if there is one.
-    """
-
-    steps: int = 300
-    batch_size: int = 16
-    lr: float = 3e-3
-    weight_decay: float = 1e-2
-    schedule: str = "onecycle"
-    seed: int = 0
-    amp: bool | None = None
-    ema: float | None = None
-    clip: float | None = 5.0
-    workers: int = 0
-    save_every: int = 200
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "lr", "save_every"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"training got {name}={getattr(self, name)}; it must be greater than 0")
-        if self.schedule not in ("onecycle", "poly", "constant"):
-            raise ValueError(f"training got schedule={self.schedule!r}; choose 'onecycle', 'poly' or 'constant'")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise ValueError(f"training got ema={self.ema}; a decay lies between 0 and 1, such as 0.99")
-
-    def rate(self, step: int) -> float:
-        """Learning rate at a step, counted from 0."""
-        s = step / self.steps
-        if self.schedule == "constant":
-            return self.lr
-        if self.schedule == "poly":
-            return self.lr * (1 - s) ** 0.9
-        warm = 0.1
-        return self.lr * (
-            0.04 + 0.96 * s / warm if s < warm else 0.5 + 0.5 * math.cos(math.pi * (s - warm) / (1 - warm))
-        )
+from segkit.checks import whole
+from segkit.data import Augmented, Batch, collate, describe
+from segkit.data.base import set_epoch
+from segkit.engine import engine
+from segkit.models import unwrapped
+from segkit.training.checkpoint import differences, load_checkpoint, read_checkpoint, save_checkpoint
+from segkit.training.losses import check_labels, class_weights, count_pixels, objective
+from segkit.training.optimizer import frozen_modules, make_optimizer
+from segkit.training.order import Order, in_parts
+from segkit.training.recipe import Config as Config
+from segkit.training.recipe import Recipe
 
 
 def pick_device(name: str = "auto") -> torch.device:
     """The device of that name; "auto" is a CUDA or Apple GPU where there is one, else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-class _Order:
-    """Batches of indices for steps first…steps−1: epoch e is a permutation drawn from (seed, e), its rest dropped."""
-
-    def __init__(self, length: int, batch: int, seed: int) -> None:
-        self.length, self.batch, self.seed = length, min(batch, length), seed
-        self.per_epoch = length // self.batch
-
-    def epoch(self, epoch: int, skip: int) -> list[list[int]]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        order = torch.randperm(self.length, generator=generator).tolist()
-        return [order[i * self.batch : (i + 1) * self.batch] for i in range(skip, self.per_epoch)]
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, works in there.items() if works))
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"there is no device {name!r}; choose auto, cpu, cuda, cuda:1 or mps") from None
+    if not there.get(device.type, True):
+        raise ValueError(f"torch finds no {device.type} device on this machine; choose auto or cpu")
+    return device
 
 
 class Trainer:
     """Trains one model on one data set.
 
     Args:
-        model: gives logits N×K×H×W.
-        train_set: a segkit data set or `Augmented`; pictures of one size. Its `set_epoch` is called where it has one.
-        config: the settings.
-        weight: K class weights for the loss.
-        loss: callable (model, batch) → scalar, for auxiliary outputs or sampling; cross-entropy where None.
+        model: gives logits N×K×H×W; with auxiliary weights in the recipe it is called with outputs=True.
+        train_set: one that `segkit.data.describe` understands; pictures of one size after the recipe's augmentation,
+            which comes on top of the set's own. Each `Augmented` in it is told the epoch.
+        recipe: the settings.
+        weight: K class weights for the loss, in place of the recipe's `class_weights`.
+        loss: callable (model, batch) → scalar, in place of the recipe's losses.
+        facts: what else a checkpoint must have been made with to be resumed, JSON.
     """
 
     def __init__(
-        self, model: nn.Module, train_set: Any, config: Config, weight: Tensor | None = None, loss: Any = None
-    ) -> None:
+        self, model: nn.Module, train_set: Any, recipe: Recipe, weight: Tensor | None = None,
+        loss: Callable[[nn.Module, Batch], Tensor] | None = None, facts: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         if len(train_set) == 0:
             raise ValueError("there is nothing to train on: the data set has length 0")
-        self.config, self.train_set = config, train_set
-        self.device = pick_device(config.device)
+        if loss is not None and (recipe.aux or recipe.losses != Recipe().losses or recipe.class_weights != "none"):
+            raise ValueError("loss=… takes the place of the recipe's losses, class_weights and aux; leave out one side")
+        self.device = pick_device(recipe.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
-        self.weight = None if weight is None else weight.to(self.device)
-        self.loss = loss or (lambda model, batch: cross_entropy(model(batch.image), batch.labels, self.weight))
-        trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, config.lr, weight_decay=config.weight_decay)
-        self.ema = copy.deepcopy(self.model).requires_grad_(False) if config.ema else None
+        self.inner = unwrapped(self.model)  # what is stored and averaged, whatever compiles or distributes it
+        self.recipe, self.data, self.facts = recipe, describe(train_set), facts or {}
+        augmentation = recipe.augmentation()
+        self.train_set: Any = Augmented(train_set, augmentation, recipe.seed) if augmentation else train_set
+        self.weight = _class_weights(train_set, recipe, weight, self.device)
+        self.loss = loss or objective(recipe, self.weight)
+        self.asleep = frozen_modules(self.model, recipe)
+        self.optimizer, self.scales = make_optimizer(self.inner, recipe)
+        self.ema = copy.deepcopy(self.inner).requires_grad_(False) if recipe.ema else None
         on_gpu = self.device.type == "cuda"
-        self.amp = on_gpu if config.amp is None else config.amp
+        self.amp = on_gpu if recipe.amp is None else recipe.amp
         self.half = torch.bfloat16 if not on_gpu or torch.cuda.is_bf16_supported() else torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp and self.half == torch.float16)
-        self.order = _Order(len(train_set), config.batch_size, config.seed)
+        self.order = Order(len(train_set), recipe.batch_size, recipe.seed)
         self.step, self.history = 0, []  # type: tuple[int, list[dict[str, float]]]
 
     @property
     def best(self) -> nn.Module:
         """The model to use: the averaged one where there is one."""
-        return self.ema or self.model
+        return self.model if self.ema is None else self.ema
 
     def fit(
         self, out: str | Path | None = None, resume: bool = False, until: int | None = None, quiet: bool = False
@@ -144,7 +97,8 @@ class Trainer:
         """Train to the last step.
 
         Args:
-            out: file for checkpoints, written every `save_every` steps and at the end.
+            out: file for checkpoints, written every `save_every` steps, at the end, and on Ctrl-C, which then waits for
+                the end of the step (a second one does not).
             resume: take up the run in `out` where it stopped.
             until: stop after this step all the same (the schedule still runs to `steps`).
             quiet: no progress bar.
@@ -152,52 +106,61 @@ class Trainer:
         Returns:
             the history: one dict a step with step, loss, lr, seconds.
         """
+        last = self.recipe.steps if until is None else min(self.recipe.steps, whole(until, "until", "fit", 1))
         if resume:
-            self._resume(out)
+            self.resume(out)
         elif self.step == 0:
-            torch.manual_seed(self.config.seed)
-        last = min(self.config.steps, until or self.config.steps)
+            torch.manual_seed(self.recipe.seed)
         self.model.train()
         bar = tqdm(total=last, initial=self.step, desc="train", unit="step", disable=quiet)
-        with bar:
+        with bar, _interrupts_wait(out is not None) as interrupts:
             for batch in self._batches(last):
                 self.history.append(self._one_step(batch))
                 bar.set_postfix(loss=f"{self.history[-1]['loss']:.3f}", refresh=False)
                 bar.update()
-                if out is not None and (self.step % self.config.save_every == 0 or self.step == last):
+                if out is not None and (self.step % self.recipe.save_every == 0 or self.step == last or interrupts):
                     self._save(out)
+                if interrupts:
+                    raise KeyboardInterrupt
         self.best.eval()
         return self.history
 
     def _one_step(self, batch: Batch) -> dict[str, float]:
-        start, rate = time.perf_counter(), self.config.rate(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        batch.image = batch.image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, self.half, enabled=self.amp):
-            loss = self.loss(self.model, batch)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {float(loss.detach())} at step {self.step}; lower the learning rate (now {rate:.2g}) or "
-                f"look at the pictures {', '.join(batch.name[:4])}"
-            )
+        start, rate = time.perf_counter(), self.recipe.rate(self.step)
+        for group, scale in zip(self.optimizer.param_groups, self.scales, strict=True):
+            group["lr"] = rate * scale
+        for module in self.asleep:
+            module.eval()
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        if self.config.clip is not None:
+        batch.image = batch.image.contiguous(memory_format=torch.channels_last)
+        parts = in_parts(batch, self.recipe.accumulate, self.weight)
+        loss = sum(self._backward(part, share, rate) for part, share in parts)
+        if self.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self._average()
         self.step += 1
-        return {"step": self.step, "loss": float(loss.detach()), "lr": rate, "seconds": time.perf_counter() - start}
+        return {"step": self.step, "loss": float(loss), "lr": rate, "seconds": time.perf_counter() - start}
+
+    def _backward(self, part: Batch, share: Tensor | float, rate: float) -> Tensor:
+        with torch.autocast(self.device.type, self.half, enabled=self.amp):
+            loss = self.loss(self.model, part) * share
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {float(loss.detach())} at step {self.step}; lower the learning rate (now {rate:.2g}) or "
+                f"look at the pictures {', '.join(part.name[:4])}"
+            )
+        self.scaler.scale(loss).backward()
+        return loss.detach()
 
     @torch.no_grad()
     def _average(self) -> None:
         if self.ema is None:
             return
-        decay = min(self.config.ema or 0.0, (1 + self.step) / (10 + self.step))  # short memory while young
-        for mean, now in zip(self.ema.state_dict().values(), self.model.state_dict().values(), strict=True):
+        decay = min(self.recipe.ema or 0.0, (1 + self.step) / (10 + self.step))  # short memory while young
+        for mean, now in zip(self.ema.state_dict().values(), self.inner.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(now, 1 - decay)
             else:
@@ -206,65 +169,80 @@ class Trainer:
     def _batches(self, last: int) -> Iterator[Batch]:
         while self.step < last:
             epoch, skip = divmod(self.step, self.order.per_epoch)
-            if hasattr(self.train_set, "set_epoch"):
-                self.train_set.set_epoch(epoch)
+            set_epoch(self.train_set, epoch)
             batches = self.order.epoch(epoch, skip)[: last - self.step]
             for batch in DataLoader(
                 self.train_set,
                 batch_sampler=batches,
                 collate_fn=collate,
-                num_workers=self.config.workers,
+                num_workers=self.recipe.workers,
                 generator=torch.Generator(),  # DataLoader draws a base seed: not from the global generator
                 pin_memory=self.device.type == "cuda",
             ):
-                check_labels(batch.labels, self.train_set.num_classes, batch.name)
+                check_labels(batch.labels, self.data.num_classes, batch.name)
                 yield batch.to(self.device)
 
     def _facts(self) -> dict[str, Any]:
-        return {k: v for k, v in asdict(self.config).items() if k not in ("device", "workers", "save_every")}
+        """What decides the weights that come out; a checkpoint with other facts is another run's."""
+        size = sum(p.numel() for p in self.inner.parameters())
+        data = {"name": self.data.name, "classes": self.data.classes, "length": len(self.train_set)}
+        return {
+            "recipe": self.recipe.identity(), "model": getattr(self.inner, "config", None) or {"parameters": size},
+            "data": data, "engine": engine().__name__,
+            "class weights": None if self.weight is None else self.weight.tolist(), **self.facts,
+        }  # fmt: skip
 
     def _save(self, out: str | Path) -> None:
-        facts = {"step": self.step, "history": self.history, "settings": self._facts()}
-        facts["config"] = getattr(self.model, "config", None)
-        save_checkpoint(out, self.model, self.optimizer, self.ema, self.scaler, **facts)
+        facts = {"step": self.step, "history": self.history, "run": self._facts()}
+        save_checkpoint(out, self.inner, self.optimizer, self.ema, self.scaler, **facts)
 
-    def _resume(self, out: str | Path | None) -> None:
+    def resume(self, out: str | Path | None) -> None:
+        """Take up the run in a checkpoint, which must be one of the same model, data and recipe.
+
+        Raises:
+            FileNotFoundError, ValueError: no checkpoint, or one of another run, with each difference; nothing changes.
+        """
         if out is None:
             raise ValueError("fit(resume=True) needs out=…, the checkpoint to resume")
-        before = read_checkpoint(out)[0].get("settings")
-        if before != self._facts():
-            changed = (
-                {k: (before.get(k), v) for k, v in self._facts().items() if before.get(k) != v} if before else before
-            )
+        changed = differences(read_checkpoint(out)[0].get("run", {}), self._facts())
+        if changed:
             raise ValueError(
-                f"{out} belongs to a run with other settings {changed} (before, now); resume with the same"
+                f"{out} belongs to a run with other settings: {', '.join(changed)} (before → now); resume with the "
+                "same, or start another run elsewhere"
             )
-        header = load_checkpoint(out, self.model, self.optimizer, self.ema, self.scaler)
+        header = load_checkpoint(out, self.inner, self.optimizer, self.ema, self.scaler)
         self.step, self.history = header["step"], header["history"]
 
 
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, dataset: Any, batch_size: int = 8, device: str = "auto", quiet: bool = True
-) -> ConfusionMatrix:
-    """The confusion matrix of a model over a whole data set, void left out.
+def _class_weights(dataset: Any, recipe: Recipe, weight: Tensor | None, device: torch.device) -> Tensor | None:
+    scheme = recipe.class_weights
+    if weight is not None and scheme != "none":
+        raise ValueError(f"weight=… takes the place of the recipe's class_weights={scheme!r}; leave one of the two out")
+    if not isinstance(scheme, str):
+        weight = torch.tensor(scheme, dtype=torch.float32)
+    elif scheme != "none":
+        while isinstance(dataset, Augmented):
+            dataset = dataset.dataset
+        weight = class_weights(count_pixels(dataset), scheme)
+    return None if weight is None else weight.to(device)
 
-    Args:
-        model: gives logits N×K×H×W; its mode and device are put back afterwards.
-        dataset: any segkit data set, at whatever size its pictures have.
-        batch_size: pictures at once; pictures of different sizes need 1.
-        device: as `pick_device`.
-        quiet: no progress bar.
-    """
-    target, training = pick_device(device), model.training
-    home = next((p.device for p in model.parameters()), target)
-    model.to(target).eval()
-    matrix = ConfusionMatrix(dataset.num_classes)
+
+@contextmanager
+def _interrupts_wait(wait: bool) -> Iterator[list[int]]:
+    """Gathers Ctrl-C instead of stopping in the middle of a step, where there is no state to go on from."""
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if not wait or before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    signal.signal(signal.SIGINT, note)
     try:
-        loader = DataLoader(dataset, batch_size, collate_fn=collate)
-        for batch in tqdm(loader, desc="eval", unit="batch", disable=quiet):
-            check_labels(batch.labels, dataset.num_classes, batch.name)
-            matrix.update(model(batch.image.to(target)).argmax(1).cpu(), batch.labels)
+        yield seen
     finally:
-        model.to(home).train(training)
-    return matrix
+        signal.signal(signal.SIGINT, before)

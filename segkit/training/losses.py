@@ -1,14 +1,18 @@
-"""Losses per pixel, with void, class weights, and the sampling of pixels and patches that FCN compares."""
+"""Losses over the pixels that are not void, class weights, and the objective that a recipe makes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from segkit.data import VOID
+from segkit.data import VOID, Batch, collate, describe
+from segkit.training.recipe import Recipe
 
 
 def check_labels(target: Tensor, num_classes: int, names: Sequence[str] = (), ignore_index: int = VOID) -> None:
@@ -57,19 +61,9 @@ def cross_entropy(
     Raises:
         ValueError: shapes that do not belong together, a label that is no class, an unknown reduction.
     """
-    if logits.ndim != 4 or target.shape != (logits.shape[0], *logits.shape[2:]):
-        raise ValueError(
-            f"cross_entropy got logits {tuple(logits.shape)} and labels {tuple(target.shape)}; "
-            "they must be N×K×H×W and N×H×W of the same N, H, W"
-        )
-    K = logits.shape[1]
-    check_labels(target, K, ignore_index=ignore_index)
+    _check("cross_entropy", logits, target, weight, ignore_index)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"cross_entropy got reduction={reduction!r}; choose 'mean', 'sum' or 'none'")
-    if weight is not None and weight.shape != (K,):
-        raise ValueError(
-            f"cross_entropy got weights of shape {tuple(weight.shape)} for {K} classes; give one per class"
-        )
     counts = target != ignore_index  # N, H, W
     safe = torch.where(counts, target, 0)  # void reads class 0, and is multiplied by nought below
     if logits.dtype in (torch.float16, torch.bfloat16):
@@ -86,6 +80,18 @@ def cross_entropy(
     return total if reduction == "sum" else total / w.sum().clamp_min(torch.finfo(w.dtype).tiny)
 
 
+def _check(who: str, logits: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+    if logits.ndim != 4 or target.shape != (logits.shape[0], *logits.shape[2:]):
+        raise ValueError(
+            f"{who} got logits {tuple(logits.shape)} and labels {tuple(target.shape)}; "
+            "they must be N×K×H×W and N×H×W of the same N, H, W"
+        )
+    K = logits.shape[1]
+    check_labels(target, K, ignore_index=ignore_index)
+    if weight is not None and weight.shape != (K,):
+        raise ValueError(f"{who} got weights of shape {tuple(weight.shape)} for {K} classes; give one per class")
+
+
 def _pixel_weight(weight: Tensor, target: Tensor) -> Tensor:
     if weight.shape != target.shape:
         raise ValueError(
@@ -95,6 +101,107 @@ def _pixel_weight(weight: Tensor, target: Tensor) -> Tensor:
     if not ((weight >= 0) & torch.isfinite(weight)).all():
         raise ValueError("cross_entropy got a pixel_weight that is negative, infinite or NaN; give 0 or more")
     return weight
+
+
+def ohem_cross_entropy(
+    logits: Tensor, target: Tensor, weight: Tensor | None = None, threshold: float = 0.7, kept: float = 1 / 16,
+    ignore_index: int = VOID,
+) -> Tensor:  # fmt: skip
+    """Cross-entropy of the hard pixels alone (online hard example mining, or bootstrapping).
+
+    A pixel is hard where its true class has a probability below the threshold. Where fewer than `kept` of the pixels
+    are, the hardest pixels of all make up the number.
+
+    Args:
+        logits, target, weight, ignore_index: as for `cross_entropy`.
+        threshold: probability of the true class, 0 to 1.
+        kept: smallest share of the pixels that are not void, 0 to 1; at least one pixel is kept.
+
+    Shape:
+        scalar: the mean over the pixels kept, by their class weights; 0 where all is void.
+
+    Source: Wu, Shen & van den Hengel, "High-performance semantic segmentation using very deep fully convolutional
+        networks", arXiv 1604.04339, which keeps at least a number of pixels, 512; Shrivastava et al., "Training
+        region-based object detectors with online hard example mining", CVPR 2016.
+    """
+    if not 0 <= threshold <= 1 or not 0 <= kept <= 1:
+        raise ValueError(f"ohem_cross_entropy got threshold={threshold}, kept={kept}; both lie between 0 and 1")
+    loss = cross_entropy(logits.detach(), target, None, ignore_index, "none")  # N, H, W: −log of the probability
+    counted = loss[target != ignore_index]
+    if len(counted):
+        least = counted.topk(max(1, round(kept * len(counted)))).values[-1]
+        easy = (loss < least) & (loss <= (-math.log(threshold) if threshold else math.inf))  # false for NaN
+        target = torch.where(easy, ignore_index, target)
+    return cross_entropy(logits, target, weight, ignore_index)
+
+
+def dice_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = VOID) -> Tensor:
+    """One minus the soft Dice coefficient, the mean over the classes that occur in the batch.
+
+    For a class with probabilities p and labels g (0 or 1) over the pixels that are not void it is 2Σpg / (Σp² + Σg²).
+    A class that does not occur has no overlap to gain, so it is left out.
+
+    Args:
+        logits, target, ignore_index: as for `cross_entropy`.
+        weight: K, one weight per class, for a weighted mean.
+
+    Shape:
+        scalar between 0 and 1; 0 where all is void.
+
+    Source: Milletari, Navab & Ahmadi, "V-Net", 3DV 2016, section 3, for two classes.
+    """
+    _check("dice_loss", logits, target, weight, ignore_index)
+    counts = (target != ignore_index)[:, None]  # N, 1, H, W
+    p = torch.softmax(logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits, 1) * counts
+    classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1)
+    g = (target[:, None] == classes).to(p)  # N, K, H, W
+    overlap, size, seen = (v.sum((0, 2, 3)) for v in (p * g, p * p + g, g))  # K
+    w = (seen > 0).to(p) if weight is None else (seen > 0) * weight.to(p)
+    dice = 2 * overlap / size.clamp_min(torch.finfo(p.dtype).tiny)
+    return (w * (1 - dice)).sum() / w.sum().clamp_min(torch.finfo(p.dtype).tiny)
+
+
+def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Module, Batch], Tensor]:
+    """What a recipe asks a network to lower: its losses on the logits, and cross-entropy on auxiliary outputs.
+
+    Args:
+        recipe: `losses`, `aux`, `ohem_threshold` and `ohem_kept` are read.
+        weight: K class weights.
+
+    Returns:
+        callable (model, batch) → scalar; it raises a ValueError for an auxiliary output that the model does not have,
+        or that gives no class scores.
+    """
+    hard = partial(ohem_cross_entropy, threshold=recipe.ohem_threshold, kept=recipe.ohem_kept)
+    kinds: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "ohem": hard, "dice": dice_loss}
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        outputs = model(batch.image, outputs=True) if recipe.aux else {"logits": model(batch.image)}
+        logits, labels = outputs.pop("logits"), batch.labels
+        terms = [share * kinds[name](logits, labels, weight) for name, share in recipe.losses.items()]
+        outputs = {name: scores for name, scores in outputs.items() if scores.shape[1:2] == logits.shape[1:2]}
+        for name, share in recipe.aux.items():
+            if name not in outputs:
+                raise ValueError(
+                    f"the recipe weighs the auxiliary output {name!r}; this model has {', '.join(outputs) or 'none'} "
+                    f"with scores of {logits.shape[1]} classes"
+                )
+            scores = F.interpolate(outputs[name], size=labels.shape[-2:], mode="bilinear", align_corners=False)
+            terms.append(share * cross_entropy(scores, labels, weight))
+        return torch.stack(terms).sum()
+
+    return loss
+
+
+def count_pixels(dataset: Any) -> Tensor:
+    """Pixels of each class over a data set, void left out, for `class_weights`."""
+    K = describe(dataset).num_classes
+    counts = torch.zeros(K, dtype=torch.int64)
+    for i in range(len(dataset)):
+        batch = collate([dataset[i]])
+        check_labels(batch.labels, K, batch.name)
+        counts += torch.bincount(batch.labels[batch.labels != VOID], minlength=K)
+    return counts
 
 
 def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:
@@ -125,84 +232,3 @@ def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:
     else:
         raise ValueError(f"class_weights got scheme={scheme!r}; choose 'median', 'log' or 'none'")
     return torch.where(seen, weights, 0.0).float()
-
-
-def sample_pixels(
-    target: Tensor, share: float, generator: torch.Generator | None = None, ignore_index: int = VOID
-) -> Tensor:
-    """Labels in which each pixel has been kept with probability `share` and made void otherwise (FCN, section 3.4).
-
-    Args:
-        target: N×H×W.
-        share: probability of keeping a pixel, 0 to 1.
-        generator: for the draws, on the device of target.
-        ignore_index: the void label.
-    """
-    if not 0 <= share <= 1:
-        raise ValueError(f"sample_pixels got share={share}; it is a probability from 0 to 1")
-    drawn = torch.rand(target.shape, generator=generator, device=target.device)
-    return torch.where(drawn < share, target, ignore_index)
-
-
-def sample_patches(
-    image: Tensor,
-    target: Tensor,
-    size: int,
-    count: int,
-    generator: torch.Generator | None = None,
-    balanced: bool = False,
-    ignore_index: int = VOID,
-) -> tuple[Tensor, Tensor]:
-    """Square windows around random labelled pixels: patchwise training, which FCN's whole-image training replaces.
-
-    Args:
-        image: N×C×H×W.
-        target: N×H×W.
-        size: side of a patch, pixels; what lies outside the picture is 0 and void.
-        count: patches in all, each from a picture drawn at random.
-        generator: for the draws, on the CPU.
-        balanced: draw the class of the central pixel first, each class that occurs as often as the others.
-        ignore_index: the void label; no patch is centred on it.
-
-    Shape:
-        count×C×size×size and count×size×size.
-
-    Raises:
-        ValueError: image and target of different sizes, a size or count below 1, or no labelled pixel at all.
-    """
-    N, _, H, W = image.shape
-    if target.shape != (N, H, W):
-        raise ValueError(f"sample_patches got pictures {tuple(image.shape)} and labels {tuple(target.shape)}")
-    if size < 1 or count < 1:
-        raise ValueError(f"sample_patches got size={size}, count={count}; both must be at least 1")
-    labels = target.cpu().flatten()
-    places = (labels != ignore_index).nonzero()[:, 0]
-    if len(places) == 0:
-        raise ValueError("sample_patches got labels that are all void; there is no pixel to centre a patch on")
-    if balanced:
-        pools = [(labels == c).nonzero()[:, 0] for c in labels[places].unique()]
-        drawn = torch.randint(len(pools), (count,), generator=generator).tolist()
-        within = torch.rand(count, generator=generator, dtype=torch.float64)
-        chosen = torch.stack([pools[k][int(u * len(pools[k]))] for k, u in zip(drawn, within.tolist(), strict=True)])
-    else:
-        chosen = places[torch.randint(len(places), (count,), generator=generator)]
-    before, after = size // 2, (size - 1) // 2
-    image = F.pad(image, (before, after, before, after))
-    target = F.pad(target, (before, after, before, after), value=ignore_index)
-    patches, masks = [], []
-    for place in chosen.tolist():
-        n, rest = divmod(place, H * W)
-        top, left = divmod(rest, W)
-        window = slice(top, top + size), slice(left, left + size)
-        patches.append(image[(n, slice(None), *window)])
-        masks.append(target[(n, *window)])
-    return torch.stack(patches), torch.stack(masks)
-
-
-def keep_centre(target: Tensor, side: int, ignore_index: int = VOID) -> Tensor:
-    """Labels with everything void except the central side×side block: one patch, one answer."""
-    top, left = (target.shape[-2] - side) // 2, (target.shape[-1] - side) // 2
-    kept = torch.full_like(target, ignore_index)
-    block = (..., slice(top, top + side), slice(left, left + side))
-    kept[block] = target[block]
-    return kept

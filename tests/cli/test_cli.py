@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -9,8 +10,7 @@ import torch
 from PIL import Image
 
 from segkit.cli import main
-from segkit.cli.train import _foundation
-from segkit.models import available, options, read_header
+from segkit.models import available, create, read_header
 
 TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu", "--limit", "6"]
 
@@ -47,7 +47,11 @@ def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):
     assert 0 <= facts["mean_iou"] <= facts["pixel_accuracy"] <= 1
 
 
-OPTIONS = {"duc_hdc": ["depth=18", "hdc=none"], "unet": ["padding=same", "levels=3"], "segnet": ["depth=11"]}
+OPTIONS = {
+    "duc_hdc": ["encoder=resnet18", "hdc=none"],
+    "unet": ["padding=same", "levels=3"],
+    "segnet": ["encoder=vgg11"],
+}
 
 
 @pytest.mark.parametrize("model", [name for name in available() if not name.startswith("fcn")])
@@ -72,14 +76,35 @@ def test_every_model_can_be_trained_and_scored(model, tmp_path, capsys):
     ],
 )
 def test_imagenet_weights_that_fit_each_model(model, name):
-    assert _foundation(model, options(model)) == name
+    assert create(model, 3).foundation() == name
 
 
 def test_options_that_cannot_be(capsys):
+    cases = [
+        (["--option", "num_classes=3"], "--option num_classes=3: the data set decides that"),
+        (["--option", "width=3"], "--option width=3: --width decides that"),
+        (["--model", "enet", "--hidden", "4"], "enet takes no --hidden"),
+        (["--model", "unet", "--encoder", "alexnet"], "unet takes no --"),
+        (["--model", "enet", "--no-batch-norm"], "enet takes no --"),
+        (["--recipe", "camvit"], "no recipe 'camvit'"),
+        (["--set", "stepz=5"], "a recipe has no 'stepz'; did you mean 'steps'"),
+        (["--set", "accumulate"], "--set got 'accumulate'; it takes NAME=VALUE"),
+        (["--set", "accumulate=two"], "accumulate='two'"),
+        (["--set", "steps=2"], "--set steps=2: there is another value for steps"),
+        (["--lr", "inf"], "lr=inf"),
+        (["--seed", "99999999999"], "seed=99999999999"),
+        (["--device", "gpu"], "no device 'gpu'"),
+        (["--device", ""], "no device ''"),
+        (["--ema", "1"], "ema=1.0"),
+    ]
+    for words, message in cases:
+        assert main(["train", *TINY, "--steps", "1", *words]) == 1 and message in said(capsys).err, words
     assert main(["train", *TINY, "--option", "padding"]) == 1 and "NAME=VALUE" in said(capsys).err
     assert main(["train", *TINY, "--option", "colour=red"]) == 1 and "takes no option colour" in said(capsys).err
-    with pytest.raises(ValueError, match="no weights for the encoder of unet"):
-        _foundation("unet", options("unet"))
+    assert main(["train", *TINY, "--model", "unet", "--pretrained"]) == 1
+    assert "takes no --hidden" in said(capsys).err
+    assert main(["train", *TINY[:2], *TINY[6:], "--model", "unet", "--pretrained"]) == 1
+    assert "no weights for this unet" in said(capsys).err
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 61), (128, 96)])
@@ -152,6 +177,90 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, capsys, monkey
 
     a, b = (load(d / "weights.safetensors").state_dict() for d in (whole, cut))
     assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_recipe_by_name_or_file_is_changed_by_flags_printed_and_written_down(tmp_path, capsys):
+    from segkit.training import Recipe, recipes
+    from segkit.training.checkpoint import read_checkpoint
+
+    mine = tmp_path / "mine.json"
+    mine.write_text('{"optimizer": "sgd", "schedule": "poly", "crop": [40, 56], "losses": {"ohem": 1, "dice": 0.5}}')
+    out = tmp_path / "run"
+    command = ["train", *TINY, "--steps", "2", "--lr", "0.01", "--set", "accumulate=2", "--set", "clip=None"]
+    assert main([*command, "--recipe", str(mine), "--weights", "log", "--out", str(out)]) == 0
+    printed = said(capsys).out
+    assert "recipe mine: steps 2, batch_size 2, lr 0.01, schedule poly" in printed and "accumulate 2" in printed
+    kept = json.loads((out / "history.json").read_text())["recipe"]
+    assert kept == read_header(out / "weights.safetensors")["recipe"]
+    expected = Recipe(
+        steps=2, batch_size=2, lr=0.01, optimizer="sgd", schedule="poly", crop=(40, 56), class_weights="log",
+        losses={"ohem": 1, "dice": 0.5}, accumulate=2, clip=None, device="cpu", name="mine",
+    )  # fmt: skip
+    assert Recipe(**kept) == expected
+    assert read_checkpoint(out / "checkpoint.safetensors")[0]["run"]["recipe"] == expected.identity()
+    assert main(["train", *TINY, "--steps", "1", "--recipe", "deeplab", "--out", str(tmp_path / "b")]) == 0
+    text = said(capsys).out
+    assert str(recipes.create("deeplab", steps=1, batch_size=2, device="cpu")) in text and "head_lr 10.0" in text
+    few = ["train", *TINY, "--limit", "2", "--batch-size", "16", "--steps", "1", "--out", str(tmp_path / "c")]
+    assert main(few) == 0 and "1 steps of 2 on" in said(capsys).out, "what is true, not what was asked for"
+
+
+def test_what_can_be_known_before_a_run_is_said_before_it(tmp_path, capsys, monkeypatch):
+    from segkit.training import Trainer
+
+    monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("trained first"))
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("segkit.cli.train.tempfile.TemporaryFile", lambda dir: open(tmp_path / "none" / "x"))
+    for out, words in (("file", "is a file"), ("file/run", "is a file"), ("locked", "No such file")):
+        assert main(["train", *TINY, "--steps", "1", "--out", str(tmp_path / out)]) == 1
+        assert words in said(capsys).err
+    assert main(["train", *TINY, "--steps", "1", "--out", str(tmp_path / "new"), "--resume"]) == 1
+    assert "holds no checkpoint" in said(capsys).err and not (tmp_path / "new").exists()
+
+    from segkit.data import create
+
+    def without_val(name, split):
+        if split == "val":
+            raise ValueError("this set has no val")
+        return create(name, split=split)
+
+    monkeypatch.setattr("segkit.cli.train.create", without_val)
+    assert main(["train", *TINY, "--steps", "1", "--out", str(tmp_path / "new")]) == 1
+    assert "no val" in said(capsys).err and not (tmp_path / "new").exists()
+
+
+def test_a_run_is_resumed_only_as_what_it_was(tmp_path, capsys, monkeypatch):
+    """Ctrl-C in step 3: the step ends, its state is kept, and what is said about it is true."""
+    from segkit.training import Trainer
+
+    out, command = tmp_path / "run", ["train", *TINY, "--steps", "5", "--option", "dropout=0.2"]
+    backward, calls = Trainer._backward, []
+
+    def interrupted(self, *words):
+        calls.append(words)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return backward(self, *words)
+
+    monkeypatch.setattr(Trainer, "_backward", interrupted)
+    assert main([*command, "--out", str(out)]) == 130
+    assert "stopped at step 3 of 5; it goes on with the same command and --resume" in said(capsys).err
+    changes = [
+        (["--option", "dropout=0.1"], "model.dropout 0.2 → 0.1"),
+        (["--data", "cells"], "data.name street"),
+        (["--weights", "log"], "recipe.class_weights none → log"),
+        (["--limit", "4"], "data.length 6 → 4"),
+        (["--engine", "scratch"], "engine segkit.native → segkit.ops"),
+        (["--steps", "6"], "recipe.steps 5 → 6"),
+        (["--seed", "1"], "recipe.seed 0 → 1"),
+    ]
+    for words, difference in changes:
+        assert main([*command, *words, "--out", str(out), "--resume"]) == 1, words
+        error = said(capsys).err
+        assert difference in error and "before → now" in error, (words, error)
+    free = ["--workers", "1", "--set", "save_every=1"]
+    assert main([*command, "--engine", "native", *free, "--out", str(out), "--resume"]) == 0
+    assert len(json.loads((out / "history.json").read_text())["history"]) == 5
 
 
 def test_doctor_names_versions_and_checks_the_operators(capsys):

@@ -182,7 +182,7 @@ def test_real_nuclei(data_root):
     for split, number in (("train", 264), ("val", 35), ("test", 35)):
         data = Nuclei(split, data_root)
         assert len(data) == number
-        for picture, _ in data.files:
+        for picture, _ in data.pairs:
             assert split_of(picture.stem) == split
         total += sum(len(s.instances.unique()) - 1 for s in data)
     assert total == 9543

@@ -161,6 +161,50 @@ def test_where_data_are_looked_for(tmp_path, monkeypatch):
     assert data_root() == CHECKOUT / "data"
 
 
+def test_what_systems_leave_behind_is_passed_over(root):
+    for place in (
+        "CamVid/train/._frame_0.png", "CamVid/trainannot/._frame_0.png", "CamVid/train/.DS_Store",
+        "Cityscapes/leftImg8bit/train/.DS_Store", "Cityscapes/leftImg8bit/train/town0/._a_leftImg8bit.png",
+    ):  # fmt: skip
+        (root / place).write_bytes(b"junk")
+    stems = root / "VOCdevkit/VOC2012/ImageSets/Segmentation/train.txt"
+    stems.write_bytes(b"\xef\xbb\xbf" + stems.read_bytes().replace(b"\n", b"\r\n\r\n"))
+    assert [len(list(create(name, root=root))) for name in ("camvid", "voc2012", "cityscapes")] == [3, 2, 2]
+
+
+def test_pictures_of_different_sizes_train_and_score_from_the_command_line(root, monkeypatch, capsys):
+    from segkit.cli import main
+
+    monkeypatch.setenv("SEGKIT_DATA", str(root))
+    monkeypatch.chdir(root)
+    tiny = [
+        "--model",
+        "fcn32s",
+        "--width",
+        "2",
+        "--hidden",
+        "4",
+        "--steps",
+        "3",
+        "--batch-size",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    assert main(["train", "--data", "voc2012", *tiny, "--out", "run"]) == 0, capsys.readouterr().err
+    assert main(["eval", "run", "--device", "cpu", "--json", "figures.json"]) == 0, capsys.readouterr().err
+    assert "run/weights.safetensors on voc2012 val: 1 pictures" in (out := capsys.readouterr().out) and "nan" not in out
+    assert "in no picture" in out and "NaN" not in (root / "figures.json").read_text()
+    assert main(["eval", "run", "--split", "test", "--device", "cpu"]) == 1
+    assert "test labels are not public" in capsys.readouterr().err
+
+
+def test_the_split_to_quote_has_labels(root):
+    found = {name: create(name, None, root=root).split for name in ("camvid", "voc2012", "cityscapes")}
+    assert found == {"camvid": "test", "voc2012": "val", "cityscapes": "val"}
+    assert create("cells", None).split == create("street", None).split == "test"
+
+
 # ------------------------------------------------------------------------------------------------------- CamVid itself
 
 real = pytest.mark.skipif(

@@ -1,5 +1,6 @@
 """Runs that are functions of their seed, and that resume to the same weights bit for bit."""
 
+import signal
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from torch import nn
 from segkit.data import Augmented, Sample
 from segkit.data.transforms import RandomFlip
 from segkit.metrics import ConfusionMatrix
-from segkit.models import create
+from segkit.models import create, load, save
 from segkit.training import Config, Trainer, evaluate
 from segkit.training.checkpoint import save_checkpoint
 
@@ -117,13 +118,115 @@ def test_frozen_weights_stay():
 def test_resuming_with_other_settings_is_refused(tmp_path):
     out = tmp_path / "run.safetensors"
     trainer().fit(out, until=3, quiet=True)
-    with pytest.raises(ValueError, match=r"other settings.*'lr': \(0.003, 0.1\)"):
+    with pytest.raises(ValueError, match=r"other settings: recipe\.lr 0\.003 → 0\.1 \(before → now\)"):
         trainer(lr=0.1).fit(out, resume=True, quiet=True)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         trainer().fit(tmp_path / "none", resume=True, quiet=True)
     out.write_bytes(out.read_bytes()[:-50])
     with pytest.raises(ValueError, match="not a complete checkpoint"):
         trainer().fit(out, resume=True, quiet=True)
+
+
+def test_every_difference_to_the_checkpoint_is_named(tmp_path):
+    out, data = tmp_path / "run.safetensors", Stripes()
+
+    def made(model=None, data=data, weight=None, **settings):
+        torch.manual_seed(1)
+        model = model or create("fcn8s", 2, width=2, hidden=8)
+        return Trainer(model, data, Config(steps=6, batch_size=4, device="cpu", **settings), weight)
+
+    made(workers=0).fit(out, until=2, quiet=True)
+    data2, data2.name = Stripes(7), "zebra"
+    cases = [
+        (made(create("fcn8s", 2, width=3, hidden=8)), ["model.width 2 → 3"]),
+        (made(create("fcn16s", 2, width=2, hidden=8)), ["model.name fcn8s → fcn16s"]),
+        (made(data=data2), ["data.length 12 → 7", "data.name stripes → zebra"]),
+        (made(seed=4, ema=0.9), ["recipe.ema None → 0.9", "recipe.seed 0 → 4"]),
+        (made(aux={"aux": 0.4}), ["recipe.aux.aux nothing → 0.4"]),
+        (made(weight=torch.ones(2)), ["class weights None → [1.0, 1.0]"]),
+    ]
+    for other, words in cases:
+        before = weights(other)
+        with pytest.raises(ValueError, match="other settings") as error:
+            other.fit(out, resume=True, quiet=True)
+        assert all(w in str(error.value) for w in words) and str(error.value).count("→") == len(words) + 1, error.value
+        assert other.step == 0 and all(torch.equal(before[k], v) for k, v in weights(other).items())
+    same = made(workers=1, save_every=1)
+    same.fit(out, resume=True, quiet=True)
+    assert same.step == 6, "workers and save_every are free"
+
+
+def test_the_engine_belongs_to_a_run(tmp_path):
+    import segkit
+
+    out = tmp_path / "run.safetensors"
+    trainer().fit(out, until=1, quiet=True)
+    with segkit.use_engine("scratch"), pytest.raises(ValueError, match=r"engine segkit\.native → segkit\.ops"):
+        trainer().fit(out, resume=True, quiet=True)
+
+
+def test_control_c_keeps_the_step_and_the_run_goes_on_bit_for_bit(tmp_path):
+    whole = trainer(ema=0.9)
+    whole.fit(quiet=True)
+    out, cut = tmp_path / "run.safetensors", trainer(ema=0.9)
+    loss, calls = cut.loss, []
+
+    def interrupted(model, batch):
+        calls.append(batch)
+        if len(calls) == 5:
+            signal.raise_signal(signal.SIGINT)
+        return loss(model, batch)
+
+    cut.loss, handler = interrupted, signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit(out, quiet=True)
+    assert signal.getsignal(signal.SIGINT) is handler and cut.step == 5
+    again = trainer(ema=0.9)
+    again.fit(out, resume=True, quiet=True)
+    assert len(again.history) == 8 and all(torch.equal(v, weights(whole)[k]) for k, v in weights(again).items())
+
+
+def test_a_second_control_c_does_not_wait(tmp_path):
+    t, calls = trainer(), []
+
+    def impatient(model, batch):
+        calls.append(signal.raise_signal(signal.SIGINT))
+        calls.append(signal.raise_signal(signal.SIGINT))
+
+    t.loss = impatient
+    with pytest.raises(KeyboardInterrupt):
+        t.fit(tmp_path / "run.safetensors", quiet=True)
+    assert calls == [None] and not (tmp_path / "run.safetensors").exists()
+
+
+@pytest.mark.parametrize("first", ["plain", "compiled", "wrapped"])
+def test_compiled_and_wrapped_models_share_their_checkpoints(tmp_path, first):
+    """A run begun with one goes on with each of the others, and all average the model inside."""
+    wraps = {
+        "plain": lambda model: model,
+        "compiled": lambda model: torch.compile(model, backend="eager"),
+        "wrapped": lambda model: torch.optim.swa_utils.AveragedModel(model),
+    }
+
+    def made(kind):
+        torch.manual_seed(1)
+        model = wraps[kind](create("fcn8s", 2, width=2, hidden=8, batch_norm=True))
+        return Trainer(model, Stripes(), Config(steps=4, batch_size=4, ema=0.9, device="cpu", workers=0))
+
+    out = tmp_path / "run.safetensors"
+    begun = made(first)
+    begun.fit(out, until=2, quiet=True)
+    assert set(begun.best.state_dict()) == set(create("fcn8s", 2, width=2, hidden=8, batch_norm=True).state_dict())
+    kept = out.read_bytes()
+    ends = []
+    for kind in wraps:
+        out.write_bytes(kept)
+        on = made(kind)
+        on.fit(out, resume=True, quiet=True)
+        save(on.best, tmp_path / "weights.safetensors")
+        ends.append(load(tmp_path / "weights.safetensors").state_dict())
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0])
 
 
 def test_a_run_killed_while_writing_leaves_the_last_checkpoint_whole(tmp_path):

@@ -4,7 +4,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from segkit.training import check_labels, class_weights, cross_entropy, keep_centre, sample_patches, sample_pixels
+from segkit.training import (
+    check_labels,
+    class_weights,
+    count_pixels,
+    cross_entropy,
+    dice_loss,
+    keep_centre,
+    ohem_cross_entropy,
+    sample_patches,
+    sample_pixels,
+)
 
 
 def case(seed=0, void=0.3, dtype=torch.float64):
@@ -69,6 +79,82 @@ def test_bad_arguments_are_named():
         cross_entropy(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), reduction="max")
     with pytest.raises(ValueError, match="for 3 classes"):
         cross_entropy(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), torch.ones(2))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("threshold", "kept"), [(0.7, 0.1), (0.0, 0.25), (0.05, 0.5), (1.0, 0.0), (0.0, 0.0)])
+def test_ohem_keeps_exactly_the_hardest(threshold, kept, weighted):
+    logits, target = case()
+    weight = torch.tensor([0.5, 2.0, 1.0, 1.5], dtype=torch.float64) if weighted else None
+    counted = (target != 255).nonzero().tolist()
+    p = {(n, y, x): float(torch.softmax(logits[n, :, y, x], 0)[target[n, y, x]].detach()) for n, y, x in counted}
+    hardest = sorted(p, key=p.__getitem__)
+    number = max(1, round(kept * len(p)), sum(value < threshold for value in p.values()))
+    only = torch.full_like(target, 255)
+    for place in hardest[:number]:
+        only[place] = target[place]
+    ours, theirs = ohem_cross_entropy(logits, target, weight, threshold, kept), cross_entropy(logits, only, weight)
+    torch.testing.assert_close(ours, theirs)
+    slopes = [torch.autograd.grad(loss, logits, retain_graph=True)[0] for loss in (ours, theirs)]
+    torch.testing.assert_close(*slopes)
+    assert int((slopes[0] != 0).any(1).sum()) == number
+
+
+def test_ohem_without_a_pixel_and_with_a_broken_network():
+    logits, target = case(void=2.0)
+    assert ohem_cross_entropy(logits, target).item() == 0
+    assert ohem_cross_entropy(torch.full((1, 2, 2, 2), torch.nan), torch.zeros(1, 2, 2, dtype=torch.long)).isnan()
+    with pytest.raises(ValueError, match=r"threshold=1\.5"):
+        ohem_cross_entropy(logits, target, threshold=1.5)
+
+
+def test_dice_by_hand():
+    """Two pixels and a void one: p = (0.8, 0.2) and (0.4, 0.6), labels 0 and 1."""
+    logits = torch.tensor([[0.8, 0.4, 0.5], [0.2, 0.6, 0.5]], dtype=torch.float64).log().view(1, 2, 1, 3)
+    target = torch.tensor([[[0, 1, 255]]])
+    first, second = 2 * 0.8 / (0.8**2 + 0.4**2 + 1), 2 * 0.6 / (0.2**2 + 0.6**2 + 1)
+    assert dice_loss(logits, target).item() == pytest.approx(1 - (first + second) / 2)
+    weight = torch.tensor([1.0, 3.0])
+    assert dice_loss(logits, target, weight).item() == pytest.approx(1 - (first + 3 * second) / 4)
+    target[0, 0, 1] = 255
+    assert dice_loss(logits, target).item() == pytest.approx(1 - 1.6 / (0.8**2 + 1)), "class 1 does not occur"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dice_against_a_loop(seed):
+    logits, target = case(seed)
+    target[target == 2] = 255
+    p, scores = torch.softmax(logits, 1), []
+    for c in (0, 1, 3):
+        over, sizes = 0.0, 0.0
+        for n, y, x in (target != 255).nonzero().tolist():
+            g, q = float(target[n, y, x] == c), p[n, c, y, x]
+            over, sizes = over + q * g, sizes + q * q + g
+        scores.append(2 * over / sizes)
+    expected = 1 - sum(scores) / 3
+    torch.testing.assert_close(dice_loss(logits, target), expected)
+    slopes = [torch.autograd.grad(loss, logits, retain_graph=True)[0] for loss in (dice_loss(logits, target), expected)]
+    torch.testing.assert_close(*slopes)
+
+
+def test_dice_where_all_is_void_in_half_precision_and_with_shapes_that_differ():
+    logits, target = case(void=2.0)
+    loss = dice_loss(logits, target)
+    loss.backward()
+    assert loss.item() == 0 and not logits.grad.any()
+    big = torch.zeros(1, 2, 512, 512, dtype=torch.float16)
+    assert dice_loss(big, torch.ones(1, 512, 512, dtype=torch.int64)).item() == pytest.approx(0.2)
+    with pytest.raises(ValueError, match="dice_loss got logits"):
+        dice_loss(logits, target[:1])
+
+
+def test_pixels_of_a_set_are_counted_and_wrong_ones_named():
+    from tests.training.test_loop import Stripes
+
+    counts = count_pixels(Stripes(5))
+    assert counts.sum() == 5 * 22 * 32 and counts[1] == sum(int((Stripes()[i].labels == 1).sum()) for i in range(5))
+    with pytest.raises(ValueError, match="stripes/5: 1 pixels have label 7"):
+        count_pixels(Stripes(bad=True))
 
 
 def test_class_weights_by_hand():

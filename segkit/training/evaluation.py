@@ -1,0 +1,89 @@
+"""Scores a model over a whole data set, and leaves the model exactly as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from segkit.data import Batch, Sample, collate, describe
+from segkit.data.sample import as_sample
+from segkit.metrics import ConfusionMatrix
+from segkit.training.loop import pick_device
+from segkit.training.losses import check_labels
+
+_WAITING = 4  # batches' worth of pictures that may wait for others of their size
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, dataset: Any, batch_size: int = 8, device: str = "auto", quiet: bool = True
+) -> ConfusionMatrix:
+    """The confusion matrix of a model over a whole data set, void left out.
+
+    Args:
+        model: gives logits N×K×H×W; the mode of each of its modules and its device are put back afterwards.
+        dataset: any segkit data set, or one that `segkit.data.describe` understands; pictures may differ in size.
+        batch_size: pictures of equal size that are shown at once.
+        device: as `pick_device`.
+        quiet: no progress bar.
+
+    Raises:
+        ValueError: the model has another number of classes than the data, gives NaN, or no pixel has a label.
+    """
+    target, facts = pick_device(device), describe(dataset)
+    matrix = ConfusionMatrix(facts.num_classes)
+    with _scoring(model, target), tqdm(total=len(dataset), desc="eval", unit="picture", disable=quiet) as bar:
+        for batch in _batches(dataset, batch_size):
+            check_labels(batch.labels, facts.num_classes, batch.name)
+            logits = model(batch.image.to(target))  # N, K, H, W
+            if logits.shape[1] != facts.num_classes:
+                raise ValueError(
+                    f"the model gives {logits.shape[1]} classes and {facts.name} has {facts.num_classes}; evaluate on "
+                    "the data it was trained for"
+                )
+            if (bad := logits.isnan().any(1).flatten(1).any(1)).any():
+                name = batch.name[int(bad.int().argmax())]
+                raise ValueError(
+                    f"the model gives NaN for {name or 'a picture'}; its weights or inputs are not numbers"
+                )
+            matrix.update(logits.argmax(1).cpu(), batch.labels)
+            bar.update(len(batch.image))
+    if not matrix.matrix.sum():
+        raise ValueError(f"{facts.name}: none of the {len(dataset)} pictures has a label other than void to score by")
+    return matrix
+
+
+@contextmanager
+def _scoring(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """The model in eval on a device for a while; afterwards each module has its mode back, whatever happened."""
+    modes = [(module, module.training) for module in model.modules()]
+    home = next((p.device for p in model.parameters()), device)
+    try:
+        model.to(device).eval()
+        yield
+    finally:
+        model.to(home)
+        for module, training in modes:
+            module.training = training
+
+
+def _batches(dataset: Any, size: int) -> Iterator[Batch]:
+    """All pictures in batches of one size each; few wait in memory, so a full room empties its fullest bucket."""
+    if size < 1:
+        raise ValueError(f"evaluate got batch_size={size}; it needs at least 1")
+    buckets: dict[tuple[int, ...], list[Sample]] = {}
+    for i in range(len(dataset)):
+        sample = as_sample(dataset[i])
+        shape = tuple(sample.labels.shape)
+        buckets.setdefault(shape, []).append(sample)
+        if sum(map(len, buckets.values())) > _WAITING * size:
+            shape = max(buckets, key=lambda s: len(buckets[s]))
+        elif len(buckets[shape]) < size:
+            continue
+        yield collate(buckets.pop(shape))
+    yield from map(collate, buckets.values())

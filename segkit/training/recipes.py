@@ -1,0 +1,71 @@
+"""Recipes by name: what suits each data set, and what the papers did; or from a JSON file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from segkit.training.recipe import Recipe
+
+_COURSE: dict[str, Any] = {"flip": 0.5, "jitter": (0.3, 0.3, 0.3, 0.02)}  # AdamW, one-cycle, networks with BatchNorm
+_PAPER: dict[str, Any] = {"optimizer": "sgd", "schedule": "poly", "clip": None, "flip": 0.5}
+
+_RECIPES: dict[str, dict[str, Any]] = {
+    # data sets
+    "street": {**_COURSE, "steps": 1000},
+    "camvid": {**_COURSE, "steps": 1500, "batch_size": 8, "scale": (0.5, 1.0), "crop": (240, 320)},
+    "voc2012": {**_COURSE, "steps": 20000, "scale": (0.5, 1.5), "crop": (256, 256)},
+    "cityscapes": {**_COURSE, "steps": 20000, "scale": (0.25, 0.75), "crop": (256, 512)},
+    "cells": {**_COURSE, "steps": 1000},
+    "isbi2012": {**_COURSE, "steps": 3000, "batch_size": 4, "scale": (0.8, 1.25), "crop": (256, 256)},
+    "nuclei": {**_COURSE, "steps": 3000, "batch_size": 8, "scale": (0.7, 1.4), "crop": (192, 192)},
+    "folder": {**_COURSE, "steps": 1000, "batch_size": 8, "scale": (0.75, 1.25), "crop": (256, 256)},
+    # papers, on PASCAL VOC 2012, from ImageNet's weights
+    "deeplab": {  # Chen et al., DeepLab v2, arXiv 1606.00915, section 4.1; v1 has steps in the rate instead of "poly"
+        **_PAPER, "steps": 20000, "batch_size": 10, "lr": 2.5e-4, "weight_decay": 5e-4, "head_lr": 10.0,
+        "decay": "weights", "norm": "frozen", "scale": (0.5, 1.5), "crop": (321, 321),
+    },
+    "deeplab_v3": {  # Chen et al., arXiv 1706.05587, section 4
+        **_PAPER, "steps": 30000, "batch_size": 16, "lr": 7e-3, "weight_decay": 1e-4, "scale": (0.5, 2.0),
+        "crop": (513, 513),
+    },
+    "pspnet": {  # Zhao et al., arXiv 1612.01105, section 5.1; without its rotation and blur
+        **_PAPER, "steps": 30000, "batch_size": 16, "lr": 1e-2, "weight_decay": 1e-4, "aux": {"aux": 0.4},
+        "scale": (0.5, 2.0), "crop": (473, 473),
+    },
+}  # fmt: skip
+
+
+def available() -> tuple[str, ...]:
+    """The names that `create` knows."""
+    return tuple(_RECIPES)
+
+
+def create(name: str | Path, **changes: Any) -> Recipe:
+    """A recipe by name or from a file, with changes.
+
+    Args:
+        name: one of `available()`, or the path of a JSON file: one object with settings of `Recipe`; those that it
+            leaves out have their defaults.
+        **changes: settings of `Recipe` with other values.
+
+    Raises:
+        ValueError, TypeError: no such recipe, not JSON, or a setting that is unknown or out of range: named, with the
+            nearest one that exists.
+        FileNotFoundError: there is no file of that name.
+    """
+    if name in _RECIPES:
+        return Recipe(name=str(name), **_RECIPES[str(name)]).changed(**changes)
+    path = Path(name)
+    if not path.is_file():
+        known = f"there are {', '.join(_RECIPES)}, or give a JSON file"
+        raise (FileNotFoundError if path.suffix else ValueError)(f"there is no recipe {str(name)!r}; {known}")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(settings, dict):
+            raise ValueError(f'it holds a {type(settings).__name__}; a recipe is one object: {{"steps": 1000, …}}')
+        recipe = Recipe(name=path.stem).changed(**settings)
+    except (ValueError, TypeError) as error:
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{path}: {error}") from None
+    return recipe.changed(**changes)

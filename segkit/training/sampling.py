@@ -1,0 +1,90 @@
+"""Sampling of pixels and patches, which FCN compares with whole pictures."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segkit.data import VOID
+
+
+def sample_pixels(
+    target: Tensor, share: float, generator: torch.Generator | None = None, ignore_index: int = VOID
+) -> Tensor:
+    """Labels in which each pixel has been kept with probability `share` and made void otherwise (FCN, section 3.4).
+
+    Args:
+        target: N×H×W.
+        share: probability of keeping a pixel, 0 to 1.
+        generator: for the draws, on the device of target.
+        ignore_index: the void label.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"sample_pixels got share={share}; it is a probability from 0 to 1")
+    drawn = torch.rand(target.shape, generator=generator, device=target.device)
+    return torch.where(drawn < share, target, ignore_index)
+
+
+def sample_patches(
+    image: Tensor,
+    target: Tensor,
+    size: int,
+    count: int,
+    generator: torch.Generator | None = None,
+    balanced: bool = False,
+    ignore_index: int = VOID,
+) -> tuple[Tensor, Tensor]:
+    """Square windows around random labelled pixels: patchwise training, which FCN's whole-image training replaces.
+
+    Args:
+        image: N×C×H×W.
+        target: N×H×W.
+        size: side of a patch, pixels; what lies outside the picture is 0 and void.
+        count: patches in all, each from a picture drawn at random.
+        generator: for the draws, on the CPU.
+        balanced: draw the class of the central pixel first, each class that occurs as often as the others.
+        ignore_index: the void label; no patch is centred on it.
+
+    Shape:
+        count×C×size×size and count×size×size.
+
+    Raises:
+        ValueError: image and target of different sizes, a size or count below 1, or no labelled pixel at all.
+    """
+    N, _, H, W = image.shape
+    if target.shape != (N, H, W):
+        raise ValueError(f"sample_patches got pictures {tuple(image.shape)} and labels {tuple(target.shape)}")
+    if size < 1 or count < 1:
+        raise ValueError(f"sample_patches got size={size}, count={count}; both must be at least 1")
+    labels = target.cpu().flatten()
+    places = (labels != ignore_index).nonzero()[:, 0]
+    if len(places) == 0:
+        raise ValueError("sample_patches got labels that are all void; there is no pixel to centre a patch on")
+    if balanced:
+        pools = [(labels == c).nonzero()[:, 0] for c in labels[places].unique()]
+        drawn = torch.randint(len(pools), (count,), generator=generator).tolist()
+        within = torch.rand(count, generator=generator, dtype=torch.float64)
+        chosen = torch.stack([pools[k][int(u * len(pools[k]))] for k, u in zip(drawn, within.tolist(), strict=True)])
+    else:
+        chosen = places[torch.randint(len(places), (count,), generator=generator)]
+    before, after = size // 2, (size - 1) // 2
+    image = F.pad(image, (before, after, before, after))
+    target = F.pad(target, (before, after, before, after), value=ignore_index)
+    patches, masks = [], []
+    for place in chosen.tolist():
+        n, rest = divmod(place, H * W)
+        top, left = divmod(rest, W)
+        window = slice(top, top + size), slice(left, left + size)
+        patches.append(image[(n, slice(None), *window)])
+        masks.append(target[(n, *window)])
+    return torch.stack(patches), torch.stack(masks)
+
+
+def keep_centre(target: Tensor, side: int, ignore_index: int = VOID) -> Tensor:
+    """Labels with everything void except the central side×side block: one patch, one answer."""
+    top, left = (target.shape[-2] - side) // 2, (target.shape[-1] - side) // 2
+    kept = torch.full_like(target, ignore_index)
+    block = (..., slice(top, top + side), slice(left, left + side))
+    kept[block] = target[block]
+    return kept

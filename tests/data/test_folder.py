@@ -1,0 +1,423 @@
+"""Folders of one's own: every form of mask and of split, what is wrong named with its file, and the command line."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segkit.cli import main
+from segkit.data import VOID, Folder, create
+from segkit.data.download import check, get
+from segkit.data.files import read_picture
+from segkit.data.layout import look
+
+STEMS = [f"p{k}" for k in range(10)]
+
+
+def save(path, values, mode=None, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(np.asarray(values, np.uint8)) if not isinstance(values, Image.Image) else values
+    (picture.convert(mode) if mode else picture).save(path, **options)
+
+
+def numbers(k, most=2, size=(40, 48)):
+    """A mask that holds 0, …, most − 1."""
+    return np.random.default_rng(k).integers(0, most, size).astype(np.uint8)
+
+
+def make(folder, masks=None, classes="background\nnucleus\n", stems=STEMS, part=""):
+    """Ten pictures; `masks` says what is in the mask of each number."""
+    for k, stem in enumerate(stems):
+        mask = (masks or numbers)(k)
+        height, width = mask.size[::-1] if isinstance(mask, Image.Image) else mask.shape[:2]
+        save(folder / "images" / part / f"{stem}.png", np.random.default_rng(k).integers(0, 256, (height, width, 3)))
+        save(folder / "masks" / part / f"{stem}.png", mask)
+    if classes is not None:
+        (folder / "classes.txt").write_bytes(classes.encode())
+    return folder
+
+
+def everything(folder):
+    """All samples of all splits, by stem."""
+    splits = [s for s in ("train", "val", "test") if look(folder).splits.get(s)]
+    return {s.name.rpartition("/")[2]: s for split in splits for s in Folder(folder, split)}
+
+
+def problems(folder):
+    return list(check(f"folder:{folder}", progress=False).problems)
+
+
+# ------------------------------------------------------------------------------------------------------ forms of masks
+
+
+def test_grey_numbers_and_what_the_set_says_of_itself(tmp_path):
+    folder = make(tmp_path / "mine", lambda k: np.where(numbers(k, 3) == 2, 255, numbers(k, 3)))
+    data = create(f"folder:{folder}")
+    assert isinstance(data, Folder) and data.classes == ("background", "nucleus") and data.num_classes == 2
+    assert data.palette.shape == (2, 3) and data.ignore_index == VOID and data.name == "mine"
+    for stem, sample in everything(folder).items():
+        assert torch.equal(sample.labels, torch.from_numpy(np.array(Image.open(folder / f"masks/{stem}.png"))).long())
+        assert (sample.labels == VOID).any() and sample.image.shape == (3, 40, 48)
+
+
+def test_0_and_255_are_two_classes_only_where_no_mask_holds_1(tmp_path):
+    folder = make(tmp_path, lambda k: numbers(k) * 255)
+    assert all(set(s.labels.unique().tolist()) == {0, 1} for s in everything(folder).values())
+    assert "0/255 read as 0/1: 255 is nucleus, not void" in str(check(f"folder:{folder}", progress=False))
+    save(folder / "masks/p3.png", numbers(3))  # of all masks, one holds 1: then 255 is void in all of them
+    found = everything(folder)
+    assert set(found["p2"].labels.unique().tolist()) == {0, VOID} and set(found["p3"].labels.unique().tolist()) == {
+        0,
+        1,
+    }
+    report = check(f"folder:{folder}", progress=False)
+    assert report.ok and "note: 255 is void, as some masks hold 1; does it mean nucleus" in str(report)
+    (folder / "classes.txt").write_text("a\nb\nc\n")
+    save(folder / "masks/p3.png", numbers(3) * 255)
+    assert all(set(s.labels.unique().tolist()) == {0, VOID} for s in everything(folder).values())
+
+
+def test_one_bit_masks_are_0_and_1_also_beside_0_and_255(tmp_path):
+    folder = make(tmp_path, lambda k: Image.fromarray(numbers(k) * 255).convert("1" if k % 2 else "L"))
+    for k, stem in enumerate(STEMS):
+        assert torch.equal(everything(folder)[stem].labels, torch.from_numpy(numbers(k)).long())
+
+
+def palette_mask(k, table=((9, 9, 9), (0, 200, 0), (0, 0, 250))):
+    picture = Image.fromarray(numbers(k, 3)).convert("P")
+    picture.putdata(numbers(k, 3).ravel().tolist())
+    picture.putpalette([v for colour in table for v in colour])
+    return picture
+
+
+def test_a_palette_is_read_by_its_numbers_and_with_colours_by_them(tmp_path):
+    folder = make(tmp_path, palette_mask, "sky\nroad\ncar\n")
+    assert torch.equal(everything(folder)["p4"].labels, torch.from_numpy(numbers(4, 3)).long())
+    (folder / "classes.txt").write_text("car #0000fa\nsky 9 9 9\nroad 0, 200, 0\n")
+    labels = everything(folder)["p4"].labels
+    assert torch.equal(labels, torch.tensor([1, 2, 0])[torch.from_numpy(numbers(4, 3)).long()])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_void_among_them(tmp_path, mode):
+    folder = make(tmp_path, lambda k: palette_mask(k).convert(mode), "sky 9 9 9\nvoid 0 200 0\nfast car 0 0 250")
+    data = Folder(folder)
+    assert data.classes == ("sky", "fast car") and data.palette.tolist() == [[9, 9, 9], [0, 0, 250]]
+    labels = everything(folder)["p1"].labels
+    assert torch.equal(labels, torch.tensor([0, VOID, 1])[torch.from_numpy(numbers(1, 3)).long()])
+
+
+def test_a_line_void_makes_its_number_void(tmp_path):
+    folder = make(tmp_path, lambda k: numbers(k, 3), "void\nroad\ncar")
+    assert Folder(folder).classes == ("road", "car")
+    assert set(everything(folder)["p0"].labels.unique().tolist()) == {VOID, 0, 1}
+
+
+def test_classes_txt_as_editors_leave_it(tmp_path):
+    folder = make(tmp_path, classes="\ufeffbackground \r\n\r\n  cell nucleus\t\r\n\r\n")
+    assert Folder(folder).classes == ("background", "cell nucleus")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("one\n", "names 1 classes; it needs 2 to 254, background included"),
+        ("a\na\n", "names 'a' twice"),
+        ("0 a\n1 b\n", "'0 a' begins with a number"),
+        ("a 1 2 3\nb\n", "gives 1 colours for 2 names"),
+        ("a 1 2 3\nb 1 2 3\n", "'b 1 2 3' has a colour that is above 255 or given already"),
+        ("a 1 2 3\nb 1 2 300\n", "'b 1 2 300' has a colour that is above 255"),
+    ],
+)
+def test_wrong_lines_of_classes_txt(tmp_path, text, words):
+    folder = make(tmp_path, classes=text)
+    with pytest.raises(ValueError, match=words):
+        Folder(folder)
+    assert any(words in p for p in problems(folder))
+
+
+def test_classes_txt_in_another_encoding(tmp_path):
+    (make(tmp_path) / "classes.txt").write_bytes("Straße\nHäuser".encode("latin-1"))
+    with pytest.raises(ValueError, match="is not UTF-8 text"):
+        Folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("masks", "words"),
+    [
+        (lambda k: numbers(k) * 255, "The masks hold 0, 255. For instance 2 lines:\nbackground\nobject"),
+        (lambda k: np.where(numbers(k, 5) == 4, 255, numbers(k, 5)),
+         "The masks hold 0, 1, 2, 3, 255; 255 is void. For instance 4 lines:\nbackground\nclass 1\nclass 2\nclass 3"),
+        (lambda k: palette_mask(k).convert("RGB"),
+         "hold the colours 0 0 250, 0 200 0, 9 9 9. For instance 3 lines:\nbackground 0 0 250\nclass 1 0 200 0\n"),
+    ],
+)  # fmt: skip
+def test_without_classes_txt_one_is_proposed(tmp_path, masks, words):
+    folder = make(tmp_path, masks, classes=None)
+    with pytest.raises(FileNotFoundError) as caught:
+        Folder(folder)
+    assert "classes.txt is missing: write one class name a line" in str(caught.value) and words in str(caught.value)
+    (folder / "classes.txt").write_text(str(caught.value).split("lines:\n")[1])
+    assert check(f"folder:{folder}", progress=False).ok, "what was proposed can be used as it is"
+
+
+# -------------------------------------------------------------------------------------------------------------- splits
+
+
+def names(folder, split):
+    return [s.name.rpartition("/")[2] for s in Folder(folder, split)]
+
+
+def test_one_in_five_is_val_and_a_new_picture_moves_no_other(tmp_path):
+    stems = [f"frame_{k:03d}" for k in range(60)]
+    folder = make(tmp_path, lambda k: numbers(k, size=(8, 8)), stems=stems)
+    val = names(folder, "val")
+    assert 5 <= len(val) <= 19 and sorted([*val, *names(folder, "train")]) == stems
+    for stem in ("new", "another", "third"):
+        make(tmp_path, lambda k: numbers(k, size=(8, 8)), stems=[stem])
+        assert [s for s in names(folder, "val") if s in stems] == val
+    with pytest.raises(
+        ValueError, match=r"has no pictures for test .*list the names of some, one a line, in test\.txt"
+    ):
+        Folder(folder, "test")
+    assert Folder(folder, None).split == Folder(folder).eval_split == "val"
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_the_smallest_sets_have_a_picture_on_both_sides(tmp_path, count):
+    for start in range(6):
+        folder = make(tmp_path / str(start), stems=[f"{start}{k}" for k in range(count)])
+        assert names(folder, "train") and names(folder, "val")
+
+
+def test_lists_with_and_without_the_rest(tmp_path):
+    folder = make(tmp_path)
+    (folder / "val.txt").write_bytes("\ufeffp1\r\n\r\np2.png\r\n".encode())
+    assert names(folder, "val") == ["p1", "p2"] and len(names(folder, "train")) == 8
+    (folder / "test.txt").write_text("p3\n")
+    assert names(folder, "test") == ["p3"] and len(names(folder, "train")) == 7
+    assert Folder(folder, None).split == "test"
+    (folder / "train.txt").write_text("p4\np5\n")
+    assert names(folder, "train") == ["p4", "p5"]
+    assert "note: 5 pictures are in no list: p0, p6, p7, p8, p9" in str(check(f"folder:{folder}", progress=False))
+    (folder / "val.txt").unlink()
+    assert names(folder, "val") == ["p0", "p1", "p2", "p6", "p7", "p8", "p9"]
+    (folder / "train.txt").unlink()
+    assert names(folder, "test") == ["p3"] and len(names(folder, "train")) + len(names(folder, "val")) == 9
+
+
+def test_lists_that_cannot_be(tmp_path):
+    folder = make(tmp_path)
+    (folder / "val.txt").write_text("p1\nq\nimages/p2.png\n")
+    (folder / "test.txt").write_text("p1\n")
+    found = "\n".join(problems(folder))
+    assert (
+        "val.txt lists what has no pair of files: q" in found and "test.txt lists what is listed already: p1" in found
+    )
+    with pytest.raises(ValueError, match=r"no pair of files: q\n\(and 1 more problems\)\n`segkit data check folder:"):
+        Folder(folder)
+
+
+def test_folders_of_splits(tmp_path):
+    for part in ("train", "val"):
+        make(tmp_path, part=part, stems=[f"{part}{k}" for k in range(3)])
+    make(tmp_path / "other", part="test", stems=["t"])
+    shutil.copytree(tmp_path / "other/images/test", tmp_path / "images/test")
+    assert names(tmp_path, "val") == ["val0", "val1", "val2"] and Folder(tmp_path, None).split == "val"
+    assert "note: images/test is not used: there is no masks/test" in str(check(f"folder:{tmp_path}", progress=False))
+    (tmp_path / "val.txt").write_text("train0")
+    assert any("split by folders and by val.txt; keep one" in p for p in problems(tmp_path))
+
+
+# ------------------------------------------------------------------------------------------------------- what is wrong
+
+
+def test_everything_wrong_is_listed_in_one_go_with_file_and_value(tmp_path):
+    folder = make(tmp_path, lambda k: numbers(k) * 255)
+    wrong = numbers(0) * 255
+    wrong[2, 3], wrong[5, 5] = 7, 9
+    save(folder / "masks/p0.png", wrong)
+    save(folder / "masks/p1.png", numbers(1, size=(40, 40)) * 255)
+    (folder / "masks/p2.png").unlink()
+    (folder / "images/p3.png").unlink()
+    (folder / "images/p4.png").write_bytes((folder / "images/p4.png").read_bytes()[:200])
+    (folder / "masks/p5.png").write_bytes(b"nothing")
+    save(folder / "images/p6.bmp", np.zeros((40, 48, 3)))
+    save(folder / "masks/p7.png", numbers(7) * 255, format="JPEG")
+    (folder / "masks/p8.png").unlink()
+    save(folder / "masks/p8.jpg", numbers(8) * 255)
+    save(folder / "masks/p9.png", np.zeros((40, 48, 3)))
+    report = check(f"folder:{folder}", progress=False)
+    for words in (
+        "p0.png has the label 7 at row 2, column 3 (also 9); 0 is background and 255 is nucleus here",
+        "p1.png is 40×40 pixels, its picture 48×40",
+        "picture without a mask of the same name: images/p2.png",
+        "mask without a picture of the same name: masks/p3.png",
+        "images/p4.png cannot be read as a picture",
+        "masks/p5.png cannot be read as a picture",
+        "two files of one name, keep or rename one: images/p6.bmp, images/p6.png",
+        "p7.png is a JPEG, which blurs class numbers",
+        "mask in a form that blurs class numbers (save it as PNG): masks/p8.jpg",
+        "p9.png has mode 'RGB'; a mask has one number",
+    ):
+        assert any(words in p for p in report.problems), (words, report.problems)
+    assert len(report.problems) == 10 and not report.ok and str(report).count("PROBLEM") == 10
+
+
+def test_one_fault_of_many_files_is_one_line(tmp_path):
+    folder = make(tmp_path, lambda k: palette_mask(k).convert("RGB"), "a\nb\nc")
+    (line,) = problems(folder)
+    assert "classes.txt has the colour behind each name" in line and "(and 9 more: " in line
+
+
+def test_a_colour_that_classes_txt_lacks(tmp_path):
+    folder = make(tmp_path, palette_mask, "a 9 9 9\nb 0 200 0\nc 0 0 251")
+    (line,) = [p for p in problems(folder) if "p0.png" in p]
+    assert "has the colour 0 0 250 at row" in line and "classes.txt lacks it" in line
+
+
+def test_transparent_masks_and_numbers_above_255(tmp_path):
+    folder = make(tmp_path, lambda k: palette_mask(k).convert("RGBA"), "a 9 9 9\nb 0 200 0\nc 0 0 250")
+    clear = palette_mask(0).convert("RGBA")
+    clear.putalpha(128)
+    save(folder / "masks/p0.png", clear)
+    save(folder / "masks/p1.png", Image.fromarray(np.full((40, 48), 256, np.uint16)))
+    found = "\n".join(problems(folder))
+    assert "p0.png has transparent pixels" in found and "p1.png has the label 256 at row 0, column 0" in found
+
+
+def test_junk_is_passed_over_and_other_files_are_mentioned(tmp_path):
+    folder = make(tmp_path)
+    for place in ("images/._p0.png", "masks/.DS_Store", "images/Thumbs.db", "images/read me.txt"):
+        (folder / place).write_bytes(b"junk")
+    (folder / "masks/__MACOSX").mkdir()
+    (folder / "images/more").mkdir()
+    report = check(f"folder:{folder}", progress=False)
+    assert report.ok and [f for f in report.facts if "note" in f] == [
+        "note: images/more is not used", "note: images/read me.txt is not used"]  # fmt: skip
+
+
+def test_folders_that_are_not_there_or_empty(tmp_path):
+    for make_it, words in (
+        (lambda: None, "no folder"),
+        (lambda: (tmp_path / "x/images").mkdir(parents=True), "x/masks"),
+    ):
+        make_it()
+        with pytest.raises(FileNotFoundError, match=words):
+            Folder(tmp_path / "x")
+    (tmp_path / "x/masks").mkdir()
+    with pytest.raises(ValueError, match="holds no pictures"):
+        Folder(tmp_path / "x")
+    with pytest.raises(ValueError, match="folder:x is yours: there is nothing to fetch"):
+        get("folder:x")
+    with pytest.raises(ValueError, match=r"no data set 'folder:'; there are .*, and folder:PATH"):
+        create("folder:")
+    with pytest.raises(ValueError, match="split='holiday'; it has train, val, test"):
+        Folder(make(tmp_path / "y"), "holiday")
+
+
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+def test_photographs_lie_upright_over_their_masks(tmp_path):
+    make(tmp_path, stems=["a", "b"])
+    upright = np.random.default_rng(0).integers(0, 256, (40, 48, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 8  # turn by a quarter to show it
+    save(tmp_path / "images/a.png", Image.fromarray(np.rot90(upright, -1).copy()), exif=exif)
+    sample = everything(tmp_path)["a"]
+    assert torch.equal((sample.image * 255).round().to(torch.uint8), torch.from_numpy(upright).permute(2, 0, 1))
+    save(tmp_path / "images/a.png", Image.fromarray(upright), exif=exif)
+    (line,) = problems(tmp_path)
+    assert "its picture 40×48 (is the picture turned by its EXIF note, and the mask not?)" in line
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_sixteen_bits_keep_their_levels(tmp_path, name):
+    ramp = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)
+    save(tmp_path / name, Image.fromarray(ramp))
+    image = read_picture(tmp_path / name)
+    assert torch.allclose(image[1], torch.from_numpy(ramp / 65535).float()) and len(image.unique()) == 64
+
+
+def test_float_and_32_bit_pictures_are_scaled_or_refused(tmp_path):
+    ramp = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    save(tmp_path / "a.tif", Image.fromarray(ramp))
+    assert torch.allclose(read_picture(tmp_path / "a.tif")[0], torch.from_numpy(ramp))
+    for values, mode in ((ramp * 255, "F"), (ramp - 0.5, "F"), ((ramp * 1000).astype(np.int32), "I")):
+        save(tmp_path / "b.tif", Image.fromarray(values))
+        with pytest.raises(ValueError, match=rf"b\.tif has mode '{mode}' with values from"):
+            read_picture(tmp_path / "b.tif")
+
+
+def test_a_picture_above_pillows_limit_is_an_error_of_ours(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", np.zeros((20, 20)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture \(Image size \(400 pixels\) exceeds"):
+        read_picture(tmp_path / "a.png")
+
+
+# -------------------------------------------------------------------------------------------------------- command line
+
+
+@pytest.mark.parametrize(("height", "width", "crop"), [(40, 48, (32, 32)), (300, 900, (288, 512)), (20, 70, (32, 64))])
+def test_the_preset_goes_by_the_sizes(tmp_path, height, width, crop):
+    folder = make(tmp_path, lambda k: numbers(k, size=(height, width)), stems=["a", "b", "c"])
+    assert Folder(folder).preset["crop"] == crop
+
+
+def test_check_train_eval_predict(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "own", lambda k: numbers(k, size=(40 + 3 * k, 64 - 2 * k)) * 255)
+    tiny = [
+        "--model",
+        "fcn32s",
+        "--width",
+        "2",
+        "--hidden",
+        "4",
+        "--steps",
+        "2",
+        "--batch-size",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    assert main(["data", "check", "folder:own"]) == 0
+    assert "10 pictures, 46–64 wide and 40–67 high, 10 different sizes; RGB (10)" in capsys.readouterr().out
+    assert main(["train", "--data", "folder:own", *tiny]) == 0, capsys.readouterr().err
+    assert main(["eval", "runs/fcn32s-own", "--device", "cpu"]) == 0
+    assert "on folder:own val:" in (out := capsys.readouterr().out) and "IoU nucleus" in out
+    assert main(["predict", "own/images/p0.png", "-o", "o.png", "--model", "runs/fcn32s-own", "--device", "cpu"]) == 0
+    save(tmp_path / "own/masks/p4.png", np.full((52, 56), 9))
+    assert main(["data", "check", "folder:own"]) == 1
+    assert "p4.png has the label 9" in capsys.readouterr().out
+    assert main(["train", "--data", "folder:own", *tiny, "--out", "again"]) == 1, "nothing is trained on a wrong folder"
+    assert "p4.png has the label 9" in capsys.readouterr().err and not (tmp_path / "again").exists()
+    with pytest.raises(SystemExit):
+        main(["train", "--data", "coco"])
+    assert "there is no data set 'coco'; there are street" in capsys.readouterr().err
+
+
+@pytest.mark.data
+def test_real_samples_as_folders(data_root, tmp_path, capsys):
+    for kind in ("nuclei", "voc_samples"):
+        if not (data_root / kind / "masks").is_dir():
+            pytest.skip(f"no {kind} among the real data")
+        for part in ("images", "masks"):
+            (tmp_path / kind / part).mkdir(parents=True)
+    for path in sorted((data_root / "nuclei/masks").glob("*.png"))[:6]:
+        save(tmp_path / "nuclei/masks" / path.name, (np.asarray(Image.open(path)) > 0) * 255)
+        shutil.copy(data_root / "nuclei/images" / path.name, tmp_path / "nuclei/images")
+    (tmp_path / "nuclei/classes.txt").write_text("background\nnucleus\n")
+    for path in (data_root / "voc_samples/images").iterdir():
+        shutil.copy(path, tmp_path / "voc_samples/images")
+        shutil.copy(data_root / "voc_samples/masks" / f"{path.stem}.png", tmp_path / "voc_samples/masks")
+    (tmp_path / "voc_samples/classes.txt").write_text("\n".join(f"class {k}" for k in range(21)))
+    for kind, count in (("nuclei", 6), ("voc_samples", 22)):
+        report = check(f"folder:{tmp_path / kind}", progress=False)
+        assert report.ok and f"{count} pictures" in report.facts[0], str(report)
