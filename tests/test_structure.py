@@ -46,7 +46,11 @@ def imports(text: str) -> set[str]:
 def rooms() -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted((ROOT / "segkit").rglob("*.py")):
-        found.setdefault(path.relative_to(ROOT / "segkit").parts[0].removesuffix(".py"), []).append(path)
+        room = path.relative_to(ROOT / "segkit").parts[0].removesuffix(".py")
+        command = (
+            path.name == "__main__.py" and room != "__main__"
+        )  # what is run by itself stands with the command line
+        found.setdefault("cli" if command else room, []).append(path)
     return found
 
 
