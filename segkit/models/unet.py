@@ -168,8 +168,7 @@ class UNet(Model):
 
     def _climb(self, x: Tensor) -> dict[str, Tensor]:
         """Down the contracting path and up the expansive one."""
-        skips = self._contract(x) if self.encoder is None else [None, *self.encoder(x)]
-        skips[-2:] = [self.drop(x) for x in skips[-2:]]
+        skips = self._contract(x)
         bottom = skips.pop()
         size, x = (x.shape[-2], x.shape[-1]), bottom
         for up, convolve in zip(self.up, self.expansive, strict=True):
@@ -177,12 +176,17 @@ class UNet(Model):
         return {"logits": self.score(x), "bottom": bottom}  # N, K, H, W
 
     def _contract(self, x: Tensor) -> list[Any]:
-        """The paper's path down: the map of each level, finest first."""
+        """The way down: the map of each level, finest first; an encoder has none of the picture's size."""
+        if self.encoder is not None:
+            maps = self.encoder(x)
+            return [None, *maps[:-2], *map(self.drop, maps[-2:])]
         maps = []
         for level, convolve in enumerate(self.contracting):
             if level:
                 x = engine().max_pool2d(x, 2, 2, ceil_mode=True)  # N, C, H/2, W/2
             x = convolve(x)  # N, width·2^level, H, W; "valid" leaves H − 4, W − 4
+            if level >= self.levels - 2:
+                x = self.drop(x)
             maps.append(x)
         return maps
 

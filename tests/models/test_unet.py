@@ -175,3 +175,19 @@ def test_bad_pictures_are_named():
             small().raw(torch.empty(1, 3, 573, 572))
     with pytest.raises(ValueError, match=r"at least 188"):
         small().raw(torch.zeros(1, 3, 44, 44))
+
+
+def test_what_is_dropped_is_missing_further_down_too():
+    """Section 3.1: dropout stands at the end of the contracting path, so the last level reads what the one before kept."""
+    torch.manual_seed(0)
+    model = create("unet", 2, width=4, levels=3, padding="same").train()
+    seen = {}
+    for level in (1, 2):
+        model.contracting[level].register_forward_hook(lambda _, i, o, n=level: seen.update({n: (i[0], o)}))
+    skips = []
+    model.expansive[0].register_forward_pre_hook(lambda _, inputs: skips.append(inputs[0][:, :8]))
+    with torch.no_grad():
+        model(torch.rand(1, 3, 32, 32))
+    kept, pooled = skips[0], seen[2][0]
+    assert bool((kept == 0).any()) and not torch.equal(kept, seen[1][1]), "nothing was dropped"
+    assert torch.equal(pooled, F.max_pool2d(kept, 2))
