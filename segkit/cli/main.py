@@ -24,12 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from segkit import data, models
+    from segkit import data
 
     parser = argparse.ArgumentParser(prog="segkit", description="Semantic segmentation from scratch.")
     parser.add_argument("--version", action="version", version=f"segkit {segkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
     sets_ = f"{', '.join(data.available())}, or folder:PATH for pictures of your own"
 
     def command(name: str, help: str, run: str) -> argparse.ArgumentParser:
@@ -38,8 +37,48 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     train = command("train", "train a model and write it to a folder under runs/", "segkit.cli.train:train")
+    _train_arguments(train, sets_)
+
+    evaluate = command("eval", "score a trained model, void ignored", "segkit.cli.evaluate:evaluate")
+    evaluate.add_argument(
+        "run", nargs="?", metavar="RUN", help="folder of a run or a weights file (default: newest run)"
+    )
+    evaluate.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
+    evaluate.add_argument("--split", help="default: test, or val where the labels of test are not known")
+    evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
+    evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument("--json", help="also write the figures to this file")
+
+    predict = command("predict", "segment a picture and write it with its labels over it", "segkit.cli.predict:predict")
+    _predict_arguments(predict)
+
+    sets = command("data", "get or check a real data set, or check a folder of yours", "segkit.cli.datasets:datasets")
+    sets.add_argument("action", choices=("get", "check"))
+    sets.add_argument("name", type=_data, metavar="NAME", help=sets_)
+    sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
+
+    grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
+    grade.add_argument("notebook", metavar="NOTEBOOK")
+    grade.epilog = "A whole class: python -m segkit.grading.classroom --submitted FOLDER --out FOLDER"
+
+    command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
+    return parser
+
+
+def _predict_arguments(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument("picture", metavar="PICTURE")
+    predict.add_argument("-o", "--output", required=True, metavar="OVERLAY.png")
+    predict.add_argument("--model", metavar="RUN", help="folder of a run or a weights file (default: newest run)")
+    predict.add_argument("--labels", metavar="LABELS.png", help="also write the class numbers, one byte a pixel")
+    predict.add_argument("--alpha", type=float, default=0.5, help="how much of the colours to lay over (default 0.5)")
+    predict.add_argument("--device", default="auto")
+
+
+def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
+    from segkit import models
+
     train.add_argument("--model", default="fcn8s", choices=models.available())
-    train.add_argument("--data", default="street", type=_data, metavar="NAME", help=sets_)
+    train.add_argument("--data", default="street", type=_data, metavar="NAME", help=sets)
     train.add_argument("--out", help="folder of the run (default: runs/MODEL-DATA)")
     train.add_argument("--recipe", metavar="NAME|FILE", help="how to train: a named recipe or a JSON file (default: "
                        "what suits the data set); the flags below change it")  # fmt: skip
@@ -70,36 +109,6 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
-
-    evaluate = command("eval", "score a trained model, void ignored", "segkit.cli.evaluate:evaluate")
-    evaluate.add_argument(
-        "run", nargs="?", metavar="RUN", help="folder of a run or a weights file (default: newest run)"
-    )
-    evaluate.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
-    evaluate.add_argument("--split", help="default: test, or val where the labels of test are not known")
-    evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
-    evaluate.add_argument("--device", default="auto")
-    evaluate.add_argument("--json", help="also write the figures to this file")
-
-    predict = command("predict", "segment a picture and write it with its labels over it", "segkit.cli.predict:predict")
-    predict.add_argument("picture", metavar="PICTURE")
-    predict.add_argument("-o", "--output", required=True, metavar="OVERLAY.png")
-    predict.add_argument("--model", metavar="RUN", help="folder of a run or a weights file (default: newest run)")
-    predict.add_argument("--labels", metavar="LABELS.png", help="also write the class numbers, one byte a pixel")
-    predict.add_argument("--alpha", type=float, default=0.5, help="how much of the colours to lay over (default 0.5)")
-    predict.add_argument("--device", default="auto")
-
-    sets = command("data", "get or check a real data set, or check a folder of yours", "segkit.cli.datasets:datasets")
-    sets.add_argument("action", choices=("get", "check"))
-    sets.add_argument("name", type=_data, metavar="NAME", help=sets_)
-    sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
-
-    grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
-    grade.add_argument("notebook", metavar="NOTEBOOK")
-    grade.epilog = "A whole class: python -m segkit.grading.classroom --submitted FOLDER --out FOLDER"
-
-    command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
-    return parser
 
 
 def _data(name: str) -> str:
