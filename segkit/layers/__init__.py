@@ -1,5 +1,6 @@
 """The operators as layers: torch.nn's classes (same arguments, initialisation, state_dict) on `segkit.engine()`."""
 
+import segkit.native  # noqa: F401  loaded here, so that no forward pass has to
 from segkit.layers.bilinear import bilinear_kernel, init_bilinear_
 from segkit.layers.conv import Conv2d, ConvTranspose2d
 from segkit.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, MaxUnpool2d

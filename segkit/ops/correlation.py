@@ -13,16 +13,20 @@ every q alike. The shifted picture is the same strip of memory, read from a late
 
 So no k²-fold columns are ever stored. What flows back is of the same kind: the gradient by the picture is the output's
 gradient correlated with the turned kernel, and the gradient by the kernel is one product of two strips per tap. The
-backward pass of each is written with the others, so they can be differentiated again and again.
+backward pass of each is written with the others, so they can be differentiated again and again. A dimension that
+torch.vmap hides joins the groups, or the batch where all share one kernel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from segkit.ops.patches import hidden_first
 
 Pad = tuple[int, int, int, int]  # left, right, top, bottom as in F.pad; a negative number cuts off
 
@@ -43,9 +47,7 @@ def turned(weight: Tensor, groups: int) -> Tensor:
 
 class _Correlate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, pad: Pad, dilation: tuple[int, int], groups: int) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.settings = pad, dilation, groups
+    def forward(x: Tensor, weight: Tensor, pad: Pad, dilation: tuple[int, int], groups: int) -> Tensor:
         N, (O, c, kh, kw) = len(x), weight.shape
         strips, W = _strips(x, pad, groups)  # N·G, c, H·W
         h, w = strips.shape[-1] // W - dilation[0] * (kh - 1), W - dilation[1] * (kw - 1)
@@ -57,6 +59,10 @@ class _Correlate(torch.autograd.Function):
         return total.as_strided((N, O, h, w), (O * length, length, W, 1)).contiguous()  # N, O, h, w
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _keep(ctx, *inputs)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         dx = dw = None
@@ -66,16 +72,27 @@ class _Correlate(torch.autograd.Function):
             dw = _KernelGradient.apply(x, grad, tuple(weight.shape[2:]), *ctx.settings)
         return dx, dw, None, None, None
 
+    @staticmethod
+    def jvp(ctx: Any, dx: Tensor | None, dw: Tensor | None, *_: Any) -> Tensor:
+        return _product_rule(correlate, ctx, dx, dw)
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int | None, ...], x: Tensor, weight: Tensor, *settings: Any) -> tuple[Tensor, int]:
+        V, (pad, dilation, groups) = info.batch_size, settings
+        x = hidden_first(x, dims[0], V)  # V, N, C, H, W
+        if dims[1] is None:
+            return correlate(x.flatten(0, 1), weight, *settings).unflatten(0, (V, -1)), 0
+        weight = hidden_first(weight, dims[1], V).flatten(0, 1)  # V·O, c, kh, kw
+        return correlate(_join_channels(x), weight, pad, dilation, V * groups).unflatten(1, (V, -1)), 1
+
 
 class _KernelGradient(torch.autograd.Function):
     """The derivative of ⟨correlate(x, weight), y⟩ by the weight, which does not depend on the weight."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y: Tensor, kernel: tuple[int, int], pad: Pad, dilation: tuple[int, int], groups: int
+        x: Tensor, y: Tensor, kernel: tuple[int, int], pad: Pad, dilation: tuple[int, int], groups: int
     ) -> Tensor:
-        ctx.save_for_backward(x, y)
-        ctx.settings = pad, dilation, groups
         (N, O, h, w), (kh, kw) = y.shape, kernel
         strips, W = _strips(x, pad, groups)  # N·G, c, H·W
         length = (h - 1) * W + w
@@ -87,10 +104,43 @@ class _KernelGradient(torch.autograd.Function):
         return torch.stack(taps, -1).flatten(0, 1).unflatten(-1, kernel)  # O, c, kh, kw
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _keep(ctx, *inputs)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, y = ctx.saved_tensors
-        dx, dy = _correlate_back(y, grad, *ctx.settings), correlate(x, grad, *ctx.settings)
+        _, *settings = ctx.settings
+        dx, dy = _correlate_back(y, grad, *settings), correlate(x, grad, *settings)
         return dx, dy, None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, dx: Tensor | None, dy: Tensor | None, *_: Any) -> Tensor:
+        return _product_rule(_KernelGradient.apply, ctx, dx, dy)
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int | None, ...], x: Tensor, y: Tensor, *settings: Any) -> tuple[Tensor, int]:
+        V, (*others, groups) = info.batch_size, settings
+        x, y = (_join_channels(hidden_first(t, dim, V)) for t, dim in zip((x, y), dims, strict=False))
+        return _KernelGradient.apply(x, y, *others, V * groups).unflatten(0, (V, -1)), 0
+
+
+def _keep(ctx: Any, a: Tensor, b: Tensor, *settings: Any) -> None:
+    ctx.save_for_backward(a, b)
+    ctx.save_for_forward(a, b)
+    ctx.settings = settings
+
+
+def _product_rule(f: Callable[..., Tensor], ctx: Any, da: Tensor | None, db: Tensor | None) -> Tensor:
+    """The derivative of f(a, b), linear in both, along (da, db): f(da, b) + f(a, db)."""
+    a, b = ctx.saved_tensors
+    parts = [f(*pair, *ctx.settings) for pair in ((da, b), (a, db)) if None not in pair]
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+
+def _join_channels(x: Tensor) -> Tensor:
+    """V, N, C, H, W → N, V·C, H, W."""
+    return x.transpose(0, 1).flatten(1, 2)
 
 
 def _correlate_back(y: Tensor, weight: Tensor, pad: Pad, dilation: tuple[int, int], groups: int) -> Tensor:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from segkit.ops.arguments import IntOrPair, batched, pair
-from segkit.ops.patches import Pair
+from segkit.ops.patches import Pair, hidden_first
 from segkit.ops.windows import pooled_size
 
 
@@ -50,7 +51,8 @@ def max_pool2d(
     pads, spread = pair(padding, "padding", "max_pool2d", 0), pair(dilation, "dilation", "max_pool2d", 1)
     settings = zip(x.shape[2:], kernel, steps, pads, spread, strict=True)
     h, w = (pooled_size(*numbers, ceil_mode, "max_pool2d") for numbers in settings)
-    if not (return_indices or (x.requires_grad and torch.is_grad_enabled())):  # nobody asks who won
+    differentiated = (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0
+    if not (return_indices or differentiated):  # nobody asks who won
         values = functools.reduce(torch.maximum, _taps(x, kernel, steps, pads, spread, (h, w))).contiguous()
         return values[0] if single else values
     values, winners = _MaxPool.apply(x, kernel, steps, pads, spread, (h, w))  # N, C, h, w
@@ -64,9 +66,8 @@ def max_pool2d(
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, windows: Pair
+        x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, windows: Pair
     ) -> tuple[Tensor, Tensor]:
-        ctx.shape, ctx.settings = x.shape, (kernel, stride, padding, dilation)
         taps = _taps(x, kernel, stride, padding, dilation, windows)
         values = taps[0].clone()  # N, C, h, w
         first = [_first_inside(*numbers) for numbers in zip(windows, stride, padding, dilation, strict=True)]
@@ -76,24 +77,49 @@ class _MaxPool(torch.autograd.Function):
             better = (tap > values) | (tap != tap)  # NaN is the one number that differs from itself
             winners.masked_fill_(better, number)
             values = torch.maximum(values, tap)
-        ctx.save_for_backward(winners)
-        ctx.mark_non_differentiable(winners)
         return values, winners
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        x, *settings, _ = inputs
+        ctx.shape, ctx.settings = x.shape, settings
+        ctx.save_for_backward(output[1])
+        ctx.save_for_forward(output[1])
+        ctx.mark_non_differentiable(output[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
         N, C, H, W = ctx.shape
-        (winners,) = ctx.saved_tensors
-        indices = _plane_indices(winners, W, *ctx.settings)  # N, C, h, w
-        for axis, size in enumerate((H, W)):  # padding and dilation can leave a window without a pixel: −∞, no winner
-            _, stride, padding, dilation = (setting[axis] for setting in ctx.settings)
-            places = torch.arange(grad.shape[axis + 2]) * stride - padding
-            lost = places + _first_inside(len(places), stride, padding, dilation) * dilation >= size
-            if lost.any():
-                lost = (lost[:, None] if axis == 0 else lost).to(grad.device)
-                grad, indices = grad.masked_fill(lost, 0), indices.masked_fill(lost, 0)
+        grad, indices = _routes(ctx, grad)  # N, C, h, w
         dx = grad.new_zeros(N, C, H * W).scatter_add(2, indices.flatten(2), grad.flatten(2))  # a pixel may win twice
         return dx.view(N, C, H, W), None, None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, dx: Tensor, *_: Any) -> tuple[Tensor, None]:
+        (winners,) = ctx.saved_tensors
+        there, indices = _routes(ctx, torch.ones_like(winners, dtype=dx.dtype))  # N, C, h, w
+        return dx.flatten(2).gather(2, indices.flatten(2)).view(indices.shape) * there, None
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int | None, ...], x: Tensor, *settings: Any) -> tuple[Any, tuple[int, int]]:
+        V = info.batch_size
+        x = hidden_first(x, dims[0], V).flatten(0, 1)  # V·N, C, H, W
+        return tuple(out.unflatten(0, (V, -1)) for out in _MaxPool.apply(x, *settings)), (0, 0)
+
+
+def _routes(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """What flows to the winner of each window, and its place in the plane; nothing where a window has no pixel."""
+    (winners,) = ctx.saved_tensors
+    _, _, H, W = ctx.shape
+    indices = _plane_indices(winners, W, *ctx.settings)  # N, C, h, w
+    for axis, size in enumerate((H, W)):  # padding and dilation can leave a window without a pixel: −∞, no winner
+        _, stride, padding, dilation = (setting[axis] for setting in ctx.settings)
+        places = torch.arange(grad.shape[axis + 2]) * stride - padding
+        lost = places + _first_inside(len(places), stride, padding, dilation) * dilation >= size
+        if lost.any():
+            lost = (lost[:, None] if axis == 0 else lost).to(grad.device)
+            grad, indices = grad.masked_fill(lost, 0), indices.masked_fill(lost, 0)
+    return grad, indices
 
 
 def _taps(x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, windows: Pair) -> list[Tensor]:

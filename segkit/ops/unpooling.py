@@ -57,13 +57,22 @@ def max_unpool2d(
     h, w = _output_size(x, kernel, steps, pair(padding, "padding", OP, 0), output_size)
     N, C = x.shape[:2]
     places = (indices[None] if single else indices).flatten(2)  # N, C, H·W
-    if places.numel() and not 0 <= int(places.min()) <= int(places.max()) < h * w:
+    low, high = _extremes(places)
+    if not 0 <= low <= high < h * w:
         raise ValueError(
-            f"{OP} got indices from {int(places.min())} to {int(places.max())} for an output of {h}×{w}, which has "
+            f"{OP} got indices from {low} to {high} for an output of {h}×{w}, which has "
             f"places 0 to {h * w - 1}; give the size that was pooled as output_size"
         )
     y = x.new_zeros(N, C, h * w).scatter(2, places, x.flatten(2)).view(N, C, h, w)
     return y[0] if single else y
+
+
+def _extremes(places: Tensor) -> tuple[int, int]:
+    """The least and the largest index; 0, 0 where there is none or torch.vmap hides them (scatter then checks)."""
+    try:
+        return (int(places.min()), int(places.max())) if places.numel() else (0, 0)
+    except RuntimeError:
+        return 0, 0
 
 
 def _output_size(

@@ -1,4 +1,4 @@
-"""The benchmark of the operators runs, and counts what it says."""
+"""The benchmarks of the operators and of compiling run, and count what they say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench_ops
+from tests.benchmarks import bench_compile, bench_ops
 from tests.benchmarks.bench_ops import Layer, geometric_mean, multiply_adds
 
 
@@ -39,3 +39,18 @@ def test_multiply_adds_of_a_layer_by_hand() -> None:
     assert multiply_adds(conv) == 2 * (3 * 4) * 4 * 3 * 9
     transposed = Layer("", "conv_transpose2d", (2, 3, 5, 7), (3, 4, 4, 4), (("stride", 2), ("padding", 1)))
     assert multiply_adds(transposed) == 2 * (5 * 7) * 3 * 4 * 16
+
+
+def test_training_steps_are_timed_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--eager", "--width", "2", "--size", "2,32,48", "--rounds", "3", "--threads", "1"]
+    answer = bench_compile.main([*small, "--json", str(tmp_path / "compile.json")])
+    written = json.loads((tmp_path / "compile.json").read_text(encoding="utf-8"))
+    assert written["ratios"] == answer["ratios"] == {"segkit eager": [1, 1, 1]}
+    assert len(written["seconds"]["segkit eager"]) == 3 and written["provenance"]["versions"]["torch"]
+    out = capsys.readouterr().out
+    assert "ours is measured alone" in out and f"{answer['parameters']['segkit']:,}" in out
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    times = {"a": [1.0, 10.0, 2.0], "b": [2.0, 30.0, 2.0]}
+    assert bench_compile.ratios(times, "a") == {"a": [1, 1, 1], "b": [1.5, 2, 2.5]}

@@ -1,0 +1,121 @@
+"""What holds for every model under torch's compilers: torch.compile in one piece, torch.export and ONNX for any size.
+
+The sizes of pictures are open in every exported program: none of the models has to be made for one size. What stays out
+are pictures so small that some map has a single row or column (torch makes that a program of its own).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+import segkit
+from segkit.models import available, create
+from tests.models.common import CASES, CLASSES, Case
+
+WIDE = [case for case in CASES if case.side]  # the narrowest have no layers that these have not
+# the first case of each name, and those that begin or go up in another way
+ROUTES = (
+    "alexnet",
+    "upsampling=bilinear",
+    "same up=transposed skip=concat",
+    "head=bilinear output_stride=8 hdc=bigger",
+)
+FIRST = {case.name: case for case in reversed(CASES)}
+EXPORTED = [case for case in WIDE if case is FIRST[case.name] or str(case).endswith(ROUTES)]
+TRACED, OTHERS = (2, 64, 96), ((3, 75, 41), (1, 96, 64))  # batch, height, width
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def pictures(case: Case, batch: int, height: int, width: int) -> Tensor:
+    generator = torch.Generator().manual_seed(height)
+    return torch.randn(batch, case.channels, height, width, generator=generator)
+
+
+@pytest.mark.parametrize("case", WIDE, ids=str)
+def test_it_compiles_in_one_piece_for_any_batch(case: Case) -> None:
+    """Logits equal to the last bit, and one compilation does for two batches."""
+    model = case.lively().eval()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    x = pictures(case, 2, 33, 47)
+    torch._dynamo.mark_dynamic(x, 0)
+    with torch.no_grad():
+        assert torch.equal(compiled(x), model(x))
+        more = pictures(case, 3, 33, 47)
+        with torch.compiler.set_stance("fail_on_recompile"):
+            assert torch.equal(compiled(more), model(more))
+
+
+def exported(case: Case) -> tuple[nn.Module, ExportedProgram]:
+    """The model in evaluation, and its program with batch, height and width left open."""
+    model = case.lively().eval().requires_grad_(False)
+    sizes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}  # DYNAMIC raises where tracing fixes one
+    return model, torch.export.export(model, (pictures(case, *TRACED),), dynamic_shapes=(sizes,))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("case", EXPORTED, ids=str)
+def test_export_and_onnx_take_any_size(case: Case) -> None:
+    """One program, its ONNX form run by onnxruntime, at sizes and batches that were not traced."""
+    pytest.importorskip("onnxscript", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
+    runtime: Any = pytest.importorskip("onnxruntime", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
+    model, program = exported(case)
+    again, onnx = program.module(), torch.onnx.export(program, dynamo=True, verbose=False)
+    session = runtime.InferenceSession(onnx.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    assert [n for n in given.shape if isinstance(n, int)] == [case.channels], "only the channels are fixed"
+    for size in (TRACED, *OTHERS):
+        x = pictures(case, *size)
+        logits = model(x)
+        assert logits.shape == (size[0], CLASSES, *size[1:])
+        torch.testing.assert_close(again(x), logits, rtol=0, atol=1e-6 * float(logits.abs().max()))
+        (theirs,) = session.run(None, {given.name: x.numpy()})
+        torch.testing.assert_close(torch.from_numpy(theirs), logits, rtol=0, atol=1e-5 * float(logits.abs().max()))
+
+
+def test_every_model_is_exported() -> None:
+    assert {case.name for case in EXPORTED} == set(available())
+    assert all(any(str(case).endswith(route) for case in EXPORTED) for route in ROUTES)
+
+
+@pytest.mark.parametrize("name", ["fcn8s", "unet"])
+def test_a_compiled_model_follows_the_engine(name: str) -> None:
+    """Under the engine of now, not of its compilation: to the last bit that of the model as it is."""
+    model, x = FIRST[name].lively().eval(), pictures(FIRST[name], 2, 33, 47)
+    compiled = torch.compile(model, backend="eager")
+    with torch.no_grad():
+        for engine in ("native", "scratch", "native"):
+            with segkit.use_engine(engine):
+                assert torch.equal(compiled(x), model(x)), engine
+        native = model(x)
+        with segkit.use_engine("scratch"):
+            assert not torch.equal(model(x), native), "the engines round alike here: the test sees nothing"
+
+
+def test_compiled_by_inductor_it_trains_the_same() -> None:
+    """The logits and gradients of a training step of a small U-Net, in float64."""
+    try:
+        torch.compile(lambda x: x + 1)(torch.ones(1))
+    except Exception as error:  # of whatever kind: no C++ compiler, no headers of Python
+        pytest.skip(f"inductor does not work here: {type(error).__name__} {error}")
+    model = create("unet", CLASSES, width=2, levels=2, padding="same", dropout=0.0).double()
+    x, target = torch.randn(2, 3, 9, 13, dtype=torch.float64), torch.arange(2 * 9 * 13).view(2, 9, 13) % CLASSES
+    outcomes = []
+    for net in (model, torch.compile(copy.deepcopy(model), fullgraph=True)):
+        logits = net(x)
+        loss = F.cross_entropy(logits, target)
+        outcomes.append([logits.detach(), *torch.autograd.grad(loss, list(net.parameters()))])
+    torch.testing.assert_close(*outcomes, rtol=1e-7, atol=1e-9)
