@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from segkit.cli.runs import find_weights
+from segkit.data.files import read_picture
 from segkit.files import write_bytes
 from segkit.models import load, read_header
 from segkit.training import pick_device
@@ -38,23 +39,6 @@ def predict(o: argparse.Namespace) -> int:
     seen = [(header["classes"][i], float(shares[i])) for i in shares.argsort(descending=True) if shares[i] > 0]
     print(f"{o.output}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in seen[:6]))
     return 0
-
-
-def read_picture(path: str | Path) -> torch.Tensor:
-    """A picture file as float32 3×H×W in 0–1, turned upright by its EXIF note.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: it is not a picture, or it is cut short.
-    """
-    try:
-        with Image.open(path) as file:
-            picture = np.array(ImageOps.exif_transpose(file).convert("RGB"))  # H, W, 3
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no picture {path}") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path} is not a picture that can be read ({error})") from None
-    return torch.from_numpy(picture).permute(2, 0, 1).float() / 255
 
 
 def _write(picture: Image.Image, path: str) -> None:

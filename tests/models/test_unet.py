@@ -178,7 +178,7 @@ def test_bad_pictures_are_named():
 
 
 def test_what_is_dropped_is_missing_further_down_too():
-    """Section 3.1: dropout stands at the end of the contracting path, so the last level reads what the one before kept."""
+    """Section 3.1: dropout ends the contracting path, so the last level reads what the one before has kept."""
     torch.manual_seed(0)
     model = create("unet", 2, width=4, levels=3, padding="same").train()
     seen = {}
