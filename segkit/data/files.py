@@ -93,10 +93,10 @@ def open_picture(path: Path | str) -> Image.Image:
             picture.format = file.format
             return picture
     except FileNotFoundError:
-        raise
+        raise FileNotFoundError(f"there is no picture {path}") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"{path} cannot be read as a picture ({error}); `segkit data check NAME` finds damaged files"
+            f"{path} is not a picture that can be read ({error}); `segkit data check NAME` finds damaged files"
         ) from error
 
 

@@ -130,7 +130,7 @@ def test_check_names_what_is_wrong_with_camvid(tmp_path):
     report = check("camvid", tmp_path, False)
     assert not report.ok and len(report.problems) == 3
     assert "train/frame_0.png is damaged: its SHA-256" in report.problems[0]
-    assert "valannot/frame_0.png cannot be read as a picture" in report.problems[1]
+    assert "valannot/frame_0.png is not a picture that can be read" in report.problems[1]
     assert "testannot lacks frame_1" in report.problems[2]
     assert "PROBLEM" in str(report)
 

@@ -257,8 +257,8 @@ def test_everything_wrong_is_listed_in_one_go_with_file_and_value(tmp_path):
         "p1.png is 40×40 pixels, its picture 48×40",
         "picture without a mask of the same name: images/p2.png",
         "mask without a picture of the same name: masks/p3.png",
-        "images/p4.png cannot be read as a picture",
-        "masks/p5.png cannot be read as a picture",
+        "images/p4.png is not a picture that can be read",
+        "masks/p5.png is not a picture that can be read",
         "two files of one name, keep or rename one: images/p6.bmp, images/p6.png",
         "p7.png is a JPEG, which blurs class numbers",
         "mask in a form that blurs class numbers (save it as PNG): masks/p8.jpg",
@@ -357,7 +357,7 @@ def test_float_and_32_bit_pictures_are_scaled_or_refused(tmp_path):
 def test_a_picture_above_pillows_limit_is_an_error_of_ours(tmp_path, monkeypatch):
     save(tmp_path / "a.png", np.zeros((20, 20)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture \(Image size \(400 pixels\) exceeds"):
+    with pytest.raises(ValueError, match=r"a\.png is not a picture that can be read \(Image size \(400 pixels\) exceeds"):
         read_picture(tmp_path / "a.png")
 
 

@@ -115,7 +115,7 @@ def test_nuclei_that_lack_something_are_named(host, tmp_path):
     next((tmp_path / "nuclei/stage1_train").glob("*/masks/1.png")).unlink()
     assert "there are 7 nuclei, not 8" in str(check("nuclei", tmp_path, False))
     next((tmp_path / "nuclei/stage1_train").glob("*/masks/0.png")).write_bytes(b"nonsense")
-    assert "cannot be read as a picture" in str(check("nuclei", tmp_path, False))
+    assert "is not a picture that can be read" in str(check("nuclei", tmp_path, False))
     with pytest.raises(FileExistsError, match="may be yours"):
         get_nuclei(tmp_path, False, source)
 

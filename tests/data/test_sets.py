@@ -110,8 +110,8 @@ def test_masks_in_colour_of_another_size_or_damaged_are_named(root):
     for content, words in (
         (small_sets.png(np.zeros((6, 8, 3), dtype=np.uint8)), "has mode 'RGB'; a mask has one number"),
         (small_sets.png(np.zeros((5, 8), dtype=np.uint8)), "is 8×5 pixels, its picture 8×6"),
-        (good[:50], "cannot be read as a picture"),
-        (b"nonsense", "cannot be read as a picture"),
+        (good[:50], "is not a picture that can be read"),
+        (b"nonsense", "is not a picture that can be read"),
     ):
         file.write_bytes(content)
         with pytest.raises(ValueError, match=rf"frame_0\.png {words}"):
