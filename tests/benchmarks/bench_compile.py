@@ -22,14 +22,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from segkit.models import create, options
+from segkit.models import create
 from segkit.training import pick_device, provenance
+
+DECODER = (256, 128, 64, 32, 16)  # channels of their decoder, step by step; ours gets the same
 
 
 def networks(encoder: str, classes: int, width: int) -> dict[str, nn.Module]:
     """Ours, and theirs where it can be imported and has this encoder and width."""
-    on = {"encoder": encoder} if "encoder" in options("unet") else {"padding": "same"}
-    found = {"segkit": create("unet", classes, width=width, **on)}
+    found = {"segkit": create("unet", classes, width=width, encoder=encoder, decoder_channels=DECODER)}
     if width != 64:
         print("segmentation_models_pytorch has its encoders at width 64 only: ours is measured alone")
         return found

@@ -357,7 +357,9 @@ def test_float_and_32_bit_pictures_are_scaled_or_refused(tmp_path):
 def test_a_picture_above_pillows_limit_is_an_error_of_ours(tmp_path, monkeypatch):
     save(tmp_path / "a.png", np.zeros((20, 20)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ValueError, match=r"a\.png is not a picture that can be read \(Image size \(400 pixels\) exceeds"):
+    with pytest.raises(
+        ValueError, match=r"a\.png is not a picture that can be read \(Image size \(400 pixels\) exceeds"
+    ):
         read_picture(tmp_path / "a.png")
 
 
