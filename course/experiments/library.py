@@ -97,11 +97,12 @@ class Experiment:
         """The arm's network at a share of its budget, trained as far as that where it has not been yet."""
         mine, key = self.arms[arm], self.fingerprint(arm, trained=True)
         base = self.network(mine["model"]["from"], seed) if "from" in mine["model"] else None
-        path = self.file(key, seed, f"_{share:g}.safetensors")
         torch.manual_seed(seed)
         model = self.build(mine["model"], pictures(mine["data"], "test").num_classes, base)
-        if not path.is_file():
-            self._train(model, mine, key, seed, share, path)
+        for until in (s for s in self.at if s <= share):  # nothing is trained twice, whatever is asked for first
+            path = self.file(key, seed, f"_{until:g}.safetensors")
+            if not path.is_file():
+                self._train(model, mine, key, seed, until, path)
         model.load_state_dict(load_file(path))
         return model.to(self.device).eval()
 

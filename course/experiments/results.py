@@ -39,9 +39,6 @@ class Paired:
     error: float
     differences: list[float]
 
-    def __str__(self) -> str:
-        return f"{self.mean:+.4f} ± {self.error:.4f} ({', '.join(f'{d:+.4f}' for d in self.differences)})"
-
 
 class Result:
     """One file of results.

@@ -113,6 +113,19 @@ def test_a_run_that_is_killed_goes_on_where_it_was(folder, monkeypatch, step):
     same(killed.network("one", 0), weights)
 
 
+def test_nothing_is_trained_twice_whatever_is_asked_for_first():
+    calls, experiment = [], small()
+
+    def loss(model, batch):
+        calls.append(len(batch.labels))
+        return cross_entropy(model(batch.image), batch.labels)
+
+    experiment.loss = lambda arm, seed, train: loss
+    experiment.run("two", 0)
+    experiment.run("one", 0)
+    assert len(calls) == 4 + 8
+
+
 def test_shares_that_were_scored_are_not_scored_again():
     seen = []
 
