@@ -92,6 +92,8 @@ def sharpen(o: argparse.Namespace) -> Experiment:
             edges("msc", "plain", 0.02),
             edges("msc + CRF", "msc", 0.02),
         ],
+        ceilings=(8,),
+        align="corners",
     )
 
     def behind(model: nn.Module, arm: Arm) -> nn.Module:
