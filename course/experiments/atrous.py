@@ -1,173 +1,81 @@
-"""Chapter 06's experiments on upsampling, stride and grids, recorded over three seeds.
+"""Chapter 06's experiments on stride, upsampling, grids and context.
 
 python course/experiments/atrous.py duc       DUC against bilinear interpolation          → results/atrous_duc.json
-python course/experiments/atrous.py duc --stride 32   the same from a coarser map     → results/atrous_duc_32.json
+python course/experiments/atrous.py duc32     the same from a coarser map              → results/atrous_duc_32.json
 python course/experiments/atrous.py finetune  the converted network, trained on         → results/atrous_finetune.json
 python course/experiments/atrous.py grids     equal fields with and without holes         → results/atrous_grids.json
+python course/experiments/atrous.py context   the same parameters at different rates      → results/atrous_context.json
 
-The experiment on context is in atrous_context.py.
+Context: as in Yu & Koltun (2016), a front end is trained first and the context module behind it afterwards, on its
+scores. It sees 30 pixels of a scene of 192×256, in which road and pavement, bus and house front look alike up close.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
-import json
+from functools import partial
 from typing import Any
 
 import torch
-from common import COURSE, record, spread, street
+from atrous_networks import Behind, FrontEnd, build, converted, enlarged
+from library import Arm, Experiment, ahead, main
+from pictures import Rendered, pictures, scores
 from torch import Tensor, nn
 
-from segkit.data import Augmented
-from segkit.data.transforms import RandomFlip
-from segkit.encoders import dilate_strides
-from segkit.files import write_json
-from segkit.layers import Conv2d, PixelShuffle
-from segkit.metrics import TrimapIoU
-from segkit.models import create
-from segkit.models.duc_hdc import DUCHDC
-from segkit.training import Config, Trainer, class_weights, evaluate
+from segkit.data import Batch
+from segkit.models.dilated import DILATIONS
+from segkit.training import cross_entropy
 
-THIN = ("pole", "sign", "lane mark")
-TIERS = {  # what a processor does in a quarter of an hour, and what a GPU does in the same time
-    "cpu": {"width": 8, "size": (96, 128), "steps": 300, "train": 800, "test": 100, "device": "cpu", "suffix": ""},
-    "gpu": {"width": 32, "size": (192, 256), "steps": 3000, "train": 2000, "test": 200, "device": "cuda",
-            "suffix": "_gpu"},
-}  # fmt: skip
+GROUPS = {"thin_iou": ("pole", "sign", "lane mark"), "ambiguous_iou": ("road", "pavement", "building", "bus")}
+RECIPE = {"steps": 300, "batch_size": 16, "lr": 4e-3, "ema": 0.99, "flip": True}
+DATA = {"set": "street", "size": [96, 128], "train": 800, "test": 100}
+TIERS: dict[str, dict[str, Any]] = {
+    "cpu": {"width": 8, "data": DATA, "steps": 300},
+    "gpu": {"width": 32, "data": {**DATA, "size": [192, 256], "train": 2000, "test": 200}, "steps": 3000},
+}
 
 
-class WideBilinear(DUCHDC):
-    """The control for DUC: the same K·d² channels, mixed down to K at each cell instead of laid out, then bilinear."""
-
-    def __init__(self, num_classes: int, **settings: Any) -> None:
-        super().__init__(num_classes, head="bilinear", **settings)
-        wide = num_classes * self.stride**2
-        first = Conv2d(self.encoder.channels[-1], wide, 3, padding=1)
-        self.score = nn.Sequential(first, nn.ReLU(), Conv2d(wide, num_classes, 1))
-
-
-class Rows(nn.Module):
-    """A network whose field is made by dilation alone: cut into 4×4 cells, six 3×3 convolutions, back by DUC.
-
-    Args:
-        num_classes: K.
-        rates: dilation of each of the convolutions.
-        width: channels.
-        cell: side of a cell in pixels. Cells share no pixel, so what a unit reads is decided by the rates.
-    """
-
-    def __init__(self, num_classes: int, rates: tuple[int, ...], width: int = 32, cell: int = 4) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(Conv2d(3, width, cell, stride=cell), nn.BatchNorm2d(width), nn.ReLU())
-        layers = [
-            nn.Sequential(Conv2d(width, width, 3, padding=r, dilation=r), nn.BatchNorm2d(width), nn.ReLU())
-            for r in rates
-        ]
-        self.layers = nn.Sequential(*layers)
-        self.score = Conv2d(width, num_classes * cell**2, 1)
-        self.shuffle = PixelShuffle(cell)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)  # N, width, H/4, W/4
-        return self.shuffle(self.score(self.layers(x)))  # N, K, H, W
-
-
-def converted(model: DUCHDC, output_stride: int) -> DUCHDC:
-    """A trained network of stride 32 with its strides turned into dilation: the same weights, a finer map."""
-    finer = copy.deepcopy(model)
-    rate = model.stride // output_stride
-    finer.encoder = dilate_strides(model.encoder, output_stride)  # type: ignore[assignment]
-    finer.score.dilation = finer.score.padding = (rate, rate)  # it reads cells that have moved apart
-    finer.stride = output_stride
-    return finer
-
-
-def scores(model: nn.Module, test: Any, device: str) -> dict[str, Any]:
-    """Mean IoU, the same near edges, of what is thin, and class by class."""
-    matrix, band = evaluate(model, test, device=device), TrimapIoU(test.num_classes, width=2)
-    model.to(device).eval()
-    with torch.no_grad():
-        for sample in test.samples:
-            band.update(model(sample.image[None].to(device)).argmax(1).cpu(), sample.labels[None])
-    iou = matrix.iou().tolist()
-    thin = sum(iou[test.classes.index(name)] for name in THIN) / len(THIN)
-    return {"mean_iou": matrix.mean_iou(), "trimap_iou_2px": band.mean_iou(), "thin_iou": thin, "iou": iou}
-
-
-def fit(
-    model: nn.Module, train: Any, seed: int, steps: int, device: str, lr: float = 4e-3, weight: Tensor | None = None
-) -> nn.Module:
-    """Train alike: the same scenes in the same order, mirrored at random."""
-    config = Config(steps=steps, seed=seed, lr=lr, device=device)
-    Trainer(model, Augmented(train, RandomFlip(), seed), config, weight).fit(quiet=True)
-    return model.eval()
-
-
-def rare_counts(train: Any) -> Tensor:
-    """Class weights: what is thin is rare, and without them nobody draws it."""
-    counts = sum(torch.bincount(s.labels[s.labels != 255], minlength=train.num_classes) for s in train.samples)
-    return class_weights(counts, "log")  # type: ignore[arg-type]
-
-
-def summary(runs: list[dict[str, Any]], classes: tuple[str, ...]) -> dict[str, Any]:
-    """Mean and spread of every figure over the seeds; of the classes' IoU the mean."""
-    found: dict[str, Any] = {key: spread([run[key] for run in runs]) for key in runs[0] if key != "iou"}
-    if all("iou" in run for run in runs):
-        iou = torch.tensor([run["iou"] for run in runs], dtype=torch.float64).nanmean(0).tolist()
-        found["iou"] = {name: round(value, 4) for name, value in zip(classes, iou, strict=True)}
-    return found
-
-
-def duc(o: argparse.Namespace) -> None:
-    """Train at one stride with three ways up."""
-    tier = TIERS[o.tier]
-    steps, device = o.steps or tier["steps"], tier["device"]
-    train, test = (street(s, int(tier[s] * o.scale), tier["size"]) for s in ("train", "test"))
-    common = {"depth": 18, "width": tier["width"], "hdc": "none"}
-    name, at = f"stride {o.stride}", {**common, "output_stride": o.stride}
-    build = {
-        name: lambda k: create("duc_hdc", k, head="bilinear", **at),
-        f"{name}, wide": lambda k: WideBilinear(k, **at),
-        f"{name}, DUC": lambda k: create("duc_hdc", k, head="duc", **at),
+def duc(stride: int, o: argparse.Namespace) -> Experiment:
+    """Three ways up from one stride."""
+    tier, name = TIERS[o.tier], f"stride {stride}"
+    net = {"encoder": "resnet18", "width": tier["width"], "hdc": "none", "output_stride": stride}
+    models = {
+        name: {"name": "duc_hdc", "head": "bilinear", **net},
+        f"{name}, wide": {"name": "wide bilinear", **net},
+        f"{name}, DUC": {"name": "duc_hdc", "head": "duc", **net},
     }
-    weight = rare_counts(train)
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for seed in range(o.seeds):
-        for name, make in build.items():
-            torch.manual_seed(seed)
-            model = fit(make(train.num_classes), train, seed, steps, device, weight=weight)
-            runs.setdefault(name, []).append(scores(model, test, device))
-            print(name, seed, _short(runs[name][-1]), flush=True)
-    sizes = {name: sum(p.numel() for p in make(train.num_classes).parameters()) for name, make in build.items()}
-    settings = {"net": common, "size": tier["size"], "steps": steps, "batch_size": 16, "parameters": sizes}
-    settings |= {"train_scenes": len(train), "test_scenes": len(test)}
-    record("atrous_duc" + (f"_{o.stride}" if o.stride != 16 else "") + tier["suffix"], {
-        "settings": settings, "models": {name: summary(r, train.classes) for name, r in runs.items()},
-    })  # fmt: skip
+    recipe = {**RECIPE, "steps": tier["steps"], "weights": "log"}
+    claims = [
+        ahead("06", "mean_iou", f"{name}, DUC", name),
+        ahead("06", "mean_iou", f"{name}, DUC", f"{name}, wide", 0.01),
+        ahead("06", "thin_iou", f"{name}, DUC", name),
+    ]
+    experiment = Experiment(
+        "atrous_duc" + ("" if stride == 16 else f"_{stride}") + ("" if o.tier == "cpu" else "_gpu"),
+        {arm: {"model": model, "data": tier["data"], "recipe": recipe} for arm, model in models.items()},
+        score, build, claims=claims, ceilings=(stride,), align="corners", device="cpu" if o.tier == "cpu" else "cuda",
+    )  # fmt: skip
+    sizes = {arm: sum(p.numel() for p in build(m, 13, None).parameters()) for arm, m in models.items()}
+    experiment.extra = lambda: {"parameters": sizes}
+    return experiment
 
 
-def finetune(o: argparse.Namespace) -> None:
+def finetune(o: argparse.Namespace) -> Experiment:
     """Train at stride 32; then train on for a fifth of the steps, at stride 32 or converted to 8."""
-    tier = TIERS["cpu"]
-    steps = o.steps or tier["steps"]
-    train, test = (street(s, int(tier[s] * o.scale)) for s in ("train", "test"))
-    settings = {"depth": 18, "width": tier["width"], "output_stride": 32, "hdc": "none", "head": "bilinear"}
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for seed in range(o.seeds):
-        torch.manual_seed(seed)
-        first = fit(create("duc_hdc", train.num_classes, **settings), train, seed, steps, "cpu")
-        for stride in (32, 8):
-            model = converted(first, stride)  # type: ignore[arg-type]
-            runs.setdefault(f"stride {stride}", []).append(scores(model, test, "cpu"))
-            fit(model, train, seed + 100, steps // 5, "cpu", lr=2e-3)
-            runs.setdefault(f"stride {stride}, trained on", []).append(scores(model, test, "cpu"))
-        print(seed, {name: round(r[-1]["mean_iou"], 4) for name, r in runs.items()}, flush=True)
-    facts = {"net": settings, "size": tier["size"], "steps": steps, "more_steps": steps // 5, "batch_size": 16}
-    record("atrous_finetune", {
-        "settings": facts | {"train_scenes": len(train), "test_scenes": len(test)},
-        "models": {name: summary(r, train.classes) for name, r in runs.items()},
-    })  # fmt: skip
+    net = {"name": "duc_hdc", "encoder": "resnet18", "width": 8, "output_stride": 32, "hdc": "none", "head": "bilinear"}
+    more = {**RECIPE, "steps": 60, "lr": 2e-3}
+    arms: dict[str, Arm] = {
+        "stride 32": {"model": net, "recipe": RECIPE},
+        "stride 32, trained on": {"model": {"name": "converted", "stride": 32, "from": "stride 32"}, "recipe": more},
+        "stride 8": {"model": {**net, "after": {"stride": 8}}, "recipe": RECIPE},
+        "stride 8, trained on": {"model": {"name": "converted", "stride": 8, "from": "stride 32"}, "recipe": more},
+    }
+    claims = [
+        ahead("06", "mean_iou", "stride 32", "stride 8"),
+        ahead("06", "mean_iou", "stride 8, trained on", "stride 32, trained on", 0.03),
+    ]
+    arms = {name: {**arm, "data": DATA} for name, arm in arms.items()}
+    return Experiment("atrous_finetune", arms, score, build, claims=claims, ceilings=(32, 8), align="corners")
 
 
 RATES = {  # the same parameters; the second and third have the same field, with holes and without
@@ -175,6 +83,21 @@ RATES = {  # the same parameters; the second and third have the same field, with
     "2 2 2 2 2 2": (2,) * 6,
     "1 2 3 1 2 3": (1, 2, 3) * 2,
 }
+
+
+def grids(o: argparse.Namespace) -> Experiment:
+    """Networks of equal parameters and equal fields, with holes and without."""
+    recipe = {**RECIPE, "steps": 200, "weights": "log"}
+    models = {n: {"name": "rows", "rates": list(rates), "width": 32, "cell": 4} for n, rates in RATES.items()}
+    dense, holes, whole = RATES
+    claims = [
+        ahead("06", "mean_iou", whole, holes, 0.005),
+        ahead("06", "neighbours_disagree", whole, holes, lower=True),
+        ahead("06", "moved_by_other_grids", whole, holes),
+        ahead("06", "mean_iou", dense, whole),
+    ]
+    arms = {name: {"model": model, "data": DATA, "recipe": recipe} for name, model in models.items()}
+    return Experiment("atrous_grids", arms, score, build, claims=claims)
 
 
 @torch.no_grad()
@@ -192,12 +115,10 @@ def disagreement(model: nn.Module, test: Any, apart: int) -> float:
 
 
 @torch.no_grad()
-def moved_by_other_grids(model: Rows, test: Any, rate: int, cell: int = 4) -> float:
+def moved_by_other_grids(model: nn.Module, test: Any, rate: int = 2, cell: int = 4) -> float:
     """Share of pixels in cells `rate` apart whose class changes when all the cells between show another scene."""
-    kept = torch.zeros(test[0].labels.shape, dtype=torch.bool)
-    rows, columns = (torch.arange(n) // cell % rate == 0 for n in kept.shape)
-    kept = rows[:, None] & columns[None]
-    changed = 0.0
+    rows, columns = (torch.arange(n) // cell % rate == 0 for n in test[0].labels.shape)
+    kept, changed = rows[:, None] & columns[None], 0.0
     for i, sample in enumerate(test.samples):
         other = torch.where(kept, sample.image, test[i - 1].image)
         before, after = (model(x[None]).argmax(1)[0] for x in (sample.image, other))
@@ -205,49 +126,83 @@ def moved_by_other_grids(model: Rows, test: Any, rate: int, cell: int = 4) -> fl
     return changed / len(test)
 
 
-def grids(o: argparse.Namespace) -> None:
-    """Networks of equal parameters and equal fields, with holes and without."""
-    tier = TIERS["cpu"]
-    steps = o.steps or 200
-    train, test = (street(s, int(tier[s] * o.scale)) for s in ("train", "test"))
-    found: dict[str, Any] = {}
-    kept = COURSE.parent / "runs" / "atrous_grids.json"
-    done = json.loads(kept.read_text()) if kept.exists() else {}
-    for name, rates in RATES.items():
-        runs = []
-        for seed in range(o.seeds):
-            key = f"{name}, seed {seed}, {steps} steps, {len(train)} scenes"
-            if key in done:
-                runs.append(done[key])
-                continue
-            torch.manual_seed(seed)
-            model = fit(Rows(train.num_classes, rates), train, seed, steps, "cpu", weight=rare_counts(train))
-            rate = max(rates[0], 2) if len(set(rates)) == 1 else rates[1]
-            runs.append({
-                **scores(model, test, "cpu"),
-                "neighbours_disagree": disagreement(model, test, 4),
-                "moved_by_other_grids": moved_by_other_grids(model, test, rate),  # type: ignore[arg-type]
-            })  # fmt: skip
-            print(name, seed, _short(runs[-1]), flush=True)
-            done[key] = runs[-1]
-            write_json(done, kept)  # so that a run that was stopped goes on where it was
-        found[name] = {"rates": rates, **summary(runs, train.classes)}
-    settings = {"width": 32, "cell": 4, "size": tier["size"], "steps": steps, "batch_size": 16}
-    settings |= {"train_scenes": len(train), "test_scenes": len(test)}
-    record("atrous_grids", {"settings": settings, "models": found})
+RADII = (16, 32, 48, 64, 96, 128)  # pixels
+SCENES = {"set": "street", "size": [192, 256], "ambiguity": 2.0, "train": 400, "test": 100}
+MODULES = {  # what stands behind the front end
+    "holes closed": (1,) * 7,
+    "context module": DILATIONS,
+    "all rates 4": (4,) * 7,
+    "all rates 8": (8,) * 7,
+}
 
 
-def _short(run: dict[str, Any]) -> dict[str, float]:
-    return {key: round(value, 4) for key, value in run.items() if key != "iou"}
+def every_fourth(model: Behind, batch: Batch) -> Tensor:
+    """Cross-entropy at every fourth pixel: enough for what has a score for each eighth, and sixteen times as cheap."""
+    return cross_entropy(enlarged(model.cells(batch.image), 2), batch.labels[:, 2::4, 2::4])
+
+
+def context(o: argparse.Namespace) -> Experiment:
+    """One front end, and the same parameters behind it at different rates."""
+    front = {**RECIPE, "steps": 250, "batch_size": 8}
+    behind = {**RECIPE, "steps": 500, "lr": 3e-3, "loss": "every fourth pixel"}
+    models: dict[str, dict[str, Any]] = {"front end": {"name": "front end", "width": 8, "hidden": 64}}
+    models |= {name: {"name": "module", "rates": list(r), "from": "front end"} for name, r in MODULES.items()}
+    models |= {"global pooling": {"name": "global pooling", "from": "front end"}}
+    recipes = {name: front if name == "front end" else behind for name in models}
+    twice = {"front end, trained twice": {"name": "front end", "from": "front end"}}
+    recipes["front end, trained twice"] = {**front, "lr": 2e-3}
+    experiment = Experiment(
+        "atrous_context",
+        {name: {"model": m, "data": SCENES, "recipe": recipes[name]} for name, m in (models | twice).items()},
+        score, build, loss=lambda arm, seed, train: every_fourth if "loss" in arm["recipe"] else None,
+        claims=[
+            ahead("06", "mean_iou", "context module", "front end, trained twice"),
+            ahead("06", "mean_iou", "context module", "holes closed"),
+            ahead("06", "mean_iou", "holes closed", "all rates 8"),
+            *(ahead("06", "mean_iou", name, "global pooling") for name in MODULES),
+            ahead("06", "ambiguous_iou", "context module", "front end", 0.1),
+        ],
+    )  # fmt: skip
+
+    def extra() -> dict[str, Any]:
+        test = pictures(experiment.arms["front end"]["data"], "test")
+        found = {a: [reach(experiment.network(a, s), test) for s in range(o.seeds)] for a in models}
+        return {"radii": RADII, "changed": {a: torch.tensor(v).mean(0).tolist() for a, v in found.items()}}
+
+    experiment.extra = extra
+    return experiment
+
+
+@torch.no_grad()
+def reach(net: FrontEnd | Behind, test: Rendered, count: int = 40) -> list[float]:
+    """Share of answers that change when all pixels further than each radius are another scene's."""
+    H, W = test[0].labels.shape
+    y, x = torch.arange(H)[:, None], torch.arange(W)[None]
+    spots, changed = [(H // 3, W // 4), (2 * H // 3, W // 2), (H // 2, 3 * W // 4)], torch.zeros(len(RADII))
+    for i in range(min(count, len(test))):
+        image, other = test[i].image, test[(i + 1) % len(test)].image
+        for row, column in spots:
+            far = torch.maximum((y - row).abs().expand(H, W), (x - column).abs().expand(H, W))
+            seen = torch.stack([image, *(torch.where(far <= radius, image, other) for radius in RADII)])
+            here = net.cells(seen).argmax(1)[:, row // 8, column // 8]  # 1 + radii
+            changed += (here[1:] != here[0]).float()
+    return (changed / (min(count, len(test)) * len(spots))).tolist()
+
+
+def score(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
+    """What all have in common; for `grids` also what holes do to an answer."""
+    if "after" in arm["model"]:
+        model = converted(model, arm["model"]["after"]["stride"])  # type: ignore[arg-type]
+    found = scores(model, test, groups=GROUPS)
+    if arm["model"].get("name") != "rows":
+        return found
+    return {
+        **found,
+        "neighbours_disagree": disagreement(model, test, 4),
+        "moved_by_other_grids": moved_by_other_grids(model, test),
+    }
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=("duc", "finetune", "grids"))
-    parser.add_argument("--steps", type=int, help="default: what suits the experiment")
-    parser.add_argument("--stride", type=int, default=16, help="duc only: of the map to climb from")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the scenes, to try the script out")
-    parser.add_argument("--tier", choices=tuple(TIERS), default="cpu", help="duc only: network, size and device")
-    options = parser.parse_args()
-    {"duc": duc, "finetune": finetune, "grids": grids}[options.experiment](options)
+    ways = {"duc": partial(duc, 16), "duc32": partial(duc, 32)}
+    main(__doc__, {**ways, "finetune": finetune, "grids": grids, "context": context})

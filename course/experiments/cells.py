@@ -1,6 +1,6 @@
-"""Chapter 05: U-Net from 24 pictures, with elastic deformation and the weight map, three seeds each.
+"""Chapter 05: U-Net from 24 pictures, with elastic deformation and the weight map.
 
-python course/experiments/cells.py                made-up cells            → results/cells.json, two shipped networks
+python course/experiments/cells.py cells          made-up cells            → results/cells.json, two shipped networks
 python course/experiments/cells.py nuclei         real nuclei              → results/cells_nuclei.json
 python course/experiments/cells.py isbi2012       real membranes           → results/cells_isbi2012.json
 python course/experiments/cells.py few            3, 24 or 400 of made-up cells → results/cells_few.json
@@ -11,114 +11,100 @@ The real pictures lie where SEGKIT_DATA says. Nothing that was trained on them i
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 import torch
-from common import WEIGHTS, Rendered, command, record, spread
-from resumable import Runs
+from library import Arm, Experiment, ahead, main, ship
+from pictures import Rendered
 from torch import nn
 
-from segkit.data import Augmented, Cells
-from segkit.data import create as data_set
 from segkit.data.transforms import Compose, ElasticGrid, RandomCrop, RandomFlip
 from segkit.metrics import CellScores, ConfusionMatrix, label_components
-from segkit.models import create, save
-from segkit.training import Config, Trainer, provenance, weight_map_loss
+from segkit.training import weight_map_loss
 
-PICTURES = 24
-STEPS = {"cells": 120, "nuclei": 80, "isbi2012": 100, "few": 80}
-ARMS = {  # elastic deformation, weight map
-    "neither": (False, False),
-    "elastic": (True, False),
-    "elastic and weight map": (True, True),
+STEPS = {"cells": 120, "nuclei": 80, "isbi2012": 100}
+TEST = {
+    "cells": {"test": 60},
+    "nuclei": {"test": 35, "test_split": "val"},
+    "isbi2012": {"test": 6, "test_split": "val"},
 }
+ELASTIC, MAP = {"elastic": [8.0, 4]}, {"w0": 10.0}  # pixels, points of the grid; the map's height
+ARMS = {"neither": {}, "elastic": ELASTIC, "elastic and weight map": ELASTIC | MAP}
+FEW = {"3 pictures": (3, {}), "3 pictures, bent": (3, ELASTIC), "24 pictures, bent": (24, ELASTIC),
+       "400 pictures": (400, {})}  # fmt: skip
 SHOWN = ("mean_iou", "rand", "rand_split", "rand_merge", "f1", "ap", "merges", "splits", "cells")
-NET = {"width": 8, "levels": 4, "padding": "same", "dropout": 0.0}
+MODEL = {"name": "unet", "width": 8, "levels": 4, "padding": "same", "dropout": 0.0}
+RECIPE = {"batch_size": 8, "lr": 4e-3, "ema": 0.97, "flip": True, "w0": 0.0, "sigma": 5.0, "border": 1}
 
 
-def pictures(name: str) -> tuple[Rendered, Rendered]:
-    """24 training pictures, and those to test on."""
-    if name == "cells":
-        return Rendered(Cells("train"), PICTURES), Rendered(Cells("test"), 60)
-    return Rendered(data_set(name, "train"), PICTURES), Rendered(data_set(name, "val"))
+def transform(arm: Arm) -> Compose:
+    """A window of the real pictures, turned left or right; bent, if asked for."""
+    recipe = arm["recipe"]
+    crop = [RandomCrop(recipe["crop"])] if "crop" in recipe else []
+    return Compose([*crop, RandomFlip(), *([ElasticGrid(*recipe["elastic"])] if "elastic" in recipe else [])])
 
 
-def transform(real: bool, elastic: bool) -> Compose:
-    """A window of 128×128, turned left or right; bent, if asked for."""
-    return Compose([*([RandomCrop(128)] if real else []), RandomFlip(), *([ElasticGrid(8.0, 4)] if elastic else [])])
-
-
-def score(model: nn.Module, test: Rendered) -> dict[str, Any]:
+@torch.no_grad()
+def score(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
     """Pixels, and then cells: each connected piece of predicted cell is one."""
     matrix, cells = ConfusionMatrix(test.num_classes), CellScores()
-    with torch.no_grad():
-        for sample in test.samples:
-            labels = model.eval()(sample.image[None]).argmax(1)[0]
-            matrix.update(labels, sample.labels)
-            cells.update(label_components(labels == 1), sample.instances)  # type: ignore[arg-type]
-    return {k: float(v) for k, v in {"mean_iou": matrix.mean_iou(), **cells.summary()}.items() if k in SHOWN}
+    for sample in test.samples:
+        labels = model(sample.image[None]).argmax(1)[0]
+        matrix.update(labels, sample.labels)
+        cells.update(label_components(labels == 1), sample.instances)  # type: ignore[arg-type]
+    figures = {"mean_iou": matrix.mean_iou(), **cells.summary(), "iou": matrix.iou().tolist()}
+    return {k: v if k == "iou" else float(v) for k, v in figures.items() if k in (*SHOWN, "iou")}
 
 
-def learn(elastic: bool, weighted: bool, seed: int, train: Rendered, steps: int) -> nn.Module:
-    """U-Net with touching cells put apart by one pixel in the labels; the weight map on top of that, if asked for."""
-    torch.manual_seed(seed)
-    model = create("unet", train.num_classes, **NET)
-    config = Config(steps=steps, batch_size=8, lr=4e-3, seed=seed, device="cpu")
-    loss = weight_map_loss(w0=10.0 if weighted else 0.0, border=1)
-    Trainer(model, Augmented(train, transform(train.name != "cells", elastic), seed), config, loss=loss).fit(quiet=True)
-    return model.eval()
+def loss(arm: Arm, seed: int, train: Rendered) -> Any:
+    """Touching cells put apart by one pixel in the labels; the weight map on top of that, if asked for."""
+    return weight_map_loss(**{k: arm["recipe"][k] for k in ("w0", "sigma", "border")})
 
 
-def few(o: argparse.Namespace) -> None:
+def parts(name: str, o: argparse.Namespace) -> Experiment:
+    """Elastic deformation and the weight map, taken away one by one."""
+    made_up, both = name == "cells", "elastic and weight map"
+    data = {"set": name, "train": 24, **TEST[name]}
+    recipe = {**RECIPE, "steps": STEPS[name], **({} if made_up else {"crop": 128})}
+    claims = [
+        ahead("05", "merges", both, "elastic", lower=True),
+        ahead("05", "rand_merge", both, "elastic", 0.02),
+        ahead("05", "mean_iou", "elastic", both),
+    ]
+    claims += {
+        "cells": [
+            {"chapter": "05", "metric": "f1", "same": ["elastic", "neither"], "within": 0.03},
+            ahead("05", "f1", both, "elastic"),
+        ],
+        "nuclei": [ahead("05", "f1", "elastic", "neither", 0.04)],
+        "isbi2012": [ahead("05", "f1", "neither", "elastic"), ahead("05", "rand", both, "elastic", 0.05)],
+    }[name]
+    experiment = Experiment(
+        "cells" if made_up else f"cells_{name}",
+        {arm: {"model": MODEL, "data": data, "recipe": recipe | chosen} for arm, chosen in ARMS.items()},
+        score, loss=loss, transform=transform, claims=claims,
+    )  # fmt: skip
+    if made_up and o.final:
+        shipped = {"elastic": "unet_cells_plain", both: "unet_cells_weighted"}
+        experiment.extra = lambda: {k: v for arm, f in shipped.items() for k, v in ship(experiment, arm, f).items()}
+    return experiment
+
+
+def few(o: argparse.Namespace) -> Experiment:
     """How many pictures does it take? The same number of steps on 3, 24 and 400 of them, bent or not."""
-    test = Rendered(Cells("test"), 60)
-    settings = {"tested_on": len(test), "steps": o.steps, "net": NET, "batch_size": 8, "elastic": [8.0, 4], "w0": 10.0}
-    runs, found = Runs("cells_few", settings), {}
-    for pictures, elastic in ((3, False), (3, True), (24, True), (400, False)):
-        name = f"{pictures} pictures" + (", bent" if elastic else "")
-        train = Rendered(Cells("train"), pictures)
-
-        def run(seed: int, train: Rendered = train, elastic: bool = elastic) -> dict[str, Any]:
-            return score(learn(elastic, True, seed, train, o.steps), test)
-
-        scores = [runs.once(f"{name}, {seed}", lambda s=seed: run(s)) for seed in range(o.seeds)]
-        found[name] = {key: spread([s[key] for s in scores]) for key in SHOWN}
-    record("cells_few", {"settings": settings, "arms": found})
-    runs.forget()
-
-
-def main(o: argparse.Namespace) -> None:
-    train, test = pictures(o.data)
-    settings = {"data": o.data, "pictures": len(train), "tested_on": len(test), "steps": o.steps, "net": NET,
-                "crop": 128, "batch_size": 8, "elastic": [8.0, 4], "w0": 10.0, "sigma": 5.0}  # fmt: skip
-    name = "cells" if o.data == "cells" else f"cells_{o.data}"
-    runs = Runs(name, settings)
-
-    def run(arm: str, seed: int) -> dict[str, Any]:
-        model = learn(*ARMS[arm], seed, train, o.steps)
-        scores = score(model, test)
-        if seed == 0 and o.data == "cells" and ARMS[arm][0]:
-            path = WEIGHTS / f"unet_cells_{'weighted' if ARMS[arm][1] else 'plain'}.safetensors"
-            facts = {"data": "cells", "classes": list(train.classes), "palette": train.palette.tolist()}
-            save(model, path, half=True, **facts, metrics=scores, provenance=provenance(command()))
-        return scores
-
-    for seed in range(o.seeds):
-        for arm in ARMS:
-            runs.once(f"{arm}, {seed}", lambda a=arm, s=seed: run(a, s))
-    found = {
-        arm: {key: spread([runs.scores[f"{arm}, {seed}"][key] for seed in range(o.seeds)]) for key in SHOWN}
-        for arm in ARMS
+    arms = {
+        name: {
+            "model": MODEL,
+            "data": {"set": "cells", "train": count, "test": 60, "label": f"{count} pictures"},
+            "recipe": {**RECIPE, "steps": 80} | MAP | chosen,
+        }
+        for name, (count, chosen) in FEW.items()
     }
-    record(name, {"settings": settings, "arms": found})
-    runs.forget()
+    pairs = (("24 pictures, bent", "3 pictures"), ("400 pictures", "3 pictures"), ("3 pictures, bent", "3 pictures"))
+    claims = [ahead("05", "f1", *pair) for pair in pairs]
+    return Experiment("cells_few", arms, score, loss=loss, transform=transform, claims=claims)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", choices=("cells", "nuclei", "isbi2012", "few"), default="cells")
-    parser.add_argument("--steps", type=int, help="default: as recorded")
-    parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
-    options.steps = options.steps or STEPS[options.data]
-    few(options) if options.data == "few" else main(options)
+    main(__doc__, {**{name: partial(parts, name) for name in STEPS}, "few": few})

@@ -1,4 +1,4 @@
-"""Chapter 07's experiments, recorded over three seeds. A run that was stopped goes on where it was.
+"""Chapter 07's experiments.
 
 python course/experiments/crf.py fields     four first fully connected layers     → results/deeplab_fields.json
 python course/experiments/crf.py sharpen    with and without multi-scale prediction, with and without the CRF
@@ -11,140 +11,132 @@ The CRF's parameters are chosen on val scenes, for the first seed only; all scor
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
+from collections.abc import Mapping
 from typing import Any
 
+import library
 import torch
-from common import COURSE, RESULTS, WEIGHTS, command, record, spread, street
-from resumable import Runs
+from library import Arm, Experiment, ahead, main, ship
+from pictures import Rendered, pictures, scores
+from results import load
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from segkit.crf import CRFasRNN, DenseCRF
-from segkit.data import Augmented, collate
-from segkit.data.transforms import RandomFlip
-from segkit.metrics import ConfusionMatrix, TrimapIoU
-from segkit.models import create, load, save
-from segkit.training import Config, Trainer, cross_entropy, provenance
+from segkit.files import write_json
 
-NET: dict[str, Any] = {"width": 8, "batch_norm": True, "dropout": 0.1, "depth": 11}
+NET: dict[str, Any] = {"name": "deeplab_v1", "width": 8, "batch_norm": True, "dropout": 0.1, "encoder": "vgg11"}
 FIELDS = {  # kernel, rate, channels of fc6: the paper's Table 2 with its rates divided by 4, for a map of 12×16 cells
-    "7x7 rate 1": ((7, 1), 384),
-    "4x4 rate 1": ((4, 1), 384),
-    "4x4 rate 2": ((4, 2), 384),
-    "3x3 rate 3": ((3, 3), 96),
-    "3x3 rate 3, wide": ((3, 3), 384),  # is it the kernel or the channels?
+    "7x7 rate 1": ([7, 1], 384),
+    "4x4 rate 1": ([4, 1], 384),
+    "4x4 rate 2": ([4, 2], 384),
+    "3x3 rate 3": ([3, 3], 96),
+    "3x3 rate 3, wide": ([3, 3], 384),  # is it the kernel or the channels?
 }
-LARGE = {"fov": (3, 3), "hidden": 128}
-SCENES = {"train": 600, "val": 20, "test": 100}
+PLAIN = {**NET, "fov": [3, 3], "hidden": 128}
+DATA = {"set": "street", "size": [96, 128], "train": 600, "val": 20, "test": 100}
+RECIPE = {"steps": 250, "batch_size": 12, "lr": 6e-3, "ema": 0.99, "flip": True}
 BANDS = (1, 2, 4, 8, 16)
 SPATIAL = 2  # pixels; the kernel of places alone, not searched
-CRF: dict[str, Any] = {"iterations": 10, "picture_max": 1}
-KEPT = COURSE.parent / "runs" / "course" / "deeplab_v1"  # networks from one experiment to the next
-
-
-def fit(model: nn.Module, seed: int, steps: int, train: Any, batch_size: int) -> None:
-    config = Config(steps=steps, batch_size=batch_size, seed=seed, lr=6e-3, device="cpu")
-    Trainer(model, Augmented(train, RandomFlip(), seed), config).fit(quiet=True)
-
-
-@torch.no_grad()
-def logits_of(model: nn.Module, scenes: Any) -> list[Tensor]:
-    """1×K×H×W for each scene."""
-    return [model(sample.image[None]) for sample in scenes.samples]
-
-
-@torch.no_grad()
-def scores(answers: list[Tensor], scenes: Any, bands: tuple[int, ...] = (2,)) -> dict[str, Any]:
-    """Mean IoU over all pixels, and near the edges; the answers are logits or probabilities 1×K×H×W."""
-    matrix = ConfusionMatrix(scenes.num_classes)
-    near = [TrimapIoU(scenes.num_classes, width=w) for w in bands]
-    counters: list[Any] = [matrix, *near]
-    for answer, sample in zip(answers, scenes.samples, strict=True):
-        for counter in counters:
-            counter.update(answer.argmax(1), sample.labels[None])
-    found = {"mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy()}
-    found |= {f"trimap_iou_{w}px": band.mean_iou() for w, band in zip(bands, near, strict=True)}
-    return {**found, "iou": matrix.iou().tolist()}
-
-
-def summary(runs: list[dict[str, Any]], classes: tuple[str, ...]) -> dict[str, Any]:
-    """Mean and spread of every figure over the seeds; of the classes' IoU the mean."""
-    found: dict[str, Any] = {key: spread([run[key] for run in runs]) for key in runs[0] if key != "iou"}
-    iou = torch.tensor([run["iou"] for run in runs], dtype=torch.float64).nanmean(0).tolist()
-    return {**found, "iou": {name: round(value, 4) for name, value in zip(classes, iou, strict=True)}}
-
-
-def fields(o: argparse.Namespace) -> None:
-    """The four first fully connected layers of Table 2, trained alike."""
-    steps = o.steps or 400
-    train, test = (street(s, int(SCENES[s] * o.scale)) for s in ("train", "test"))
-    net = {**NET, "width": 6}  # the original layer is what takes the time
-    settings = {"net": net, "fields": FIELDS, "steps": steps, "batch_size": 8, "scenes": SCENES, "scale": o.scale}
-    runs = Runs("deeplab_fields", settings)
-
-    def one(name: str, seed: int) -> dict[str, Any]:
-        torch.manual_seed(seed)
-        fov, hidden = FIELDS[name]
-        model = create("deeplab_v1", train.num_classes, fov=fov, hidden=hidden, **net)
-        fit(model, seed, steps, train, 8)
-        return {**scores(logits_of(model, test), test), "parameters": sum(p.numel() for p in model.parameters())}
-
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in FIELDS}
-    for seed, name in itertools.product(range(o.seeds), FIELDS):
-        found[name].append(runs.once(f"{name}, seed {seed}", lambda n=name, s=seed: one(n, s)))  # type: ignore[misc]
-    models: dict[str, Any] = {}
-    for name, its in found.items():
-        parameters = its[0]["parameters"]
-        its = [{k: v for k, v in run.items() if k != "parameters"} for run in its]
-        models[name] = {"fov": FIELDS[name][0], "parameters": parameters, **summary(its, train.classes)}
-    record("deeplab_fields", {"settings": settings, "models": models})
-
-
-def network(kind: str, seed: int, steps: int, train: Any) -> nn.Module:
-    """A trained DeepLab v1, plain or with multi-scale prediction; kept in runs/ so that it is trained once."""
-    path = KEPT / f"{kind}_{seed}_{steps}_{len(train)}.safetensors"
-    if not path.is_file():
-        torch.manual_seed(seed)
-        model = create({"plain": "deeplab_v1", "msc": "deeplab_v1_msc"}[kind], train.num_classes, **LARGE, **NET)
-        fit(model, seed, steps, train, 12)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(model, path)
-        print(kind, seed, "trained", flush=True)
-    return load(path)
-
-
 GRID = {"bilateral_sxy": (5, 10, 20, 40), "bilateral_srgb": (5, 10, 20, 40), "bilateral_compat": (2, 4, 8),
         "gaussian_compat": (1, 3)}  # fmt: skip
+edges = functools.partial(ahead, "07", "trimap_iou_2px")
+
+
+def fields(o: argparse.Namespace) -> Experiment:
+    """The four first fully connected layers of Table 2, and a fifth, trained alike."""
+    net, recipe = {**NET, "width": 6}, {**RECIPE, "steps": 400, "batch_size": 8}  # the original layer takes the time
+    models = {name: {**net, "fov": fov, "hidden": hidden} for name, (fov, hidden) in FIELDS.items()}
+    sizes = {n: sum(p.numel() for p in library.build(m, 13, None).parameters()) for n, m in models.items()}
+    wide = functools.partial(ahead, "07", "mean_iou", "3x3 rate 3, wide")
+    return Experiment(
+        "deeplab_fields",
+        {name: {"model": model, "data": DATA, "recipe": recipe} for name, model in models.items()},
+        score=lambda model, arm, test: scores(model, test),
+        claims=[wide("7x7 rate 1", -0.01), wide("3x3 rate 3", 0.01)],
+        extra=lambda: {"parameters": sizes},
+    )
+
+
+class Behind(nn.Module):
+    """A dense CRF behind a network."""
+
+    def __init__(self, net: nn.Module, crf: DenseCRF) -> None:
+        super().__init__()
+        self.net, self.crf = net, crf
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.crf(self.net(x), x)
 
 
 def dense(**chosen: Any) -> DenseCRF:
-    return DenseCRF(gaussian_sxy=SPATIAL, **chosen, **CRF)
+    return DenseCRF(gaussian_sxy=SPATIAL, iterations=10, picture_max=1, **chosen)
 
 
-def search(model: nn.Module, val: Any) -> list[dict[str, Any]]:
-    """Every point of the grid, scored near the edges of val scenes; best first."""
-    logits, found = logits_of(model, val), []
-    for values in itertools.product(*GRID.values()):
-        chosen = dict(zip(GRID, values, strict=True))
-        crf = dense(**chosen)
-        answers = sharpened(crf, logits, val)
-        found.append({**chosen, **{k: round(v, 4) for k, v in scores(answers, val).items() if k != "iou"}})
-    return sorted(found, key=lambda row: -row["trimap_iou_2px"])
+def sharpen(o: argparse.Namespace) -> Experiment:
+    """The plain network and the one with multi-scale prediction, before and behind the CRF."""
+    kinds, crfs = {"plain": PLAIN, "msc": {**PLAIN, "name": "deeplab_v1_msc"}}, ("", " + places alone", " + CRF")
+    models = {
+        k + a: {**m, **({"after": {"crf": a, "grid": GRID}} if a else {})} for k, m in kinds.items() for a in crfs
+    }
+    experiment = Experiment(
+        "crf_sharpen",
+        {name: {"model": model, "data": DATA, "recipe": RECIPE} for name, model in models.items()},
+        score=lambda model, arm, test: scores(behind(model, arm), test, BANDS),
+        claims=[
+            edges("plain + CRF", "plain", 0.02),
+            edges("plain + CRF", "plain + places alone", 0.01),
+            edges("msc", "plain", 0.02),
+            edges("msc + CRF", "msc", 0.02),
+        ],
+        ceilings=(8,),
+        align="corners",
+    )
+
+    def behind(model: nn.Module, arm: Arm) -> nn.Module:
+        after = arm["model"].get("after", {}).get("crf")
+        blind = {"bilateral_compat": 0} if after == " + places alone" else {}
+        return Behind(model, dense(**{**best(search(experiment)), **blind})) if after else model
+
+    def extra() -> dict[str, Any]:
+        test, rows = pictures(experiment.arms["plain"]["data"], "test"), search(experiment)
+        crf = dense(**best(rows))
+        traces = {k: [curves(crf, experiment.network(k, s), test) for s in range(o.seeds)] for k in kinds}
+        shipped = ship(experiment, "plain", "deeplab_v1_street", crf=best(rows)) if o.final else {}
+        return {"chosen": best(rows), "search": rows, "curves": {f"{k} + CRF": v for k, v in traces.items()}, **shipped}
+
+    experiment.prepare, experiment.extra = lambda: search(experiment), extra
+    return experiment
+
+
+def best(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {key: rows[0][key] for key in GRID}
+
+
+def search(experiment: Experiment) -> list[dict[str, Any]]:
+    """Every point of the grid, scored near the edges of val scenes for the first seed's network; best first."""
+    path = experiment.file(experiment.fingerprint("plain + CRF"), 0, "_search.json")
+    if not path.is_file():
+        model, val, found = experiment.network("plain", 0), pictures(experiment.arms["plain"]["data"], "val"), []
+        for values in itertools.product(*GRID.values()):
+            chosen = dict(zip(GRID, values, strict=True))
+            figures = scores(Behind(model, dense(**chosen)), val)
+            shown = ("mean_iou", "pixel_accuracy", "trimap_iou_2px")
+            found.append({**chosen, **{k: round(figures[k], 4) for k in shown}})
+        write_json(sorted(found, key=lambda row: -row["trimap_iou_2px"]), path)
+    return json.loads(path.read_text())
 
 
 @torch.no_grad()
-def sharpened(crf: DenseCRF, logits: list[Tensor], scenes: Any) -> list[Tensor]:
-    return [crf(x, sample.image[None]) for x, sample in zip(logits, scenes.samples, strict=True)]
-
-
-@torch.no_grad()
-def curves(crf: DenseCRF, logits: list[Tensor], scenes: Any) -> dict[str, Any]:
+def curves(crf: DenseCRF, model: nn.Module, test: Rendered) -> dict[str, Any]:
     """Energy and KL a pixel at each iteration, means over the scenes, and how many scenes fall at every one."""
-    traces = [crf(x, s.image[None], trace=True)[1] for x, s in zip(logits, scenes.samples, strict=True)]
+    traces = [crf(model(s.image[None]), s.image[None], trace=True)[1] for s in test.samples]
     found: dict[str, Any] = {}
     for name in ("energy", "kl"):
-        rows = torch.cat([getattr(t, name) for t in traces]) / logits[0][0, 0].numel()  # scenes, iterations + 1
+        rows = torch.cat([getattr(t, name) for t in traces]) / test[0].labels.numel()  # scenes, iterations + 1
         steps = rows.diff(dim=1)
         found[name] = [round(v, 5) for v in rows.mean(0).tolist()]
         found[f"{name}_falls_at_every_step"] = int((steps < 0).all(1).sum())
@@ -152,123 +144,85 @@ def curves(crf: DenseCRF, logits: list[Tensor], scenes: Any) -> dict[str, Any]:
     return {**found, "scenes": len(traces)}
 
 
-def sharpen(o: argparse.Namespace) -> None:
-    """The plain network and the one with multi-scale prediction, before and after the CRF."""
-    steps = o.steps or 250
-    train, val, test = (street(s, int(SCENES[s] * o.scale)) for s in ("train", "val", "test"))
-    settings = {"net": {**NET, **LARGE}, "steps": steps,
-                "batch_size": 12, "scenes": SCENES, "scale": o.scale, "grid": GRID, "crf": CRF}  # fmt: skip
-    runs = Runs("crf_sharpen", settings)
-    chosen = runs.once("search", lambda: {"rows": search(network("plain", 0, steps, train), val)})["rows"]
-    best = {key: chosen[0][key] for key in GRID}
-    crfs: dict[str, DenseCRF | None] = {
-        "": None,
-        " + places alone": dense(**{**best, "bilateral_compat": 0}),
-        " + CRF": dense(**best),
-    }
+class Times(nn.Module):
+    """A parameter kept `factor` times smaller, so that AdamW moves it in steps that are `factor` times larger."""
 
-    def one(kind: str, after: str, seed: int) -> dict[str, Any]:
-        logits = logits_of(network(kind, seed, steps, train), test)
-        crf = crfs[after]
-        found = scores(logits if crf is None else sharpened(crf, logits, test), test, BANDS)
-        return {**found, "curves": curves(crf, logits, test)} if crf and after == " + CRF" else found
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
 
-    found: dict[str, Any] = {}
-    for kind, after in itertools.product(("plain", "msc"), crfs):
-        its = [
-            runs.once(f"{kind}{after}, seed {s}", lambda k=kind, a=after, s=s: one(k, a, s))  # type: ignore[misc]
-            for s in range(o.seeds)
-        ]
-        plain = [{k: v for k, v in run.items() if k != "curves"} for run in its]
-        found[kind + after] = summary(plain, train.classes)
-        if "curves" in its[0]:
-            found[kind + after]["curves"] = [run["curves"] for run in its]
-    ship(network("plain", 0, steps, train), found["plain"], best, train)
-    record("crf_sharpen", {"settings": settings, "chosen": best, "search": chosen, "models": found})
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
 
-
-def ship(model: nn.Module, row: dict[str, Any], best: dict[str, Any], train: Any) -> None:
-    """The first seed's network, with the course."""
-    facts = {"data": "street", "classes": list(train.classes), "palette": train.palette.tolist(), "crf": best}
-    metrics = {"test_mean_iou": row["mean_iou"]["seeds"][0]}
-    path = WEIGHTS / "deeplab_v1_street.safetensors"
-    save(model, path, half=True, **facts, metrics=metrics, provenance=provenance(command()))
+    def right_inverse(self, x: Tensor) -> Tensor:
+        return x / self.factor
 
 
 class WithCRF(nn.Module):
-    """A network and the CRF behind it, as one; what does not learn stays in evaluation mode."""
+    """A network and the CRF behind it, as one; what does not learn stays in evaluation mode.
 
-    def __init__(self, net: nn.Module, chosen: dict[str, Any], learns: tuple[str, ...]) -> None:
+    Where the network learns alone, training does not go through the CRF. In training the CRF takes five iterations, as
+    in the paper, and ten to answer; its few parameters take thirty times larger steps.
+    """
+
+    def __init__(self, net: nn.Module, chosen: Mapping[str, Any], learns: list[str]) -> None:
         super().__init__()
         sizes = (chosen["bilateral_sxy"], chosen["bilateral_srgb"], SPATIAL)
         weights = (chosen["bilateral_compat"], chosen["gaussian_compat"])
-        self.net = net
-        self.crf = CRFasRNN(net.num_classes, *sizes, *weights, iterations=5, picture_max=1)  # type: ignore[arg-type]
+        self.net, self.learns = net, learns
+        self.crf = CRFasRNN(net.num_classes, *sizes, *weights, picture_max=1)  # type: ignore[arg-type]
+        for name in ("bilateral_weights", "spatial_weights", "compatibility"):
+            parametrize.register_parametrization(self.crf, name, Times(30))
         for name in ("net", "crf"):
             self.get_submodule(name).requires_grad_(name in learns)
 
     def train(self, mode: bool = True) -> WithCRF:
         super().train(mode)
-        self.net.train(mode and next(self.net.parameters()).requires_grad)
+        self.net.train(mode and "net" in self.learns)
+        self.crf.iterations = 5 if mode else 10
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.crf(self.net(x), x)
+        return self.net(x) if self.training and self.learns == ["net"] else self.crf(self.net(x), x)
 
 
-def train_on(model: WithCRF, seed: int, steps: int, train: Any, through_crf: bool) -> None:
-    """More steps of AdamW with a cosine to nought; the CRF's few parameters take larger ones."""
-    groups = [{"params": model.net.parameters(), "lr": 1e-3}, {"params": model.crf.parameters(), "lr": 3e-2}]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    torch.manual_seed(seed)
-    model.train()
-    scenes = Augmented(train, RandomFlip(), seed)
-    for step in range(steps):
-        scenes.set_epoch(step)
-        batch = collate([scenes[int(i)] for i in torch.randint(len(train), (8,))])
-        logits = model(batch.image) if through_crf else model.net(batch.image)
-        optimizer.zero_grad()
-        cross_entropy(logits, batch.labels).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        schedule.step()
-    model.eval()
+PARTS = {"nothing": [], "the network": ["net"], "the CRF": ["crf"], "both": ["net", "crf"]}
 
 
-PARTS = {"nothing": (), "the network": ("net",), "the CRF": ("crf",), "both": ("net", "crf")}
-
-
-def joint(o: argparse.Namespace) -> None:
+def joint(o: argparse.Namespace) -> Experiment:
     """Thirty more steps: for the network without a CRF, for the CRF alone, for both through the CRF's iterations."""
-    recorded = json.loads((RESULTS / "crf_sharpen.json").read_text())
-    chosen, before = recorded["chosen"], recorded["settings"]["steps"]
-    steps = o.steps or 30
-    train, test = (street(s, int(SCENES[s] * o.scale)) for s in ("train", "test"))
-    settings = {"steps": steps, "batch_size": 8, "lr": 1e-3, "crf_lr": 3e-2, "chosen": chosen, "steps_before": before}
-    runs = Runs("crf_joint", {**settings, "scale": o.scale})
+    chosen = load("crf_sharpen").extra["chosen"]
+    more = {"steps": 30, "batch_size": 8, "lr": 1e-3, "weight_decay": 0, "ema": 0.9, "flip": True}
+    arms: dict[str, Arm] = {"plain": {"model": PLAIN, "recipe": RECIPE}}
+    arms |= {"nothing": {"model": {**PLAIN, "after": {"crf": chosen}}, "recipe": RECIPE}}
+    for name, learns in PARTS.items():
+        if learns:
+            arms[name] = {
+                "model": {"name": "with CRF", "crf": chosen, "learns": learns, "from": "plain"},
+                "recipe": more,
+            }
 
-    def one(learns: str, seed: int) -> dict[str, Any]:
-        model = WithCRF(network("plain", seed, before, train), chosen, PARTS[learns])
-        if PARTS[learns]:
-            train_on(model, seed, steps, train, through_crf="crf" in PARTS[learns])
-        model.eval()
-        model.crf.iterations = 10  # as in the paper: five to learn, ten to answer
-        found = scores(logits_of(model, test), test)
-        return {**found, "without_crf": scores(logits_of(model.net, test), test)["trimap_iou_2px"]}
+    def build(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) -> nn.Module:
+        if model["name"] != "with CRF":
+            return library.build(model, num_classes, base)
+        return WithCRF(base, model["crf"], model["learns"])  # type: ignore[arg-type]
 
-    found = {}
-    for learns in PARTS:
-        its = [runs.once(f"{learns}, seed {s}", lambda n=learns, s=s: one(n, s)) for s in range(o.seeds)]  # type: ignore[misc]
-        found[learns] = summary(its, train.classes)
-    record("crf_joint", {"settings": settings, "models": found})
+    def score(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
+        if "after" in arm["model"]:
+            model = WithCRF(model, arm["model"]["after"]["crf"], []).eval()
+        found = scores(model, test)
+        alone = scores(model.net, test) if isinstance(model, WithCRF) else found
+        return {**found, "without_crf": alone["trimap_iou_2px"]}
+
+    claims = [
+        edges("both", "nothing", 0.02),
+        edges("both", "the network", 0.02),
+        edges("the CRF", "nothing", 0.02),
+        ahead("07", "without_crf", "nothing", "both"),
+    ]
+    arms = {name: {**arm, "data": DATA} for name, arm in arms.items()}
+    return Experiment("crf_joint", arms, score, build, claims=claims)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=("fields", "sharpen", "joint"))
-    parser.add_argument("--steps", type=int, help="default: what suits the experiment")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the scenes, to try the script out")
-    options = parser.parse_args()
-    {"fields": fields, "sharpen": sharpen, "joint": joint}[options.experiment](options)
+    main(__doc__, {"fields": fields, "sharpen": sharpen, "joint": joint})

@@ -13,11 +13,12 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import copy
 import dis
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import CodeType
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -67,6 +68,37 @@ def refuted(chapter: str, words: str, **changed: Change) -> None:
     """The claim's assert fails when the ingredients are changed."""
     with pytest.raises(AssertionError):
         run(chapter, words, **changed)
+
+
+def recorded(**changes: Callable[[dict[str, Any]], None]) -> Change:
+    """The chapter's `results` with what they hold changed: `results=recorded(decoders=put("indices", "bilinear"))`."""
+
+    def changed(results: Any) -> Any:
+        def load(name: str) -> Any:
+            found = copy.deepcopy(results.load(name).found)
+            changes.get(name, lambda found: None)(found)
+            return results.Result(found)
+
+        return SimpleNamespace(load=load, recorded=results.recorded)
+
+    return changed
+
+
+def put(target: str, source: str) -> Callable[[dict[str, Any]], None]:
+    """A change to a recorded result: what was measured for the arm `source` is said of the arm `target`."""
+
+    def change(found: dict[str, Any]) -> None:
+        if target not in found["arms"]:
+            return
+        others = [run for run in found["runs"] if run["arm"] != target]
+        found["runs"] = others + [{**run, "arm": target} for run in others if run["arm"] == source]
+        for facts in found["extra"].values():
+            if isinstance(facts, dict) and source in facts:
+                facts[target] = copy.deepcopy(facts[source])
+        if source not in found["extra"].get("means", {}):
+            found["extra"].get("means", {}).pop(target, None)
+
+    return change
 
 
 def book(chapter: str) -> nbformat.NotebookNode:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 from torch import nn
 
-from tests.course.claims import refuted, run
+from tests.course.claims import put, recorded, refuted, run
 
 
 def test_a_classifier_keeps_its_scores():
@@ -34,21 +32,7 @@ def test_sharing_computation_saves():
 @pytest.mark.parametrize("same", [("fcn16s", "fcn32s"), ("fcn8s", "fcn16s")])
 def test_the_recorded_order_needs_every_skip(same):
     run("04", "every seed must agree")
-
-    def without(skip):
-        def changed(json):
-            class Reader:
-                @staticmethod
-                def loads(text):
-                    found = copy.deepcopy(json.loads(text))
-                    found["models"][skip[0]] = found["models"][skip[1]]
-                    return found
-
-            return Reader
-
-        return changed
-
-    refuted("04", "every seed must agree", json=without(same))
+    refuted("04", "every seed must agree", results=recorded(fcn_skips=put(*same)))
 
 
 def test_thin_things_need_the_skips():
@@ -62,17 +46,13 @@ def test_thin_things_need_the_skips():
 def test_whole_pictures_win_only_if_they_learn_faster(kind):
     run("04", "First recorded step")
     patches = {"whole": "patches", "whole, weighted": "balanced patches"}[kind]
-
-    def as_slow(study):
-        return {**study, "curves": {**study["curves"], kind: study["curves"][patches]}}
-
-    refuted("04", "First recorded step", study=as_slow)
+    refuted("04", "First recorded step", results=recorded(fcn_patches=put(kind, patches)))  # as slow as those
 
 
 def test_sampled_pixels_must_not_win():
-    def better(study):
-        found = copy.deepcopy(study)
-        found["final"]["whole, 25 % of pixels"]["mean_iou"]["mean"] += 0.1
-        return found
+    def better(found):
+        for row in found["runs"]:
+            if row["arm"] == "whole, 25 % of pixels":
+                row["scores"]["mean_iou"][-1] += 0.1
 
-    refuted("04", "First recorded step", study=better)
+    refuted("04", "First recorded step", results=recorded(fcn_patches=better))

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 
 import pytest
 import torch
 
 from segkit.analysis import KeptTable
-from tests.course.claims import refuted, run
-
-
-def recorded(**changes):
-    """The chapter's json, with a recorded result changed: `recorded(decoders=lambda result: …)`."""
-
-    def changed(json):
-        class Reader:
-            @staticmethod
-            def loads(text):
-                found = json.loads(text)
-                change = changes.get(found.get("experiment"))
-                return change(copy.deepcopy(found)) if change else found
-
-        return Reader
-
-    return changed
-
-
-def put(key, target, source):
-    """A change to a recorded result: under `key`, what was measured for `source` is said of `target`."""
-
-    def change(found):
-        found[key][target] = found[key][source]
-        return found
-
-    return change
+from tests.course.claims import put, recorded, refuted, run
 
 
 def test_pooling_forgets_where():
@@ -53,7 +26,7 @@ def test_pooling_forgets_where():
 def test_the_recorded_decoders_need_what_they_know(target, source):
     words = "indices must beat {blind} near edges"
     run("05", words)
-    refuted("05", words, json=recorded(decoders=put("decoders", target, source)))
+    refuted("05", words, results=recorded(decoders=put(target, source)))
 
 
 def test_two_bits_save_what_they_save():
@@ -88,7 +61,7 @@ def test_tiles_fit_only_without_padding(always):
 def test_the_recorded_weight_map_keeps_cells_apart(target, source):
     words = "far fewer cells are merged"
     run("05", words)
-    refuted("05", words, json=recorded(cells=put("arms", target, source)))
+    refuted("05", words, results=recorded(cells=put(target, source)))
 
 
 def test_the_shipped_networks_differ_in_the_map():
@@ -117,14 +90,12 @@ def test_two_dozen_pictures_teach_only_who_learns():
 def test_what_elastic_deformation_changes_depends_on_the_data(data, target, source):
     words = "bending must help on real nuclei"
     run("05", words)
-    refuted("05", words, json=recorded(**{data: put("arms", target, source)}))
+    refuted("05", words, results=recorded(**{data: put(target, source)}))
 
 
 @pytest.mark.parametrize("data", ["cells", "cells_nuclei", "cells_isbi2012"])
 def test_the_map_lowers_merges_on_all_three(data):
-    refuted(
-        "05", "far fewer cells are merged", json=recorded(**{data: put("arms", "elastic and weight map", "elastic")})
-    )
+    refuted("05", "far fewer cells are merged", results=recorded(**{data: put("elastic and weight map", "elastic")}))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +106,7 @@ def test_the_map_lowers_merges_on_all_three(data):
 )  # fmt: skip
 def test_each_of_enets_choices_is_measured(words, target, source):
     run("05", words)
-    refuted("05", words, json=recorded(enet=put("variants", target, source)))
+    refuted("05", words, results=recorded(enet=put(target, source)))
 
 
 def test_early_downsampling_must_save():
@@ -148,7 +119,7 @@ def test_early_downsampling_must_save():
 def test_two_dozen_pictures_bring_most_of_it(target, source):
     words = "two dozen must bring most of it"
     run("05", words)
-    refuted("05", words, json=recorded(cells_few=put("arms", target, source)))
+    refuted("05", words, results=recorded(cells_few=put(target, source)))
 
 
 @pytest.mark.parametrize("kind", ["membranes, 24 pictures", "thirteen classes", "three large classes"])
@@ -156,9 +127,4 @@ def test_the_advice_needs_its_differences(kind):
     words = "on simple data FCN-8s is close"
     run("05", words)
 
-    def level(found):
-        rows = found["data"][kind]
-        rows["U-Net"] = rows["FCN-8s"]
-        return found
-
-    refuted("05", words, json=recorded(advice=level))
+    refuted("05", words, results=recorded(advice=put(f"{kind}: U-Net", f"{kind}: FCN-8s")))

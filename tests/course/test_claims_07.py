@@ -9,20 +9,25 @@ from typing import Any
 import pytest
 import torch
 
-from tests.course.claims import refuted, run
+from tests.course.claims import Change, put, refuted, run
 
 PLAIN, PLACES, CRF = "plain", "plain + places alone", "plain + CRF"
 
 
-def like(name: str, other: str) -> Callable[[Any], Any]:
-    """Recorded results in which one row is another's."""
+def changed(change: Callable[[dict[str, Any]], None]) -> Change:
+    """A recorded result after `change` was at it."""
 
-    def changed(found: Any) -> Any:
-        out = copy.deepcopy(found)
-        out["models"][name] = {**copy.deepcopy(found["models"][other]), "curves": found["models"][name].get("curves")}
-        return out
+    def put_in(result: Any) -> Any:
+        found = copy.deepcopy(result.found)
+        change(found)
+        return type(result)(found)
 
-    return changed
+    return put_in
+
+
+def like(name: str, other: str) -> Change:
+    """A recorded result in which one row is another's."""
+    return changed(put(name, other))
 
 
 def test_errors_lie_near_edges():
@@ -58,12 +63,10 @@ def test_kl_falls_at_each_recorded_iteration(change):
     run("07", words)
 
     def worse(found):
-        out = copy.deepcopy(found)
-        curve = out["models"][CRF]["curves"][1]
+        curve = found["extra"]["curves"][CRF][1]
         curve |= {"kl": curve["kl"][::-1]} if change == "order" else {"kl_largest_rise": 0.1}
-        return out
 
-    refuted("07", words, recorded=worse)
+    refuted("07", words, recorded=changed(worse))
 
 
 def test_the_live_gain_needs_the_colours():
@@ -106,9 +109,6 @@ def test_end_to_end_needs_both_parts():
     words = "and not by the steps alone"
     run("07", words)
 
-    def row(name, other):
-        return lambda rows: {**rows, name: rows[other]}
-
-    refuted("07", words, rows_joint=row("both", "the network"))
-    refuted("07", words, rows_joint=row("the network", "both"))  # if the steps were enough
-    refuted("07", words, rows_joint=row("the CRF", "nothing"))
+    refuted("07", words, joint=like("both", "the network"))
+    refuted("07", words, joint=like("the network", "both"))  # if the steps were enough
+    refuted("07", words, joint=like("the CRF", "nothing"))

@@ -1,0 +1,119 @@
+"""The rules of evidence for recorded results: what a file of course/results owes to the claims that rest on it.
+
+`form` says where a file is not what experiments/results.py describes. `offences` says which rules its claims break:
+each arm stands clear of the position prior; the order at half the budget is that of the end; there are three seeds;
+what is claimed is more than two standard errors of the paired difference; provenance and baselines are there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "course" / "experiments"))
+
+from results import Result  # noqa: E402
+
+CLEAR, SEEDS, ERRORS = 0.05, 3, 2
+FACTS = ("command", "date", "commit", "device", "versions")
+
+
+@dataclass(frozen=True)
+class Offence:
+    """A rule that is broken, by what, and the figures."""
+
+    rule: str
+    subject: str
+    figures: str = ""
+
+
+def form(found: Mapping[str, Any]) -> list[str]:
+    """Complaints about the form of a file; none is good."""
+    missing = [k for k in ("experiment", "arms", "runs", "baselines", "claims", "provenance") if k not in found]
+    if missing:
+        return [f"no {key!r}" for key in missing]
+    out = [f"arm {a!r} lacks one of model, data, recipe" for a, v in found["arms"].items()
+           if set(v) != {"model", "data", "recipe"}]  # fmt: skip
+    seen: set[tuple[str, int]] = set()
+    for run in found["runs"]:
+        name, at = f"run {run['arm']!r}, seed {run['seed']}", run["at"]
+        out += [f"{name}: there is no such arm"] if run["arm"] not in found["arms"] else []
+        out += [f"{name} is there twice"] if (run["arm"], run["seed"]) in seen else []
+        out += [f"{name}: at {at} does not rise to 1"] if at != sorted(set(at)) or at[-1:] != [1] else []
+        out += [f"{name}: {m} has {len(v)} values for {len(at)} shares" for m, v in run["scores"].items()
+                if len(v) != len(at)]  # fmt: skip
+        wrong = run.get("iou") is not None and len(run["iou"]) != len(found["classes"])
+        out += [f"{name}: iou has {len(run['iou'])} classes of {len(found['classes'])}"] if wrong else []
+        seen.add((run["arm"], run["seed"]))
+    if out:
+        return out
+    result = Result(found)
+    for claim in found["claims"]:
+        for arm in arms_of(claim):
+            if not result.by_seed(arm, claim["metric"]):
+                out.append(f"a claim rests on {claim['metric']!r} of {arm!r}, which was not recorded")
+    return out
+
+
+def arms_of(claim: Mapping[str, Any]) -> list[str]:
+    return list(claim["same"]) if "same" in claim else [claim["better"], claim["worse"]]
+
+
+def words(claim: Mapping[str, Any]) -> str:
+    """The claim in a line."""
+    a, b = arms_of(claim)
+    if "same" in claim:
+        return f"{claim['metric']}: {a} = {b} within {claim['within']:g}"
+    sign = "<" if claim.get("lower") else ">"
+    return f"{claim['metric']}: {a} {sign} {b}" + (f" by {claim['margin']:g}" if claim["margin"] else "")
+
+
+def offences(result: Result) -> Iterator[Offence]:
+    """Every rule of evidence that the file breaks."""
+    lacking = [k for k in FACTS if not result.provenance.get(k) or result.provenance[k] == "unknown"]
+    if lacking:
+        yield Offence("provenance", "missing", ", ".join(lacking))
+    for arm in dict.fromkeys(arm for claim in result.claims for arm in arms_of(claim)):
+        yield from _of_arm(result, arm)
+    if any(not result.by_seed(arm, c["metric"], 0.5) for c in result.claims for arm in arms_of(c)):
+        yield Offence("half budget", "not recorded", f"recorded at {result.runs[0]['at']} of the budget")
+    for claim in result.claims:
+        yield from _of_claim(result, claim)
+
+
+def _of_arm(result: Result, arm: str) -> Iterator[Offence]:
+    seeds, prior = len(result.by_seed(arm, "mean_iou")), result.prior(arm)
+    if seeds < SEEDS:
+        yield Offence("seeds", arm, f"{seeds} of {SEEDS}")
+    if prior is None:
+        yield Offence("baselines", arm, "no position prior of its data and weights")
+    elif seeds and result.mean(arm, "mean_iou") < prior["scores"]["mean_iou"] + CLEAR:
+        mine, floor = result.mean(arm, "mean_iou"), prior["scores"]["mean_iou"]
+        yield Offence("prior", arm, f"mean IoU {100 * mine:.1f} % beside the prior's {100 * floor:.1f} %")
+
+
+def _of_claim(result: Result, claim: Mapping[str, Any]) -> Iterator[Offence]:
+    a, b = arms_of(claim)
+    sign, metric = -1 if claim.get("lower") else 1, claim["metric"]
+    if result.by_seed(a, metric, 0.5) and result.by_seed(b, metric, 0.5):
+        half = sign * result.paired(a, b, metric, 0.5).mean
+        if not _holds(claim, half, half):
+            yield Offence("order", words(claim), f"{half:+.4f} at half the budget")
+    pair = result.paired(a, b, metric)
+    end, error = sign * pair.mean, ERRORS * pair.error
+    if not _holds(claim, end, end - error, abs(end) + error):
+        differences = ", ".join(f"{sign * d:+.4f}" for d in pair.differences)
+        yield Offence("margin", words(claim), f"{end:+.4f} with two standard errors of {error:.4f} ({differences})")
+
+
+def _holds(claim: Mapping[str, Any], measured: float, surely: float, at_most: float | None = None) -> bool:
+    """Whether a claim stands for a measured difference and the least (or largest) that it may be; NaN never does."""
+    if "same" in claim:
+        return (abs(measured) if at_most is None else at_most) < claim["within"]
+    if claim["margin"] < 0:  # no further behind than that
+        return surely > claim["margin"]
+    return surely > 0 and (at_most is None or measured >= claim["margin"])  # at half the budget only the order counts
