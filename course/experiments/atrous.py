@@ -27,7 +27,7 @@ from segkit.models.dilated import DILATIONS
 from segkit.training import cross_entropy
 
 GROUPS = {"thin_iou": ("pole", "sign", "lane mark"), "ambiguous_iou": ("road", "pavement", "building", "bus")}
-RECIPE = {"steps": 300, "batch_size": 16, "lr": 4e-3, "ema": 0.99, "flip": True}
+RECIPE = {"steps": 300, "batch_size": 16, "lr": 4e-3, "ema": 0.99, "flip": 0.5}
 DATA = {"set": "street", "size": [96, 128], "train": 800, "test": 100}
 TIERS: dict[str, dict[str, Any]] = {
     "cpu": {"width": 8, "data": DATA, "steps": 300},
@@ -44,7 +44,7 @@ def duc(stride: int, o: argparse.Namespace) -> Experiment:
         f"{name}, wide": {"name": "wide bilinear", **net},
         f"{name}, DUC": {"name": "duc_hdc", "head": "duc", **net},
     }
-    recipe = {**RECIPE, "steps": tier["steps"], "weights": "log"}
+    recipe = {**RECIPE, "steps": tier["steps"], "class_weights": "log"}
     claims = [
         ahead("06", "mean_iou", f"{name}, DUC", name),
         ahead("06", "mean_iou", f"{name}, DUC", f"{name}, wide", 0.01),
@@ -87,7 +87,7 @@ RATES = {  # the same parameters; the second and third have the same field, with
 
 def grids(o: argparse.Namespace) -> Experiment:
     """Networks of equal parameters and equal fields, with holes and without."""
-    recipe = {**RECIPE, "steps": 200, "weights": "log"}
+    recipe = {**RECIPE, "steps": 200, "class_weights": "log"}
     models = {n: {"name": "rows", "rates": list(rates), "width": 32, "cell": 4} for n, rates in RATES.items()}
     dense, holes, whole = RATES
     claims = [

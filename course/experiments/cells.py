@@ -29,20 +29,20 @@ TEST = {
     "nuclei": {"test": 35, "test_split": "val"},
     "isbi2012": {"test": 6, "test_split": "val"},
 }
-ELASTIC, MAP = {"elastic": [8.0, 4]}, {"w0": 10.0}  # pixels, points of the grid; the map's height
+ELASTIC, MAP = {"elastic_grid": [8.0, 4]}, {"w0": 10.0}  # pixels, points of the grid; the map's height
 ARMS = {"neither": {}, "elastic": ELASTIC, "elastic and weight map": ELASTIC | MAP}
 FEW = {"3 pictures": (3, {}), "3 pictures, bent": (3, ELASTIC), "24 pictures, bent": (24, ELASTIC),
        "400 pictures": (400, {})}  # fmt: skip
 SHOWN = ("mean_iou", "rand", "rand_split", "rand_merge", "f1", "ap", "merges", "splits", "cells")
 MODEL = {"name": "unet", "width": 8, "levels": 4, "padding": "same", "dropout": 0.0}
-RECIPE = {"batch_size": 8, "lr": 4e-3, "ema": 0.97, "flip": True, "w0": 0.0, "sigma": 5.0, "border": 1}
+RECIPE = {"batch_size": 8, "lr": 4e-3, "ema": 0.97, "flip": 0.5, "w0": 0.0, "sigma": 5.0, "border": 1}
 
 
 def transform(arm: Arm) -> Compose:
     """A window of the real pictures, turned left or right; bent, if asked for."""
     recipe = arm["recipe"]
     crop = [RandomCrop(recipe["crop"])] if "crop" in recipe else []
-    return Compose([*crop, RandomFlip(), *([ElasticGrid(*recipe["elastic"])] if "elastic" in recipe else [])])
+    return Compose([*crop, RandomFlip(), *([ElasticGrid(*recipe["elastic_grid"])] if "elastic_grid" in recipe else [])])
 
 
 @torch.no_grad()

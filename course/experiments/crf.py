@@ -38,7 +38,7 @@ FIELDS = {  # kernel, rate, channels of fc6: the paper's Table 2 with its rates 
 }
 PLAIN = {**NET, "fov": [3, 3], "hidden": 128}
 DATA = {"set": "street", "size": [96, 128], "train": 600, "val": 20, "test": 100}
-RECIPE = {"steps": 250, "batch_size": 12, "lr": 6e-3, "ema": 0.99, "flip": True}
+RECIPE = {"steps": 250, "batch_size": 12, "lr": 6e-3, "ema": 0.99, "flip": 0.5}
 BANDS = (1, 2, 4, 8, 16)
 SPATIAL = 2  # pixels; the kernel of places alone, not searched
 GRID = {"bilateral_sxy": (5, 10, 20, 40), "bilateral_srgb": (5, 10, 20, 40), "bilateral_compat": (2, 4, 8),
@@ -192,7 +192,7 @@ PARTS = {"nothing": [], "the network": ["net"], "the CRF": ["crf"], "both": ["ne
 def joint(o: argparse.Namespace) -> Experiment:
     """Thirty more steps: for the network without a CRF, for the CRF alone, for both through the CRF's iterations."""
     chosen = load("crf_sharpen").extra["chosen"]
-    more = {"steps": 30, "batch_size": 8, "lr": 1e-3, "weight_decay": 0, "ema": 0.9, "flip": True}
+    more = {"steps": 30, "batch_size": 8, "lr": 1e-3, "weight_decay": 0, "ema": 0.9, "flip": 0.5}
     arms: dict[str, Arm] = {"plain": {"model": PLAIN, "recipe": RECIPE}}
     arms |= {"nothing": {"model": {**PLAIN, "after": {"crf": chosen}}, "recipe": RECIPE}}
     for name, learns in PARTS.items():

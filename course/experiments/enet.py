@@ -25,7 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "5×5 for 5×1 and 1×5": {"asymmetric": False},
 }
 DATA = {"set": "street", "size": [64, 96], "train": 400, "test": 80}
-RECIPE = {"steps": 120, "batch_size": 8, "lr": 6e-3, "weights": "log", "ema": 0.97, "flip": True}
+RECIPE = {"steps": 120, "batch_size": 8, "lr": 6e-3, "class_weights": "log", "ema": 0.97, "flip": 0.5}
 MARGINS = {"decoder as large as the encoder": -0.015, "no early downsampling": -0.04, "ReLU for PReLU": 0.03,
            "5×5 for 5×1 and 1×5": -0.015}  # fmt: skip
 

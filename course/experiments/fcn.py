@@ -36,7 +36,7 @@ def skips(o: argparse.Namespace) -> Experiment:
     """The three FCNs, trained alike."""
     tier = TIERS[o.tier]
     data = {"set": "street", "size": tier["size"], "train": tier["train"], "test": 200}
-    recipe = {"steps": tier["steps"], "batch_size": 16, "lr": 4e-3, "ema": 0.99, "flip": True}
+    recipe = {"steps": tier["steps"], "batch_size": 16, "lr": 4e-3, "ema": 0.99, "flip": 0.5}
     names = ("fcn32s", "fcn16s", "fcn8s")
     experiment = Experiment(
         "fcn_skips" + ("" if o.tier == "cpu" else "_gpu"),
@@ -86,9 +86,9 @@ def patch_loss(arm: Arm, seed: int, train: Rendered) -> Any:
 def patches(o: argparse.Namespace) -> Experiment:
     """Whole pictures, sampled pixels and patches at equal computation, scored ten times on the way."""
     data = {"set": "street", "size": [96, 128], "train": 1000, "test": 50, "test_split": "val"}
-    recipe = {"steps": 300, "batch_size": 16, "lr": 2e-3, "schedule": "constant", "ema": 0.97, "flip": True}
+    recipe = {"steps": 300, "batch_size": 16, "lr": 2e-3, "schedule": "constant", "ema": 0.97, "flip": 0.5}
     schemes = {"whole, weighted": "log"}
-    recipes = {kind: {**recipe, "loss": kind, "weights": schemes.get(kind, "none")} for kind in KINDS}
+    recipes = {kind: {**recipe, "loss": kind, "class_weights": schemes.get(kind, "none")} for kind in KINDS}
     return Experiment(
         "fcn_patches",
         {kind: {"model": SMALL, "data": data, "recipe": recipes[kind]} for kind in KINDS},

@@ -30,10 +30,9 @@ from torch import nn
 
 from segkit.analysis.baselines import fitted_ceiling, position_prior
 from segkit.data import Augmented
-from segkit.data.transforms import RandomFlip
 from segkit.files import write_json, write_safetensors
 from segkit.models import create, save
-from segkit.training import Config, Trainer, provenance
+from segkit.training import Recipe, Trainer, provenance
 
 COURSE = Path(__file__).resolve().parents[1]
 WEIGHTS, RUNS = COURSE / "weights", COURSE.parent / "runs" / "course"
@@ -55,7 +54,7 @@ class Experiment:
         score: (network, arm, test pictures) → figures, and "iou" for a list per class.
         build: ("model", K, the trained network of the arm that it is "from") → network.
         loss: (arm, seed, training pictures) → loss for the Trainer, or None for cross-entropy.
-        transform: arm → what augments the training pictures.
+        transform: arm → what augments the training pictures in place of the recipe's flip and crop; None for those.
         at: shares of the budget at which to score; the last is 1.
         claims: what the chapter says about the arms.
         ceilings: strides whose fitted ceiling belongs in the table; `align` as in `fitted_ceiling`.
@@ -68,7 +67,7 @@ class Experiment:
     score: Callable[[nn.Module, Arm, Rendered], dict[str, Any]]
     build: Callable[[Mapping[str, Any], int, nn.Module | None], nn.Module] = build
     loss: Callable[[Arm, int, Rendered], Any] = lambda arm, seed, train: None
-    transform: Callable[[Arm], Any] = lambda arm: RandomFlip()
+    transform: Callable[[Arm], Any] = lambda arm: None
     at: tuple[float, ...] = (0.25, 0.5, 1.0)
     claims: list[dict[str, Any]] = field(default_factory=list)
     ceilings: tuple[int, ...] = ()
@@ -107,12 +106,17 @@ class Experiment:
         return model.to(self.device).eval()
 
     def _train(self, model: nn.Module, arm: Arm, key: str, seed: int, share: float, path: Path) -> None:
-        train, known = pictures(arm["data"], "train"), {f.name for f in fields(Config)}
-        config = Config(**{k: v for k, v in arm["recipe"].items() if k in known}, seed=seed, device=self.device)
-        config.save_every = max(1, config.steps // 10)
-        weight, loss = weights_of(train, arm["recipe"].get("weights", "none")), self.loss(arm, seed, train)
-        trainer = Trainer(model, Augmented(train, self.transform(arm), seed), config, weight, loss)
-        checkpoint, until = self.file(key, seed, ".checkpoint"), max(1, round(share * config.steps))
+        train: Any = pictures(arm["data"], "train")
+        known = {f.name for f in fields(Recipe)}
+        own = {k: v for k, v in arm["recipe"].items() if k in known}
+        if (transform := self.transform(arm)) is not None:
+            train, own = Augmented(train, transform, seed), own | {"flip": 0.0, "crop": None}
+        if (loss := self.loss(arm, seed, train.dataset if transform else train)) is not None:
+            own |= {"class_weights": "none"}  # it knows them itself
+        recipe = Recipe(**own, seed=seed, device=self.device)
+        recipe = recipe.changed(save_every=max(1, recipe.steps // 10))
+        trainer = Trainer(model, train, recipe, loss=loss)
+        checkpoint, until = self.file(key, seed, ".checkpoint"), max(1, round(share * recipe.steps))
         trainer.fit(checkpoint, resume=checkpoint.is_file(), until=until, quiet=True)
         if trainer.step != until:
             raise RuntimeError(
@@ -143,7 +147,8 @@ class Experiment:
     def baselines(self) -> dict[str, Any]:
         """Prior and ceilings of each data set and weighting among the arms, scored like the arms."""
         kinds = {
-            json.dumps([a["data"], a["recipe"].get("weights", "none")], sort_keys=True) for a in self.arms.values()
+            json.dumps([a["data"], a["recipe"].get("class_weights", "none")], sort_keys=True)
+            for a in self.arms.values()
         }
         found: dict[str, Any] = {}
         for data, scheme in sorted(map(json.loads, kinds), key=json.dumps):

@@ -12,7 +12,7 @@
 
 Scores come from averaged weights where the recipe has `ema`. "model" may hold "from" (the arm whose network this one
 starts from) and "after" (what is done to the answers of a network that other arms share); "recipe" holds the arguments
-of `Config`, "weights" (the scheme of `class_weights`; "none" where missing) and what else the training is told.
+of `Recipe`, and what else the training is told.
 A claim is {"chapter", "metric", "better": arm, "worse": arm, "margin"}: better is ahead by at least the margin (0: in
 order; below 0: it is no further behind), with "lower": true where less is better; or {"chapter", "metric", "same":
 [arm, arm], "within"}: no difference beyond that.
@@ -111,7 +111,7 @@ class Result:
         """The position prior of this arm's data, weighted as its loss is."""
         mine = self.arms[arm]
         for row in self.baselines.values():
-            same = row["data"] == mine["data"] and row["weights"] == mine["recipe"].get("weights", "none")
+            same = row["data"] == mine["data"] and row["weights"] == mine["recipe"].get("class_weights", "none")
             if row["kind"] == "prior" and same:
                 return row
         return None

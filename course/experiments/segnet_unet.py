@@ -20,7 +20,7 @@ TIERS: dict[str, dict[str, Any]] = {
     "cpu": {"width": 8, "size": [96, 128], "steps": 250, "batch_size": 12, "train": 400, "test": 100},
     "gpu": {"width": 32, "size": [192, 256], "steps": 4000, "batch_size": 16, "train": 2000, "test": 200},
 }
-RECIPE = {"lr": 6e-3, "weights": "log", "ema": 0.99, "flip": True}
+RECIPE = {"lr": 6e-3, "class_weights": "log", "ema": 0.99, "flip": 0.5}
 MODELS: dict[str, dict[str, Any]] = {  # of one width, on thirteen convolutions or ten
     "FCN-8s": {"name": "fcn8s", "encoder": "vgg13", "width": 8, "hidden": 128, "batch_norm": True, "dropout": 0.1},
     "SegNet": {"name": "mirror", "up": "indices", "width": 8},

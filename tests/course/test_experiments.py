@@ -25,7 +25,7 @@ import results  # isort: skip
 
 TRY = {"tier": "cpu", "seeds": 1, "processes": 1, "part": None, "final": False}
 DATA = {"set": "street", "size": [32, 48], "train": 8, "test": 4}
-RECIPE = {"steps": 8, "batch_size": 4, "lr": 1e-2, "ema": 0.9}
+RECIPE = {"flip": 0.5, "steps": 8, "batch_size": 4, "lr": 1e-2, "ema": 0.9}
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def small(**changes):
         "one": {"model": {"name": "small"}, "data": DATA, "recipe": RECIPE},
         "one, told": {"model": {"name": "small", "after": "a smile"}, "data": DATA, "recipe": RECIPE},
         "two": {"model": {"name": "more", "from": "one"}, "data": DATA, "recipe": {**RECIPE, "steps": 4}},
-        "log": {"model": {"name": "small"}, "data": DATA, "recipe": {**RECIPE, "weights": "log"}},
+        "log": {"model": {"name": "small"}, "data": DATA, "recipe": {**RECIPE, "class_weights": "log"}},
     }
     settings = {
         "name": "small", "arms": arms, "build": lambda model, classes, base: base or Small(classes),

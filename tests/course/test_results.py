@@ -76,7 +76,7 @@ def scores(found, arm, change):
 
 PLANTED = {
     ("prior", "b"): lambda f: f["baselines"]["position prior"]["scores"].update(mean_iou=0.46),
-    ("baselines", "a"): lambda f: f["arms"]["a"]["recipe"].update(weights="log"),
+    ("baselines", "a"): lambda f: f["arms"]["a"]["recipe"].update(class_weights="log"),
     ("half budget", "not recorded"): lambda f: [
         r.update(at=[1.0], scores={"mean_iou": r["scores"]["mean_iou"][-1:]}) for r in f["runs"]
     ],
