@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
 from segkit.grading.exercises.bilateral_filter_ways import WAYS, bilateral
-from segkit.grading.exercises.case_tensors import loosened, numbers, quarters
+from segkit.grading.exercises.case_tensors import grouped, numbers, quarters
 
 TASK = """Message passing by brute force. values is K×H×W, picture C×H×W (any type, also uint8). Return K×H×W with
 the dtype of values: out[k, i] = Σ_j exp(−|p_i − p_j|² / (2θ_α²) − |I_i − I_j|² / (2θ_β²))·values[k, j]
@@ -15,41 +17,30 @@ over all pixels j of the picture, the pixel i itself included (with weight 1), a
 anything. p is (row, column) in pixels, I the C numbers of the picture as they come, |·| Euclidean."""
 
 
-def _case(
-    seed: int,
-    k: int,
-    c: int,
-    h: int,
-    w: int,
-    alpha: float,
-    beta: float,
-    group: str,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
-    values, picture = numbers(seed, k, h, w, dtype=dtype), 4 * quarters(seed + 1, c, h, w, dtype=dtype)
-    return Case((values, picture, alpha, beta), group)
+def _call(
+    seed: int, k: int, c: int, h: int, w: int, alpha: float, beta: float, dtype: torch.dtype = torch.float32
+) -> tuple[Any, ...]:
+    return numbers(seed, k, h, w, dtype=dtype), 4 * quarters(seed + 1, c, h, w, dtype=dtype), alpha, beta
 
 
 def bilateral_cases() -> list[Case]:
-    values, small = _case(40, 2, 3, 3, 4, 2.0, 40.0, "").args[:2]
+    values, small, *_ = _call(40, 2, 3, 3, 4, 2.0, 40.0)
     photograph = (small * 15 + 128).to(torch.uint8)
     return [
-        _case(1, 1, 1, 1, 2, 2.0, 5.0, "plain"),
-        _case(3, 1, 1, 2, 3, 1.5, 4.0, "plain"),
-        _case(5, 1, 1, 4, 3, 1.0, 6.0, "plain"),
-        _case(7, 1, 3, 2, 3, 1.5, 8.0, "colours"),
-        _case(9, 1, 3, 3, 4, 2.0, 6.0, "colours"),
-        _case(11, 1, 2, 3, 2, 1.0, 6.0, "colours"),
-        _case(13, 3, 1, 2, 3, 2.0, 5.0, "classes"),
-        _case(15, 4, 3, 3, 2, 1.5, 9.0, "classes"),
-        _case(17, 1, 1, 2, 5, 0.5, 5.0, "other widths"),
-        _case(19, 2, 3, 3, 3, 8.0, 2.5, "other widths"),
-        _case(21, 2, 3, 2, 4, 3.0, 30.0, "other widths"),
-        Case((values, photograph, 2.0, 60.0), "whole numbers"),
-        Case((values[:1], photograph[:1], 3.0, 90.0), "whole numbers"),
-        _case(23, 2, 3, 1, 1, 2.0, 5.0, "one pixel"),
-        _case(25, 2, 3, 3, 4, 1.5, 8.0, "float64", torch.float64),
-        loosened(_case(27, 3, 3, 4, 5, 2.0, 7.0, "memory layout")),
+        *grouped(
+            ("plain", (1, 1, 1, 1, 2, 2.0, 5.0), (3, 1, 1, 2, 3, 1.5, 4.0), (5, 1, 1, 4, 3, 1.0, 6.0)),
+            ("colours", (7, 1, 3, 2, 3, 1.5, 8.0), (9, 1, 3, 3, 4, 2.0, 6.0), (11, 1, 2, 3, 2, 1.0, 6.0)),
+            ("classes", (13, 3, 1, 2, 3, 2.0, 5.0), (15, 4, 3, 3, 2, 1.5, 9.0)),
+            ("other widths", (17, 1, 1, 2, 5, 0.5, 5.0), (19, 2, 3, 3, 3, 8.0, 2.5), (21, 2, 3, 2, 4, 3.0, 30.0)),
+            of=_call,
+        ),
+        *grouped(("whole numbers", (values, photograph, 2.0, 60.0), (values[:1], photograph[:1], 3.0, 90.0))),
+        *grouped(
+            ("one pixel", (23, 2, 3, 1, 1, 2.0, 5.0)),
+            ("float64", (25, 2, 3, 3, 4, 1.5, 8.0, torch.float64)),
+            ("memory layout", (27, 3, 3, 4, 5, 2.0, 7.0)),
+            of=_call,
+        ),
     ]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
-from segkit.grading.exercises.case_tensors import loosened, numbers
+from segkit.grading.exercises.case_tensors import Shape, grouped, layer
 from segkit.grading.exercises.dense_upsample_ways import WAYS, Size, duc
 
 TASK = """Dense upsampling convolution (DUC). x is N×C×h×w, weight (K·d²)×C×3×3 with d = factor, bias has K·d²
@@ -16,47 +18,29 @@ class k, which gives N×K×(d·h)×(d·w). Keep the first H rows and W columns, 
 most d·h and d·w. The result is N×K×H×W with the dtype of x."""
 
 
-def _case(
-    seed: int,
-    x: tuple[int, int, int, int],
-    classes: int,
-    d: int,
-    size: Size,
-    group: str,
-    bias: bool = False,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
-    picture = numbers(seed, *x, dtype=dtype)
-    weight = numbers(seed + 1, classes * d * d, x[1], 3, 3, dtype=dtype)
-    return Case((picture, weight, numbers(seed + 2, len(weight), dtype=dtype) if bias else None, d, size), group)
+def _call(
+    seed: int, x: Shape, classes: int, d: int, size: Size, bias: bool = False, dtype: torch.dtype = torch.float32
+) -> tuple[Any, ...]:
+    scores, channels = classes * d * d, (1, *x)[-3]
+    return *layer(seed, x, (scores, channels, 3, 3), scores * bias, dtype), d, size
 
 
 def duc_cases() -> list[Case]:
-    return [
-        _case(1, (1, 1, 1, 2), 1, 2, (2, 4), "plain"),
-        _case(4, (1, 1, 2, 3), 1, 2, (4, 6), "plain"),
-        _case(7, (1, 1, 4, 3), 1, 2, (8, 6), "plain"),
-        _case(10, (1, 2, 2, 3), 1, 2, (4, 6), "channels"),
-        _case(13, (1, 3, 3, 2), 1, 2, (6, 4), "channels"),
-        _case(16, (1, 1, 2, 3), 3, 2, (4, 6), "classes"),
-        _case(19, (1, 2, 3, 2), 2, 2, (6, 4), "classes"),
-        _case(22, (2, 1, 2, 3), 1, 2, (4, 6), "batch"),
-        _case(25, (3, 2, 3, 2), 2, 2, (6, 4), "batch"),
-        _case(28, (1, 1, 2, 3), 1, 2, (4, 6), "bias", bias=True),
-        _case(31, (1, 2, 3, 2), 3, 2, (6, 4), "bias", bias=True),
-        _case(34, (1, 1, 2, 3), 1, 3, (6, 9), "other factors"),
-        _case(37, (1, 2, 1, 2), 2, 4, (4, 8), "other factors"),
-        _case(40, (1, 2, 3, 4), 2, 1, (3, 4), "other factors"),
-        _case(43, (1, 1, 2, 3), 1, 2, (3, 6), "cropped"),
-        _case(46, (1, 1, 2, 3), 2, 2, (4, 5), "cropped"),
-        _case(49, (1, 1, 3, 2), 1, 3, (7, 5), "cropped"),
-        _case(52, (1, 1, 3, 3), 1, 4, (9, 10), "cropped"),
-        _case(67, (1, 1, 3, 4), 1, 2, (3, 4), "cropped"),
-        _case(55, (2, 2, 2, 3), 2, 2, (3, 5), "float64", bias=True, dtype=torch.float64),
-        loosened(_case(58, (2, 2, 3, 3), 2, 2, (6, 6), "memory layout")),
-        _case(61, (2, 3, 3, 2), 3, 4, (11, 7), "everything together", bias=True),
-        _case(64, (3, 2, 2, 4), 2, 3, (5, 12), "everything together", bias=True),
-    ]
+    return grouped(
+        ("plain", (1, (1, 2), 1, 2, (2, 4)), (4, (2, 3), 1, 2, (4, 6)), (7, (4, 3), 1, 2, (8, 6))),
+        ("channels", (10, (1, 2, 2, 3), 1, 2, (4, 6)), (13, (1, 3, 3, 2), 1, 2, (6, 4))),
+        ("classes", (16, (2, 3), 3, 2, (4, 6)), (19, (1, 2, 3, 2), 2, 2, (6, 4))),
+        ("batch", (22, (2, 1, 2, 3), 1, 2, (4, 6)), (25, (3, 2, 3, 2), 2, 2, (6, 4))),
+        ("bias", (28, (2, 3), 1, 2, (4, 6), True), (31, (1, 2, 3, 2), 3, 2, (6, 4), True)),
+        ("other factors", (34, (2, 3), 1, 3, (6, 9)), (37, (1, 2, 1, 2), 2, 4, (4, 8))),
+        ("other factors", (40, (1, 2, 3, 4), 2, 1, (3, 4))),
+        ("cropped", (43, (2, 3), 1, 2, (3, 6)), (46, (2, 3), 2, 2, (4, 5)), (49, (3, 2), 1, 3, (7, 5))),
+        ("cropped", (52, (3, 3), 1, 4, (9, 10)), (67, (3, 4), 1, 2, (3, 4))),
+        ("float64", (55, (2, 2, 2, 3), 2, 2, (3, 5), True, torch.float64)),
+        ("memory layout", (58, (2, 2, 3, 3), 2, 2, (6, 6))),
+        ("everything together", (61, (2, 3, 3, 2), 3, 4, (11, 7), True), (64, (3, 2, 2, 4), 2, 3, (5, 12), True)),
+        of=_call,
+    )
 
 
 def duc_facts(x: Tensor, w: Tensor, b: Tensor | None, d: int, size: Size) -> dict[str, bool]:

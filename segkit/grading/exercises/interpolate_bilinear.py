@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given
-from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import grouped, normal, quarters
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 
 TASK = """Bilinear resizing of x (N×C×H×W) to size = (height, width), as
@@ -25,29 +25,19 @@ def bilinear(x: Tensor, size: tuple[int, int], align: bool) -> Tensor:
 
 
 def _bilinear_cases() -> list[Case]:
-    x = quarters(1, 1, 1, 3, 4)
-    calls: list[tuple[str, Tensor, tuple[int, int], bool]] = [
-        ("plain", quarters(2, 1, 1, 2, 2), (4, 4), False),
-        ("plain", x, (6, 8), False),
-        ("plain", x, (6, 12), False),
-        ("align_corners", quarters(3, 1, 1, 2, 2), (3, 3), True),
-        ("align_corners", x, (6, 8), True),
-        ("align_corners", x, (7, 5), True),
-        ("odd factors", x, (7, 9), False),
-        ("odd factors", quarters(4, 1, 1, 5, 7), (13, 11), False),
-        ("smaller output", quarters(5, 1, 1, 7, 8), (3, 5), False),
-        ("smaller output", quarters(6, 1, 1, 7, 6), (4, 3), True),
-        ("same size", x, (3, 4), False),
-        ("same size", x, (3, 4), True),
-        ("one pixel", quarters(7, 1, 1, 1, 1), (3, 4), False),
-        ("one pixel", x, (1, 1), True),
-        ("one pixel", quarters(8, 1, 1, 1, 4), (3, 7), True),
-        ("batch and channels", quarters(9, 2, 3, 3, 4), (5, 9), False),
-        ("batch and channels", quarters(10, 3, 2, 4, 3), (7, 6), True),
-        ("float64", normal(11, 2, 2, 3, 4, dtype=torch.float64), (8, 5), False),
-        ("memory layout", noncontiguous(quarters(12, 2, 2, 4, 5)), (7, 8), False),
-    ]
-    return [Case(tuple(args), group) for group, *args in calls]
+    x, two = quarters(1, 1, 1, 3, 4), quarters(2, 1, 1, 2, 2)
+    return grouped(
+        ("plain", (two, (4, 4), False), (x, (6, 8), False), (x, (6, 12), False)),
+        ("align_corners", (quarters(3, 1, 1, 2, 2), (3, 3), True), (x, (6, 8), True), (x, (7, 5), True)),
+        ("odd factors", (x, (7, 9), False), (quarters(4, 1, 1, 5, 7), (13, 11), False)),
+        ("smaller output", (quarters(5, 1, 1, 7, 8), (3, 5), False), (quarters(6, 1, 1, 7, 6), (4, 3), True)),
+        ("same size", (x, (3, 4), False), (x, (3, 4), True)),
+        ("one pixel", (quarters(7, 1, 1, 1, 1), (3, 4), False), (x, (1, 1), True)),
+        ("one pixel", (quarters(8, 1, 1, 1, 4), (3, 7), True)),
+        ("batch and channels", (quarters(9, 2, 3, 3, 4), (5, 9), False), (quarters(10, 3, 2, 4, 3), (7, 6), True)),
+        ("float64", (normal(11, 2, 2, 3, 4, dtype=torch.float64), (8, 5), False)),
+        ("memory layout", (quarters(12, 2, 2, 4, 5), (7, 8), False)),
+    )
 
 
 def _bilinear_facts(x: Tensor, size: tuple[int, int], align: bool) -> dict[str, bool]:

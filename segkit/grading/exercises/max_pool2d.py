@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
+from segkit.grading.exercises.case_tensors import distinct, grouped, normal
 from segkit.grading.values import ANY
 
 TASK = """The largest number of each window, and where it stood: return (values, indices), both
@@ -26,25 +26,20 @@ def pool(x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
 
 def _pool_cases() -> list[Case]:
     below = distinct(7, 1, 1, 6, 7, top=-0.25)
-    return [
-        Case((distinct(1, 1, 1, 2, 4), 2, 2, 0), "plain"),
-        Case((distinct(2, 1, 1, 4, 4), 2, 2, 0), "plain"),
-        Case((distinct(3, 1, 1, 6, 8), 2, 2, 0), "plain"),
-        Case((distinct(4, 1, 3, 4, 6), 2, 2, 0), "channels"),
-        Case((distinct(5, 2, 1, 4, 6), 2, 2, 0), "batch"),
-        Case((distinct(6, 3, 2, 6, 4), 2, 2, 0), "batch"),
-        Case((below[..., :4, :6].contiguous(), 2, 2, 0), "negative numbers"),
-        Case((distinct(8, 1, 1, 5, 7), 2, 2, 0), "odd sizes"),
-        Case((distinct(9, 1, 1, 8, 7), 3, 3, 0), "odd sizes"),
-        Case((distinct(10, 1, 1, 5, 7), 3, 2, 0), "overlapping windows"),
-        Case((distinct(11, 1, 1, 4, 5), 3, 1, 0), "overlapping windows"),
-        Case((distinct(12, 1, 1, 7, 9), 2, 3, 0), "windows apart"),
-        Case((distinct(13, 1, 1, 5, 7), 3, 2, 1), "padding"),
-        Case((below, 3, 2, 1), "padding"),
-        Case((distinct(14, 2, 2, 6, 5, top=-0.25), 4, 2, 2), "padding"),
-        Case((normal(15, 2, 2, 5, 6, dtype=torch.float64), 3, 2, 1), "float64"),
-        Case((noncontiguous(distinct(16, 2, 3, 6, 7)), 2, 2, 0), "memory layout"),
-    ]
+    return grouped(
+        ("plain", (distinct(1, 1, 1, 2, 4), 2, 2, 0), (distinct(2, 1, 1, 4, 4), 2, 2, 0)),
+        ("plain", (distinct(3, 1, 1, 6, 8), 2, 2, 0)),
+        ("channels", (distinct(4, 1, 3, 4, 6), 2, 2, 0)),
+        ("batch", (distinct(5, 2, 1, 4, 6), 2, 2, 0), (distinct(6, 3, 2, 6, 4), 2, 2, 0)),
+        ("negative numbers", (below[..., :4, :6].contiguous(), 2, 2, 0)),
+        ("odd sizes", (distinct(8, 1, 1, 5, 7), 2, 2, 0), (distinct(9, 1, 1, 8, 7), 3, 3, 0)),
+        ("overlapping windows", (distinct(10, 1, 1, 5, 7), 3, 2, 0), (distinct(11, 1, 1, 4, 5), 3, 1, 0)),
+        ("windows apart", (distinct(12, 1, 1, 7, 9), 2, 3, 0)),
+        ("padding", (distinct(13, 1, 1, 5, 7), 3, 2, 1), (below, 3, 2, 1)),
+        ("padding", (distinct(14, 2, 2, 6, 5, top=-0.25), 4, 2, 2)),
+        ("float64", (normal(15, 2, 2, 5, 6, dtype=torch.float64), 3, 2, 1)),
+        ("memory layout", (distinct(16, 2, 3, 6, 7), 2, 2, 0)),
+    )
 
 
 def _pool_facts(x: Tensor, k: int, s: int, p: int) -> dict[str, bool]:

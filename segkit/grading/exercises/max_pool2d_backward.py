@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
-from segkit.grading.exercises.case_tensors import distinct, loosened, numbers
+from segkit.grading.exercises.case_tensors import distinct, grouped, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_pool2d import pool
 
@@ -23,27 +25,24 @@ def backward(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
     return grad.new_zeros(n, c, h * w).scatter_add(2, indices.flatten(2), grad.flatten(2)).reshape(n, c, h, w)
 
 
-def _gradient_case(
-    seed: int, size: tuple[int, ...], k: int, s: int, p: int, group: str, dtype: torch.dtype = torch.float32
-) -> Case:
+def _call(
+    seed: int, size: tuple[int, ...], k: int, s: int, p: int = 0, dtype: torch.dtype = torch.float32
+) -> tuple[Any, ...]:
     _, indices = pool(distinct(seed, *size), k, s, p)
-    return Case((numbers(seed + 1, *indices.shape, dtype=dtype), indices, size), group)
+    return numbers(seed + 1, *indices.shape, dtype=dtype), indices, size
 
 
 def _gradient_cases() -> list[Case]:
-    return [
-        _gradient_case(1, (1, 1, 2, 4), 2, 2, 0, "plain"),
-        _gradient_case(2, (1, 1, 4, 6), 2, 2, 0, "plain"),
-        _gradient_case(3, (1, 1, 5, 7), 2, 2, 0, "odd sizes"),
-        _gradient_case(4, (1, 3, 4, 6), 2, 2, 0, "channels"),
-        _gradient_case(5, (3, 1, 6, 4), 2, 2, 0, "batch"),
-        _gradient_case(6, (2, 3, 5, 6), 2, 2, 0, "batch"),
-        _gradient_case(7, (1, 1, 3, 4), 2, 1, 0, "overlapping windows"),
-        _gradient_case(8, (2, 2, 7, 9), 3, 2, 1, "overlapping windows"),
-        _gradient_case(9, (1, 2, 6, 7), 3, 1, 1, "overlapping windows"),
-        _gradient_case(10, (2, 2, 6, 5), 3, 2, 0, "float64", torch.float64),
-        loosened(_gradient_case(11, (2, 2, 6, 8), 2, 2, 0, "memory layout")),
-    ]
+    return grouped(
+        ("plain", (1, (1, 1, 2, 4), 2, 2), (2, (1, 1, 4, 6), 2, 2)),
+        ("odd sizes", (3, (1, 1, 5, 7), 2, 2)),
+        ("channels", (4, (1, 3, 4, 6), 2, 2)),
+        ("batch", (5, (3, 1, 6, 4), 2, 2), (6, (2, 3, 5, 6), 2, 2)),
+        ("overlapping windows", (7, (1, 1, 3, 4), 2, 1), (8, (2, 2, 7, 9), 3, 2, 1), (9, (1, 2, 6, 7), 3, 1, 1)),
+        ("float64", (10, (2, 2, 6, 5), 3, 2, 0, torch.float64)),
+        ("memory layout", (11, (2, 2, 6, 8), 2, 2)),
+        of=_call,
+    )
 
 
 def _gradient_facts(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> dict[str, bool]:

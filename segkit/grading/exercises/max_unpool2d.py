@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
-from segkit.grading.exercises.case_tensors import distinct, loosened, normal
+from segkit.grading.exercises.case_tensors import distinct, grouped, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 
 TASK = """Put each number of x (N×C×h×w) back where its index says, and 0 everywhere else. indices has the
@@ -22,28 +24,23 @@ def unpool(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     return x.new_zeros(n, c, size[0] * size[1]).scatter(2, indices.flatten(2), x.flatten(2)).reshape(n, c, *size)
 
 
-def _unpool_case(
-    seed: int, shape: tuple[int, ...], k: int, s: int, group: str, dtype: torch.dtype = torch.float32
-) -> Case:
+def _call(seed: int, shape: tuple[int, ...], k: int, s: int, dtype: torch.dtype = torch.float32) -> tuple[Any, ...]:
     make = normal if dtype == torch.float64 else distinct
     values, indices = F.max_pool2d(make(seed, *shape, dtype=dtype), k, s, return_indices=True)
-    return Case((values, indices, shape[2:]), group)
+    return values, indices, shape[2:]
 
 
 def _unpool_cases() -> list[Case]:
-    return [
-        _unpool_case(1, (1, 1, 2, 4), 2, 2, "plain"),
-        _unpool_case(2, (1, 1, 4, 6), 2, 2, "plain"),
-        _unpool_case(3, (1, 1, 5, 7), 2, 2, "odd sizes"),
-        _unpool_case(4, (1, 1, 8, 7), 3, 3, "odd sizes"),
-        _unpool_case(5, (1, 3, 4, 6), 2, 2, "channels"),
-        _unpool_case(6, (3, 1, 6, 4), 2, 2, "batch"),
-        _unpool_case(7, (2, 3, 5, 6), 2, 2, "batch"),
-        _unpool_case(8, (1, 2, 7, 5), 3, 2, "overlapping windows"),
-        _unpool_case(11, (1, 1, 4, 5), 3, 1, "overlapping windows"),
-        _unpool_case(10, (2, 2, 6, 5), 2, 2, "float64", torch.float64),
-        loosened(_unpool_case(9, (2, 2, 6, 8), 2, 2, "memory layout")),
-    ]
+    return grouped(
+        ("plain", (1, (1, 1, 2, 4), 2, 2), (2, (1, 1, 4, 6), 2, 2)),
+        ("odd sizes", (3, (1, 1, 5, 7), 2, 2), (4, (1, 1, 8, 7), 3, 3)),
+        ("channels", (5, (1, 3, 4, 6), 2, 2)),
+        ("batch", (6, (3, 1, 6, 4), 2, 2), (7, (2, 3, 5, 6), 2, 2)),
+        ("overlapping windows", (8, (1, 2, 7, 5), 3, 2), (11, (1, 1, 4, 5), 3, 1)),
+        ("float64", (10, (2, 2, 6, 5), 2, 2, torch.float64)),
+        ("memory layout", (9, (2, 2, 6, 8), 2, 2)),
+        of=_call,
+    )
 
 
 def _unpool_facts(x: Tensor, indices: Tensor, size: tuple[int, int]) -> dict[str, bool]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
 from segkit.grading.exercises.bilateral_filter_ways import kernel
-from segkit.grading.exercises.case_tensors import loosened, normal, quarters
+from segkit.grading.exercises.case_tensors import grouped, normal, quarters
 from segkit.grading.exercises.mean_field_step_ways import WAYS, step
 
 TASK = """One parallel mean-field update of a dense CRF. q is K×H×W, the present probabilities; unary K×H×W
@@ -19,18 +22,10 @@ compatibility: cost[l, i] = Σ_k matrix[l, k]·m[k, i]; unary term and normalisa
 exp(−unary − cost) divided by its sum over the labels of each pixel, K×H×W."""
 
 
-def _case(
-    seed: int,
-    k: int,
-    h: int,
-    w: int,
-    group: str,
-    count: int = 1,
-    scale: float = 1.0,
-    potts: bool = False,
-    one_sided: bool = False,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
+def _call(
+    seed: int, k: int, h: int, w: int, count: int = 1, *, scale: float = 1.0, potts: bool = False,
+    one_sided: bool = False, dtype: torch.dtype = torch.float32,
+) -> tuple[Any, ...]:  # fmt: skip
     q = torch.softmax(normal(seed, k, h, w, dtype=dtype), 0)
     unary = quarters(seed + 1, k, h, w, dtype=dtype) * scale
     picture = 4 * quarters(seed + 2, 3, h, w)
@@ -39,27 +34,21 @@ def _case(
     ks = ks / ks.sum(2, keepdim=True) if one_sided else ks
     ws = torch.tensor([0.75, 1.5, 0.5][:count], dtype=dtype)
     mu = 1 - torch.eye(k, dtype=dtype) if potts else normal(seed + 3, k, k, dtype=dtype)
-    return Case((q, unary, ks.to(dtype), ws, mu), group)
+    return q, unary, ks.to(dtype), ws, mu
 
 
 def step_cases() -> list[Case]:
-    return [
-        _case(1, 2, 1, 2, "plain", potts=True),
-        _case(5, 2, 2, 3, "plain", potts=True),
-        _case(9, 3, 3, 2, "plain", potts=True),
-        _case(13, 2, 2, 2, "any compatibility"),
-        _case(17, 3, 2, 3, "any compatibility"),
-        _case(21, 4, 3, 3, "any compatibility"),
-        _case(25, 2, 2, 3, "several kernels", 2, potts=True),
-        _case(29, 3, 3, 4, "several kernels", 3, potts=True),
-        _case(33, 3, 2, 3, "one-sided kernels", potts=True, one_sided=True),
-        _case(37, 2, 3, 4, "one-sided kernels", 2, one_sided=True),
-        _case(41, 3, 2, 2, "large energies", scale=200.0, potts=True),
-        _case(45, 2, 2, 3, "large energies", 2, scale=500.0, potts=True),
-        _case(49, 3, 1, 1, "one pixel"),
-        _case(53, 3, 3, 2, "float64", 2, dtype=torch.float64),
-        loosened(_case(57, 3, 3, 4, "memory layout", 2)),
-    ]
+    potts = partial(_call, potts=True)
+    return grouped(
+        ("plain", potts(1, 2, 1, 2), potts(5, 2, 2, 3), potts(9, 3, 3, 2)),
+        ("any compatibility", _call(13, 2, 2, 2), _call(17, 3, 2, 3), _call(21, 4, 3, 3)),
+        ("several kernels", potts(25, 2, 2, 3, 2), potts(29, 3, 3, 4, 3)),
+        ("one-sided kernels", potts(33, 3, 2, 3, one_sided=True), _call(37, 2, 3, 4, 2, one_sided=True)),
+        ("large energies", potts(41, 3, 2, 2, scale=200.0), potts(45, 2, 2, 3, 2, scale=500.0)),
+        ("one pixel", _call(49, 3, 1, 1)),
+        ("float64", _call(53, 3, 3, 2, 2, dtype=torch.float64)),
+        ("memory layout", _call(57, 3, 3, 4, 2)),
+    )
 
 
 def step_facts(q: Tensor, unary: Tensor, ks: Tensor, ws: Tensor, mu: Tensor) -> dict[str, bool]:

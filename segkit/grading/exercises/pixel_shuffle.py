@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, given, gives
-from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
+from segkit.grading.exercises.case_tensors import distinct, grouped, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 
 TASK = """Turn channels into resolution, as torch.nn.functional.pixel_shuffle does: x is N×(C·r²)×H×W, the
@@ -16,20 +16,14 @@ to r − 1."""
 
 
 def _shuffle_cases() -> list[Case]:
-    return [
-        Case((distinct(1, 1, 4, 1, 2), 2), "plain"),
-        Case((distinct(2, 1, 4, 2, 3), 2), "plain"),
-        Case((distinct(3, 1, 4, 3, 2), 2), "plain"),
-        Case((distinct(4, 1, 8, 2, 3), 2), "channels"),
-        Case((distinct(5, 1, 12, 3, 2), 2), "channels"),
-        Case((distinct(6, 2, 4, 2, 3), 2), "batch"),
-        Case((distinct(7, 3, 8, 3, 1), 2), "batch"),
-        Case((distinct(8, 1, 9, 2, 3), 3), "other factors"),
-        Case((distinct(9, 2, 32, 1, 2), 4), "other factors"),
-        Case((distinct(10, 2, 3, 2, 3), 1), "other factors"),
-        Case((normal(11, 1, 8, 2, 3, dtype=torch.float64), 2), "float64"),
-        Case((noncontiguous(distinct(12, 2, 8, 3, 4)), 2), "memory layout"),
-    ]
+    return grouped(
+        ("plain", (distinct(1, 1, 4, 1, 2), 2), (distinct(2, 1, 4, 2, 3), 2), (distinct(3, 1, 4, 3, 2), 2)),
+        ("channels", (distinct(4, 1, 8, 2, 3), 2), (distinct(5, 1, 12, 3, 2), 2)),
+        ("batch", (distinct(6, 2, 4, 2, 3), 2), (distinct(7, 3, 8, 3, 1), 2)),
+        ("other factors", (distinct(8, 1, 9, 2, 3), 3), (distinct(9, 2, 32, 1, 2), 4), (distinct(10, 2, 3, 2, 3), 1)),
+        ("float64", (normal(11, 1, 8, 2, 3, dtype=torch.float64), 2)),
+        ("memory layout", (distinct(12, 2, 8, 3, 4), 2)),
+    )
 
 
 def _shuffle_facts(x: Tensor, r: int) -> dict[str, bool]:

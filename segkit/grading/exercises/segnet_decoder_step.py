@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import distinct, loosened, normal, numbers
+from segkit.grading.exercises.case_tensors import Shape, distinct, grouped, normal, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_unpool2d import _blocks, _together, unpool
 
@@ -83,40 +83,25 @@ def _per_tap(u: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     return (r if b is None else r + w.shape[1] * b[:, None, None]).relu()
 
 
-def _case(
-    seed: int,
-    shape: tuple[int, int, int, int],
-    out: int,
-    group: str,
-    bias: bool = False,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
+def _call(seed: int, shape: Shape, out: int = 1, bias: bool = False, dtype: torch.dtype = torch.float32) -> tuple:  # type: ignore[type-arg]
     big = normal(seed, *shape, dtype=dtype) if dtype == torch.float64 else distinct(seed, *shape, dtype=dtype)
     _, i = F.max_pool2d(big, 2, 2, return_indices=True)
     x, weight = numbers(seed + 1, *i.shape, dtype=dtype), numbers(seed + 2, out, shape[1], 3, 3, dtype=dtype)
-    return Case((x, i, shape[2:], weight, numbers(seed + 3, out, dtype=dtype) if bias else None), group)
+    return x, i, shape[2:], weight, numbers(seed + 3, out, dtype=dtype) if bias else None
 
 
 def step_cases() -> list[Case]:
-    return [
-        _case(1, (1, 1, 2, 4), 1, "plain"),
-        _case(5, (1, 1, 4, 6), 1, "plain"),
-        _case(9, (1, 1, 6, 4), 1, "plain"),
-        _case(13, (1, 1, 5, 7), 1, "odd sizes"),
-        _case(17, (1, 1, 7, 4), 1, "odd sizes"),
-        _case(21, (1, 1, 4, 5), 1, "odd sizes"),
-        _case(25, (1, 3, 4, 6), 1, "channels"),
-        _case(29, (1, 2, 4, 4), 3, "channels"),
-        _case(33, (1, 3, 6, 4), 3, "channels"),
-        _case(37, (3, 1, 4, 6), 1, "batch"),
-        _case(41, (2, 2, 6, 4), 2, "batch"),
-        _case(45, (1, 1, 4, 6), 1, "bias", bias=True),
-        _case(49, (1, 2, 4, 4), 3, "bias", bias=True),
-        _case(53, (2, 2, 4, 6), 3, "float64", bias=True, dtype=torch.float64),
-        loosened(_case(57, (2, 3, 4, 6), 3, "memory layout", bias=True)),
-        _case(61, (2, 3, 7, 5), 4, "everything together", bias=True),
-        _case(65, (3, 4, 5, 9), 2, "everything together", bias=True),
-    ]
+    return grouped(
+        ("plain", (1, (1, 1, 2, 4)), (5, (1, 1, 4, 6)), (9, (1, 1, 6, 4))),
+        ("odd sizes", (13, (1, 1, 5, 7)), (17, (1, 1, 7, 4)), (21, (1, 1, 4, 5))),
+        ("channels", (25, (1, 3, 4, 6)), (29, (1, 2, 4, 4), 3), (33, (1, 3, 6, 4), 3)),
+        ("batch", (37, (3, 1, 4, 6)), (41, (2, 2, 6, 4), 2)),
+        ("bias", (45, (1, 1, 4, 6), 1, True), (49, (1, 2, 4, 4), 3, True)),
+        ("float64", (53, (2, 2, 4, 6), 3, True, torch.float64)),
+        ("memory layout", (57, (2, 3, 4, 6), 3, True)),
+        ("everything together", (61, (2, 3, 7, 5), 4, True), (65, (3, 4, 5, 9), 2, True)),
+        of=_call,
+    )
 
 
 def step_facts(x: Tensor, i: Tensor, z: tuple[int, int], w: Tensor, b: Tensor | None) -> dict[str, bool]:

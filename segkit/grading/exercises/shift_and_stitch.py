@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
-from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import grouped, normal, quarters
 
 TASK = """network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer
 scores for a smaller picture. For every shift (dy, dx), each from 0 to factor − 1, leave out the first
@@ -78,35 +78,22 @@ def stitch(network: Any, x: Tensor, f: int) -> Tensor:
 
 
 def _cases() -> list[Case]:
-    def net(
-        seed: int,
-        f: int,
-        k: int = 3,
-        c: int = 1,
-        out: int = 1,
-        pooled: bool = False,
-        dtype: torch.dtype = torch.float32,
-    ) -> Network:
-        return Network(quarters(seed, out, c, k, k, dtype=dtype), f, pooled)
+    def net(seed: int, f: int, k: int = 3, c: int = 1, out: int = 1, pooled: bool = False) -> Network:
+        return Network(quarters(seed, out, c, k, k), f, pooled)
 
-    return [
-        Case((net(1, 2, 1), quarters(11, 1, 1, 2, 4), 2), "plain"),
-        Case((net(2, 2, 2), quarters(12, 1, 1, 5, 7), 2), "plain"),
-        Case((net(3, 2), quarters(13, 1, 1, 6, 8), 2), "plain"),
-        Case((net(4, 3), quarters(14, 1, 1, 8, 11), 3), "other factors"),
-        Case((net(5, 4, 2), quarters(15, 1, 1, 9, 13), 4), "other factors"),
-        Case((net(6, 1), quarters(16, 1, 1, 5, 4), 1), "other factors"),
-        Case((net(7, 2), quarters(17, 1, 1, 7, 9), 2), "odd sizes"),
-        Case((net(25, 2, 2), quarters(26, 1, 1, 4, 6), 2), "odd sizes"),
-        Case((net(8, 2, 3, 3, 2), quarters(18, 2, 3, 6, 8), 2), "batch and channels"),
-        Case((net(9, 3, 2, 2, 4), quarters(19, 3, 2, 7, 10), 3), "batch and channels"),
-        Case((net(10, 4, 3, 1, 2, True), quarters(20, 1, 1, 13, 17), 4), "a deeper network"),
-        Case(
-            (Network(normal(21, 2, 2, 3, 3, dtype=torch.float64), 2), normal(22, 1, 2, 6, 8, dtype=torch.float64), 2),
-            "float64",
-        ),
-        Case((net(23, 2, 3, 2), noncontiguous(quarters(24, 1, 2, 8, 6)), 2), "memory layout"),
-    ]
+    exact = Network(normal(21, 2, 2, 3, 3, dtype=torch.float64), 2)
+    return grouped(
+        ("plain", (net(1, 2, 1), quarters(11, 1, 1, 2, 4), 2), (net(2, 2, 2), quarters(12, 1, 1, 5, 7), 2)),
+        ("plain", (net(3, 2), quarters(13, 1, 1, 6, 8), 2)),
+        ("other factors", (net(4, 3), quarters(14, 1, 1, 8, 11), 3), (net(5, 4, 2), quarters(15, 1, 1, 9, 13), 4)),
+        ("other factors", (net(6, 1), quarters(16, 1, 1, 5, 4), 1)),
+        ("odd sizes", (net(7, 2), quarters(17, 1, 1, 7, 9), 2), (net(25, 2, 2), quarters(26, 1, 1, 4, 6), 2)),
+        ("batch and channels", (net(8, 2, 3, 3, 2), quarters(18, 2, 3, 6, 8), 2)),
+        ("batch and channels", (net(9, 3, 2, 2, 4), quarters(19, 3, 2, 7, 10), 3)),
+        ("a deeper network", (net(10, 4, 3, 1, 2, True), quarters(20, 1, 1, 13, 17), 4)),
+        ("float64", (exact, normal(22, 1, 2, 6, 8, dtype=torch.float64), 2)),
+        ("memory layout", (net(23, 2, 3, 2), quarters(24, 1, 2, 8, 6), 2)),
+    )
 
 
 def _facts(network: Network, x: Tensor, f: int) -> dict[str, bool]:
