@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Mistake, given
+from segkit.grading.exercise import Case, Exercise, Function, Mistake, Ways, catalogue, given
 from segkit.grading.exercises.case_tensors import grouped, labels
 
 
@@ -54,9 +56,18 @@ def _narrow_counts(m: Tensor) -> Tensor:
     return m.to(torch.int32).to(torch.int64)
 
 
-OVERFLOW = Mistake(
+_OVERFLOW = Mistake(
     "int32-overflow",
     "Counts above 2,147,483,647 do not fit into int32, and a data set has more pixels than that. Keep "
     "int64, or turn to float64 before adding.",
     given(lambda m: (_narrow_counts(m),)),
 )
+
+
+def number_exercise(
+    signature: str, text: str, reference: Function, messages: str, ways: dict[str, Ways],
+    cases: Callable[[], list[Case]] = number_cases, kind: str = "number",
+) -> Exercise:  # fmt: skip
+    """An exercise that asks for numbers from a confusion matrix, whose counts may be too large for int32."""
+    mistakes = (*catalogue(messages, ways), _OVERFLOW)
+    return Exercise(signature, text, reference, cases, mistakes, (kind,), number_facts)
