@@ -86,11 +86,6 @@ def _ends_at_minus_zero(d: Tensor, e: Tensor) -> Tensor:
     return torch.cat([e[..., y // 2 : y // 2 - y, x // 2 : x // 2 - x], d], 1)
 
 
-def _halved_apart(d: Tensor, e: Tensor) -> Tensor:
-    y, x = (e.shape[i] // 2 - d.shape[i] // 2 for i in (2, 3))
-    return torch.cat([_cut(d, e, y, x), d], 1)
-
-
 @each
 def _one_gap(axis: int) -> Ways:
     """The difference of one axis used for both."""
@@ -171,7 +166,7 @@ WAYS = {
     + _from(lambda gap: gap // 2, x=lambda gap: (gap + 1) // 2)
     + _from(lambda gap: round(gap / 2)),
     "cut-off-by-one": _from(lambda gap: min(gap // 2 + 1, gap), lambda gap: max(gap // 2 - 1, 0)),
-    "halves-apart": does(_halved_apart),
+    "halves-apart": _beside(lambda d, e: _cut(d, e, *(e.shape[i] // 2 - d.shape[i] // 2 for i in (2, 3)))),
     "not-half": _from(lambda gap: gap // 4)
     + _beside(
         lambda d, e: _cut(d, e, d.shape[2] // 2, d.shape[3] // 2),

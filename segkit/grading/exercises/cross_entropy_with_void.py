@@ -81,18 +81,16 @@ def _per_picture(*args: Any) -> Tensor:
     return ((each * weight).sum((1, 2)) / weight.sum((1, 2))).mean()
 
 
-def _by_probability(
-    logits: Tensor, target: Tensor, weight: Tensor | None, ignore: int, probability: Function
-) -> Tensor:
-    """The weighted mean of −probability(logits) at the target."""
-    _, share, _ = _terms(logits, target, weight, ignore)
-    picked = probability(logits).gather(1, target.clamp(0, logits.shape[1] - 1)[:, None])[:, 0]
-    return (torch.where(share > 0, -picked, 0.0) * share).sum() / share.sum()
-
-
 @each
 def _picked(probability: Function) -> Ways:
-    return does(lambda z, t, w, i: _by_probability(z, t, w, i, probability))
+    """The weighted mean of −probability(logits) at the target."""
+
+    def mean(z: Tensor, t: Tensor, w: Tensor | None, i: int) -> Tensor:
+        _, share, _ = _terms(z, t, w, i)
+        picked = probability(z).gather(1, t.clamp(0, z.shape[1] - 1)[:, None])[:, 0]
+        return (torch.where(share > 0, -picked, 0.0) * share).sum() / share.sum()
+
+    return does(mean)
 
 
 def _naive(z: Tensor) -> Tensor:

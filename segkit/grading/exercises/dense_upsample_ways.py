@@ -8,6 +8,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Function, Ways, does, each, given, gives, stops
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.pixel_shuffle import rearranged
 
 Size = tuple[int, int]
 
@@ -31,6 +32,7 @@ def _convolved(conv: Function) -> Ways:
     return does(lambda x, w, b, d, z: _crop(F.pixel_shuffle(conv(x, w, b), d), z))
 
 
+@each
 def _shuffled(shuffle: Function) -> Ways:
     """The right convolution, then another rearrangement of its d²·K channels."""
     return does(lambda x, w, b, d, z: _crop(shuffle(_scores(x, w, b), d), z))
@@ -40,18 +42,6 @@ def _shuffled(shuffle: Function) -> Ways:
 def _fitted(fit: Function) -> Ways:
     """The whole map brought to its size in another way."""
     return does(lambda x, w, b, d, z: fit(F.pixel_shuffle(_scores(x, w, b), d), z))
-
-
-def _rearranged(order: str, into: str) -> Ways:
-    """Channels split as `order` (of k, a, b), dimensions then laid out as `into`."""
-
-    def shuffle(r: Tensor, d: int) -> Tensor:
-        n, channels, h, w = r.shape
-        sizes = {"k": channels // (d * d), "a": d, "b": d}
-        split = r.reshape(n, *(sizes[letter] for letter in order), h, w)
-        return torch.einsum(f"n{order}hw->n{into}", split).reshape(n, -1, h * d, w * d)
-
-    return _shuffled(shuffle)
 
 
 @each
@@ -122,8 +112,8 @@ WAYS = {
     "channel-order": _in_order("abk", "akb"),
     "offsets-exchanged": _in_order("kba", "bak"),
     "only-reshaped": _shuffled(lambda r, d: r.reshape(len(r), -1, d * r.shape[2], d * r.shape[3])),
-    "blocks-side-by-side": _rearranged("kab", "kahbw") + _rearranged("kab", "kbhaw"),
-    "half-interlaced": _rearranged("kab", "khabw") + _rearranged("kab", "kahwb"),
+    "blocks-side-by-side": _shuffled(rearranged("kab", "kahbw"), rearranged("kab", "kbhaw")),
+    "half-interlaced": _shuffled(rearranged("kab", "khabw"), rearranged("kab", "kahwb")),
     "interpolated": _interpolated("bilinear", True, align_corners=False)
     + _interpolated("bilinear", False, align_corners=False)
     + _interpolated("bilinear", True, align_corners=True)

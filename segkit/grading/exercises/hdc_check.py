@@ -34,10 +34,13 @@ def largest_gap(rates: Rates, rule: Function = _rule, until: int = 1) -> int:
     return m
 
 
+def _judged(rates: Rates, kernel: int, m: int) -> tuple[int, bool]:
+    return m, m <= kernel and math.gcd(*rates) == 1
+
+
 def hdc(rates: Rates, kernel: int) -> tuple[int, bool]:
     """Reference of `hdc_check`."""
-    m = largest_gap(rates)
-    return m, m <= kernel and math.gcd(*rates) == 1
+    return _judged(rates, kernel, largest_gap(rates))
 
 
 def _cases() -> list[Case]:
@@ -85,10 +88,6 @@ def _as_pair(result: Any, rates: Rates, kernel: int) -> Any:
 
 def _pair_shares(rates: Rates) -> bool:
     return any(math.gcd(a, b) > 1 for i, a in enumerate(rates) for b in rates[:i])
-
-
-def _judged(rates: Rates, kernel: int, m: int) -> tuple[int, bool]:
-    return m, m <= kernel and math.gcd(*rates) == 1
 
 
 @each

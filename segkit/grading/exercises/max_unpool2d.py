@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,6 +84,23 @@ def _together(x: Tensor, indices: Tensor, size: tuple[int, int], start: int) -> 
     return out.scatter(start, indices.flatten(start), x.flatten(start)).reshape(*x.shape[:2], *size)
 
 
+def restrided(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Rows and columns read off rightly, on a map twice as large as x."""
+    w = x.shape[3]
+    return unpool(x, (indices // size[1]) * 2 * w + indices % size[1], (2 * x.shape[2], 2 * w))
+
+
+def doubled(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    return unpool(x, indices, (2 * x.shape[2], 2 * x.shape[3]))
+
+
+COPIED = (
+    lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest"),
+    lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest"),
+    _blocks,
+)
+DOUBLED = (restrided, doubled)
+MIXED_UP = tuple(partial(_together, start=start) for start in (1, 0))
 MESSAGES = """
 bed-of-nails: Every number goes to the top left of its window. The indices say where it really came from.
 copied-to-window: Every number fills its whole window. Only one position gets it; the others stay 0.
@@ -104,22 +122,15 @@ negative-lost: Negative numbers are lost: they are compared with the 0 that stoo
 
 WAYS = {
     "bed-of-nails": does(_corner),
-    "copied-to-window": does(
-        lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest"),
-        lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest"),
-        _blocks,
-    ),
-    "planes-mixed-up": does(lambda x, i, z: _together(x, i, z, 1), lambda x, i, z: _together(x, i, z, 0)),
+    "copied-to-window": does(*COPIED),
+    "planes-mixed-up": does(*MIXED_UP),
     "summed-twice": does(_summed),
     "index-column-major": does(
         lambda x, i, z: unpool(x, (i % z[0]) * z[1] + i // z[0], z),
         lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3),
     ),
     "divided-by-height": does(lambda x, i, z: unpool(x, (i // z[0]) * z[1] + i % z[0], z)),
-    "always-doubled": does(
-        lambda x, i, z: unpool(x, (i // z[1]) * 2 * x.shape[3] + i % z[1], (2 * x.shape[2], 2 * x.shape[3])),
-        lambda x, i, z: unpool(x, i, (2 * x.shape[2], 2 * x.shape[3])),
-    ),
+    "always-doubled": does(*DOUBLED),
     "size-swapped": does(lambda x, i, z: unpool(x, i, (z[1], z[0]))),
     "index-off-by-one": does(
         lambda x, i, z: unpool(x, (i - 1) % (z[0] * z[1]), z), lambda x, i, z: unpool(x, (i + 1) % (z[0] * z[1]), z)

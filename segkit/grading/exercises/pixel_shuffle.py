@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives
 from segkit.grading.exercises.case_tensors import distinct, grouped, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 
@@ -36,16 +36,15 @@ def _shuffle_facts(x: Tensor, r: int) -> dict[str, bool]:
     }
 
 
-def _rearranged(order: str, into: str) -> Ways:
-    """Channels split as `order` (of c, a, b), dimensions then laid out as `into`."""
+def rearranged(order: str, into: str) -> Function:
+    """Channels split as `order` (of a, b and a letter for the channel), dimensions then laid out as `into`."""
 
     def shuffle(x: Tensor, r: int) -> Tensor:
         n, k, h, w = x.shape
-        sizes = {"c": k // (r * r), "a": r, "b": r}
-        split = x.reshape(n, *(sizes[letter] for letter in order), h, w)
+        split = x.reshape(n, *({"a": r, "b": r}.get(letter, k // (r * r)) for letter in order), h, w)
         return torch.einsum(f"n{order}hw->n{into}", split).reshape(n, k // (r * r), h * r, w * r)
 
-    return does(shuffle)
+    return shuffle
 
 
 def _by_two(x: Tensor, r: int) -> Tensor:
@@ -75,11 +74,11 @@ first-channel-only: Only the first channel of the result is made.
 """
 
 WAYS = {
-    "channel-order": _rearranged("abc", "chawb") + _rearranged("acb", "chawb"),
-    "offsets-exchanged": _rearranged("cab", "chbwa") + _rearranged("bac", "chawb"),
+    "channel-order": does(rearranged("abc", "chawb"), rearranged("acb", "chawb")),
+    "offsets-exchanged": does(rearranged("cab", "chbwa"), rearranged("bac", "chawb")),
     "only-reshaped": does(lambda x, r: x.reshape(x.shape[0], -1, x.shape[2] * r, x.shape[3] * r)),
-    "blocks-side-by-side": _rearranged("cab", "cahbw") + _rearranged("cab", "cbhaw"),
-    "half-interlaced": _rearranged("cab", "chabw") + _rearranged("cab", "cahwb"),
+    "blocks-side-by-side": does(rearranged("cab", "cahbw"), rearranged("cab", "cbhaw")),
+    "half-interlaced": does(rearranged("cab", "chabw"), rearranged("cab", "cahwb")),
     "copied": does(
         lambda x, r: x[:, :: r * r].repeat_interleave(r, 2).repeat_interleave(r, 3),
         lambda x, r: x[:, : x.shape[1] // (r * r)].repeat_interleave(r, 2).repeat_interleave(r, 3),

@@ -9,7 +9,7 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Shape, distinct, grouped, normal, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.max_unpool2d import _blocks, _together, unpool
+from segkit.grading.exercises.max_unpool2d import COPIED, DOUBLED, MIXED_UP, doubled, restrided, unpool
 
 TASK = """One step of SegNet's decoder. x is N×C×h×w; indices has its shape and says where the encoder's 2×2
 pooling found each maximum, counted row by row in each plane of output_size = (H, W). Put every number
@@ -56,15 +56,6 @@ def _then(finish: Function) -> Ways:
 @each
 def _padded(mode: str) -> Ways:
     return _then(lambda u, w, b: F.conv2d(F.pad(u, (1, 1, 1, 1), mode=mode), w, b).relu())
-
-
-def _doubled(x: Tensor, i: Tensor, z: Size) -> Tensor:
-    return unpool(x, i, (2 * x.shape[2], 2 * x.shape[3]))
-
-
-def _restrided(x: Tensor, i: Tensor, z: Size) -> Tensor:
-    """Rows and columns read off rightly, on a map of 2h×2w."""
-    return unpool(x, (i // z[1]) * 2 * x.shape[3] + i % z[1], (2 * x.shape[2], 2 * x.shape[3]))
 
 
 def _fitted(r: Tensor, z: Size) -> Tensor:
@@ -182,9 +173,7 @@ WAYS = {
     "not-convolved": _then(lambda u, w, b: u, lambda u, w, b: u.relu()),
     "bed-of-nails": _indexed(_corners),
     "copied-to-window": _with(
-        lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest"),
-        lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest"),
-        _blocks,
+        *COPIED,
         lambda x, i, z: F.interpolate(x, size=tuple(z), mode="bilinear", align_corners=False),
         lambda x, i, z: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False),
         lambda x, i, z: F.interpolate(x, size=tuple(z), mode="bilinear", align_corners=True),
@@ -193,8 +182,7 @@ WAYS = {
     "index-column-major": _indexed(lambda i, z: (i % z[0]) * z[1] + i // z[0])
     + _with(lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3)),
     "index-off-by-one": _indexed(lambda i, z: (i - 1) % (z[0] * z[1]), lambda i, z: (i + 1) % (z[0] * z[1])),
-    "planes-mixed-up": _with(lambda x, i, z: _together(x, i, z, 1), lambda x, i, z: _together(x, i, z, 0))
-    + _indexed(lambda i, z: i[:, :1].expand_as(i), lambda i, z: i[:1].expand_as(i)),
+    "planes-mixed-up": _with(*MIXED_UP) + _indexed(lambda i, z: i[:, :1].expand_as(i), lambda i, z: i[:1].expand_as(i)),
     "channels-not-summed": given(
         lambda x, i, z, w, b: (x[:, :1], i[:, :1], z, w[:, :1], b),
         lambda x, i, z, w, b: (x[:, -1:], i[:, -1:], z, w[:, -1:], b),
@@ -203,9 +191,9 @@ WAYS = {
     "averaged": given(lambda x, i, z, w, b: (x, i, z, w / 9, b)) + gives(lambda r, *a: r / 9),
     "first-picture-only": FIRST_PICTURE,
     "first-output-only": FIRST_CHANNEL,
-    "always-doubled": _with(_restrided, _doubled)
-    + does(lambda x, i, z, w, b: _fitted(_finish(_restrided(x, i, z), w, b), z))
-    + _with(lambda x, i, z: _fitted(_doubled(x, i, z), z))
+    "always-doubled": _with(*DOUBLED)
+    + does(lambda x, i, z, w, b: _fitted(_finish(restrided(x, i, z), w, b), z))
+    + _with(lambda x, i, z: _fitted(doubled(x, i, z), z))
     + stops(_only_even),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -111,12 +112,8 @@ def _blocks(network: Any, x: Tensor, f: int) -> Tensor:
     return torch.cat([torch.cat([network(cropped(x, a, b)) for b in range(f)], 3) for a in range(f)], 2)
 
 
-def _filled(x: Tensor, dy: int, dx: int) -> Tensor:
-    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy))
-
-
-def _repeated(x: Tensor, dy: int, dx: int) -> Tensor:
-    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy), mode="replicate")
+def _filled(x: Tensor, dy: int, dx: int, mode: str = "constant") -> Tensor:
+    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy), mode=mode)
 
 
 def _down(x: Tensor, dy: int, dx: int) -> Tensor:
@@ -196,7 +193,8 @@ WAYS = {
         lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b)),
     ),
     "filled-up": does(
-        lambda n, x, f: _stitch(n, x, f, _filled, full=True), lambda n, x, f: _stitch(n, x, f, _repeated, full=True)
+        lambda n, x, f: _stitch(n, x, f, _filled, full=True),
+        lambda n, x, f: _stitch(n, x, f, partial(_filled, mode="replicate"), full=True),
     ),
     "size-not-dense": does(lambda n, x, f: _stitch(n, x, f, full=True)),
     "offsets-exchanged": _with(cropped, _filled, place=lambda a, b: (b, a)),
