@@ -14,14 +14,19 @@ def places(h: int, w: int) -> Tensor:
     return torch.cartesian_prod(torch.arange(h).double(), torch.arange(w).double())
 
 
-def kernel(picture: Tensor, alpha: float, beta: float) -> Tensor:
-    """exp(−|Δplace|²/2α² − |Δcolour|²/2β²) of every pair, P×P."""
-    p, c = places(*picture.shape[1:]), picture.double().flatten(1).T
-    return torch.exp(-(squares(p) / (2 * alpha**2)) - squares(c) / (2 * beta**2))
-
-
 def squares(points: Tensor) -> Tensor:
     return (points[:, None] - points).square().sum(2)
+
+
+def made_of(place: Tensor, colour: Tensor, a: float, b: float) -> Tensor:
+    """exp(−place/2α² − colour/2β²), of squared distances P×P."""
+    return torch.exp(-place / (2 * a**2) - colour / (2 * b**2))
+
+
+def kernel(picture: Tensor, alpha: float, beta: float) -> Tensor:
+    """exp(−|Δplace|²/2α² − |Δcolour|²/2β²) of every pair, P×P."""
+    colours = picture.double().flatten(1).T
+    return made_of(squares(places(*picture.shape[1:])), squares(colours), alpha, beta)
 
 
 def sums(values: Tensor, k: Tensor) -> Tensor:
@@ -40,15 +45,16 @@ def by(build: Function) -> Ways:
     return does(lambda v, p, a, b: sums(v, build(p, a, b)))
 
 
-def made_of(place: Function | None = None, colour: Function | None = None) -> Ways:
-    """Another squared distance of places (h, w) or of colours (C×P)."""
+@each
+def by_place(distance: Function) -> Ways:
+    """Another squared distance of places: distance(h, w)."""
+    return by(lambda p, a, b: made_of(distance(*p.shape[1:]), squares(p.double().flatten(1).T), a, b))
 
-    def build(p: Tensor, a: float, b: float) -> Tensor:
-        d = place(*p.shape[1:]) if place else squares(places(*p.shape[1:]))
-        c = colour(p.double().flatten(1)) if colour else squares(p.double().flatten(1).T)
-        return torch.exp(-d / (2 * a**2) - c / (2 * b**2))
 
-    return by(build)
+@each
+def by_colour(distance: Function) -> Ways:
+    """Another squared distance of colours: distance(C×P)."""
+    return by(lambda p, a, b: made_of(squares(places(*p.shape[1:])), distance(p.double().flatten(1)), a, b))
 
 
 def part(p: Tensor, a: float, b: float, which: str) -> Tensor:
@@ -79,16 +85,6 @@ def unsquared(p: Tensor, a: float, b: float, both: bool) -> Tensor:
     return torch.exp(-d.sqrt() / a - c.sqrt() / b)
 
 
-def flat(h: int, w: int) -> Tensor:
-    at = torch.arange(h * w).double()
-    return (at[:, None] - at).square()
-
-
-def turned(h: int, w: int) -> Tensor:
-    """Places counted column by column, while the pixels are row by row."""
-    return squares(places(w, h))
-
-
 def in_bytes(p: Tensor, a: float, b: float, squared: bool) -> Tensor:
     """Differences of a uint8 picture that wrap around at 256, and their squares, too."""
     if p.dtype != torch.uint8:
@@ -97,10 +93,6 @@ def in_bytes(p: Tensor, a: float, b: float, squared: bool) -> Tensor:
     d = c[:, :, None] - c[:, None]
     d = d.square() if squared else d.double().square()
     return kernel(p[:1] * 0, a, b) * torch.exp(-d.double().sum(0) / (2 * b**2))
-
-
-def l1(c: Tensor) -> Tensor:
-    return (c[:, :, None] - c[:, None]).abs().sum(0).square()
 
 
 WAYS = {
@@ -125,9 +117,8 @@ WAYS = {
     "place-ignored": by(lambda p, a, b: part(p, a, b, "colour")),
     "kernels-added": by(lambda p, a, b: part(p, a, b, "sum"), lambda p, a, b: part(p, a, b, "mean")),
     "not-squared": by(lambda p, a, b: unsquared(p, a, b, True), lambda p, a, b: unsquared(p, a, b, False))
-    + made_of(colour=lambda c: squares(c.T).sqrt())
-    + made_of(colour=lambda c: (c[:, :, None] - c[:, None]).abs().sum(0))
-    + made_of(place=lambda h, w: squares(places(h, w)).sqrt()),
+    + by_colour(lambda c: squares(c.T).sqrt(), lambda c: (c[:, :, None] - c[:, None]).abs().sum(0))
+    + by_place(lambda h, w: squares(places(h, w)).sqrt()),
     "sign-forgotten": by(
         lambda p, a, b: 1 / kernel(p, a, b),
         lambda p, a, b: part(p, a, b, "space") / part(p, a, b, "colour"),
@@ -143,16 +134,22 @@ WAYS = {
         lambda p, a, b: torch.stack([kernel(c[None], a, b) for c in p]).mean(0),
         lambda p, a, b: torch.stack([kernel(c[None], a, b) for c in p]).sum(0),
     ),
-    "other-distance": made_of(colour=l1)
-    + made_of(place=lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().sum(2).square())
-    + made_of(place=lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().amax(2).square()),
-    "flat-distance": made_of(place=flat)
-    + made_of(place=lambda h, w: squares(places(h, w)[:, :1]))
-    + made_of(place=lambda h, w: squares(places(h, w)[:, 1:])),
-    "rows-columns-mixed": made_of(place=turned)
+    "other-distance": by_colour(lambda c: (c[:, :, None] - c[:, None]).abs().sum(0).square())
+    + by_place(
+        lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().sum(2).square(),
+        lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().amax(2).square(),
+    ),
+    "flat-distance": by_place(
+        lambda h, w: squares(torch.arange(h * w).double()[:, None]),
+        lambda h, w: squares(places(h, w)[:, :1]),
+        lambda h, w: squares(places(h, w)[:, 1:]),
+    ),
+    "rows-columns-mixed": by_place(lambda h, w: squares(places(w, h)))
     + gives(lambda r, *a: r.transpose(1, 2), lambda r, *a: r.transpose(1, 2).reshape(r.shape)),
-    "places-scaled": made_of(place=lambda h, w: squares(places(h, w) / torch.tensor([h, w])))
-    + made_of(place=lambda h, w: squares(places(h, w) / torch.tensor([max(h - 1, 1), max(w - 1, 1)]))),
+    "places-scaled": by_place(
+        lambda h, w: squares(places(h, w) / torch.tensor([h, w])),
+        lambda h, w: squares(places(h, w) / torch.tensor([max(h - 1, 1), max(w - 1, 1)])),
+    ),
     "colours-scaled": given(
         lambda v, p, a, b: (v, p, a, 255 * b), lambda v, p, a, b: (v, p, a, 255 * b if p.dtype == torch.uint8 else b)
     ),

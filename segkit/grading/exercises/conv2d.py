@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.case_tensors import Shape, grouped, layer
 from segkit.grading.exercises.common import FIRST_PICTURE, squared
 
@@ -21,6 +21,12 @@ height is ⌊(H + 2·padding − dilation·(k_h − 1) − 1) / stride⌋ + 1. T
 
 def _pad(x: Tensor, left: int, right: int) -> Tensor:
     return F.pad(x, (left, right, left, right))
+
+
+@each
+def _padded(pad: Function) -> Ways:
+    """A picture padded in another way: pad(x, padding)."""
+    return does(lambda x, w, b, s, p, d: F.conv2d(pad(x, p), w, b, s, 0, d))
 
 
 def _unmixed(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int) -> Tensor:
@@ -147,29 +153,24 @@ WAYS = {
     "kernel-transposed": given(lambda x, w, *a: (x, w.transpose(2, 3), *a)),
     "stride-dilation-swapped": given(lambda x, w, b, s, p, d: (x, w, b, d, p, s)),
     "padding-off-by-one": given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1, d))
-    + does(
-        lambda x, w, b, s, p, d: F.conv2d(_pad(x, p - 1, p - 1), w, b, s, 0, d),
-        lambda x, w, b, s, p, d: F.conv2d(_pad(x, p - 1, p - 1) if p else x, w, b, s, 0, d),
-    )
+    + _padded(lambda x, p: _pad(x, p - 1, p - 1), lambda x, p: _pad(x, p - 1, p - 1) if p else x)
     + given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1 if p else p, d)),
     "padding-ignored": given(lambda x, w, b, s, p, d: (x, w, b, s, 0, d)),
-    "padding-one-sided": does(
-        *(
-            lambda x, w, b, s, p, d, m=m: F.conv2d(_pad(x, m[0] * p, m[1] * p), w, b, s, 0, d)
-            for m in ((1, 0), (0, 1), (2, 0), (0, 2))
-        ),
-        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, (p, 0), d),
-        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, (0, p), d),
+    "padding-one-sided": _padded(
+        lambda x, p: _pad(x, p, 0),
+        lambda x, p: _pad(x, 0, p),
+        lambda x, p: _pad(x, 2 * p, 0),
+        lambda x, p: _pad(x, 0, 2 * p),
+        lambda x, p: F.pad(x, (0, 0, p, p)),
+        lambda x, p: F.pad(x, (p, p, 0, 0)),
     ),
     "padding-doubled": given(lambda x, w, b, s, p, d: (x, w, b, s, 2 * p, d)),
-    "padding-not-zero": does(
+    "padding-not-zero": _padded(
         *(
-            lambda x, w, b, s, p, d, mode=mode: (
-                F.conv2d(F.pad(x, (p, p, p, p), mode=mode), w, b, s, 0, d) if p else F.conv2d(x, w, b, s, p, d)
-            )
+            lambda x, p, mode=mode: F.pad(x, (p, p, p, p), mode=mode) if p else x
             for mode in ("replicate", "reflect", "circular")
         ),
-        lambda x, w, b, s, p, d: F.conv2d(F.pad(x, (p, p, p, p), value=1.0), w, b, s, 0, d),
+        lambda x, p: F.pad(x, (p, p, p, p), value=1.0),
     ),
     "padding-always-same": does(_same),
     "bias-ignored": given(lambda x, w, b, *a: (x, w, None, *a)),

@@ -64,12 +64,11 @@ def _overwrite(grad: Tensor, indices: Tensor, size: tuple[int, ...], first: bool
     return out.reshape(n, c, h, w)
 
 
-def _one_plane(grad: Tensor, indices: Tensor, size: tuple[int, ...], per_picture: bool) -> Tensor:
-    n, c, h, w = size
-    if per_picture:
-        out = grad.new_zeros(n, c * h * w)
-        return out.scatter_add(1, indices.flatten(1), grad.flatten(1)).reshape(size)
-    return grad.new_zeros(n * c * h * w).scatter_add(0, indices.flatten(), grad.flatten()).reshape(size)
+def together(x: Tensor, indices: Tensor, size: tuple[int, ...], start: int, add: bool = True) -> Tensor:
+    """Planes from dimension `start` on share one count of positions."""
+    out = x.new_zeros(size).flatten(start)
+    put = out.scatter_add if add else out.scatter
+    return put(start, indices.flatten(start), x.flatten(start)).reshape(size)
 
 
 def _largest(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -106,7 +105,7 @@ WAYS = {
         lambda g, i, z: _overwrite(g, i, z, False), lambda g, i, z: _overwrite(g, i, z, True), _largest
     ),
     "averaged-overlaps": gives(lambda r, g, i, z: r / _counted(g, i, z).clamp(min=1)),
-    "planes-mixed-up": does(lambda g, i, z: _one_plane(g, i, z, True), lambda g, i, z: _one_plane(g, i, z, False)),
+    "planes-mixed-up": does(lambda g, i, z: together(g, i, z, 1), lambda g, i, z: together(g, i, z, 0)),
     "ones-instead": does(lambda g, i, z: _counted(g, i, z), lambda g, i, z: _counted(g, i, z).clamp(max=1)),
     "whole-window": does(
         lambda g, i, z: F.interpolate(g, size=z[2:], mode="nearest"),

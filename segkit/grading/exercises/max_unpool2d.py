@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
 from segkit.grading.exercises.case_tensors import distinct, grouped, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.max_pool2d_backward import backward, together
 
 TASK = """Put each number of x (N×C×h×w) back where its index says, and 0 everywhere else. indices has the
 shape of x and counts positions in each plane of output_size = (H, W), row by row. Where an index
@@ -54,11 +54,6 @@ def _unpool_facts(x: Tensor, indices: Tensor, size: tuple[int, int]) -> dict[str
     }
 
 
-def _summed(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
-    n, c = x.shape[:2]
-    return x.new_zeros(n, c, size[0] * size[1]).scatter_add(2, indices.flatten(2), x.flatten(2)).reshape(n, c, *size)
-
-
 def _corner(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     out = x.new_zeros(*x.shape[:2], *size)
     out[..., : 2 * x.shape[2] : 2, : 2 * x.shape[3] : 2] = x[..., : (size[0] + 1) // 2, : (size[1] + 1) // 2]
@@ -78,12 +73,6 @@ def _hit(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     return unpool(torch.ones_like(x), indices, size) > 0
 
 
-def _together(x: Tensor, indices: Tensor, size: tuple[int, int], start: int) -> Tensor:
-    """Planes from dimension `start` on share one count of positions."""
-    out = x.new_zeros(*x.shape[:2], *size).flatten(start)
-    return out.scatter(start, indices.flatten(start), x.flatten(start)).reshape(*x.shape[:2], *size)
-
-
 def restrided(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     """Rows and columns read off rightly, on a map twice as large as x."""
     w = x.shape[3]
@@ -100,7 +89,10 @@ COPIED = (
     _blocks,
 )
 DOUBLED = (restrided, doubled)
-MIXED_UP = tuple(partial(_together, start=start) for start in (1, 0))
+MIXED_UP = (
+    lambda x, i, z: together(x, i, (*x.shape[:2], *z), 1, add=False),
+    lambda x, i, z: together(x, i, (*x.shape[:2], *z), 0, add=False),
+)
 MESSAGES = """
 bed-of-nails: Every number goes to the top left of its window. The indices say where it really came from.
 copied-to-window: Every number fills its whole window. Only one position gets it; the others stay 0.
@@ -124,7 +116,7 @@ WAYS = {
     "bed-of-nails": does(_corner),
     "copied-to-window": does(*COPIED),
     "planes-mixed-up": does(*MIXED_UP),
-    "summed-twice": does(_summed),
+    "summed-twice": does(lambda x, i, z: backward(x, i, (*x.shape[:2], *z))),
     "index-column-major": does(
         lambda x, i, z: unpool(x, (i % z[0]) * z[1] + i // z[0], z),
         lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3),
