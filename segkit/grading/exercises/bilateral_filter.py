@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
 from segkit.grading.exercises.bilateral_filter_ways import WAYS, bilateral
-from segkit.grading.exercises.case_tensors import grouped, numbers, quarters
+from segkit.grading.exercises.case_tensors import Args, grouped, numbers, quarters
 
 TASK = """Message passing by brute force. values is K×H×W, picture C×H×W (any type, also uint8). Return K×H×W with
 the dtype of values: out[k, i] = Σ_j exp(−|p_i − p_j|² / (2θ_α²) − |I_i − I_j|² / (2θ_β²))·values[k, j]
@@ -19,7 +17,7 @@ anything. p is (row, column) in pixels, I the C numbers of the picture as they c
 
 def _call(
     seed: int, k: int, c: int, h: int, w: int, alpha: float, beta: float, dtype: torch.dtype = torch.float32
-) -> tuple[Any, ...]:
+) -> Args:
     return numbers(seed, k, h, w, dtype=dtype), 4 * quarters(seed + 1, c, h, w, dtype=dtype), alpha, beta
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives
 from segkit.grading.exercises.case_tensors import grouped
 
 TASK = """The weight of a transposed convolution that enlarges by `stride` as bilinear interpolation does:
@@ -33,7 +31,7 @@ def kernel(channels: int, stride: int) -> Tensor:
 
 
 @each
-def _row(change: Any) -> Ways:
+def _row(change: Function) -> Ways:
     """The kernel from another row of numbers."""
     return does(lambda c, s: _on_diagonal(torch.outer(change(s), change(s)), c))
 

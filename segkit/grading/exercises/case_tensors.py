@@ -10,6 +10,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Function
 
+Args = tuple[Any, ...]
 Shape = tuple[int, ...]
 
 
@@ -70,7 +71,7 @@ def noncontiguous(x: Tensor) -> Tensor:
     return x.transpose(-1, -2).contiguous().transpose(-1, -2)
 
 
-def grouped(*rows: tuple[Any, ...], of: Function | None = None) -> list[Case]:
+def grouped(*rows: Args, of: Function | None = None) -> list[Case]:
     """Cases from the rows of a table: the name of an aspect, then its calls.
 
     Args:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import grouped, numbers
+from segkit.grading.exercises.case_tensors import Args, grouped, numbers
 
 TASK = """The second half of a mean-field step. messages is K×H×W: what the other pixels say for each label.
 matrix is K×K, matrix[l, k] the cost of label l beside label k (not necessarily symmetric, any sign).
@@ -28,9 +28,7 @@ def transform(m: Tensor, matrix: Matrix) -> Tensor:
     return torch.tensordot(full(m, matrix), m, 1)
 
 
-def _call(
-    seed: int, k: int, h: int, w: int, matrix: float | str = "any", dtype: torch.dtype = torch.float32
-) -> tuple[Tensor, Matrix]:
+def _call(seed: int, k: int, h: int, w: int, matrix: float | str = "any", dtype: torch.dtype = torch.float32) -> Args:
     m = numbers(seed, k, h, w, dtype=dtype)
     if not isinstance(matrix, str):
         return m, matrix

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives, stops
-from segkit.grading.exercises.case_tensors import Shape, distinct, grouped, nchw, normal
+from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, nchw, normal
 from segkit.grading.exercises.common import FIRST_PICTURE
 
 TASK = """U-Net's skip. decoder is N×C×h×w, encoder N×E×H×W with H ≥ h and W ≥ w: convolutions without padding
@@ -97,7 +96,7 @@ def _interleaved(r: Tensor, d: Tensor, e: Tensor) -> Tensor:
     return torch.stack(torch.tensor_split(r, [e.shape[1]], 1), 2).flatten(1, 2)
 
 
-def _call(seed: int, d: Shape, e: Shape, dtype: torch.dtype = torch.float32) -> tuple[Any, ...]:
+def _call(seed: int, d: Shape, e: Shape, dtype: torch.dtype = torch.float32) -> Args:
     make = normal if dtype == torch.float64 else distinct
     return make(seed, *nchw(d), dtype=dtype), make(seed + 1, *nchw(e), dtype=dtype)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives, stops
+from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives, stops
 from segkit.grading.exercises.case_tensors import grouped, labels, with_void
 
 TASK = """Count how often truth i meets prediction j: a num_classes × num_classes matrix of whole numbers,
@@ -53,7 +51,8 @@ def _matrix_facts(p: Tensor, t: Tensor, k: int, ignore: int) -> dict[str, bool]:
     }
 
 
-def _narrow(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
+def narrow(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
+    """k·target + prediction in the type of the labels."""
     valid = t != ignore
     return torch.bincount((t[valid] * k + p[valid]).long(), minlength=k * k)[: k * k].reshape(k, k)
 
@@ -64,7 +63,7 @@ def _crash_on_void(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
     return count(p, t, k, -100)
 
 
-def _small(p: Tensor, t: Tensor, k: int, ignore: int, of: Any) -> Tensor:
+def _small(p: Tensor, t: Tensor, k: int, ignore: int, of: Function) -> Tensor:
     valid = t != ignore
     size = of(p[valid], t[valid])
     return count(p, t, max(size, 1), ignore)
@@ -113,7 +112,7 @@ WAYS = {
     "void-by-range": does(lambda p, t, k, i: count(p[t < k], t[t < k], k, -100)),
     "void-sought-in-prediction": does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100)),
     "uint8-overflow": does(
-        _narrow,
+        narrow,
         lambda p, t, k, i: (
             lambda m: m[torch.arange(k * k) % 256].reshape(k, k) if t.dtype == torch.uint8 else m[: k * k].reshape(k, k)
         )(torch.bincount((t * k + p)[t != i].long(), minlength=max(256, k * k))),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
-from segkit.grading.exercises.case_tensors import Shape, grouped, layer
+from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
 from segkit.grading.exercises.common import FIRST_PICTURE, squared
 
 TASK = """The convolution of torch.nn.functional.conv2d (groups left out): x is N×C×H×W, weight is
@@ -58,9 +56,7 @@ def _plus(times: Function) -> Function:
     return lambda r, x, w, b, *a: r if b is None else r + (times(x, w) - 1) * b[:, None, None]
 
 
-def _call(
-    seed: int, x: Shape, w: Shape, bias: int = 0, dtype: torch.dtype = torch.float32, **steps: int
-) -> tuple[Any, ...]:
+def _call(seed: int, x: Shape, w: Shape, bias: int = 0, dtype: torch.dtype = torch.float32, **steps: int) -> Args:
     """A call; `steps` are those of stride, padding and dilation that are not 1, 0 and 1."""
     return *layer(seed, x, w, bias, dtype), *{"stride": 1, "padding": 0, "dilation": 1, **steps}.values()
 

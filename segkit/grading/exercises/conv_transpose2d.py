@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
-from segkit.grading.exercises.case_tensors import Shape, grouped, layer
+from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
 from segkit.grading.exercises.conv_transpose2d_ways import WAYS, transposed
 
 TASK = """The transposed convolution of torch.nn.functional.conv_transpose2d (groups left out; mind that
@@ -19,9 +17,7 @@ stamps add up. The height is (H − 1)·stride − 2·padding + dilation·(k_h �
 The result has the dtype of x."""
 
 
-def _call(
-    seed: int, x: Shape, w: Shape, bias: int = 0, dtype: torch.dtype = torch.float32, **steps: int
-) -> tuple[Any, ...]:
+def _call(seed: int, x: Shape, w: Shape, bias: int = 0, dtype: torch.dtype = torch.float32, **steps: int) -> Args:
     """A call; `steps` are those of stride, padding, output_padding and dilation that are not 1, 0, 0 and 1."""
     return *layer(seed, x, w, bias, dtype), *{"s": 1, "p": 0, "o": 0, "d": 1, **steps}.values()
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import grouped, labels, numbers, quarters, with_void
+from segkit.grading.exercises.case_tensors import Args, grouped, labels, numbers, quarters, with_void
 
 TASK = """The cross-entropy of a label map, as torch.nn.functional.cross_entropy computes it: logits is
 N×K×H×W (scores, not probabilities; they may be in the hundreds), target N×H×W with classes 0 … K −
@@ -27,7 +27,7 @@ def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore: i
 def _call(
     seed: int, n: int, k: int, h: int, w: int, *, void: int | None = None, weighted: bool = False, scale: float = 1.0,
     ignore: int = 255, dtype: torch.dtype = torch.float32,
-) -> tuple[Any, ...]:  # fmt: skip
+) -> Args:  # fmt: skip
     logits = numbers(seed, n, k, h, w, dtype=dtype) * scale
     target = labels(seed + 1, k, n, h, w)
     target = target if void is None else with_void(target, seed + 2, 0.3, void)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
-from segkit.grading.exercises.case_tensors import Shape, grouped, layer
+from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
 from segkit.grading.exercises.dense_upsample_ways import WAYS, Size, duc
 
 TASK = """Dense upsampling convolution (DUC). x is N×C×h×w, weight (K·d²)×C×3×3 with d = factor, bias has K·d²
@@ -20,7 +18,7 @@ most d·h and d·w. The result is N×K×H×W with the dtype of x."""
 
 def _call(
     seed: int, x: Shape, classes: int, d: int, size: Size, bias: bool = False, dtype: torch.dtype = torch.float32
-) -> tuple[Any, ...]:
+) -> Args:
     scores, channels = classes * d * d, (1, *x)[-3]
     return *layer(seed, x, (scores, channels, 3, 3), scores * bias, dtype), d, size
 

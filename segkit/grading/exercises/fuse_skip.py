@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.bilinear_kernel import kernel
 from segkit.grading.exercises.case_tensors import grouped, layer
 
@@ -63,7 +61,7 @@ def _interpolated(mode: str, to_fine: bool, **options: bool) -> Ways:
 
 
 @each
-def _upsampled_with(weight: Any) -> Ways:
+def _upsampled_with(weight: Function) -> Ways:
     def fused(coarse: Tensor, fine: Tensor) -> Tensor:
         return _cut(F.conv_transpose2d(coarse, weight(coarse.shape[1]).to(coarse.dtype), stride=2), fine) + fine
 

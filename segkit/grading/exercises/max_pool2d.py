@@ -56,15 +56,9 @@ def _pool_facts(x: Tensor, k: int, s: int, p: int) -> dict[str, bool]:
     }
 
 
-def _yx(indices: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    return indices // width, indices % width
-
-
 def _per_window(r: Any, x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
-    y, z = _yx(r[1], x.shape[3])
-    i = torch.arange(r[0].shape[2])[:, None] * s - p
-    j = torch.arange(r[0].shape[3]) * s - p
-    return r[0], (y - i) * k + (z - j)
+    rows, columns = (torch.arange(n) * s - p for n in r[0].shape[2:])
+    return r[0], (r[1] // x.shape[3] - rows[:, None]) * k + r[1] % x.shape[3] - columns
 
 
 def _shifted(r: Any, x: Tensor, whole: bool, batch: bool) -> tuple[Tensor, Tensor]:

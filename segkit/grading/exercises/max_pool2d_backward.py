@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
-from segkit.grading.exercises.case_tensors import distinct, grouped, numbers
+from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_pool2d import pool
 
@@ -19,15 +17,13 @@ the pixel that won its window; a pixel that won several windows gets their sum, 
 get 0. The result is N×C×H×W with the dtype of grad_output."""
 
 
-def backward(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+def backward(grad: Tensor, indices: Tensor, size: Shape) -> Tensor:
     """Reference of `max_pool2d_backward`."""
     n, c, h, w = size
     return grad.new_zeros(n, c, h * w).scatter_add(2, indices.flatten(2), grad.flatten(2)).reshape(n, c, h, w)
 
 
-def _call(
-    seed: int, size: tuple[int, ...], k: int, s: int, p: int = 0, dtype: torch.dtype = torch.float32
-) -> tuple[Any, ...]:
+def _call(seed: int, size: Shape, k: int, s: int, p: int = 0, dtype: torch.dtype = torch.float32) -> Args:
     _, indices = pool(distinct(seed, *size), k, s, p)
     return numbers(seed + 1, *indices.shape, dtype=dtype), indices, size
 
@@ -45,7 +41,7 @@ def _gradient_cases() -> list[Case]:
     )
 
 
-def _gradient_facts(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> dict[str, bool]:
+def _gradient_facts(grad: Tensor, indices: Tensor, size: Shape) -> dict[str, bool]:
     return {
         "a pixel has won in more than one window": bool((backward(torch.ones_like(grad), indices, size) > 1).any()),
         "there is more than one picture in the batch": size[0] > 1,
@@ -54,7 +50,7 @@ def _gradient_facts(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> dic
     }
 
 
-def _overwrite(grad: Tensor, indices: Tensor, size: tuple[int, ...], first: bool) -> Tensor:
+def _overwrite(grad: Tensor, indices: Tensor, size: Shape, first: bool) -> Tensor:
     n, c, h, w = size
     out = grad.new_zeros(n * c, h * w)
     flat_g, flat_i = grad.reshape(n * c, -1), indices.reshape(n * c, -1)
@@ -64,20 +60,20 @@ def _overwrite(grad: Tensor, indices: Tensor, size: tuple[int, ...], first: bool
     return out.reshape(n, c, h, w)
 
 
-def together(x: Tensor, indices: Tensor, size: tuple[int, ...], start: int, add: bool = True) -> Tensor:
+def together(x: Tensor, indices: Tensor, size: Shape, start: int, add: bool = True) -> Tensor:
     """Planes from dimension `start` on share one count of positions."""
     out = x.new_zeros(size).flatten(start)
     put = out.scatter_add if add else out.scatter
     return put(start, indices.flatten(start), x.flatten(start)).reshape(size)
 
 
-def _largest(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+def _largest(grad: Tensor, indices: Tensor, size: Shape) -> Tensor:
     n, c, h, w = size
     out = grad.new_zeros(n, c, h * w)
     return out.scatter_reduce(2, indices.flatten(2), grad.flatten(2), "amax", include_self=False).reshape(size)
 
 
-def _counted(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+def _counted(grad: Tensor, indices: Tensor, size: Shape) -> Tensor:
     return backward(torch.ones_like(grad), indices, size)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
-from segkit.grading.exercises.case_tensors import distinct, grouped, normal
+from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_pool2d_backward import backward, together
 
@@ -25,7 +23,7 @@ def unpool(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     return x.new_zeros(n, c, size[0] * size[1]).scatter(2, indices.flatten(2), x.flatten(2)).reshape(n, c, *size)
 
 
-def _call(seed: int, shape: tuple[int, ...], k: int, s: int, dtype: torch.dtype = torch.float32) -> tuple[Any, ...]:
+def _call(seed: int, shape: Shape, k: int, s: int, dtype: torch.dtype = torch.float32) -> Args:
     make = normal if dtype == torch.float64 else distinct
     values, indices = F.max_pool2d(make(seed, *shape, dtype=dtype), k, s, return_indices=True)
     return values, indices, shape[2:]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
 from segkit.grading.exercises.bilateral_filter_ways import kernel
-from segkit.grading.exercises.case_tensors import grouped, normal, quarters
+from segkit.grading.exercises.case_tensors import Args, grouped, normal, quarters
 from segkit.grading.exercises.mean_field_step_ways import WAYS, step
 
 TASK = """One parallel mean-field update of a dense CRF. q is K×H×W, the present probabilities; unary K×H×W
@@ -25,7 +24,7 @@ exp(−unary − cost) divided by its sum over the labels of each pixel, K×H×W
 def _call(
     seed: int, k: int, h: int, w: int, count: int = 1, *, scale: float = 1.0, potts: bool = False,
     one_sided: bool = False, dtype: torch.dtype = torch.float32,
-) -> tuple[Any, ...]:  # fmt: skip
+) -> Args:  # fmt: skip
     q = torch.softmax(normal(seed, k, h, w, dtype=dtype), 0)
     unary = quarters(seed + 1, k, h, w, dtype=dtype) * scale
     picture = 4 * quarters(seed + 2, 3, h, w)

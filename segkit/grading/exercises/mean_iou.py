@@ -7,7 +7,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import grouped, labels, noncontiguous, with_void
-from segkit.grading.exercises.confusion_matrix import count
+from segkit.grading.exercises.confusion_matrix import count, narrow
 from segkit.grading.exercises.matrix_numbers import accuracy, iou, recall
 
 TASK = """Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W of any integer type,
@@ -18,7 +18,7 @@ anywhere in truth or prediction. Pixels whose target is ignore_index count nowhe
 Pairs = list[tuple[Tensor, Tensor]]
 
 
-def total(pairs: Pairs, k: int, ignore: int) -> Tensor:
+def total(pairs: Pairs, k: int, ignore: int, count: Function = count) -> Tensor:
     """One confusion matrix for all pictures."""
     return sum((count(p, t, k, ignore) for p, t in pairs), torch.zeros(k, k, dtype=torch.int64))
 
@@ -90,14 +90,6 @@ def _void_as(pairs: Pairs, k: int, ignore: int, label: int) -> tuple[Pairs, int,
     return [(p, torch.where(t == ignore, label, t)) for p, t in pairs], k, -100
 
 
-def _narrow(pairs: Pairs, k: int, ignore: int) -> Tensor:
-    """k·target + prediction in the type of the labels."""
-    out = torch.zeros(k * k, dtype=torch.int64)
-    for p, t in pairs:
-        out += torch.bincount((k * t + p)[t != ignore].long(), minlength=k * k)[: k * k]
-    return iou(out.reshape(k, k)).nanmean()
-
-
 @each
 def _of_matrix(measure: Function) -> Ways:
     """Another number from the right confusion matrix."""
@@ -156,7 +148,7 @@ WAYS = {
             mean_iou(q, k, 255) if not any(((t >= k) & (t != 255)).any() for _, t in q) else _void_in_union(q, k, i)
         ),
     ),
-    "uint8-overflow": does(_narrow)
+    "uint8-overflow": does(lambda q, k, i: iou(total(q, k, i, narrow)).nanmean())
     + stops(lambda q, k, i: [][0] if any(t.dtype == torch.uint8 for _, t in q) else mean_iou(q, k, i)),
     "void-in-union": does(_void_in_union),
     "void-counted": given(lambda q, k, i: _void_as(q, k, i, k - 1), lambda q, k, i: _void_as(q, k, i, 0))

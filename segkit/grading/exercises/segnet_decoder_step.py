@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import Shape, distinct, grouped, normal, numbers
+from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, normal, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_unpool2d import COPIED, DOUBLED, MIXED_UP, doubled, restrided, unpool
 
@@ -54,6 +54,12 @@ def _then(finish: Function) -> Ways:
 
 
 @each
+def _ended(activation: Function) -> Ways:
+    """The right convolution, then another activation."""
+    return _then(lambda u, w, b: activation(F.conv2d(u, w, b, padding=1)))
+
+
+@each
 def _padded(mode: str) -> Ways:
     return _then(lambda u, w, b: F.conv2d(F.pad(u, (1, 1, 1, 1), mode=mode), w, b).relu())
 
@@ -74,7 +80,7 @@ def _per_tap(u: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     return (r if b is None else r + w.shape[1] * b[:, None, None]).relu()
 
 
-def _call(seed: int, shape: Shape, out: int = 1, bias: bool = False, dtype: torch.dtype = torch.float32) -> tuple:  # type: ignore[type-arg]
+def _call(seed: int, shape: Shape, out: int = 1, bias: bool = False, dtype: torch.dtype = torch.float32) -> Args:
     big = normal(seed, *shape, dtype=dtype) if dtype == torch.float64 else distinct(seed, *shape, dtype=dtype)
     _, i = F.max_pool2d(big, 2, 2, return_indices=True)
     x, weight = numbers(seed + 1, *i.shape, dtype=dtype), numbers(seed + 2, out, shape[1], 3, 3, dtype=dtype)
@@ -144,19 +150,12 @@ always-doubled: The map is always made twice as large as x. Where pooling left o
 """
 
 WAYS = {
-    "relu-forgotten": _then(lambda u, w, b: F.conv2d(u, w, b, padding=1)),
+    "relu-forgotten": _ended(lambda r: r),
     "relu-too-early": _then(
         lambda u, w, b: F.conv2d(u.relu(), w, b, padding=1), lambda u, w, b: F.conv2d(u.relu(), w, b, padding=1).relu()
     ),
-    "other-activation": _then(
-        lambda u, w, b: F.conv2d(u, w, b, padding=1).abs(),
-        lambda u, w, b: F.leaky_relu(F.conv2d(u, w, b, padding=1)),
-        lambda u, w, b: F.conv2d(u, w, b, padding=1).sigmoid(),
-        lambda u, w, b: F.conv2d(u, w, b, padding=1).tanh(),
-        lambda u, w, b: F.elu(F.conv2d(u, w, b, padding=1)),
-        lambda u, w, b: F.gelu(F.conv2d(u, w, b, padding=1)),
-        lambda u, w, b: F.softplus(F.conv2d(u, w, b, padding=1)),
-        lambda u, w, b: F.conv2d(u, w, b, padding=1).clamp(max=0),
+    "other-activation": _ended(
+        torch.abs, F.leaky_relu, torch.sigmoid, torch.tanh, F.elu, F.gelu, F.softplus, lambda r: r.clamp(max=0)
     ),
     "bias-ignored": given(lambda x, i, z, w, b: (x, i, z, w, None)),
     "bias-after-relu": _then(lambda u, w, b: _finish(u, w, None) + (0 if b is None else b[:, None, None])),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,13 +49,15 @@ def cropped(x: Tensor, dy: int, dx: int) -> Tensor:
     return x[..., dy:, dx:]
 
 
-def _dense_size(network: Any, x: Tensor, f: int) -> tuple[int, int]:
+def _dense_size(network: Function, x: Tensor, f: int) -> tuple[int, int]:
     """How many scores all shifts have together."""
     rows = sum(network(cropped(x, dy, 0)).shape[2] for dy in range(f))
     return rows, sum(network(cropped(x, 0, dx)).shape[3] for dx in range(f))
 
 
-def _stitch(network: Any, x: Tensor, f: int, shift: Any = cropped, place: Any = None, full: bool = False) -> Tensor:
+def _stitch(
+    network: Function, x: Tensor, f: int, shift: Function = cropped, place: Function | None = None, full: bool = False
+) -> Tensor:
     """Run the network on every shift; `place(dy, dx)` gives the offset that its scores go to.
 
     With `full` the result is f times as large as one pass; otherwise it has as many places as there are scores.
@@ -73,7 +74,7 @@ def _stitch(network: Any, x: Tensor, f: int, shift: Any = cropped, place: Any = 
     return out
 
 
-def stitch(network: Any, x: Tensor, f: int) -> Tensor:
+def stitch(network: Function, x: Tensor, f: int) -> Tensor:
     """Reference of `shift_and_stitch`."""
     return _stitch(network, x, f)
 
@@ -108,7 +109,7 @@ def _facts(network: Network, x: Tensor, f: int) -> dict[str, bool]:
     }
 
 
-def _blocks(network: Any, x: Tensor, f: int) -> Tensor:
+def _blocks(network: Function, x: Tensor, f: int) -> Tensor:
     return torch.cat([torch.cat([network(cropped(x, a, b)) for b in range(f)], 3) for a in range(f)], 2)
 
 
@@ -131,7 +132,7 @@ def _with(shift: Function, place: Function | None = None) -> Ways:
     return does(*(lambda n, x, f, full=full: _stitch(n, x, f, shift, place, full) for full in (False, True)))
 
 
-def _stitch_one_axis(network: Any, x: Tensor, f: int, axis: int) -> Tensor:
+def _stitch_one_axis(network: Function, x: Tensor, f: int, axis: int) -> Tensor:
     """Shifts along one axis, their scores repeated along the other."""
     parts = [network(cropped(x, *((d, 0) if axis == 2 else (0, d)))) for d in range(f)]
     shape = list(parts[0].repeat_interleave(f, 5 - axis).shape)
@@ -143,7 +144,7 @@ def _stitch_one_axis(network: Any, x: Tensor, f: int, axis: int) -> Tensor:
     return out
 
 
-def _diagonal(network: Any, x: Tensor, f: int) -> Tensor:
+def _diagonal(network: Function, x: Tensor, f: int) -> Tensor:
     out = stitch(network, x, f)
     kept = torch.zeros_like(out)
     for d in range(f):
@@ -155,7 +156,7 @@ def _up(mode: str, **options: bool) -> Ways:
     return does(lambda net, x, f: F.interpolate(net(x), scale_factor=f, mode=mode, **options))
 
 
-def _averaged(network: Any, x: Tensor, f: int) -> Tensor:
+def _averaged(network: Function, x: Tensor, f: int) -> Tensor:
     return torch.stack([network(_filled(x, a, b)) for a in range(f) for b in range(f)]).mean(0)
 
 
