@@ -52,15 +52,11 @@ def number_facts(m: Tensor) -> dict[str, bool]:
     }
 
 
-def _narrow_counts(m: Tensor) -> Tensor:
-    return m.to(torch.int32).to(torch.int64)
-
-
 _OVERFLOW = Mistake(
     "int32-overflow",
     "Counts above 2,147,483,647 do not fit into int32, and a data set has more pixels than that. Keep "
     "int64, or turn to float64 before adding.",
-    given(lambda m: (_narrow_counts(m),)),
+    given(lambda m: (m.to(torch.int32).to(torch.int64),)),
 )
 
 
