@@ -62,8 +62,8 @@ def layer(
     seed: int, x: Shape, weight: Shape, bias: int = 0, dtype: torch.dtype = torch.float32
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """A picture, the weight of a layer, and its bias: so many numbers, or None."""
-    made = (numbers(seed + i, *nchw(shape), dtype=dtype) for i, shape in enumerate((x, weight)))
-    return *made, numbers(seed + 2, bias, dtype=dtype) if bias else None  # type: ignore[return-value]
+    picture, kernels = (numbers(seed + i, *nchw(shape), dtype=dtype) for i, shape in enumerate((x, weight)))
+    return picture, kernels, numbers(seed + 2, bias, dtype=dtype) if bias else None
 
 
 def noncontiguous(x: Tensor) -> Tensor:
