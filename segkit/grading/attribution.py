@@ -142,40 +142,35 @@ def _where(a: np.ndarray, b: np.ndarray, table: bool) -> str:
         return ""
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
     spot = f"The first difference is at {list(place)}: {number_text(a[place])} instead of {number_text(b[place])}."
-    return f"{_entries(wrong) if table else _region(wrong)} {spot}"
-
-
-def _entries(wrong: np.ndarray) -> str:
-    """Where a table or list is wrong."""
+    what = "entry" if table else "number"
     if wrong.all():
-        return "Every entry is wrong."
+        return f"Every {what} is wrong. {spot}"
+    many = f"{int(wrong.sum())} of {wrong.size} {'entries' if table else 'numbers'} are wrong."
+    return f"{(_on_diagonal(wrong) if table else _region(wrong)) or many} {spot}"
+
+
+def _on_diagonal(wrong: np.ndarray) -> str:
+    """Whether a table is wrong on its diagonal, or off it, only."""
     if wrong.ndim == 2 and wrong.shape[0] == wrong.shape[1] > 1:
         diagonal = np.eye(len(wrong), dtype=bool)
         if not (wrong & diagonal).any():
             return "Only entries off the diagonal are wrong."
         if not (wrong & ~diagonal).any():
             return "Only entries on the diagonal are wrong."
-    return f"{int(wrong.sum())} of {wrong.size} entries are wrong."
+    return ""
 
 
 def _region(wrong: np.ndarray) -> str:
-    if wrong.all():
-        return "Every number is wrong."
     if wrong.ndim >= 2 and min(wrong.shape[-2:]) > 2:
-        inner = wrong[..., 1:-1, 1:-1]
-        if not inner.any():
+        border = wrong.copy()
+        border[..., 1:-1, 1:-1] = False
+        if (border == wrong).all():
             return "Only the border is wrong; the inside is right."
-        if not (wrong & ~_inside(wrong.shape)).any():
+        if not border.any():
             return "Only the inside is wrong; the border is right."
     if wrong.ndim == 4:
         for axis, name in ((0, "picture of the batch"), (1, "channel")):
             others = np.moveaxis(wrong, axis, 0)
             if len(others) > 1 and not others[0].any():
                 return f"The first {name} is right; a later one is wrong."
-    return f"{int(wrong.sum())} of {wrong.size} numbers are wrong."
-
-
-def _inside(shape: tuple[int, ...]) -> np.ndarray:
-    mask = np.zeros(shape, bool)
-    mask[..., 1:-1, 1:-1] = True
-    return mask
+    return ""

@@ -152,14 +152,15 @@ class Exercise:
     @property
     def parameters(self) -> list[str]:
         """The names of the arguments, in order."""
-        inside = self.signature[self.signature.index("(") + 1 : self.signature.rindex(")")]
-        return [part.split("=")[0].strip() for part in inside.split(",")]
+        return [argument.partition("=")[0] for argument in self._arguments()]
 
     @property
     def defaults(self) -> dict[str, str]:
         """The default values that the signature shows, as text."""
-        inside = self.signature[self.signature.index("(") + 1 : self.signature.rindex(")")]
-        return dict(tuple(map(str.strip, part.split("="))) for part in inside.split(",") if "=" in part)  # type: ignore[misc]
+        return dict(argument.split("=") for argument in self._arguments() if "=" in argument)
+
+    def _arguments(self) -> list[str]:
+        return self.signature.partition("(")[2].rstrip(")").split(", ")
 
     def all_cases(self) -> list[Case]:
         """The cases, and once more the first, which catches functions that remember earlier calls."""

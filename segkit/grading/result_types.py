@@ -17,6 +17,7 @@ NARROW = {
     "int16": "jumps to −32,768 after 32,767",
     "uint16": "starts again at 0 after 65,535",
 }
+_AS_GIVEN = "`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`"
 BITS = {"float16": 16, "bfloat16": 16, "float32": 32, "float64": 64, "float": 64, "double": 64, "half": 16}
 
 
@@ -37,7 +38,7 @@ def integer_for_float(exercise: Exercise, outcomes: list[Outcome], failed: set[i
         return None
     dtype = next(leaf.dtype for leaf in outcomes[wrong[0]].leaves if leaf.array.dtype.kind in "iub")
     advice = (
-        "Create the result with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
+        f"Create the result with the dtype of the input ({_AS_GIVEN})."
         if _given(exercise, wrong[0])
         else "Use torch.float32; `/` divides, `//` rounds down."
     )
@@ -52,56 +53,49 @@ def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | Non
         if not passes(exercise, index, outcome):
             continue
         for kind, got in zip(exercise.kinds, outcome.leaves, strict=True):
-            told = None
-            if kind in ("integer", "index") and got.origin != "python" and got.array.ndim:
-                told = _whole(kind, got)
-            elif kind in ("float", "number") and got.origin != "python":
-                told = _precise(kind, got, _given(exercise, index))
+            whole = kind in ("integer", "index")
+            if got.origin == "python" or kind == "mask" or (whole and not got.array.ndim):
+                continue
+            told = _whole(kind, got) if whole else _precise(kind, got, _given(exercise, index))
             if told:
-                return Diagnosis(*told, example(exercise, outcomes, {index}))
+                code = "wrong-dtype" if whole else "precision-lost"
+                return Diagnosis(code, told, example(exercise, outcomes, {index}))
         exact = right and _given(exercise, index) == 64 and exercise.name not in BY_FLOAT32
         if exact and not all_exact(outcome.leaves, exercise.expected(index)):
             message = (
                 "The input is float64 and so is your result, but its numbers are only as exact as float32: something "
-                "on the way is float32. Create tensors with the dtype of the input (`torch.zeros(..., dtype=x.dtype)`, "
-                "`x.new_zeros(...)`)."
+                f"on the way is float32. Create tensors with the dtype of the input ({_AS_GIVEN})."
             )
             return Diagnosis("precision-lost", message, example(exercise, outcomes, {index}))
     return None
 
 
-def _whole(kind: str, got: Leaf) -> tuple[str, str] | None:
-    """What is wrong with the type of whole numbers: code and message."""
+def _whole(kind: str, got: Leaf) -> str:
+    """What is wrong with the type of whole numbers; empty where nothing is."""
     if got.dtype in NARROW:
-        told = f"Your whole numbers come as {got.dtype}, which {NARROW[got.dtype]}. Use torch.int64."
-        return "wrong-dtype", told
+        return f"Your whole numbers come as {got.dtype}, which {NARROW[got.dtype]}. Use torch.int64."
     if BITS.get(got.dtype, 64) < 64:
-        told = (
+        return (
             f"Your whole numbers come as {got.dtype}. Floats cannot index a tensor, and counts stop growing "
             "at 16,777,216 in float32. Use an integer type (torch.int64)."
         )
-        return "wrong-dtype", told
     if kind == "index" and got.origin == "torch" and got.dtype != "int64":
-        told = f"Your indices come as {got.dtype}; `torch.nn.functional.max_unpool2d` takes no other type than int64."
-        return "wrong-dtype", told
-    return None
+        return f"Your indices come as {got.dtype}; `torch.nn.functional.max_unpool2d` takes no other type than int64."
+    return ""
 
 
-def _precise(kind: str, got: Leaf, given: int) -> tuple[str, str] | None:
-    """What is wrong with the precision of a result: code and message."""
+def _precise(kind: str, got: Leaf, given: int) -> str:
+    """What is wrong with the precision of a result; empty where nothing is."""
     have = BITS.get(got.dtype, 64)
     needed = (given or 32) if kind == "float" else min(given or 32, 32)
     if have >= needed or (have == 32 and not got.array.ndim):
-        return None
+        return ""
     if not given:
-        told = f"Your result is {got.dtype}, which keeps three digits at most. Use torch.float32."
-        return "precision-lost", told
-    told = (
+        return f"Your result is {got.dtype}, which keeps three digits at most. Use torch.float32."
+    return (
         f"The input is float{given} and your result is {got.dtype}: precision is "
-        "lost on the way. Create the result with the dtype of the input "
-        "(`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`)."
+        f"lost on the way. Create the result with the dtype of the input ({_AS_GIVEN})."
     )
-    return "precision-lost", told
 
 
 def _given(exercise: Exercise, index: int) -> int:

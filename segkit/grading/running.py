@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,13 +175,11 @@ def in_new_python(path: Path, todo: list[Step], seconds: float) -> Found:
         job, answer = Path(place) / "job", Path(place) / "answer"
         job.write_bytes(pickle.dumps(([(s.number, s.code, s.exercise) for s in todo], seconds, str(answer))))
         limit = len(todo) * 2 * seconds + CELL_SECONDS * 3 + 60
-        try:
+        with suppress(subprocess.TimeoutExpired):
             subprocess.run(
                 [sys.executable, "-m", "segkit.grading.running", str(job)], cwd=path.resolve().parent, timeout=limit,
                 stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, "MPLBACKEND": "Agg"},
             )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            pass
         heard = Heard()
         for told in _read_all(answer) if answer.exists() else []:
             heard.take(*told)
@@ -189,12 +188,10 @@ def in_new_python(path: Path, todo: list[Step], seconds: float) -> Found:
 
 def _read_all(path: Path) -> list[Any]:
     found = []
-    with path.open("rb") as file:
+    with path.open("rb") as file, suppress(EOFError):
         while True:
-            try:
-                found.append(pickle.load(file))
-            except EOFError:
-                return found
+            found.append(pickle.load(file))
+    return found
 
 
 def _job(path: str) -> None:

@@ -17,7 +17,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -148,26 +148,23 @@ def _first_lines(text: str) -> str:
 @contextmanager
 def _same_world() -> Iterator[None]:
     """Put back what a function may change for everybody, and for its call what cells before may have changed."""
-    seeds = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    dtype, grad, depth, path = torch.get_default_dtype(), torch.is_grad_enabled(), sys.getrecursionlimit(), os.getcwd()
-    device = torch.get_default_device()
+    numpy_seed, seed, depth = np.random.get_state(), random.getstate(), sys.getrecursionlimit()
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
     torch.set_default_device(None)
     torch.set_default_dtype(torch.float32)
-    torch.set_grad_enabled(True)
     try:
-        with warnings.catch_warnings(), np.errstate():
+        with (
+            torch.random.fork_rng(devices=[]), torch.enable_grad(), chdir(os.getcwd()),
+            warnings.catch_warnings(), np.errstate(),
+        ):  # fmt: skip
             warnings.simplefilter("ignore")
             yield
     finally:
         sys.setrecursionlimit(depth)
         torch.set_default_dtype(dtype)
         torch.set_default_device(None if device.type == "cpu" else device)
-        torch.set_grad_enabled(grad)
-        torch.set_rng_state(seeds[0])
-        np.random.set_state(seeds[1])
-        random.setstate(seeds[2])
-        if os.getcwd() != path:
-            os.chdir(path)
+        np.random.set_state(numpy_seed)
+        random.setstate(seed)
 
 
 # In a child process ------------------------------------------------------------------------------------------------

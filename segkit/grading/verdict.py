@@ -73,16 +73,16 @@ class Result:
         lines = [f"{self.name}: {head}"]
         if self.groups and self.status in (PARTLY, REJECTED):
             marked = "  ".join(f"{'✓' if good else '✗'}\xa0{group}" for group, good in self.groups.items())
-            lines.append(_indent("\n".join(textwrap.wrap(marked, 100, break_on_hyphens=False)), 2))
+            lines.append(textwrap.indent("\n".join(textwrap.wrap(marked, 100, break_on_hyphens=False)), "  "))
         for diagnosis in self.diagnoses:
             lines.append("")
-            lines.append(_indent(_wrap(f"[{diagnosis.code}] {diagnosis.message}"), 2))
+            lines.append(textwrap.indent(_wrap(f"[{diagnosis.code}] {diagnosis.message}"), "  "))
             if diagnosis.example:
-                lines.append(_indent(diagnosis.example, 4))
+                lines.append(textwrap.indent(diagnosis.example, "    "))
         if self.remarks:
-            lines += ["", *(_indent(_wrap(f"(No marks lost: {remark})"), 2) for remark in self.remarks)]
+            lines += ["", *(textwrap.indent(_wrap(f"(No marks lost: {remark})"), "  ") for remark in self.remarks)]
         if self.printed:
-            lines += ["", _indent("Your function printed:\n" + self.printed, 2)]
+            lines += ["", textwrap.indent("Your function printed:\n" + self.printed, "  ")]
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -97,7 +97,3 @@ def _wrap(text: str) -> str:
     """Sentences in lines of at most 100 characters; lines of code, which are indented, as they are."""
     lines = [[line] if line.startswith(" ") else textwrap.wrap(line, 100) for line in text.splitlines()]
     return "\n".join(part for line in lines for part in line)
-
-
-def _indent(text: str, by: int) -> str:
-    return "\n".join(" " * by + line if line else "" for line in text.splitlines())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives
+from segkit.grading.exercises.case_tensors import grouped
 
 TASK = """The weight of a transposed convolution that enlarges by `stride` as bilinear interpolation does:
 channels×channels×k×k with k = 2·stride − stride mod 2. Each channel goes to itself only. The row of
@@ -32,7 +31,7 @@ def kernel(channels: int, stride: int) -> Tensor:
 
 
 @each
-def _row(change: Any) -> Ways:
+def _row(change: Function) -> Ways:
     """The kernel from another row of numbers."""
     return does(lambda c, s: _on_diagonal(torch.outer(change(s), change(s)), c))
 
@@ -42,18 +41,14 @@ def _triangle(k: int, centre: float, reach: float) -> Tensor:
 
 
 def _kernel_cases() -> list[Case]:
-    calls = [
-        ("plain", 1, 2),
-        ("several channels", 3, 2),
-        ("several channels", 2, 2),
-        ("larger strides", 1, 4),
-        ("larger strides", 2, 8),
-        ("odd strides", 1, 3),
-        ("odd strides", 2, 5),
-        ("stride 1", 2, 1),
-        ("FCN-32s", 2, 32),
-    ]
-    return [Case((c, s), group) for group, c, s in calls]
+    return grouped(
+        ("plain", (1, 2)),
+        ("several channels", (3, 2), (2, 2)),
+        ("larger strides", (1, 4), (2, 8)),
+        ("odd strides", (1, 3), (2, 5)),
+        ("stride 1", (2, 1)),
+        ("FCN-32s", (2, 32)),
+    )
 
 
 MESSAGES = """

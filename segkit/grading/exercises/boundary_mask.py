@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.case_tensors import labels, noncontiguous
+from segkit.grading.exercises.case_tensors import grouped, labels
 
 TASK = """The inner boundary of a mask, as Boundary IoU uses it: the pixels of mask (H×W, bool) that have a
 pixel outside the mask within `width` steps, where a step may go to any of the eight neighbours.
@@ -69,20 +69,14 @@ def _boundary_cases() -> list[Case]:
     square[1:6, 1:6] = True
     edge = torch.zeros(6, 9, dtype=torch.bool)
     edge[:, :5] = True
-    large = _shape(1, 15, 19)
-    return [
-        Case((square, 1), "plain"),
-        Case((large, 1), "plain"),
-        Case((square, 2), "wider bands"),
-        Case((large, 2), "wider bands"),
-        Case((_shape(2, 21, 16), 3), "wider bands"),
-        Case((square, 9), "wider bands"),
-        Case((edge, 1), "the picture's edge"),
-        Case((torch.ones(5, 7, dtype=torch.bool), 1), "the picture's edge"),
-        Case((torch.ones(9, 9, dtype=torch.bool), 2), "the picture's edge"),
-        Case((torch.zeros(4, 5, dtype=torch.bool), 1), "empty mask"),
-        Case((noncontiguous(_shape(3, 12, 14)), 1), "memory layout"),
-    ]
+    large, whole = _shape(1, 15, 19), torch.ones(9, 9, dtype=torch.bool)
+    return grouped(
+        ("plain", (square, 1), (large, 1)),
+        ("wider bands", (square, 2), (large, 2), (_shape(2, 21, 16), 3), (square, 9)),
+        ("the picture's edge", (edge, 1), (torch.ones(5, 7, dtype=torch.bool), 1), (whole, 2)),
+        ("empty mask", (torch.zeros(4, 5, dtype=torch.bool), 1)),
+        ("memory layout", (_shape(3, 12, 14), 1)),
+    )
 
 
 def _boundary_facts(mask: Tensor, width: int) -> dict[str, bool]:

@@ -1,12 +1,17 @@
-"""Tensors for the cases, the same on every machine."""
+"""Tables of cases, and tensors for them, the same on every machine."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case
+from segkit.grading.exercise import Case, Function
+
+Args = tuple[Any, ...]
+Shape = tuple[int, ...]
 
 
 def quarters(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -48,12 +53,36 @@ def numbers(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tenso
     return (normal if dtype == torch.float64 else quarters)(seed, *shape, dtype=dtype)
 
 
+def nchw(shape: Shape) -> Shape:
+    """A shape of two sizes as that of one picture with one channel."""
+    return (1, 1, *shape)[-4:]
+
+
+def layer(
+    seed: int, x: Shape, weight: Shape, bias: int = 0, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A picture, the weight of a layer, and its bias: so many numbers, or None."""
+    picture, kernels = (numbers(seed + i, *nchw(shape), dtype=dtype) for i, shape in enumerate((x, weight)))
+    return picture, kernels, numbers(seed + 2, bias, dtype=dtype) if bias else None
+
+
 def noncontiguous(x: Tensor) -> Tensor:
     """The same values in another memory order, as after `permute`."""
     return x.transpose(-1, -2).contiguous().transpose(-1, -2)
 
 
-def loosened(case: Case) -> Case:
-    """The same call with its tensors in another memory order."""
-    loose = (noncontiguous(a) if isinstance(a, Tensor) and a.ndim > 1 else a for a in case.args)
-    return Case(tuple(loose), case.group)
+def grouped(*rows: Args, of: Function | None = None) -> list[Case]:
+    """Cases from the rows of a table: the name of an aspect, then its calls.
+
+    Args:
+        rows: the aspects; the calls of "memory layout" get their tensors in another memory order.
+        of: makes the arguments of a call from what stands in the row (default: it is the arguments).
+    """
+    cases = []
+    for aspect, *calls in rows:
+        for call in calls:
+            args = of(*call) if of else call
+            if aspect == "memory layout":
+                args = tuple(noncontiguous(a) if isinstance(a, Tensor) and a.ndim > 1 else a for a in args)
+            cases.append(Case(args, aspect))
+    return cases

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import loosened, numbers
+from segkit.grading.exercises.case_tensors import Args, grouped, numbers
 
 TASK = """The second half of a mean-field step. messages is K×H×W: what the other pixels say for each label.
 matrix is K×K, matrix[l, k] the cost of label l beside label k (not necessarily symmetric, any sign).
@@ -28,41 +28,24 @@ def transform(m: Tensor, matrix: Matrix) -> Tensor:
     return torch.tensordot(full(m, matrix), m, 1)
 
 
-def _case(
-    seed: int,
-    k: int,
-    h: int,
-    w: int,
-    group: str,
-    matrix: float | str = "any",
-    dtype: torch.dtype = torch.float32,
-) -> Case:
+def _call(seed: int, k: int, h: int, w: int, matrix: float | str = "any", dtype: torch.dtype = torch.float32) -> Args:
     m = numbers(seed, k, h, w, dtype=dtype)
-    costs: Matrix = numbers(seed + 1, k, k, dtype=dtype) if isinstance(matrix, str) else matrix
-    if matrix == "symmetric" and isinstance(costs, Tensor):
-        costs = costs + costs.T
-    return Case((m, costs), group)
+    if not isinstance(matrix, str):
+        return m, matrix
+    costs = numbers(seed + 1, k, k, dtype=dtype)
+    return m, costs + costs.T if matrix == "symmetric" else costs
 
 
 def _cases() -> list[Case]:
-    return [
-        _case(1, 2, 1, 2, "plain", "symmetric"),
-        _case(3, 2, 2, 3, "plain", "symmetric"),
-        _case(5, 3, 3, 2, "plain", "symmetric"),
-        _case(7, 2, 2, 2, "any matrix"),
-        _case(9, 3, 2, 3, "any matrix"),
-        _case(11, 4, 4, 4, "any matrix"),
-        _case(13, 5, 3, 2, "any matrix"),
-        _case(15, 2, 1, 3, "Potts", 1.0),
-        _case(17, 3, 2, 2, "Potts", 3.0),
-        _case(19, 4, 3, 2, "Potts", 0.5),
-        _case(21, 3, 3, 3, "Potts", 10),
-        _case(23, 1, 2, 3, "one label"),
-        _case(25, 1, 2, 3, "one label", 4.0),
-        _case(27, 3, 2, 4, "float64", dtype=torch.float64),
-        _case(29, 3, 2, 4, "float64", 2.5, dtype=torch.float64),
-        loosened(_case(31, 3, 3, 4, "memory layout")),
-    ]
+    return grouped(
+        ("plain", (1, 2, 1, 2, "symmetric"), (3, 2, 2, 3, "symmetric"), (5, 3, 3, 2, "symmetric")),
+        ("any matrix", (7, 2, 2, 2), (9, 3, 2, 3), (11, 4, 4, 4), (13, 5, 3, 2)),
+        ("Potts", (15, 2, 1, 3, 1.0), (17, 3, 2, 2, 3.0), (19, 4, 3, 2, 0.5), (21, 3, 3, 3, 10)),
+        ("one label", (23, 1, 2, 3), (25, 1, 2, 3, 4.0)),
+        ("float64", (27, 3, 2, 4, "any", torch.float64), (29, 3, 2, 4, 2.5, torch.float64)),
+        ("memory layout", (31, 3, 3, 4)),
+        of=_call,
+    )
 
 
 def _facts(m: Tensor, matrix: Matrix) -> dict[str, bool]:

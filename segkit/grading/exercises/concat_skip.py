@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives, stops
-from segkit.grading.exercises.case_tensors import distinct, loosened, normal
+from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, nchw, normal
 from segkit.grading.exercises.common import FIRST_PICTURE
 
 TASK = """U-Net's skip. decoder is N×C×h×w, encoder N×E×H×W with H ≥ h and W ≥ w: convolutions without padding
@@ -85,11 +85,6 @@ def _ends_at_minus_zero(d: Tensor, e: Tensor) -> Tensor:
     return torch.cat([e[..., y // 2 : y // 2 - y, x // 2 : x // 2 - x], d], 1)
 
 
-def _halved_apart(d: Tensor, e: Tensor) -> Tensor:
-    y, x = (e.shape[i] // 2 - d.shape[i] // 2 for i in (2, 3))
-    return torch.cat([_cut(d, e, y, x), d], 1)
-
-
 @each
 def _one_gap(axis: int) -> Ways:
     """The difference of one axis used for both."""
@@ -101,41 +96,24 @@ def _interleaved(r: Tensor, d: Tensor, e: Tensor) -> Tensor:
     return torch.stack(torch.tensor_split(r, [e.shape[1]], 1), 2).flatten(1, 2)
 
 
-def _case(
-    seed: int,
-    n: int,
-    channels: tuple[int, int],
-    small: tuple[int, int],
-    large: tuple[int, int],
-    group: str,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
+def _call(seed: int, d: Shape, e: Shape, dtype: torch.dtype = torch.float32) -> Args:
     make = normal if dtype == torch.float64 else distinct
-    d, e = make(seed, n, channels[0], *small, dtype=dtype), make(seed + 1, n, channels[1], *large, dtype=dtype)
-    return Case((d, e), group)
+    return make(seed, *nchw(d), dtype=dtype), make(seed + 1, *nchw(e), dtype=dtype)
 
 
 def skip_cases() -> list[Case]:
-    return [
-        _case(1, 1, (1, 1), (2, 2), (4, 4), "plain"),
-        _case(3, 1, (1, 1), (2, 3), (6, 7), "plain"),
-        _case(5, 1, (1, 1), (3, 2), (5, 8), "plain"),
-        _case(7, 1, (1, 1), (2, 3), (3, 4), "odd differences"),
-        _case(9, 1, (1, 1), (3, 2), (6, 5), "odd differences"),
-        _case(11, 1, (1, 1), (3, 3), (8, 4), "odd differences"),
-        _case(13, 1, (1, 1), (3, 4), (10, 9), "odd differences"),
-        _case(15, 1, (1, 1), (2, 3), (2, 3), "equal sizes"),
-        _case(17, 1, (1, 1), (3, 3), (3, 5), "equal sizes"),
-        _case(19, 1, (1, 1), (4, 3), (7, 3), "equal sizes"),
-        _case(21, 1, (2, 3), (2, 3), (4, 5), "channels"),
-        _case(23, 1, (4, 2), (3, 2), (7, 4), "channels"),
-        _case(25, 1, (2, 2), (2, 2), (4, 4), "channels"),
-        _case(27, 2, (1, 1), (2, 3), (4, 5), "batch"),
-        _case(29, 3, (2, 3), (2, 2), (6, 4), "batch"),
-        _case(31, 2, (2, 3), (3, 4), (5, 7), "float64", torch.float64),
-        loosened(_case(33, 2, (3, 3), (3, 4), (7, 8), "memory layout")),
-        _case(35, 2, (3, 4), (4, 3), (7, 8), "everything together"),
-    ]
+    return grouped(
+        ("plain", (1, (2, 2), (4, 4)), (3, (2, 3), (6, 7)), (5, (3, 2), (5, 8))),
+        ("odd differences", (7, (2, 3), (3, 4)), (9, (3, 2), (6, 5)), (11, (3, 3), (8, 4)), (13, (3, 4), (10, 9))),
+        ("equal sizes", (15, (2, 3), (2, 3)), (17, (3, 3), (3, 5)), (19, (4, 3), (7, 3))),
+        ("channels", (21, (1, 2, 2, 3), (1, 3, 4, 5)), (23, (1, 4, 3, 2), (1, 2, 7, 4))),
+        ("channels", (25, (1, 2, 2, 2), (1, 2, 4, 4))),
+        ("batch", (27, (2, 1, 2, 3), (2, 1, 4, 5)), (29, (3, 2, 2, 2), (3, 3, 6, 4))),
+        ("float64", (31, (2, 2, 3, 4), (2, 3, 5, 7), torch.float64)),
+        ("memory layout", (33, (2, 3, 3, 4), (2, 3, 7, 8))),
+        ("everything together", (35, (2, 3, 4, 3), (2, 4, 7, 8))),
+        of=_call,
+    )
 
 
 def skip_facts(d: Tensor, e: Tensor) -> dict[str, bool]:
@@ -187,7 +165,7 @@ WAYS = {
     + _from(lambda gap: gap // 2, x=lambda gap: (gap + 1) // 2)
     + _from(lambda gap: round(gap / 2)),
     "cut-off-by-one": _from(lambda gap: min(gap // 2 + 1, gap), lambda gap: max(gap // 2 - 1, 0)),
-    "halves-apart": does(_halved_apart),
+    "halves-apart": _beside(lambda d, e: _cut(d, e, *(e.shape[i] // 2 - d.shape[i] // 2 for i in (2, 3)))),
     "not-half": _from(lambda gap: gap // 4)
     + _beside(
         lambda d, e: _cut(d, e, d.shape[2] // 2, d.shape[3] // 2),

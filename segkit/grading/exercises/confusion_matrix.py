@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives, stops
-from segkit.grading.exercises.case_tensors import labels, loosened, with_void
+from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives, stops
+from segkit.grading.exercises.case_tensors import grouped, labels, with_void
 
 TASK = """Count how often truth i meets prediction j: a num_classes × num_classes matrix of whole numbers,
 rows for the truth, columns for the prediction (the n_ij of the chapter). prediction and target are
@@ -27,25 +25,18 @@ def _matrix_cases() -> list[Case]:
     p, t = labels(1, 3, 2, 3), labels(2, 3, 2, 3)
     big_p, big_t = labels(3, 5, 9, 7), labels(4, 5, 9, 7)
     many_p, many_t = labels(5, 4, 3, 5, 6), labels(6, 4, 3, 5, 6)
+    byte_p, byte_t = (labels(seed, 19, 8, 8, dtype=torch.uint8) for seed in (11, 12))
     void = with_void(big_t, 7)
-    return [
-        Case((p, t, 3, 255), "plain"),
-        Case((big_p, big_t, 5, 255), "plain"),
-        Case((many_p, many_t, 4, 255), "batch"),
-        Case((many_p[:1], many_t[:1], 4, 255), "batch"),
-        Case((p, with_void(t, 8), 3, 255), "void"),
-        Case((big_p, void, 5, 255), "void"),
-        Case((many_p, with_void(many_t, 9, 0.5), 4, 255), "void"),
-        Case((p, torch.full_like(t, 255), 3, 255), "void"),
-        Case((big_p, with_void(big_t, 10, void=11), 5, 11), "another ignore_index"),
-        Case((big_p, big_t, 5, 0), "another ignore_index"),
-        Case((big_p.clamp(max=2), big_t.clamp(max=3), 8, 255), "absent classes"),
-        Case((p, t, 12, 255), "absent classes"),
-        Case(
-            (labels(11, 19, 8, 8, dtype=torch.uint8), labels(12, 19, 8, 8, dtype=torch.uint8), 19, 255), "uint8 labels"
-        ),
-        loosened(Case((big_p, void, 5, 255), "memory layout")),
-    ]
+    return grouped(
+        ("plain", (p, t, 3, 255), (big_p, big_t, 5, 255)),
+        ("batch", (many_p, many_t, 4, 255), (many_p[:1], many_t[:1], 4, 255)),
+        ("void", (p, with_void(t, 8), 3, 255), (big_p, void, 5, 255)),
+        ("void", (many_p, with_void(many_t, 9, 0.5), 4, 255), (p, torch.full_like(t, 255), 3, 255)),
+        ("another ignore_index", (big_p, with_void(big_t, 10, void=11), 5, 11), (big_p, big_t, 5, 0)),
+        ("absent classes", (big_p.clamp(max=2), big_t.clamp(max=3), 8, 255), (p, t, 12, 255)),
+        ("uint8 labels", (byte_p, byte_t, 19, 255)),
+        ("memory layout", (big_p, void, 5, 255)),
+    )
 
 
 def _matrix_facts(p: Tensor, t: Tensor, k: int, ignore: int) -> dict[str, bool]:
@@ -60,7 +51,8 @@ def _matrix_facts(p: Tensor, t: Tensor, k: int, ignore: int) -> dict[str, bool]:
     }
 
 
-def _narrow(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
+def narrow(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
+    """k·target + prediction in the type of the labels."""
     valid = t != ignore
     return torch.bincount((t[valid] * k + p[valid]).long(), minlength=k * k)[: k * k].reshape(k, k)
 
@@ -71,7 +63,7 @@ def _crash_on_void(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
     return count(p, t, k, -100)
 
 
-def _small(p: Tensor, t: Tensor, k: int, ignore: int, of: Any) -> Tensor:
+def _small(p: Tensor, t: Tensor, k: int, ignore: int, of: Function) -> Tensor:
     valid = t != ignore
     size = of(p[valid], t[valid])
     return count(p, t, max(size, 1), ignore)
@@ -120,7 +112,7 @@ WAYS = {
     "void-by-range": does(lambda p, t, k, i: count(p[t < k], t[t < k], k, -100)),
     "void-sought-in-prediction": does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100)),
     "uint8-overflow": does(
-        _narrow,
+        narrow,
         lambda p, t, k, i: (
             lambda m: m[torch.arange(k * k) % 256].reshape(k, k) if t.dtype == torch.uint8 else m[: k * k].reshape(k, k)
         )(torch.bincount((t * k + p)[t != i].long(), minlength=max(256, k * k))),

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives
-from segkit.grading.exercises.case_tensors import loosened, numbers
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
 from segkit.grading.exercises.common import FIRST_PICTURE, squared
 
 TASK = """The convolution of torch.nn.functional.conv2d (groups left out): x is N×C×H×W, weight is
@@ -16,11 +16,15 @@ and dilation are whole numbers. Output position (i, j) of channel o is bias[o] +
 weight[o, c, u, v] · x[c, i·stride − padding + u·dilation, j·stride − padding + v·dilation]; its
 height is ⌊(H + 2·padding − dilation·(k_h − 1) − 1) / stride⌋ + 1. The result has the dtype of x."""
 
-Shape = tuple[int, ...]
-
 
 def _pad(x: Tensor, left: int, right: int) -> Tensor:
     return F.pad(x, (left, right, left, right))
+
+
+@each
+def _padded(pad: Function) -> Ways:
+    """A picture padded in another way: pad(x, padding)."""
+    return does(lambda x, w, b, s, p, d: F.conv2d(pad(x, p), w, b, s, 0, d))
 
 
 def _unmixed(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int) -> Tensor:
@@ -52,51 +56,36 @@ def _plus(times: Function) -> Function:
     return lambda r, x, w, b, *a: r if b is None else r + (times(x, w) - 1) * b[:, None, None]
 
 
-def _case(
-    seed: int, x: Shape, w: Shape, group: str, *, bias: bool = False, dtype: torch.dtype = torch.float32, **steps: int
-) -> Case:
+def _call(seed: int, x: Shape, w: Shape, bias: int = 0, dtype: torch.dtype = torch.float32, **steps: int) -> Args:
     """A call; `steps` are those of stride, padding and dilation that are not 1, 0 and 1."""
-    picture, weight = numbers(seed, *x, dtype=dtype), numbers(seed + 1, *w, dtype=dtype)
-    b = numbers(seed + 2, w[0], dtype=dtype) if bias else None
-    return Case((picture, weight, b, *{"stride": 1, "padding": 0, "dilation": 1, **steps}.values()), group)
+    return *layer(seed, x, w, bias, dtype), *{"stride": 1, "padding": 0, "dilation": 1, **steps}.values()
 
 
 def conv_cases() -> list[Case]:
-    one, mono = (1, 1, 5, 5), (1, 1, 3, 3)
-    return [
-        _case(1, (1, 1, 3, 3), (1, 1, 2, 2), "plain"),
-        _case(2, one, mono, "plain"),
-        _case(3, (1, 1, 6, 7), mono, "plain"),
-        _case(4, (1, 3, 5, 5), (1, 3, 3, 3), "channels"),
-        _case(5, (1, 2, 5, 6), (4, 2, 3, 3), "channels"),
-        _case(6, (1, 3, 6, 5), (3, 3, 2, 2), "channels"),
-        _case(7, (2, 1, 4, 5), mono, "batch"),
-        _case(8, (3, 2, 5, 4), (2, 2, 3, 3), "batch"),
-        _case(9, one, mono, "bias", bias=True),
-        _case(10, (1, 2, 5, 5), (3, 2, 3, 3), "bias", bias=True),
-        _case(11, (1, 1, 5, 7), mono, "stride", stride=2),
-        _case(12, (1, 1, 8, 6), mono, "stride", stride=2),
-        _case(13, (1, 1, 9, 10), (1, 1, 2, 2), "stride", stride=3),
-        _case(14, (1, 1, 4, 3), mono, "padding", padding=1),
-        _case(15, (1, 1, 5, 6), mono, "padding", padding=2),
-        _case(16, (1, 1, 3, 4), (1, 1, 1, 1), "padding", padding=1),
-        _case(17, (1, 1, 7, 6), mono, "dilation", dilation=2),
-        _case(18, (1, 1, 8, 9), (1, 1, 2, 2), "dilation", dilation=3),
-        _case(19, (1, 1, 5, 6), (1, 1, 1, 3), "kernel shape"),
-        _case(20, (1, 1, 6, 6), (1, 1, 3, 2), "kernel shape"),
-        _case(21, (1, 2, 6, 7), (2, 2, 2, 4), "kernel shape"),
-        _case(26, (1, 1, 3, 3), (1, 1, 1, 1), "stride", stride=2),
-        _case(27, (1, 1, 3, 3), (1, 1, 2, 2), "dilation", dilation=2),
-        _case(28, (1, 1, 1, 2), (1, 1, 1, 1), "padding", padding=1),
-        _case(29, (1, 1, 2, 2), (1, 1, 2, 2), "bias", bias=True),
-        _case(30, (2, 1, 2, 2), (1, 1, 2, 2), "batch"),
-        _case(31, (1, 2, 2, 2), (1, 2, 2, 2), "channels"),
-        _case(22, (2, 2, 5, 5), (2, 2, 3, 3), "float64", bias=True, dtype=torch.float64),
-        _case(32, (1, 2, 4, 5), (2, 2, 3, 3), "float64", dtype=torch.float64),
-        loosened(_case(23, (2, 3, 6, 5), (2, 3, 3, 2), "memory layout")),
-        _case(24, (2, 3, 9, 11), (4, 3, 3, 2), "everything together", bias=True, stride=2, padding=2, dilation=3),
-        _case(25, (3, 2, 10, 7), (3, 2, 2, 3), "everything together", bias=True, stride=3, padding=1, dilation=2),
-    ]
+    return grouped(
+        ("plain", _call(1, (3, 3), (2, 2)), _call(2, (5, 5), (3, 3)), _call(3, (6, 7), (3, 3))),
+        ("channels", _call(4, (1, 3, 5, 5), (1, 3, 3, 3)), _call(5, (1, 2, 5, 6), (4, 2, 3, 3))),
+        ("channels", _call(6, (1, 3, 6, 5), (3, 3, 2, 2))),
+        ("batch", _call(7, (2, 1, 4, 5), (3, 3)), _call(8, (3, 2, 5, 4), (2, 2, 3, 3))),
+        ("bias", _call(9, (5, 5), (3, 3), 1), _call(10, (1, 2, 5, 5), (3, 2, 3, 3), 3)),
+        ("stride", _call(11, (5, 7), (3, 3), stride=2), _call(12, (8, 6), (3, 3), stride=2)),
+        ("stride", _call(13, (9, 10), (2, 2), stride=3)),
+        ("padding", _call(14, (4, 3), (3, 3), padding=1), _call(15, (5, 6), (3, 3), padding=2)),
+        ("padding", _call(16, (3, 4), (1, 1), padding=1)),
+        ("dilation", _call(17, (7, 6), (3, 3), dilation=2), _call(18, (8, 9), (2, 2), dilation=3)),
+        ("kernel shape", _call(19, (5, 6), (1, 3)), _call(20, (6, 6), (3, 2)), _call(21, (1, 2, 6, 7), (2, 2, 2, 4))),
+        ("stride", _call(26, (3, 3), (1, 1), stride=2)),
+        ("dilation", _call(27, (3, 3), (2, 2), dilation=2)),
+        ("padding", _call(28, (1, 2), (1, 1), padding=1)),
+        ("bias", _call(29, (2, 2), (2, 2), 1)),
+        ("batch", _call(30, (2, 1, 2, 2), (2, 2))),
+        ("channels", _call(31, (1, 2, 2, 2), (1, 2, 2, 2))),
+        ("float64", _call(22, (2, 2, 5, 5), (2, 2, 3, 3), 2, torch.float64)),
+        ("float64", _call(32, (1, 2, 4, 5), (2, 2, 3, 3), dtype=torch.float64)),
+        ("memory layout", _call(23, (2, 3, 6, 5), (2, 3, 3, 2))),
+        ("everything together", _call(24, (2, 3, 9, 11), (4, 3, 3, 2), 4, stride=2, padding=2, dilation=3)),
+        ("everything together", _call(25, (3, 2, 10, 7), (3, 2, 2, 3), 3, stride=3, padding=1, dilation=2)),
+    )
 
 
 def conv_facts(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int) -> dict[str, bool]:
@@ -160,29 +149,24 @@ WAYS = {
     "kernel-transposed": given(lambda x, w, *a: (x, w.transpose(2, 3), *a)),
     "stride-dilation-swapped": given(lambda x, w, b, s, p, d: (x, w, b, d, p, s)),
     "padding-off-by-one": given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1, d))
-    + does(
-        lambda x, w, b, s, p, d: F.conv2d(_pad(x, p - 1, p - 1), w, b, s, 0, d),
-        lambda x, w, b, s, p, d: F.conv2d(_pad(x, p - 1, p - 1) if p else x, w, b, s, 0, d),
-    )
+    + _padded(lambda x, p: _pad(x, p - 1, p - 1), lambda x, p: _pad(x, p - 1, p - 1) if p else x)
     + given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1 if p else p, d)),
     "padding-ignored": given(lambda x, w, b, s, p, d: (x, w, b, s, 0, d)),
-    "padding-one-sided": does(
-        *(
-            lambda x, w, b, s, p, d, m=m: F.conv2d(_pad(x, m[0] * p, m[1] * p), w, b, s, 0, d)
-            for m in ((1, 0), (0, 1), (2, 0), (0, 2))
-        ),
-        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, (p, 0), d),
-        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, (0, p), d),
+    "padding-one-sided": _padded(
+        lambda x, p: _pad(x, p, 0),
+        lambda x, p: _pad(x, 0, p),
+        lambda x, p: _pad(x, 2 * p, 0),
+        lambda x, p: _pad(x, 0, 2 * p),
+        lambda x, p: F.pad(x, (0, 0, p, p)),
+        lambda x, p: F.pad(x, (p, p, 0, 0)),
     ),
     "padding-doubled": given(lambda x, w, b, s, p, d: (x, w, b, s, 2 * p, d)),
-    "padding-not-zero": does(
+    "padding-not-zero": _padded(
         *(
-            lambda x, w, b, s, p, d, mode=mode: (
-                F.conv2d(F.pad(x, (p, p, p, p), mode=mode), w, b, s, 0, d) if p else F.conv2d(x, w, b, s, p, d)
-            )
+            lambda x, p, mode=mode: F.pad(x, (p, p, p, p), mode=mode) if p else x
             for mode in ("replicate", "reflect", "circular")
         ),
-        lambda x, w, b, s, p, d: F.conv2d(F.pad(x, (p, p, p, p), value=1.0), w, b, s, 0, d),
+        lambda x, p: F.pad(x, (p, p, p, p), value=1.0),
     ),
     "padding-always-same": does(_same),
     "bias-ignored": given(lambda x, w, b, *a: (x, w, None, *a)),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
-from segkit.grading.exercises.case_tensors import loosened, numbers
+from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
 from segkit.grading.exercises.conv_transpose2d_ways import WAYS, transposed
 
 TASK = """The transposed convolution of torch.nn.functional.conv_transpose2d (groups left out; mind that
@@ -16,54 +16,36 @@ o, u, v] onto output row i·stride + u·dilation − padding and column j·strid
 stamps add up. The height is (H − 1)·stride − 2·padding + dilation·(k_h − 1) + output_padding + 1.
 The result has the dtype of x."""
 
-Shape = tuple[int, ...]
 
-
-def _case(
-    seed: int, x: Shape, w: Shape, group: str, *, bias: bool = False, dtype: torch.dtype = torch.float32, **steps: int
-) -> Case:
+def _call(seed: int, x: Shape, w: Shape, bias: int = 0, dtype: torch.dtype = torch.float32, **steps: int) -> Args:
     """A call; `steps` are those of stride, padding, output_padding and dilation that are not 1, 0, 0 and 1."""
-    picture, weight = numbers(seed, *x, dtype=dtype), numbers(seed + 1, *w, dtype=dtype)
-    b = numbers(seed + 2, w[1], dtype=dtype) if bias else None
-    return Case((picture, weight, b, *{"s": 1, "p": 0, "o": 0, "d": 1, **steps}.values()), group)
+    return *layer(seed, x, w, bias, dtype), *{"s": 1, "p": 0, "o": 0, "d": 1, **steps}.values()
 
 
 def transposed_cases() -> list[Case]:
-    mono = (1, 1, 3, 3)
-    return [
-        _case(1, (1, 1, 2, 2), (1, 1, 2, 2), "plain"),
-        _case(2, (1, 1, 3, 4), mono, "plain"),
-        _case(3, (1, 1, 4, 3), (1, 1, 2, 2), "plain"),
-        _case(4, (1, 3, 3, 4), (3, 1, 2, 2), "channels"),
-        _case(5, (1, 2, 3, 3), (2, 4, 3, 3), "channels"),
-        _case(6, (1, 3, 4, 3), (3, 3, 2, 2), "channels"),
-        _case(7, (2, 1, 3, 2), mono, "batch"),
-        _case(8, (3, 2, 2, 3), (2, 2, 3, 3), "batch"),
-        _case(9, (1, 1, 2, 3), (1, 1, 2, 2), "bias", bias=True),
-        _case(10, (1, 2, 3, 3), (2, 3, 3, 3), "bias", bias=True),
-        _case(11, (1, 1, 2, 3), (1, 1, 2, 2), "stride", s=2),
-        _case(12, (1, 1, 3, 4), mono, "stride", s=2),
-        _case(13, (1, 1, 3, 2), (1, 1, 2, 2), "stride", s=3),
-        _case(14, (1, 1, 3, 4), mono, "padding", p=1),
-        _case(15, (1, 1, 4, 5), mono, "padding", p=2),
-        _case(16, (1, 1, 3, 4), mono, "output_padding", s=2, o=1),
-        _case(17, (1, 1, 3, 3), mono, "output_padding", s=2, p=1, o=1),
-        _case(18, (1, 1, 3, 2), mono, "output_padding", s=3, p=1, o=2),
-        _case(19, (1, 1, 3, 4), mono, "dilation", d=2),
-        _case(20, (1, 1, 4, 3), (1, 1, 2, 2), "dilation", d=3),
-        _case(21, (1, 1, 3, 4), (1, 1, 1, 3), "kernel shape"),
-        _case(22, (1, 2, 4, 3), (2, 2, 3, 2), "kernel shape"),
-        _case(27, (1, 1, 2, 2), (1, 1, 1, 1), "stride", s=2),
-        _case(28, (1, 1, 2, 2), (1, 1, 2, 2), "padding", p=1),
-        _case(29, (1, 1, 1, 2), (1, 1, 2, 2), "output_padding", s=2, o=1),
-        _case(30, (1, 1, 1, 1), (1, 1, 2, 2), "dilation", d=2),
-        _case(31, (2, 1, 1, 2), (1, 1, 2, 2), "batch"),
-        _case(32, (1, 2, 1, 2), (2, 1, 2, 2), "channels"),
-        _case(23, (2, 2, 3, 3), (2, 3, 3, 3), "float64", bias=True, s=2, dtype=torch.float64),
-        loosened(_case(24, (2, 3, 4, 3), (3, 3, 3, 2), "memory layout")),
-        _case(25, (2, 3, 4, 5), (3, 2, 3, 2), "everything together", bias=True, s=3, p=1, o=2, d=2),
-        _case(26, (3, 2, 5, 4), (2, 4, 2, 3), "everything together", bias=True, s=2, p=2, o=1, d=3),
-    ]
+    return grouped(
+        ("plain", _call(1, (2, 2), (2, 2)), _call(2, (3, 4), (3, 3)), _call(3, (4, 3), (2, 2))),
+        ("channels", _call(4, (1, 3, 3, 4), (3, 1, 2, 2)), _call(5, (1, 2, 3, 3), (2, 4, 3, 3))),
+        ("channels", _call(6, (1, 3, 4, 3), (3, 3, 2, 2))),
+        ("batch", _call(7, (2, 1, 3, 2), (3, 3)), _call(8, (3, 2, 2, 3), (2, 2, 3, 3))),
+        ("bias", _call(9, (2, 3), (2, 2), 1), _call(10, (1, 2, 3, 3), (2, 3, 3, 3), 3)),
+        ("stride", _call(11, (2, 3), (2, 2), s=2), _call(12, (3, 4), (3, 3), s=2), _call(13, (3, 2), (2, 2), s=3)),
+        ("padding", _call(14, (3, 4), (3, 3), p=1), _call(15, (4, 5), (3, 3), p=2)),
+        ("output_padding", _call(16, (3, 4), (3, 3), s=2, o=1), _call(17, (3, 3), (3, 3), s=2, p=1, o=1)),
+        ("output_padding", _call(18, (3, 2), (3, 3), s=3, p=1, o=2)),
+        ("dilation", _call(19, (3, 4), (3, 3), d=2), _call(20, (4, 3), (2, 2), d=3)),
+        ("kernel shape", _call(21, (3, 4), (1, 3)), _call(22, (1, 2, 4, 3), (2, 2, 3, 2))),
+        ("stride", _call(27, (2, 2), (1, 1), s=2)),
+        ("padding", _call(28, (2, 2), (2, 2), p=1)),
+        ("output_padding", _call(29, (1, 2), (2, 2), s=2, o=1)),
+        ("dilation", _call(30, (1, 1), (2, 2), d=2)),
+        ("batch", _call(31, (2, 1, 1, 2), (2, 2))),
+        ("channels", _call(32, (1, 2, 1, 2), (2, 1, 2, 2))),
+        ("float64", _call(23, (2, 2, 3, 3), (2, 3, 3, 3), 3, torch.float64, s=2)),
+        ("memory layout", _call(24, (2, 3, 4, 3), (3, 3, 3, 2))),
+        ("everything together", _call(25, (2, 3, 4, 5), (3, 2, 3, 2), 2, s=3, p=1, o=2, d=2)),
+        ("everything together", _call(26, (3, 2, 5, 4), (2, 4, 2, 3), 4, s=2, p=2, o=1, d=3)),
+    )
 
 
 def transposed_facts(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> dict[str, bool]:

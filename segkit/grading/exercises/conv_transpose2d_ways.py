@@ -84,10 +84,6 @@ def grown(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int
     return transposed(x, w, b, s, 0, o, d) if not p else resized(transposed(x, w, b, s, 0, o, d), p, p, p)
 
 
-def as_conv(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, o: int, d: int) -> Tensor:
-    return F.conv2d(x, w.transpose(0, 1), b, s, p, d)
-
-
 def pixelwise(r: Tensor, x: Tensor, w: Tensor, b: Tensor | None, *a: int) -> Tensor:
     """The bias comes with every stamp."""
     if b is None:
@@ -154,7 +150,7 @@ WAYS = {
     "size-too-small": gives(
         lambda r, *a: r[..., :-1, :-1], lambda r, x, w, b, s, *a: r[..., : x.shape[2] * s, : x.shape[3] * s]
     ),
-    "convolution": does(as_conv),
+    "convolution": does(lambda x, w, b, s, p, o, d: F.conv2d(x, w.transpose(0, 1), b, s, p, d)),
     "first-picture-only": FIRST_PICTURE,
     "first-channel-only": given(lambda x, w, *a: (x[:, :1], w[:1], *a), lambda x, w, *a: (x[:, -1:], w[-1:], *a)),
     "channels-not-mixed": given(

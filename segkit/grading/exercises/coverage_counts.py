@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
+from segkit.grading.exercises.case_tensors import grouped
 
 TASK = """How many stamps cover each output position of a one-dimensional transposed convolution: n inputs,
 kernel weights, no dilation. Return (n − 1)·stride − 2·padding + kernel whole numbers; number p
@@ -16,24 +17,13 @@ def coverage(n: int, k: int, s: int, p: int) -> list[int]:
 
 
 def _coverage_cases() -> list[Case]:
-    calls = [
-        ("plain", (2, 2, 1, 0)),
-        ("plain", (4, 3, 1, 0)),
-        ("plain", (3, 2, 2, 0)),
-        ("stride", (4, 3, 2, 0)),
-        ("stride", (5, 4, 2, 0)),
-        ("stride", (4, 5, 3, 0)),
-        ("stride", (3, 16, 8, 0)),
-        ("gaps", (3, 2, 3, 0)),
-        ("gaps", (4, 1, 4, 0)),
-        ("padding", (4, 3, 1, 1)),
-        ("padding", (5, 4, 2, 1)),
-        ("padding", (4, 5, 3, 2)),
-        ("padding", (6, 4, 1, 3)),
-        ("one input", (1, 5, 2, 0)),
-        ("one input", (1, 4, 3, 1)),
-    ]
-    return [Case(args, group) for group, args in calls]
+    return grouped(
+        ("plain", (2, 2, 1, 0), (4, 3, 1, 0), (3, 2, 2, 0)),
+        ("stride", (4, 3, 2, 0), (5, 4, 2, 0), (4, 5, 3, 0), (3, 16, 8, 0)),
+        ("gaps", (3, 2, 3, 0), (4, 1, 4, 0)),
+        ("padding", (4, 3, 1, 1), (5, 4, 2, 1), (4, 5, 3, 2), (6, 4, 1, 3)),
+        ("one input", (1, 5, 2, 0), (1, 4, 3, 1)),
+    )
 
 
 def _coverage_facts(n: int, k: int, s: int, p: int) -> dict[str, bool]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import labels, loosened, numbers, quarters, with_void
+from segkit.grading.exercises.case_tensors import Args, grouped, labels, numbers, quarters, with_void
 
 TASK = """The cross-entropy of a label map, as torch.nn.functional.cross_entropy computes it: logits is
 N×K×H×W (scores, not probabilities; they may be in the hundreds), target N×H×W with classes 0 … K −
@@ -24,47 +24,32 @@ def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore: i
     return F.cross_entropy(logits, target, weight, ignore_index=ignore)
 
 
-def _case(
-    seed: int,
-    n: int,
-    k: int,
-    h: int,
-    w: int,
-    group: str,
-    void: int | None = None,
-    weighted: bool = False,
-    scale: float = 1.0,
-    ignore: int = 255,
-    dtype: torch.dtype = torch.float32,
-    grad: bool = False,
-) -> Case:
+def _call(
+    seed: int, n: int, k: int, h: int, w: int, *, void: int | None = None, weighted: bool = False, scale: float = 1.0,
+    ignore: int = 255, dtype: torch.dtype = torch.float32,
+) -> Args:  # fmt: skip
     logits = numbers(seed, n, k, h, w, dtype=dtype) * scale
     target = labels(seed + 1, k, n, h, w)
     target = target if void is None else with_void(target, seed + 2, 0.3, void)
     weight = quarters(seed + 3, k, dtype=dtype).abs() if weighted else None
-    return Case((logits.requires_grad_(grad), target, weight, ignore), group)
+    return logits, target, weight, ignore
 
 
 def _cases() -> list[Case]:
-    return [
-        _case(1, 1, 2, 1, 2, "plain"),
-        _case(5, 1, 3, 3, 4, "plain"),
-        _case(9, 1, 5, 4, 3, "plain"),
-        _case(13, 3, 3, 2, 4, "batch"),
-        _case(17, 1, 3, 2, 3, "void", void=255),
-        _case(21, 3, 4, 4, 3, "void", void=255),
-        _case(25, 1, 3, 3, 3, "class weights", weighted=True),
-        _case(29, 2, 4, 3, 4, "class weights", weighted=True),
-        _case(33, 1, 3, 3, 4, "void and weights", void=255, weighted=True),
-        _case(37, 3, 4, 5, 3, "void and weights", void=255, weighted=True),
-        _case(41, 2, 4, 3, 4, "another ignore_index", void=11, ignore=11),
-        _case(45, 1, 3, 4, 3, "another ignore_index", ignore=0),
-        _case(54, 1, 3, 2, 3, "large logits", scale=500.0),
-        _case(58, 2, 4, 3, 3, "large logits", scale=1000.0, void=255),
-        _case(62, 2, 3, 3, 4, "float64", void=255, weighted=True, dtype=torch.float64),
-        loosened(_case(50, 2, 3, 4, 5, "memory layout", void=255)),
-        _case(66, 1, 3, 3, 4, "gradient", void=255, grad=True),
-    ]
+    logits, *others = _call(66, 1, 3, 3, 4, void=255)
+    return grouped(
+        ("plain", _call(1, 1, 2, 1, 2), _call(5, 1, 3, 3, 4), _call(9, 1, 5, 4, 3)),
+        ("batch", _call(13, 3, 3, 2, 4)),
+        ("void", _call(17, 1, 3, 2, 3, void=255), _call(21, 3, 4, 4, 3, void=255)),
+        ("class weights", _call(25, 1, 3, 3, 3, weighted=True), _call(29, 2, 4, 3, 4, weighted=True)),
+        ("void and weights", _call(33, 1, 3, 3, 4, void=255, weighted=True)),
+        ("void and weights", _call(37, 3, 4, 5, 3, void=255, weighted=True)),
+        ("another ignore_index", _call(41, 2, 4, 3, 4, void=11, ignore=11), _call(45, 1, 3, 4, 3, ignore=0)),
+        ("large logits", _call(54, 1, 3, 2, 3, scale=500.0), _call(58, 2, 4, 3, 3, scale=1000.0, void=255)),
+        ("float64", _call(62, 2, 3, 3, 4, void=255, weighted=True, dtype=torch.float64)),
+        ("memory layout", _call(50, 2, 3, 4, 5, void=255)),
+        ("gradient", (logits.requires_grad_(), *others)),
+    )
 
 
 def _facts(logits: Tensor, target: Tensor, weight: Tensor | None, ignore: int) -> dict[str, bool]:
@@ -96,18 +81,16 @@ def _per_picture(*args: Any) -> Tensor:
     return ((each * weight).sum((1, 2)) / weight.sum((1, 2))).mean()
 
 
-def _by_probability(
-    logits: Tensor, target: Tensor, weight: Tensor | None, ignore: int, probability: Function
-) -> Tensor:
-    """The weighted mean of −probability(logits) at the target."""
-    _, share, _ = _terms(logits, target, weight, ignore)
-    picked = probability(logits).gather(1, target.clamp(0, logits.shape[1] - 1)[:, None])[:, 0]
-    return (torch.where(share > 0, -picked, 0.0) * share).sum() / share.sum()
-
-
 @each
 def _picked(probability: Function) -> Ways:
-    return does(lambda z, t, w, i: _by_probability(z, t, w, i, probability))
+    """The weighted mean of −probability(logits) at the target."""
+
+    def mean(z: Tensor, t: Tensor, w: Tensor | None, i: int) -> Tensor:
+        _, share, _ = _terms(z, t, w, i)
+        picked = probability(z).gather(1, t.clamp(0, z.shape[1] - 1)[:, None])[:, 0]
+        return (torch.where(share > 0, -picked, 0.0) * share).sum() / share.sum()
+
+    return does(mean)
 
 
 def _naive(z: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue
-from segkit.grading.exercises.case_tensors import loosened, numbers
-from segkit.grading.exercises.dense_upsample_ways import WAYS, Size, duc
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
+from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
+from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.pixel_shuffle import rearranged
 
 TASK = """Dense upsampling convolution (DUC). x is N×C×h×w, weight (K·d²)×C×3×3 with d = factor, bias has K·d²
 numbers or is None. Convolve (stride 1, padding 1 of zeros): d² scores for each class and place of the
@@ -15,48 +17,119 @@ coarse grid. Lay them out as the d×d block of that place, score k·d² + a·d +
 class k, which gives N×K×(d·h)×(d·w). Keep the first H rows and W columns, size = (H, W), which are at
 most d·h and d·w. The result is N×K×H×W with the dtype of x."""
 
+Size = tuple[int, int]
 
-def _case(
-    seed: int,
-    x: tuple[int, int, int, int],
-    classes: int,
-    d: int,
-    size: Size,
-    group: str,
-    bias: bool = False,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
-    picture = numbers(seed, *x, dtype=dtype)
-    weight = numbers(seed + 1, classes * d * d, x[1], 3, 3, dtype=dtype)
-    return Case((picture, weight, numbers(seed + 2, len(weight), dtype=dtype) if bias else None, d, size), group)
+
+def _scores(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+    return F.conv2d(x, w, b, padding=1)
+
+
+def _crop(r: Tensor, size: Size) -> Tensor:
+    return r[..., : size[0], : size[1]]
+
+
+def duc(x: Tensor, w: Tensor, b: Tensor | None, d: int, size: Size) -> Tensor:
+    """Reference of `dense_upsample`."""
+    return _crop(F.pixel_shuffle(_scores(x, w, b), d), size)
+
+
+@each
+def _convolved(conv: Function) -> Ways:
+    """Another convolution, then the right rearrangement."""
+    return does(lambda x, w, b, d, z: _crop(F.pixel_shuffle(conv(x, w, b), d), z))
+
+
+@each
+def _shuffled(shuffle: Function) -> Ways:
+    """The right convolution, then another rearrangement of its d²·K channels."""
+    return does(lambda x, w, b, d, z: _crop(shuffle(_scores(x, w, b), d), z))
+
+
+@each
+def _fitted(fit: Function) -> Ways:
+    """The whole map brought to its size in another way."""
+    return does(lambda x, w, b, d, z: fit(F.pixel_shuffle(_scores(x, w, b), d), z))
+
+
+@each
+def _in_order(order: str) -> Ways:
+    """Channels taken to be counted as `order` (of k, a, b), the slowest first."""
+
+    def reordered(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Args:
+        sizes = {"k": len(w) // (d * d), "a": d, "b": d}
+        at = torch.arange(len(w)).reshape([sizes[letter] for letter in order])
+        at = torch.einsum(f"{order}->kab", at).flatten()
+        return x, w[at], None if b is None else b[at], d, z
+
+    return given(reordered)
+
+
+def _interpolated(mode: str, first: bool, **options: bool) -> Ways:
+    """The first channel of each class, enlarged by interpolation."""
+
+    def enlarged(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
+        k = len(w) // (d * d)
+        keep = slice(k) if first else slice(None, None, d * d)
+        scores = _scores(x, w[keep], None if b is None else b[keep])
+        return _crop(F.interpolate(scores, scale_factor=d, mode=mode, **options), z)
+
+    return does(enlarged)
+
+
+def _two_only(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
+    return _crop(F.pixel_shuffle(_scores(x, w[: len(w) // 4 * 4], None if b is None else b[: len(w) // 4 * 4]), 2), z)
+
+
+@each
+def _enlarged_first(mode: str) -> Ways:
+    """The features enlarged, then the kernels of one score for each class."""
+
+    def enlarged(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
+        k = len(w) // (d * d)
+        return _crop(_scores(F.interpolate(x, scale_factor=d, mode=mode), w[:k], None if b is None else b[:k]), z)
+
+    return does(enlarged)
+
+
+def _cut_first(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size, up: bool) -> Tensor:
+    """The features cut to as many places as the size needs, or has room for."""
+    h, v = ((n + d - 1) // d if up else n // d for n in z)
+    return duc(x[..., :h, :v], w, b, d, z)
+
+
+def _on_canvas(r: Tensor, z: Size) -> Tensor:
+    """Zeros of the size asked for, filled as far as the scores reach."""
+    return F.pad(r, (0, z[1] - r.shape[3], 0, z[0] - r.shape[2]))
+
+
+def _middle(r: Tensor, z: Size) -> Tensor:
+    y, x = (r.shape[2] - z[0]) // 2, (r.shape[3] - z[1]) // 2
+    return r[..., y : y + z[0], x : x + z[1]]
+
+
+def _call(
+    seed: int, x: Shape, classes: int, d: int, size: Size, bias: bool = False, dtype: torch.dtype = torch.float32
+) -> Args:
+    scores, channels = classes * d * d, (1, *x)[-3]
+    return *layer(seed, x, (scores, channels, 3, 3), scores * bias, dtype), d, size
 
 
 def duc_cases() -> list[Case]:
-    return [
-        _case(1, (1, 1, 1, 2), 1, 2, (2, 4), "plain"),
-        _case(4, (1, 1, 2, 3), 1, 2, (4, 6), "plain"),
-        _case(7, (1, 1, 4, 3), 1, 2, (8, 6), "plain"),
-        _case(10, (1, 2, 2, 3), 1, 2, (4, 6), "channels"),
-        _case(13, (1, 3, 3, 2), 1, 2, (6, 4), "channels"),
-        _case(16, (1, 1, 2, 3), 3, 2, (4, 6), "classes"),
-        _case(19, (1, 2, 3, 2), 2, 2, (6, 4), "classes"),
-        _case(22, (2, 1, 2, 3), 1, 2, (4, 6), "batch"),
-        _case(25, (3, 2, 3, 2), 2, 2, (6, 4), "batch"),
-        _case(28, (1, 1, 2, 3), 1, 2, (4, 6), "bias", bias=True),
-        _case(31, (1, 2, 3, 2), 3, 2, (6, 4), "bias", bias=True),
-        _case(34, (1, 1, 2, 3), 1, 3, (6, 9), "other factors"),
-        _case(37, (1, 2, 1, 2), 2, 4, (4, 8), "other factors"),
-        _case(40, (1, 2, 3, 4), 2, 1, (3, 4), "other factors"),
-        _case(43, (1, 1, 2, 3), 1, 2, (3, 6), "cropped"),
-        _case(46, (1, 1, 2, 3), 2, 2, (4, 5), "cropped"),
-        _case(49, (1, 1, 3, 2), 1, 3, (7, 5), "cropped"),
-        _case(52, (1, 1, 3, 3), 1, 4, (9, 10), "cropped"),
-        _case(67, (1, 1, 3, 4), 1, 2, (3, 4), "cropped"),
-        _case(55, (2, 2, 2, 3), 2, 2, (3, 5), "float64", bias=True, dtype=torch.float64),
-        loosened(_case(58, (2, 2, 3, 3), 2, 2, (6, 6), "memory layout")),
-        _case(61, (2, 3, 3, 2), 3, 4, (11, 7), "everything together", bias=True),
-        _case(64, (3, 2, 2, 4), 2, 3, (5, 12), "everything together", bias=True),
-    ]
+    return grouped(
+        ("plain", (1, (1, 2), 1, 2, (2, 4)), (4, (2, 3), 1, 2, (4, 6)), (7, (4, 3), 1, 2, (8, 6))),
+        ("channels", (10, (1, 2, 2, 3), 1, 2, (4, 6)), (13, (1, 3, 3, 2), 1, 2, (6, 4))),
+        ("classes", (16, (2, 3), 3, 2, (4, 6)), (19, (1, 2, 3, 2), 2, 2, (6, 4))),
+        ("batch", (22, (2, 1, 2, 3), 1, 2, (4, 6)), (25, (3, 2, 3, 2), 2, 2, (6, 4))),
+        ("bias", (28, (2, 3), 1, 2, (4, 6), True), (31, (1, 2, 3, 2), 3, 2, (6, 4), True)),
+        ("other factors", (34, (2, 3), 1, 3, (6, 9)), (37, (1, 2, 1, 2), 2, 4, (4, 8))),
+        ("other factors", (40, (1, 2, 3, 4), 2, 1, (3, 4))),
+        ("cropped", (43, (2, 3), 1, 2, (3, 6)), (46, (2, 3), 2, 2, (4, 5)), (49, (3, 2), 1, 3, (7, 5))),
+        ("cropped", (52, (3, 3), 1, 4, (9, 10)), (67, (3, 4), 1, 2, (3, 4))),
+        ("float64", (55, (2, 2, 2, 3), 2, 2, (3, 5), True, torch.float64)),
+        ("memory layout", (58, (2, 2, 3, 3), 2, 2, (6, 6))),
+        ("everything together", (61, (2, 3, 3, 2), 3, 4, (11, 7), True), (64, (3, 2, 2, 4), 2, 3, (5, 12), True)),
+        of=_call,
+    )
 
 
 def duc_facts(x: Tensor, w: Tensor, b: Tensor | None, d: int, size: Size) -> dict[str, bool]:
@@ -106,6 +179,63 @@ first-class-only: Only the first class is made.
 not-cropped: Your result is d times as large as x. Where the picture does not divide by d, that is more than `size`: cut
     it.
 """
+
+WAYS = {
+    "channel-order": _in_order("abk", "akb"),
+    "offsets-exchanged": _in_order("kba", "bak"),
+    "only-reshaped": _shuffled(lambda r, d: r.reshape(len(r), -1, d * r.shape[2], d * r.shape[3])),
+    "blocks-side-by-side": _shuffled(rearranged("kab", "kahbw"), rearranged("kab", "kbhaw")),
+    "half-interlaced": _shuffled(rearranged("kab", "khabw"), rearranged("kab", "kahwb")),
+    "interpolated": _interpolated("bilinear", True, align_corners=False)
+    + _interpolated("bilinear", False, align_corners=False)
+    + _interpolated("bilinear", True, align_corners=True)
+    + _interpolated("bilinear", False, align_corners=True)
+    + _interpolated("nearest", True)
+    + _interpolated("nearest", False)
+    + _enlarged_first("nearest", "bilinear")
+    + _shuffled(lambda r, d: F.interpolate(r.unflatten(1, (-1, d * d)).mean(2), scale_factor=d)),
+    "not-rearranged": does(lambda x, w, b, d, z: _scores(x, w, b)),
+    "cut-from-end": _fitted(lambda r, z: r[..., -z[0] :, -z[1] :], _middle),
+    "cut-first": does(
+        lambda x, w, b, d, z: _cut_first(x, w, b, d, z, True), lambda x, w, b, d, z: _cut_first(x, w, b, d, z, False)
+    ),
+    "squeezed-not-cut": _fitted(
+        lambda r, z: F.interpolate(r, size=tuple(z), mode="bilinear", align_corners=False),
+        lambda r, z: F.interpolate(r, size=tuple(z), mode="bilinear", align_corners=True),
+        lambda r, z: F.interpolate(r, size=tuple(z), mode="nearest"),
+    ),
+    "size-swapped": given(lambda x, w, b, d, z: (x, w, b, d, (z[1], z[0])))
+    + does(lambda x, w, b, d, z: _on_canvas(duc(x, w, b, d, (z[1], z[0])), (z[1], z[0]))),
+    "factor-fixed": given(lambda x, w, b, d, z: (x, w, b, 2, z))
+    + does(_two_only, lambda x, w, b, d, z: _on_canvas(_two_only(x, w, b, d, z), z)),
+    "padding-missing": _convolved(lambda x, w, b: F.conv2d(x, w, b)),
+    "padding-not-zero": _convolved(
+        lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), w, b),
+        lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), w, b),
+        lambda x, w, b: F.pad(F.conv2d(x, w, b), (1, 1, 1, 1)),
+    ),
+    "kernel-flipped": given(lambda x, w, b, d, z: (x, w.flip(2, 3), b, d, z)),
+    "kernel-transposed": given(lambda x, w, b, d, z: (x, w.transpose(2, 3), b, d, z)),
+    "middle-weight-only": _convolved(lambda x, w, b: F.conv2d(x, w[:, :, 1:2, 1:2], b)),
+    "bias-ignored": given(lambda x, w, b, d, z: (x, w, None, d, z)),
+    "one-bias-per-class": does(
+        lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[: len(b) // (d * d), None, None]),
+        lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[:: d * d, None, None]),
+    ),
+    "channels-not-summed": _convolved(
+        lambda x, w, b: _scores(x[:, :1], w[:, :1], b),
+        lambda x, w, b: _scores(x[:, -1:], w[:, -1:], b),
+        lambda x, w, b: _scores(x, w / w.shape[1], b),
+    ),
+    "activation-added": gives(
+        lambda r, *a: r.relu(), lambda r, *a: r.sigmoid(), lambda r, *a: r.softmax(1), lambda r, *a: r.log_softmax(1)
+    ),
+    "rows-columns-exchanged": gives(lambda r, *a: r.transpose(2, 3), lambda r, *a: r.transpose(2, 3).reshape(r.shape)),
+    "first-picture-only": FIRST_PICTURE,
+    "first-class-only": FIRST_CHANNEL,
+    "not-cropped": _fitted(lambda r, z: r)
+    + stops(lambda x, w, b, d, z: duc(x, w, b, d, z) if tuple(z) == (d * x.shape[2], d * x.shape[3]) else [][0]),
+}
 
 EXERCISE = Exercise(
     "dense_upsample(x, weight, bias, factor, size)",

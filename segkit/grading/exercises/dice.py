@@ -5,16 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
-from segkit.grading.exercises.matrix_numbers import (
-    GAP,
-    OVERFLOW,
-    iou,
-    number_cases,
-    number_facts,
-    precision,
-    recall,
-)
+from segkit.grading.exercise import Case, does, gives
+from segkit.grading.exercises.matrix_numbers import GAP, iou, number_cases, number_exercise, precision, recall
 
 TASK = """The Dice score of each class, 2 n_ii / (t_i + Σ_j n_ji), as a vector of num_classes numbers. NaN for
 a class that occurs neither in the truth nor in the prediction."""
@@ -64,11 +56,4 @@ WAYS = {
     + gives(lambda r, m: torch.where(r.isnan(), r, 2 * m.diag().double() / m.sum())),
 }
 
-EXERCISE = Exercise(
-    "dice(matrix)",
-    TASK,
-    dice,
-    _dice_cases,
-    (*catalogue(MESSAGES, WAYS), OVERFLOW),
-    facts=number_facts,
-)
+EXERCISE = number_exercise("dice(matrix)", TASK, dice, MESSAGES, WAYS, _dice_cases, "float")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from segkit.grading.exercise import Case, Exercise, catalogue
+from segkit.grading.exercises.case_tensors import grouped
 from segkit.grading.exercises.dilate_strides_ways import WAYS, Layers, convert
 from segkit.grading.values import Unusable, leaf
 
@@ -32,30 +33,22 @@ def _as_rows(result: Any, layers: Layers, target: int) -> Any:
 def _cases() -> list[Case]:
     vgg = [layer for n in (2, 2, 3, 3, 3) for layer in [(3, 1, 1)] * n + [(2, 2, 1)]] + [(7, 1, 1)]
     resnet = [(7, 2, 1), (3, 2, 1)] + [(3, s, 1) for s in (1, 1, 2, 1, 2, 1, 2, 1)]
-    calls: list[tuple[str, Layers, int]] = [
-        ("one stride", [(3, 2, 1), (3, 1, 1)], 1),
-        ("one stride", [(3, 2, 1), (3, 1, 1), (5, 1, 1)], 1),
-        ("one stride", [(3, 2, 1), (3, 1, 1), (3, 2, 1), (3, 1, 1)], 2),
-        ("several strides", [(3, 2, 1)] * 3 + [(3, 1, 1)], 2),
-        ("several strides", [(3, 2, 1), (3, 1, 1), (3, 2, 1), (5, 1, 1), (3, 2, 1), (3, 1, 1)], 2),
-        ("several strides", [(3, 2, 1)] * 4 + [(3, 1, 1)] * 2, 1),
-        ("several strides", [(3, 2, 1)] * 4 + [(3, 1, 1)] * 2, 4),
-        ("other strides", [(3, 2, 1), (3, 3, 1), (3, 1, 1)], 2),
-        ("other strides", [(5, 4, 1), (3, 3, 1), (3, 2, 1), (5, 1, 1)], 4),
-        ("other strides", [(3, 3, 1), (3, 2, 1), (3, 1, 1), (3, 5, 1), (3, 1, 1)], 3),
-        ("layers with dilation", [(3, 1, 2), (3, 2, 1), (3, 1, 2), (3, 1, 4)], 1),
-        ("layers with dilation", [(3, 2, 1), (3, 2, 3), (3, 1, 2), (3, 2, 2), (3, 1, 5)], 2),
-        ("layers with dilation", [(3, 2, 1), (3, 2, 1), (3, 1, 2), (3, 1, 3)], 1),
-        ("nothing to do", [(3, 1, 1), (3, 1, 2), (5, 1, 1)], 1),
-        ("nothing to do", [(3, 2, 1), (3, 2, 1), (3, 1, 2)], 4),
-        ("no layers", [], 1),
-        ("known networks", vgg, 8),
-        ("known networks", vgg, 16),
-        ("known networks", resnet, 8),
-        ("known networks", resnet, 16),
-        ("known networks", resnet, 32),
-    ]
-    return [Case((layers, target), group) for group, layers, target in calls]
+    halving = [(3, 2, 1)] * 4 + [(3, 1, 1)] * 2
+    return grouped(
+        ("one stride", ([(3, 2, 1), (3, 1, 1)], 1), ([(3, 2, 1), (3, 1, 1), (5, 1, 1)], 1)),
+        ("one stride", ([(3, 2, 1), (3, 1, 1), (3, 2, 1), (3, 1, 1)], 2)),
+        ("several strides", ([(3, 2, 1)] * 3 + [(3, 1, 1)], 2)),
+        ("several strides", ([(3, 2, 1), (3, 1, 1), (3, 2, 1), (5, 1, 1), (3, 2, 1), (3, 1, 1)], 2)),
+        ("several strides", (halving, 1), (halving, 4)),
+        ("other strides", ([(3, 2, 1), (3, 3, 1), (3, 1, 1)], 2), ([(5, 4, 1), (3, 3, 1), (3, 2, 1), (5, 1, 1)], 4)),
+        ("other strides", ([(3, 3, 1), (3, 2, 1), (3, 1, 1), (3, 5, 1), (3, 1, 1)], 3)),
+        ("layers with dilation", ([(3, 1, 2), (3, 2, 1), (3, 1, 2), (3, 1, 4)], 1)),
+        ("layers with dilation", ([(3, 2, 1), (3, 2, 3), (3, 1, 2), (3, 2, 2), (3, 1, 5)], 2)),
+        ("layers with dilation", ([(3, 2, 1), (3, 2, 1), (3, 1, 2), (3, 1, 3)], 1)),
+        ("nothing to do", ([(3, 1, 1), (3, 1, 2), (5, 1, 1)], 1), ([(3, 2, 1), (3, 2, 1), (3, 1, 2)], 4)),
+        ("no layers", ([], 1)),
+        ("known networks", (vgg, 8), (vgg, 16), (resnet, 8), (resnet, 16), (resnet, 32)),
+    )
 
 
 def _facts(layers: Layers, target: int) -> dict[str, bool]:

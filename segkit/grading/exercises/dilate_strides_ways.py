@@ -41,6 +41,12 @@ def instead(layer: Function, step: Function = _strides) -> Ways:
 
 
 @each
+def growing(step: Function) -> Ways:
+    """The right layers, but for how the factor grows."""
+    return instead(right, step=step)
+
+
+@each
 def stopped_at(change: Function) -> Ways:
     """Another stride to stop at."""
     return given(lambda layers, t: (layers, change(t, layers)))
@@ -48,18 +54,6 @@ def stopped_at(change: Function) -> Ways:
 
 def total(layers: Layers) -> int:
     return int(np.prod([s for _, s, _ in layers]))
-
-
-def one_late(layers: Layers, target: int) -> Layers:
-    out, stride, factor = [], 1, 1
-    for k, s, d in layers:
-        if stride <= target:
-            stride *= s
-            out.append((k, s, d))
-        else:
-            out.append((k, 1, d * factor))
-            factor *= s
-    return out
 
 
 def from_the_back(layers: Layers, target: int) -> Layers:
@@ -75,18 +69,6 @@ def from_the_back(layers: Layers, target: int) -> Layers:
     return out
 
 
-def next_only(layers: Layers, target: int) -> Layers:
-    out, stride, factor = [], 1, 1
-    for k, s, d in layers:
-        if stride < target:
-            stride *= s
-            out.append((k, s, d))
-        else:
-            out.append((k, 1, d * factor))
-            factor = s
-    return out
-
-
 def all_layers(layers: Layers, target: int) -> Layers:
     return [
         (k, t, d * total(layers) // target)
@@ -97,11 +79,6 @@ def all_layers(layers: Layers, target: int) -> Layers:
 def all_behind(layers: Layers, target: int) -> Layers:
     """The whole factor for every layer behind the target."""
     return walk(layers, target, lambda k, s, d, f: (k, 1, d * total(layers) // target))
-
-
-def only_where_stride(layers: Layers, target: int) -> Layers:
-    """Dilation for the layers that lose a stride, and for no other."""
-    return walk(layers, target, lambda k, s, d, f: (k, 1, d * s))
 
 
 def fitting(layers: Layers, target: int) -> Layers:
@@ -128,23 +105,28 @@ WAYS = {
     "strides-kept": gives(lambda r, layers, t: [(k, s, d) for (k, _, d), (_, s, _) in zip(r, layers, strict=True)])
     + does(lambda layers, t: layers),
     "own-stride-too-early": instead(lambda k, s, d, f: (k, 1, d * f * s)),
-    "own-layer-only": does(only_where_stride)
-    + instead(lambda k, s, d, f: (k, 1, d if s == 1 else d * f * s), lambda k, s, d, f: (k, 1, d if s == 1 else d * f)),
+    "own-layer-only": instead(
+        lambda k, s, d, f: (k, 1, d * s),
+        lambda k, s, d, f: (k, 1, d if s == 1 else d * f * s),
+        lambda k, s, d, f: (k, 1, d if s == 1 else d * f),
+    ),
     "some-not-dilated": instead(
         lambda k, s, d, f: (k, 1, d * f if s == 1 else d),
         lambda k, s, d, f: (k, 1, d * f if k > 2 else d),
         lambda k, s, d, f: (k, 1, d * f if d == 1 else d),
     ),
-    "next-layer-only": does(next_only),
-    "strides-not-multiplied": instead(right, step=lambda f, s, d: f if s == 1 else s)
-    + instead(right, step=lambda f, s, d: max(f, s))
-    + instead(right, step=lambda f, s, d: f + s if s > 1 and f > 1 else f * s)
-    + instead(right, step=lambda f, s, d: f + s - 1)
-    + instead(right, step=lambda f, s, d: f + (s > 1))
-    + instead(right, step=lambda f, s, d: f + s)
+    "next-layer-only": growing(lambda f, s, d: s),
+    "strides-not-multiplied": growing(
+        lambda f, s, d: f if s == 1 else s,
+        lambda f, s, d: max(f, s),
+        lambda f, s, d: f + s if s > 1 and f > 1 else f * s,
+        lambda f, s, d: f + s - 1,
+        lambda f, s, d: f + (s > 1),
+        lambda f, s, d: f + s,
+    )
     + instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), step=lambda f, s, d: f if s == 1 else s),
-    "always-two": instead(right, step=lambda f, s, d: f * (2 if s > 1 else 1)),
-    "factor-squared": instead(right, step=lambda f, s, d: f * 2) + instead(right, step=lambda f, s, d: f * s * d),
+    "always-two": growing(lambda f, s, d: f * (2 if s > 1 else 1)),
+    "factor-squared": growing(lambda f, s, d: f * 2, lambda f, s, d: f * s * d),
     "own-dilation-lost": instead(
         lambda k, s, d, f: (k, 1, f), lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda k, s, d, f: (k, 1, max(f, d))
     ),
@@ -159,7 +141,7 @@ WAYS = {
         lambda layers, t: fitting(layers, 1),
         lambda layers, t: fitting(layers, t - 1),
     ),
-    "too-late": does(one_late)
+    "too-late": does(lambda layers, t: convert(layers, t + 1))
     + stopped_at(lambda t, layers: 2 * t, lambda t, layers: max(t, 2), lambda t, layers: 8)
     + does(
         lambda layers, t: fitting(layers, 2 * t),
@@ -168,7 +150,7 @@ WAYS = {
     ),
     "first-strides-lost": does(from_the_back, from_the_back_by_product),
     "all-dilated": does(all_layers, all_behind),
-    "dilation-divided": instead(right, step=lambda f, s, d: f / s)
+    "dilation-divided": growing(lambda f, s, d: f / s)
     + does(
         lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, d * f * t)),
         lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, t)),

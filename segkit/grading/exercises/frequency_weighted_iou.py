@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from segkit.grading.exercise import Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.matrix_numbers import (
-    OVERFLOW,
-    accuracy,
-    iou,
-    number_cases,
-    number_facts,
-    precision,
-)
+from segkit.grading.exercise import does, given, gives
+from segkit.grading.exercises.matrix_numbers import accuracy, iou, number_exercise, precision
 
 TASK = """The IoUs of the classes, n_ii / (t_i + Σ_j n_ji − n_ii), averaged with the true frequencies t_i /
 Σ_k t_k as weights: one number from 0 to 1. A class that occurs nowhere adds nothing."""
@@ -75,12 +68,4 @@ WAYS = {
     "percent": gives(lambda r, *a: 100 * r),
 }
 
-EXERCISE = Exercise(
-    "frequency_weighted_iou(matrix)",
-    TASK,
-    weighted,
-    number_cases,
-    (*catalogue(MESSAGES, WAYS), OVERFLOW),
-    kinds=("number",),
-    facts=number_facts,
-)
+EXERCISE = number_exercise("frequency_weighted_iou(matrix)", TASK, weighted, MESSAGES, WAYS)

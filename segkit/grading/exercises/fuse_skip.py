@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.bilinear_kernel import kernel
-from segkit.grading.exercises.case_tensors import loosened, numbers
+from segkit.grading.exercises.case_tensors import grouped, layer
 
 TASK = """FCN's skip. coarse is N×K×h×w, fine N×K×H×W with H = 2h, or 2h − 1 where pooling rounded up; W likewise.
 Enlarge coarse with a transposed convolution of stride 2 and the 4×4 bilinear kernel, each class by
@@ -33,31 +31,16 @@ def fuse(coarse: Tensor, fine: Tensor) -> Tensor:
     return _cut(enlarged(coarse), fine) + fine
 
 
-def _skip_case(
-    seed: int,
-    n: int,
-    k: int,
-    coarse: tuple[int, int],
-    fine: tuple[int, int],
-    group: str,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
-    return Case((numbers(seed, n, k, *coarse, dtype=dtype), numbers(seed + 1, n, k, *fine, dtype=dtype)), group)
-
-
 def _skip_cases() -> list[Case]:
-    return [
-        _skip_case(1, 1, 1, (1, 2), (2, 4), "plain"),
-        _skip_case(3, 1, 1, (2, 3), (4, 6), "plain"),
-        _skip_case(5, 1, 1, (4, 3), (8, 6), "plain"),
-        _skip_case(7, 1, 3, (3, 2), (6, 4), "classes"),
-        _skip_case(9, 3, 1, (2, 3), (4, 6), "batch"),
-        _skip_case(11, 2, 4, (3, 3), (6, 6), "batch"),
-        _skip_case(13, 1, 2, (3, 4), (5, 8), "odd sizes"),
-        _skip_case(15, 1, 2, (3, 4), (5, 7), "odd sizes"),
-        _skip_case(17, 2, 2, (3, 4), (6, 8), "float64", torch.float64),
-        loosened(_skip_case(19, 2, 3, (4, 3), (8, 6), "memory layout")),
-    ]
+    return grouped(
+        ("plain", (1, (1, 2), (2, 4)), (3, (2, 3), (4, 6)), (5, (4, 3), (8, 6))),
+        ("classes", (7, (1, 3, 3, 2), (1, 3, 6, 4))),
+        ("batch", (9, (3, 1, 2, 3), (3, 1, 4, 6)), (11, (2, 4, 3, 3), (2, 4, 6, 6))),
+        ("odd sizes", (13, (1, 2, 3, 4), (1, 2, 5, 8)), (15, (1, 2, 3, 4), (1, 2, 5, 7))),
+        ("float64", (17, (2, 2, 3, 4), (2, 2, 6, 8), 0, torch.float64)),
+        ("memory layout", (19, (2, 3, 4, 3), (2, 3, 8, 6))),
+        of=lambda *made: layer(*made)[:2],
+    )
 
 
 def _skip_facts(coarse: Tensor, fine: Tensor) -> dict[str, bool]:
@@ -78,7 +61,7 @@ def _interpolated(mode: str, to_fine: bool, **options: bool) -> Ways:
 
 
 @each
-def _upsampled_with(weight: Any) -> Ways:
+def _upsampled_with(weight: Function) -> Ways:
     def fused(coarse: Tensor, fine: Tensor) -> Tensor:
         return _cut(F.conv_transpose2d(coarse, weight(coarse.shape[1]).to(coarse.dtype), stride=2), fine) + fine
 

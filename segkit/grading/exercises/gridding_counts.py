@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercises.case_tensors import grouped
 
 TASK = """A stack of one-dimensional convolutions of stride 1, with `kernel` weights each and the dilations of
 the list rates, the first layer first. One output of the last layer sees 1 + Σ (kernel − 1)·rate input
@@ -28,30 +29,14 @@ def counts(rates: list[int], kernel: int) -> list[int]:
 
 
 def _cases() -> list[Case]:
-    calls: list[tuple[str, list[int], int]] = [
-        ("one layer", [1], 3),
-        ("one layer", [2], 3),
-        ("one layer", [5], 3),
-        ("two layers", [1, 1], 3),
-        ("two layers", [1, 2], 3),
-        ("two layers", [2, 2], 3),
-        ("two layers", [3, 2], 3),
-        ("three layers", [1, 2, 5], 3),
-        ("three layers", [1, 2, 9], 3),
-        ("three layers", [2, 2, 2], 3),
-        ("three layers", [5, 2, 1], 3),
-        ("more layers", [2, 4, 8], 3),
-        ("more layers", [5, 9, 17], 3),
-        ("more layers", [1, 2, 5, 1, 2, 5], 3),
-        ("more layers", [1, 1, 2, 4, 8, 16, 1], 3),
-        ("other kernels", [2], 5),
-        ("other kernels", [1, 2], 5),
-        ("other kernels", [3, 2, 4], 2),
-        ("other kernels", [2, 3], 4),
-        ("other kernels", [4, 2], 1),
-        ("no layers", [], 3),
-    ]
-    return [Case((rates, kernel), group) for group, rates, kernel in calls]
+    return grouped(
+        ("one layer", ([1], 3), ([2], 3), ([5], 3)),
+        ("two layers", ([1, 1], 3), ([1, 2], 3), ([2, 2], 3), ([3, 2], 3)),
+        ("three layers", ([1, 2, 5], 3), ([1, 2, 9], 3), ([2, 2, 2], 3), ([5, 2, 1], 3)),
+        ("more layers", ([2, 4, 8], 3), ([5, 9, 17], 3), ([1, 2, 5, 1, 2, 5], 3), ([1, 1, 2, 4, 8, 16, 1], 3)),
+        ("other kernels", ([2], 5), ([1, 2], 5), ([3, 2, 4], 2), ([2, 3], 4), ([4, 2], 1)),
+        ("no layers", ([], 3)),
+    )
 
 
 def _facts(rates: list[int], kernel: int) -> dict[str, bool]:

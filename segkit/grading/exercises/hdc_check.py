@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercises.case_tensors import grouped
 from segkit.grading.exercises.gridding_counts import counts
 
 TASK = """The rule of hybrid dilated convolution (Wang et al., section 3.2). rates holds the dilations r_1 … r_n
@@ -33,48 +34,36 @@ def largest_gap(rates: Rates, rule: Function = _rule, until: int = 1) -> int:
     return m
 
 
-def hdc(rates: Rates, kernel: int) -> tuple[int, bool]:
-    """Reference of `hdc_check`."""
-    m = largest_gap(rates)
+def _judged(rates: Rates, kernel: int, m: int) -> tuple[int, bool]:
     return m, m <= kernel and math.gcd(*rates) == 1
 
 
+def hdc(rates: Rates, kernel: int) -> tuple[int, bool]:
+    """Reference of `hdc_check`."""
+    return _judged(rates, kernel, largest_gap(rates))
+
+
 def _cases() -> list[Case]:
-    calls: list[tuple[str, Rates, int]] = [
-        ("three layers", [1, 2, 5], 3),
-        ("three layers", [1, 2, 9], 3),
-        ("three layers", [5, 9, 17], 3),
-        ("three layers", [3, 4, 7], 3),
-        ("common factor", [2, 2, 2], 3),
-        ("common factor", [2, 2, 4], 3),
-        ("common factor", [3, 3, 3, 3], 3),
-        ("common factor", [2, 4, 8], 3),
-        ("common factor", [4, 2, 6], 5),
-        ("common factor", [4, 6], 7),
-        ("common factor", [4, 6, 6], 7),
-        ("common factor", [5, 5, 5], 5),
-        ("factors of some", [3, 2, 2], 3),
-        ("M_2 = kernel", [1, 3, 4], 3),
-        ("factors of some", [1, 2, 4], 3),
-        ("M_2 = kernel", [2, 3, 4], 3),
-        ("factors of some", [6, 2, 3], 3),
-        ("M_2 = kernel", [1, 3], 3),
-        ("two layers", [5, 2], 3),
-        ("two layers", [2, 5], 3),
-        ("more layers", [1, 2, 5, 9], 3),
-        ("more layers", [1, 2, 5, 13, 20], 3),
-        ("more layers", [1, 2, 5, 1, 2, 5], 3),
-        ("more layers", [1, 2, 3, 5, 7], 3),
-        ("more layers", [2, 7, 3, 11, 5], 3),
-        ("M_2 = kernel", [1, 2, 9], 5),
-        ("other kernels", [1, 4, 9], 5),
-        ("other kernels", [2, 3, 11], 5),
-        ("three layers", [1, 3, 11], 3),
-        ("other kernels", [1, 2, 5], 1),
-        ("M_2 = kernel", [5, 9, 17], 9),
-        ("other kernels", [1, 2, 2], 2),
-    ]
-    return [Case((rates, kernel), group) for group, rates, kernel in calls]
+    return grouped(
+        ("three layers", ([1, 2, 5], 3), ([1, 2, 9], 3), ([5, 9, 17], 3), ([3, 4, 7], 3)),
+        ("common factor", ([2, 2, 2], 3), ([2, 2, 4], 3), ([3, 3, 3, 3], 3), ([2, 4, 8], 3)),
+        ("common factor", ([4, 2, 6], 5), ([4, 6], 7), ([4, 6, 6], 7), ([5, 5, 5], 5)),
+        ("factors of some", ([3, 2, 2], 3)),
+        ("M_2 = kernel", ([1, 3, 4], 3)),
+        ("factors of some", ([1, 2, 4], 3)),
+        ("M_2 = kernel", ([2, 3, 4], 3)),
+        ("factors of some", ([6, 2, 3], 3)),
+        ("M_2 = kernel", ([1, 3], 3)),
+        ("two layers", ([5, 2], 3), ([2, 5], 3)),
+        ("more layers", ([1, 2, 5, 9], 3), ([1, 2, 5, 13, 20], 3), ([1, 2, 5, 1, 2, 5], 3)),
+        ("more layers", ([1, 2, 3, 5, 7], 3), ([2, 7, 3, 11, 5], 3)),
+        ("M_2 = kernel", ([1, 2, 9], 5)),
+        ("other kernels", ([1, 4, 9], 5), ([2, 3, 11], 5)),
+        ("three layers", ([1, 3, 11], 3)),
+        ("other kernels", ([1, 2, 5], 1)),
+        ("M_2 = kernel", ([5, 9, 17], 9)),
+        ("other kernels", ([1, 2, 2], 2)),
+    )
 
 
 def _facts(rates: Rates, kernel: int) -> dict[str, bool]:
@@ -99,10 +88,6 @@ def _as_pair(result: Any, rates: Rates, kernel: int) -> Any:
 
 def _pair_shares(rates: Rates) -> bool:
     return any(math.gcd(a, b) > 1 for i, a in enumerate(rates) for b in rates[:i])
-
-
-def _judged(rates: Rates, kernel: int, m: int) -> tuple[int, bool]:
-    return m, m <= kernel and math.gcd(*rates) == 1
 
 
 @each

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue, does, given
-from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given
+from segkit.grading.exercises.case_tensors import grouped, normal, quarters
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 
 TASK = """Bilinear resizing of x (N×C×H×W) to size = (height, width), as
@@ -25,29 +25,19 @@ def bilinear(x: Tensor, size: tuple[int, int], align: bool) -> Tensor:
 
 
 def _bilinear_cases() -> list[Case]:
-    x = quarters(1, 1, 1, 3, 4)
-    calls: list[tuple[str, Tensor, tuple[int, int], bool]] = [
-        ("plain", quarters(2, 1, 1, 2, 2), (4, 4), False),
-        ("plain", x, (6, 8), False),
-        ("plain", x, (6, 12), False),
-        ("align_corners", quarters(3, 1, 1, 2, 2), (3, 3), True),
-        ("align_corners", x, (6, 8), True),
-        ("align_corners", x, (7, 5), True),
-        ("odd factors", x, (7, 9), False),
-        ("odd factors", quarters(4, 1, 1, 5, 7), (13, 11), False),
-        ("smaller output", quarters(5, 1, 1, 7, 8), (3, 5), False),
-        ("smaller output", quarters(6, 1, 1, 7, 6), (4, 3), True),
-        ("same size", x, (3, 4), False),
-        ("same size", x, (3, 4), True),
-        ("one pixel", quarters(7, 1, 1, 1, 1), (3, 4), False),
-        ("one pixel", x, (1, 1), True),
-        ("one pixel", quarters(8, 1, 1, 1, 4), (3, 7), True),
-        ("batch and channels", quarters(9, 2, 3, 3, 4), (5, 9), False),
-        ("batch and channels", quarters(10, 3, 2, 4, 3), (7, 6), True),
-        ("float64", normal(11, 2, 2, 3, 4, dtype=torch.float64), (8, 5), False),
-        ("memory layout", noncontiguous(quarters(12, 2, 2, 4, 5)), (7, 8), False),
-    ]
-    return [Case(tuple(args), group) for group, *args in calls]
+    x, two = quarters(1, 1, 1, 3, 4), quarters(2, 1, 1, 2, 2)
+    return grouped(
+        ("plain", (two, (4, 4), False), (x, (6, 8), False), (x, (6, 12), False)),
+        ("align_corners", (quarters(3, 1, 1, 2, 2), (3, 3), True), (x, (6, 8), True), (x, (7, 5), True)),
+        ("odd factors", (x, (7, 9), False), (quarters(4, 1, 1, 5, 7), (13, 11), False)),
+        ("smaller output", (quarters(5, 1, 1, 7, 8), (3, 5), False), (quarters(6, 1, 1, 7, 6), (4, 3), True)),
+        ("same size", (x, (3, 4), False), (x, (3, 4), True)),
+        ("one pixel", (quarters(7, 1, 1, 1, 1), (3, 4), False), (x, (1, 1), True)),
+        ("one pixel", (quarters(8, 1, 1, 1, 4), (3, 7), True)),
+        ("batch and channels", (quarters(9, 2, 3, 3, 4), (5, 9), False), (quarters(10, 3, 2, 4, 3), (7, 6), True)),
+        ("float64", (normal(11, 2, 2, 3, 4, dtype=torch.float64), (8, 5), False)),
+        ("memory layout", (quarters(12, 2, 2, 4, 5), (7, 8), False)),
+    )
 
 
 def _bilinear_facts(x: Tensor, size: tuple[int, int], align: bool) -> dict[str, bool]:
@@ -64,9 +54,9 @@ def _bilinear_facts(x: Tensor, size: tuple[int, int], align: bool) -> dict[str, 
     }
 
 
-def _source(n: int, m: int, align: bool) -> Tensor:
-    """Where each of the m outputs looks among n inputs, before clamping."""
-    at = torch.arange(m, dtype=torch.float64)
+def _source(n: int, m: int, align: bool, count: int | None = None) -> Tensor:
+    """Where each of the m outputs (or of `count` ones, by the same factor) looks among n inputs, before clamping."""
+    at = torch.arange(m if count is None else count, dtype=torch.float64)
     return at * ((n - 1) / (m - 1) if m > 1 else 0.0) if align else (at + 0.5) * n / m - 0.5
 
 
@@ -87,10 +77,28 @@ def _matrix(at: Tensor, n: int, border: str = "clamp", swap: bool = False) -> Te
     )
 
 
-def _by(x: Tensor, size: tuple[int, int], source: Any, **options: Any) -> Tensor:
+def _by(x: Tensor, size: tuple[int, int], source: Function, **options: Any) -> Tensor:
     """Interpolate with another rule for where to look."""
     rows, columns = (_matrix(source(n, m), n, **options).to(x.dtype) for n, m in zip(x.shape[2:], size, strict=True))
     return torch.einsum("ah,nchw,bw->ncab", rows, x, columns)
+
+
+@each
+def _looking(source: Function, **options: Any) -> Ways:
+    """Interpolation with another rule: source(n, m, align_corners)."""
+    return does(lambda x, z, a: _by(x, z, lambda n, m: source(n, m, a), **options))
+
+
+@each
+def _unaligned(source: Function) -> Ways:
+    """Another rule where align_corners is False: source(n, m)."""
+    return does(lambda x, z, a: bilinear(x, z, a) if a else _by(x, z, source))
+
+
+@each
+def _factor_of(axis: int) -> Ways:
+    """The factor of one axis for both."""
+    return does(lambda x, z, a: _by(x, z, lambda n, m: _source(x.shape[axis], z[axis - 2], a, count=m)))
 
 
 def _one_axis(x: Tensor, size: tuple[int, int], align: bool, rows: bool, floor: bool = False) -> Tensor:
@@ -125,29 +133,19 @@ first-channel-only: Only the first channel is resized.
 WAYS = {
     "align-corners-inverted": given(lambda x, z, a: (x, z, not a)),
     "align-corners-ignored": given(lambda x, z, a: (x, z, True), lambda x, z, a: (x, z, False)),
-    "half-pixel-missing": does(
-        lambda x, z, a: (
-            bilinear(x, z, a) if a else _by(x, z, lambda n, m: torch.arange(m, dtype=torch.float64) * n / m)
-        ),
-        lambda x, z, a: (
-            bilinear(x, z, a) if a else _by(x, z, lambda n, m: (torch.arange(m, dtype=torch.float64) + 0.5) * n / m)
-        ),
-        lambda x, z, a: _by(x, z, lambda n, m: torch.arange(m, dtype=torch.float64) * n / m),
-    ),
-    "border-not-clamped": does(
-        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), border="extend"),
-        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), border="zero"),
-    ),
-    "weights-exchanged": does(
-        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a), swap=True),
-        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).clamp(0, n - 1), border="extend", swap=True),
-    ),
+    "half-pixel-missing": _unaligned(
+        lambda n, m: torch.arange(m, dtype=torch.float64) * n / m,
+        lambda n, m: (torch.arange(m, dtype=torch.float64) + 0.5) * n / m,
+    )
+    + _looking(lambda n, m, a: torch.arange(m, dtype=torch.float64) * n / m),
+    "border-not-clamped": _looking(_source, border="extend") + _looking(_source, border="zero"),
+    "weights-exchanged": _looking(_source, swap=True)
+    + _looking(lambda n, m, a: _source(n, m, a).clamp(0, n - 1), border="extend", swap=True),
     "nearest": does(
         lambda x, z, a: F.interpolate(x, size=tuple(z), mode="nearest"),
         lambda x, z, a: F.interpolate(x, size=tuple(z), mode="nearest-exact"),
-        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).floor()),
-        lambda x, z, a: _by(x, z, lambda n, m: _source(n, m, a).round()),
-    ),
+    )
+    + _looking(lambda n, m, a: _source(n, m, a).floor(), lambda n, m, a: _source(n, m, a).round()),
     "one-axis-only": does(
         lambda x, z, a: _one_axis(x, z, a, True),
         lambda x, z, a: _one_axis(x, z, a, False),
@@ -155,41 +153,11 @@ WAYS = {
         lambda x, z, a: _one_axis(x, z, a, False, True),
     ),
     "size-swapped": given(lambda x, z, a: (x, (z[1], z[0]), a)),
-    "scale-inverted": does(
-        lambda x, z, a: _by(
-            x,
-            z,
-            lambda n, m: torch.arange(m) * ((m - 1) / max(n - 1, 1)) if a else (torch.arange(m) + 0.5) * m / n - 0.5,
-        ),
-        lambda x, z, a: bilinear(x, z, a) if a else _by(x, z, lambda n, m: (torch.arange(m) + 0.5) * m / n - 0.5),
-    ),
-    "one-factor-for-both": does(
-        lambda x, z, a: _by(
-            x,
-            z,
-            lambda n, m: (
-                _source(x.shape[2], z[0], a)
-                if m == z[0]
-                else _source(x.shape[2], z[0], a)[:1].new_tensor(
-                    [
-                        (i + 0.5) * x.shape[2] / z[0] - 0.5 if not a else i * (x.shape[2] - 1) / max(z[0] - 1, 1)
-                        for i in range(m)
-                    ]
-                )
-            ),
-        ),
-        lambda x, z, a: _by(
-            x,
-            z,
-            lambda n, m: torch.tensor(
-                [
-                    (i + 0.5) * x.shape[3] / z[1] - 0.5 if not a else i * (x.shape[3] - 1) / max(z[1] - 1, 1)
-                    for i in range(m)
-                ],
-                dtype=torch.float64,
-            ),
-        ),
-    ),
+    "scale-inverted": _looking(
+        lambda n, m, a: torch.arange(m) * ((m - 1) / max(n - 1, 1)) if a else (torch.arange(m) + 0.5) * m / n - 0.5
+    )
+    + _unaligned(lambda n, m: (torch.arange(m) + 0.5) * m / n - 0.5),
+    "one-factor-for-both": _factor_of(2, 3),
     "one-row-divides-by-zero": does(lambda x, z, a: bilinear(x, z, a) * (float("nan") if a and 1 in z else 1.0)),
     "antialiased": does(
         lambda x, z, a: F.interpolate(x, size=tuple(z), mode="bilinear", align_corners=a, antialias=True)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each
-from segkit.grading.exercises.case_tensors import normal, quarters
+from segkit.grading.exercises.case_tensors import grouped, normal, quarters
 from segkit.grading.values import HANDED_OUT, Unusable, all_same, leaf
 
 TASK = """Turn a classifier's layer into a convolution. linear is a torch.nn.Linear that worked on flattened
@@ -111,17 +111,14 @@ def _linear(seed: int, inputs: int, outputs: int, bias: bool = True, dtype: torc
 
 
 def _linear_cases() -> list[Case]:
-    return [
-        Case((_linear(1, 4, 3), 1, 2, 2), "plain"),
-        Case((_linear(2, 9, 2), 1, 3, 3), "plain"),
-        Case((_linear(3, 18, 4), 2, 3, 3), "channels"),
-        Case((_linear(4, 12, 3), 3, 2, 2), "channels"),
-        Case((_linear(5, 12, 2), 2, 2, 3), "not square"),
-        Case((_linear(6, 24, 5), 2, 4, 3), "not square"),
-        Case((_linear(7, 8, 3, bias=False), 2, 2, 2), "no bias"),
-        Case((_linear(8, 5, 4), 5, 1, 1), "1×1"),
-        Case((_linear(9, 12, 3, dtype=torch.float64), 3, 2, 2), "float64"),
-    ]
+    return grouped(
+        ("plain", (_linear(1, 4, 3), 1, 2, 2), (_linear(2, 9, 2), 1, 3, 3)),
+        ("channels", (_linear(3, 18, 4), 2, 3, 3), (_linear(4, 12, 3), 3, 2, 2)),
+        ("not square", (_linear(5, 12, 2), 2, 2, 3), (_linear(6, 24, 5), 2, 4, 3)),
+        ("no bias", (_linear(7, 8, 3, bias=False), 2, 2, 2)),
+        ("1×1", (_linear(8, 5, 4), 5, 1, 1)),
+        ("float64", (_linear(9, 12, 3, dtype=torch.float64), 3, 2, 2)),
+    )
 
 
 def _linear_facts(linear: nn.Linear, c: int, h: int, w: int) -> dict[str, bool]:

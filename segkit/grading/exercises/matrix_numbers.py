@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Mistake, given
-from segkit.grading.exercises.case_tensors import labels, noncontiguous
+from segkit.grading.exercise import Case, Exercise, Function, Mistake, Ways, catalogue, given
+from segkit.grading.exercises.case_tensors import grouped, labels
 
 
 def iou(m: Tensor) -> Tensor:
@@ -32,15 +34,13 @@ _UNSEEN = torch.tensor([[5, 2, 1], [1, 7, 2], [0, 0, 0]])  # class 2 is predicte
 
 
 def number_cases() -> list[Case]:
-    return [
-        Case((torch.tensor([[5, 1], [3, 2]]),), "plain"),
-        Case((labels(1, 50, 3, 3) + 1,), "plain"),
-        Case((labels(2, 90, 7, 7) + 1,), "plain"),
-        Case((GAP,), "absent classes"),
-        Case((_UNSEEN,), "absent from the truth"),
-        Case((labels(3, 9, 4, 4) * 2**30 + 1,), "large counts"),
-        Case((noncontiguous(labels(4, 30, 5, 5) + 1),), "memory layout"),
-    ]
+    return grouped(
+        ("plain", (torch.tensor([[5, 1], [3, 2]]),), (labels(1, 50, 3, 3) + 1,), (labels(2, 90, 7, 7) + 1,)),
+        ("absent classes", (GAP,)),
+        ("absent from the truth", (_UNSEEN,)),
+        ("large counts", (labels(3, 9, 4, 4) * 2**30 + 1,)),
+        ("memory layout", (labels(4, 30, 5, 5) + 1,)),
+    )
 
 
 def number_facts(m: Tensor) -> dict[str, bool]:
@@ -52,13 +52,18 @@ def number_facts(m: Tensor) -> dict[str, bool]:
     }
 
 
-def _narrow_counts(m: Tensor) -> Tensor:
-    return m.to(torch.int32).to(torch.int64)
-
-
-OVERFLOW = Mistake(
+_OVERFLOW = Mistake(
     "int32-overflow",
     "Counts above 2,147,483,647 do not fit into int32, and a data set has more pixels than that. Keep "
     "int64, or turn to float64 before adding.",
-    given(lambda m: (_narrow_counts(m),)),
+    given(lambda m: (m.to(torch.int32).to(torch.int64),)),
 )
+
+
+def number_exercise(
+    signature: str, text: str, reference: Function, messages: str, ways: dict[str, Ways],
+    cases: Callable[[], list[Case]] = number_cases, kind: str = "number",
+) -> Exercise:  # fmt: skip
+    """An exercise that asks for numbers from a confusion matrix, whose counts may be too large for int32."""
+    mistakes = (*catalogue(messages, ways), _OVERFLOW)
+    return Exercise(signature, text, reference, cases, mistakes, (kind,), number_facts)

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercises.case_tensors import distinct, grouped, normal
 from segkit.grading.values import ANY
 
 TASK = """The largest number of each window, and where it stood: return (values, indices), both
@@ -26,25 +26,20 @@ def pool(x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
 
 def _pool_cases() -> list[Case]:
     below = distinct(7, 1, 1, 6, 7, top=-0.25)
-    return [
-        Case((distinct(1, 1, 1, 2, 4), 2, 2, 0), "plain"),
-        Case((distinct(2, 1, 1, 4, 4), 2, 2, 0), "plain"),
-        Case((distinct(3, 1, 1, 6, 8), 2, 2, 0), "plain"),
-        Case((distinct(4, 1, 3, 4, 6), 2, 2, 0), "channels"),
-        Case((distinct(5, 2, 1, 4, 6), 2, 2, 0), "batch"),
-        Case((distinct(6, 3, 2, 6, 4), 2, 2, 0), "batch"),
-        Case((below[..., :4, :6].contiguous(), 2, 2, 0), "negative numbers"),
-        Case((distinct(8, 1, 1, 5, 7), 2, 2, 0), "odd sizes"),
-        Case((distinct(9, 1, 1, 8, 7), 3, 3, 0), "odd sizes"),
-        Case((distinct(10, 1, 1, 5, 7), 3, 2, 0), "overlapping windows"),
-        Case((distinct(11, 1, 1, 4, 5), 3, 1, 0), "overlapping windows"),
-        Case((distinct(12, 1, 1, 7, 9), 2, 3, 0), "windows apart"),
-        Case((distinct(13, 1, 1, 5, 7), 3, 2, 1), "padding"),
-        Case((below, 3, 2, 1), "padding"),
-        Case((distinct(14, 2, 2, 6, 5, top=-0.25), 4, 2, 2), "padding"),
-        Case((normal(15, 2, 2, 5, 6, dtype=torch.float64), 3, 2, 1), "float64"),
-        Case((noncontiguous(distinct(16, 2, 3, 6, 7)), 2, 2, 0), "memory layout"),
-    ]
+    return grouped(
+        ("plain", (distinct(1, 1, 1, 2, 4), 2, 2, 0), (distinct(2, 1, 1, 4, 4), 2, 2, 0)),
+        ("plain", (distinct(3, 1, 1, 6, 8), 2, 2, 0)),
+        ("channels", (distinct(4, 1, 3, 4, 6), 2, 2, 0)),
+        ("batch", (distinct(5, 2, 1, 4, 6), 2, 2, 0), (distinct(6, 3, 2, 6, 4), 2, 2, 0)),
+        ("negative numbers", (below[..., :4, :6].contiguous(), 2, 2, 0)),
+        ("odd sizes", (distinct(8, 1, 1, 5, 7), 2, 2, 0), (distinct(9, 1, 1, 8, 7), 3, 3, 0)),
+        ("overlapping windows", (distinct(10, 1, 1, 5, 7), 3, 2, 0), (distinct(11, 1, 1, 4, 5), 3, 1, 0)),
+        ("windows apart", (distinct(12, 1, 1, 7, 9), 2, 3, 0)),
+        ("padding", (distinct(13, 1, 1, 5, 7), 3, 2, 1), (below, 3, 2, 1)),
+        ("padding", (distinct(14, 2, 2, 6, 5, top=-0.25), 4, 2, 2)),
+        ("float64", (normal(15, 2, 2, 5, 6, dtype=torch.float64), 3, 2, 1)),
+        ("memory layout", (distinct(16, 2, 3, 6, 7), 2, 2, 0)),
+    )
 
 
 def _pool_facts(x: Tensor, k: int, s: int, p: int) -> dict[str, bool]:
@@ -61,26 +56,27 @@ def _pool_facts(x: Tensor, k: int, s: int, p: int) -> dict[str, bool]:
     }
 
 
-def _yx(indices: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    return indices // width, indices % width
+@each
+def _indices(change: Function) -> Ways:
+    """The right values, and other indices: change(indices, x, k, s, p)."""
+    return gives(lambda r, *a: (r[0], change(r[1], *a)))
 
 
-def _per_window(r: Any, x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
-    y, z = _yx(r[1], x.shape[3])
-    i = torch.arange(r[0].shape[2])[:, None] * s - p
-    j = torch.arange(r[0].shape[3]) * s - p
-    return r[0], (y - i) * k + (z - j)
+@each
+def _parts(change: Function) -> Ways:
+    """Values and indices changed alike."""
+    return gives(lambda r, *a: (change(r[0]), change(r[1])))
 
 
-def _shifted(r: Any, x: Tensor, whole: bool, batch: bool) -> tuple[Tensor, Tensor]:
+def _per_window(i: Tensor, x: Tensor, k: int, s: int, p: int) -> Tensor:
+    rows, columns = (torch.arange(n) * s - p for n in i.shape[2:])
+    return (i // x.shape[3] - rows[:, None]) * k + i % x.shape[3] - columns
+
+
+def _shifted(i: Tensor, x: Tensor, whole: bool, batch: bool) -> Tensor:
     n, c, h, w = x.shape
     plane = torch.arange(n)[:, None] * (c if whole else 1) * batch + torch.arange(c) * whole
-    return r[0], r[1] + plane[:, :, None, None] * h * w
-
-
-def _output_plane(r: Any, x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Tensor]:
-    _, _, h, w = r[0].shape
-    return r[0], torch.arange(h * w).reshape(h, w).expand_as(r[1])
+    return i + plane[:, :, None, None] * h * w
 
 
 def _zero_padded(x: Tensor, k: int, s: int, p: int) -> tuple[Tensor, Any]:
@@ -93,10 +89,6 @@ def _padded_with(x: Tensor, k: int, s: int, p: int, fill: float) -> tuple[Tensor
     values, at = F.max_pool2d(F.pad(x, (p, p, p, p), value=fill), k, s, return_indices=True)
     wide = x.shape[3] + 2 * p
     return values, (at // wide - p) * x.shape[3] + at % wide - p
-
-
-def _part(r: Any, cut: Any) -> tuple[Tensor, Tensor]:
-    return cut(r[0]), cut(r[1])
 
 
 MESSAGES = """
@@ -126,22 +118,19 @@ channels-pooled: The largest is taken over the channels too. Every channel is po
 
 WAYS = {
     "zero-padding": does(_zero_padded),
-    "index-per-window": gives(_per_window),
-    "index-over-tensor": gives(
-        lambda r, x, *a: _shifted(r, x, True, True),
-        lambda r, x, *a: _shifted(r, x, True, False),
-        lambda r, x, *a: _shifted(r, x, False, True),
+    "index-per-window": _indices(_per_window),
+    "index-over-tensor": _indices(
+        lambda i, x, *a: _shifted(i, x, True, True),
+        lambda i, x, *a: _shifted(i, x, True, False),
+        lambda i, x, *a: _shifted(i, x, False, True),
     ),
-    "index-in-padded-plane": gives(
-        lambda r, x, k, s, p: (
-            r[0],
-            (r[1] // x.shape[3] + p) * (x.shape[3] + 2 * p) + r[1] % x.shape[3] + p,
-        )
+    "index-in-padded-plane": _indices(
+        lambda i, x, k, s, p: (i // x.shape[3] + p) * (x.shape[3] + 2 * p) + i % x.shape[3] + p
     ),
-    "index-column-major": gives(lambda r, x, *a: (r[0], (r[1] % x.shape[3]) * x.shape[2] + r[1] // x.shape[3])),
-    "index-times-height": gives(lambda r, x, *a: (r[0], (r[1] // x.shape[3]) * x.shape[2] + r[1] % x.shape[3])),
-    "index-of-output": gives(_output_plane),
-    "index-from-one": gives(lambda r, *a: (r[0], r[1] + 1)),
+    "index-column-major": _indices(lambda i, x, *a: (i % x.shape[3]) * x.shape[2] + i // x.shape[3]),
+    "index-times-height": _indices(lambda i, x, *a: (i // x.shape[3]) * x.shape[2] + i % x.shape[3]),
+    "index-of-output": _indices(lambda i, *a: torch.arange(i[0, 0].numel()).reshape(i.shape[2:]).expand_as(i)),
+    "index-from-one": _indices(lambda i, *a: i + 1),
     "results-exchanged": gives(lambda r, *a: (r[1], r[0])),
     "stride-ignored": given(
         lambda x, k, s, p: (x, k, k, p), lambda x, k, s, p: (x, k, 1, p), lambda x, k, s, p: (x, k, 2, p)
@@ -150,7 +139,7 @@ WAYS = {
     + given(lambda x, k, s, p: (x, s, s, min(p, s // 2))),
     "padding-ignored": given(lambda x, k, s, p: (x, k, s, 0)),
     "output-rounded-up": does(lambda x, k, s, p: F.max_pool2d(x, k, s, p, ceil_mode=True, return_indices=True)),
-    "last-window-lost": gives(lambda r, *a: _part(r, lambda t: t[..., :-1, :-1])),
+    "last-window-lost": _parts(lambda t: t[..., :-1, :-1]),
     "averaged": does(
         lambda x, k, s, p: (F.avg_pool2d(x, k, s, p), ANY),
         lambda x, k, s, p: (F.avg_pool2d(x, k, s, p, count_include_pad=False), ANY),
@@ -165,14 +154,10 @@ WAYS = {
         lambda x, k, s, p: (lambda i: (x.flatten(2).gather(2, i.flatten(2)).view_as(i), i))(pool(x.abs(), k, s, p)[1]),
         lambda x, k, s, p: pool(x.abs(), k, s, p),
     ),
-    "first-picture-only": gives(
-        lambda r, *a: _part(r, lambda t: t[:1]),
-        lambda r, *a: _part(r, lambda t: t[:1].expand_as(t)),
-        lambda r, *a: _part(r, lambda t: torch.cat([t[:1], torch.zeros_like(t[1:])])),
+    "first-picture-only": _parts(
+        lambda t: t[:1], lambda t: t[:1].expand_as(t), lambda t: torch.cat([t[:1], torch.zeros_like(t[1:])])
     ),
-    "first-channel-only": gives(
-        lambda r, *a: _part(r, lambda t: t[:, :1]), lambda r, *a: _part(r, lambda t: t[:, :1].expand_as(t))
-    ),
+    "first-channel-only": _parts(lambda t: t[:, :1], lambda t: t[:, :1].expand_as(t)),
     "channels-pooled": gives(
         lambda r, *a: (r[0].amax(1, keepdim=True), ANY), lambda r, *a: (r[0].amax(1, keepdim=True).expand_as(r[0]), ANY)
     ),

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
-from segkit.grading.exercises.case_tensors import distinct, loosened, numbers
+from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.exercises.max_pool2d import pool
 
@@ -17,36 +17,31 @@ the pixel that won its window; a pixel that won several windows gets their sum, 
 get 0. The result is N×C×H×W with the dtype of grad_output."""
 
 
-def backward(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+def backward(grad: Tensor, indices: Tensor, size: Shape) -> Tensor:
     """Reference of `max_pool2d_backward`."""
     n, c, h, w = size
     return grad.new_zeros(n, c, h * w).scatter_add(2, indices.flatten(2), grad.flatten(2)).reshape(n, c, h, w)
 
 
-def _gradient_case(
-    seed: int, size: tuple[int, ...], k: int, s: int, p: int, group: str, dtype: torch.dtype = torch.float32
-) -> Case:
+def _call(seed: int, size: Shape, k: int, s: int, p: int = 0, dtype: torch.dtype = torch.float32) -> Args:
     _, indices = pool(distinct(seed, *size), k, s, p)
-    return Case((numbers(seed + 1, *indices.shape, dtype=dtype), indices, size), group)
+    return numbers(seed + 1, *indices.shape, dtype=dtype), indices, size
 
 
 def _gradient_cases() -> list[Case]:
-    return [
-        _gradient_case(1, (1, 1, 2, 4), 2, 2, 0, "plain"),
-        _gradient_case(2, (1, 1, 4, 6), 2, 2, 0, "plain"),
-        _gradient_case(3, (1, 1, 5, 7), 2, 2, 0, "odd sizes"),
-        _gradient_case(4, (1, 3, 4, 6), 2, 2, 0, "channels"),
-        _gradient_case(5, (3, 1, 6, 4), 2, 2, 0, "batch"),
-        _gradient_case(6, (2, 3, 5, 6), 2, 2, 0, "batch"),
-        _gradient_case(7, (1, 1, 3, 4), 2, 1, 0, "overlapping windows"),
-        _gradient_case(8, (2, 2, 7, 9), 3, 2, 1, "overlapping windows"),
-        _gradient_case(9, (1, 2, 6, 7), 3, 1, 1, "overlapping windows"),
-        _gradient_case(10, (2, 2, 6, 5), 3, 2, 0, "float64", torch.float64),
-        loosened(_gradient_case(11, (2, 2, 6, 8), 2, 2, 0, "memory layout")),
-    ]
+    return grouped(
+        ("plain", (1, (1, 1, 2, 4), 2, 2), (2, (1, 1, 4, 6), 2, 2)),
+        ("odd sizes", (3, (1, 1, 5, 7), 2, 2)),
+        ("channels", (4, (1, 3, 4, 6), 2, 2)),
+        ("batch", (5, (3, 1, 6, 4), 2, 2), (6, (2, 3, 5, 6), 2, 2)),
+        ("overlapping windows", (7, (1, 1, 3, 4), 2, 1), (8, (2, 2, 7, 9), 3, 2, 1), (9, (1, 2, 6, 7), 3, 1, 1)),
+        ("float64", (10, (2, 2, 6, 5), 3, 2, 0, torch.float64)),
+        ("memory layout", (11, (2, 2, 6, 8), 2, 2)),
+        of=_call,
+    )
 
 
-def _gradient_facts(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> dict[str, bool]:
+def _gradient_facts(grad: Tensor, indices: Tensor, size: Shape) -> dict[str, bool]:
     return {
         "a pixel has won in more than one window": bool((backward(torch.ones_like(grad), indices, size) > 1).any()),
         "there is more than one picture in the batch": size[0] > 1,
@@ -55,7 +50,7 @@ def _gradient_facts(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> dic
     }
 
 
-def _overwrite(grad: Tensor, indices: Tensor, size: tuple[int, ...], first: bool) -> Tensor:
+def _overwrite(grad: Tensor, indices: Tensor, size: Shape, first: bool) -> Tensor:
     n, c, h, w = size
     out = grad.new_zeros(n * c, h * w)
     flat_g, flat_i = grad.reshape(n * c, -1), indices.reshape(n * c, -1)
@@ -65,21 +60,20 @@ def _overwrite(grad: Tensor, indices: Tensor, size: tuple[int, ...], first: bool
     return out.reshape(n, c, h, w)
 
 
-def _one_plane(grad: Tensor, indices: Tensor, size: tuple[int, ...], per_picture: bool) -> Tensor:
-    n, c, h, w = size
-    if per_picture:
-        out = grad.new_zeros(n, c * h * w)
-        return out.scatter_add(1, indices.flatten(1), grad.flatten(1)).reshape(size)
-    return grad.new_zeros(n * c * h * w).scatter_add(0, indices.flatten(), grad.flatten()).reshape(size)
+def together(x: Tensor, indices: Tensor, size: Shape, start: int, add: bool = True) -> Tensor:
+    """Planes from dimension `start` on share one count of positions."""
+    out = x.new_zeros(size).flatten(start)
+    put = out.scatter_add if add else out.scatter
+    return put(start, indices.flatten(start), x.flatten(start)).reshape(size)
 
 
-def _largest(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+def _largest(grad: Tensor, indices: Tensor, size: Shape) -> Tensor:
     n, c, h, w = size
     out = grad.new_zeros(n, c, h * w)
     return out.scatter_reduce(2, indices.flatten(2), grad.flatten(2), "amax", include_self=False).reshape(size)
 
 
-def _counted(grad: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
+def _counted(grad: Tensor, indices: Tensor, size: Shape) -> Tensor:
     return backward(torch.ones_like(grad), indices, size)
 
 
@@ -107,7 +101,7 @@ WAYS = {
         lambda g, i, z: _overwrite(g, i, z, False), lambda g, i, z: _overwrite(g, i, z, True), _largest
     ),
     "averaged-overlaps": gives(lambda r, g, i, z: r / _counted(g, i, z).clamp(min=1)),
-    "planes-mixed-up": does(lambda g, i, z: _one_plane(g, i, z, True), lambda g, i, z: _one_plane(g, i, z, False)),
+    "planes-mixed-up": does(lambda g, i, z: together(g, i, z, 1), lambda g, i, z: together(g, i, z, 0)),
     "ones-instead": does(lambda g, i, z: _counted(g, i, z), lambda g, i, z: _counted(g, i, z).clamp(max=1)),
     "whole-window": does(
         lambda g, i, z: F.interpolate(g, size=z[2:], mode="nearest"),

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
-from segkit.grading.exercises.case_tensors import distinct, loosened, normal
+from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.max_pool2d_backward import backward, together
 
 TASK = """Put each number of x (N×C×h×w) back where its index says, and 0 everywhere else. indices has the
 shape of x and counts positions in each plane of output_size = (H, W), row by row. Where an index
@@ -22,28 +23,23 @@ def unpool(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     return x.new_zeros(n, c, size[0] * size[1]).scatter(2, indices.flatten(2), x.flatten(2)).reshape(n, c, *size)
 
 
-def _unpool_case(
-    seed: int, shape: tuple[int, ...], k: int, s: int, group: str, dtype: torch.dtype = torch.float32
-) -> Case:
+def _call(seed: int, shape: Shape, k: int, s: int, dtype: torch.dtype = torch.float32) -> Args:
     make = normal if dtype == torch.float64 else distinct
     values, indices = F.max_pool2d(make(seed, *shape, dtype=dtype), k, s, return_indices=True)
-    return Case((values, indices, shape[2:]), group)
+    return values, indices, shape[2:]
 
 
 def _unpool_cases() -> list[Case]:
-    return [
-        _unpool_case(1, (1, 1, 2, 4), 2, 2, "plain"),
-        _unpool_case(2, (1, 1, 4, 6), 2, 2, "plain"),
-        _unpool_case(3, (1, 1, 5, 7), 2, 2, "odd sizes"),
-        _unpool_case(4, (1, 1, 8, 7), 3, 3, "odd sizes"),
-        _unpool_case(5, (1, 3, 4, 6), 2, 2, "channels"),
-        _unpool_case(6, (3, 1, 6, 4), 2, 2, "batch"),
-        _unpool_case(7, (2, 3, 5, 6), 2, 2, "batch"),
-        _unpool_case(8, (1, 2, 7, 5), 3, 2, "overlapping windows"),
-        _unpool_case(11, (1, 1, 4, 5), 3, 1, "overlapping windows"),
-        _unpool_case(10, (2, 2, 6, 5), 2, 2, "float64", torch.float64),
-        loosened(_unpool_case(9, (2, 2, 6, 8), 2, 2, "memory layout")),
-    ]
+    return grouped(
+        ("plain", (1, (1, 1, 2, 4), 2, 2), (2, (1, 1, 4, 6), 2, 2)),
+        ("odd sizes", (3, (1, 1, 5, 7), 2, 2), (4, (1, 1, 8, 7), 3, 3)),
+        ("channels", (5, (1, 3, 4, 6), 2, 2)),
+        ("batch", (6, (3, 1, 6, 4), 2, 2), (7, (2, 3, 5, 6), 2, 2)),
+        ("overlapping windows", (8, (1, 2, 7, 5), 3, 2), (11, (1, 1, 4, 5), 3, 1)),
+        ("float64", (10, (2, 2, 6, 5), 2, 2, torch.float64)),
+        ("memory layout", (9, (2, 2, 6, 8), 2, 2)),
+        of=_call,
+    )
 
 
 def _unpool_facts(x: Tensor, indices: Tensor, size: tuple[int, int]) -> dict[str, bool]:
@@ -54,11 +50,6 @@ def _unpool_facts(x: Tensor, indices: Tensor, size: tuple[int, int]) -> dict[str
         "there is more than one picture in the batch": x.shape[0] > 1,
         "there is more than one channel": x.shape[1] > 1,
     }
-
-
-def _summed(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
-    n, c = x.shape[:2]
-    return x.new_zeros(n, c, size[0] * size[1]).scatter_add(2, indices.flatten(2), x.flatten(2)).reshape(n, c, *size)
 
 
 def _corner(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
@@ -80,12 +71,26 @@ def _hit(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     return unpool(torch.ones_like(x), indices, size) > 0
 
 
-def _together(x: Tensor, indices: Tensor, size: tuple[int, int], start: int) -> Tensor:
-    """Planes from dimension `start` on share one count of positions."""
-    out = x.new_zeros(*x.shape[:2], *size).flatten(start)
-    return out.scatter(start, indices.flatten(start), x.flatten(start)).reshape(*x.shape[:2], *size)
+def restrided(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Rows and columns read off rightly, on a map twice as large as x."""
+    w = x.shape[3]
+    return unpool(x, (indices // size[1]) * 2 * w + indices % size[1], (2 * x.shape[2], 2 * w))
 
 
+def doubled(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    return unpool(x, indices, (2 * x.shape[2], 2 * x.shape[3]))
+
+
+COPIED = (
+    lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest"),
+    lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest"),
+    _blocks,
+)
+DOUBLED = (restrided, doubled)
+MIXED_UP = (
+    lambda x, i, z: together(x, i, (*x.shape[:2], *z), 1, add=False),
+    lambda x, i, z: together(x, i, (*x.shape[:2], *z), 0, add=False),
+)
 MESSAGES = """
 bed-of-nails: Every number goes to the top left of its window. The indices say where it really came from.
 copied-to-window: Every number fills its whole window. Only one position gets it; the others stay 0.
@@ -107,22 +112,15 @@ negative-lost: Negative numbers are lost: they are compared with the 0 that stoo
 
 WAYS = {
     "bed-of-nails": does(_corner),
-    "copied-to-window": does(
-        lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest"),
-        lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest"),
-        _blocks,
-    ),
-    "planes-mixed-up": does(lambda x, i, z: _together(x, i, z, 1), lambda x, i, z: _together(x, i, z, 0)),
-    "summed-twice": does(_summed),
+    "copied-to-window": does(*COPIED),
+    "planes-mixed-up": does(*MIXED_UP),
+    "summed-twice": does(lambda x, i, z: backward(x, i, (*x.shape[:2], *z))),
     "index-column-major": does(
         lambda x, i, z: unpool(x, (i % z[0]) * z[1] + i // z[0], z),
         lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3),
     ),
     "divided-by-height": does(lambda x, i, z: unpool(x, (i // z[0]) * z[1] + i % z[0], z)),
-    "always-doubled": does(
-        lambda x, i, z: unpool(x, (i // z[1]) * 2 * x.shape[3] + i % z[1], (2 * x.shape[2], 2 * x.shape[3])),
-        lambda x, i, z: unpool(x, i, (2 * x.shape[2], 2 * x.shape[3])),
-    ),
+    "always-doubled": does(*DOUBLED),
     "size-swapped": does(lambda x, i, z: unpool(x, i, (z[1], z[0]))),
     "index-off-by-one": does(
         lambda x, i, z: unpool(x, (i - 1) % (z[0] * z[1]), z), lambda x, i, z: unpool(x, (i + 1) % (z[0] * z[1]), z)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue
-from segkit.grading.exercises.bilateral_filter_ways import kernel
-from segkit.grading.exercises.case_tensors import loosened, normal, quarters
-from segkit.grading.exercises.mean_field_step_ways import WAYS, step
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercises.bilateral_filter import kernel
+from segkit.grading.exercises.case_tensors import Args, grouped, normal, quarters
 
 TASK = """One parallel mean-field update of a dense CRF. q is K×H×W, the present probabilities; unary K×H×W
 energies (smaller is likelier; they may be in the hundreds); kernels M×P×P with P = H·W pixels counted
@@ -19,18 +20,73 @@ compatibility: cost[l, i] = Σ_k matrix[l, k]·m[k, i]; unary term and normalisa
 exp(−unary − cost) divided by its sum over the labels of each pixel, K×H×W."""
 
 
-def _case(
-    seed: int,
-    k: int,
-    h: int,
-    w: int,
-    group: str,
-    count: int = 1,
-    scale: float = 1.0,
-    potts: bool = False,
-    one_sided: bool = False,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
+def _passed(q: Tensor, ks: Tensor, ws: Tensor) -> Tensor:
+    """Σ_m w_m Σ_j k_m(i, j) q(l, j), K×H×W."""
+    return torch.einsum("m,mij,lj->li", ws, ks, q.flatten(1)).reshape(q.shape)
+
+
+def _pairwise(q: Tensor, ks: Tensor, ws: Tensor, mu: Tensor) -> Tensor:
+    """The expected cost of each label beside all other pixels."""
+    return torch.tensordot(mu, _passed(q, ks, ws), 1)
+
+
+def step(q: Tensor, unary: Tensor, ks: Tensor, ws: Tensor, mu: Tensor) -> Tensor:
+    """Reference of `mean_field_step`."""
+    return torch.softmax(-unary - _pairwise(q, ks, ws, mu), 0)
+
+
+@each
+def _scored(scores: Function) -> Ways:
+    """Softmax of other scores: scores(unary, pairwise, q)."""
+    return does(lambda q, u, ks, ws, mu: torch.softmax(scores(u, _pairwise(q, ks, ws, mu), q), 0))
+
+
+@each
+def _ended(end: Function) -> Ways:
+    """The right energies, and another end than softmax."""
+    return does(lambda q, u, ks, ws, mu: end(u + _pairwise(q, ks, ws, mu)))
+
+
+@each
+def _changed(change: Function, place: int) -> Ways:
+    """Another argument at one place: change(the argument)."""
+    return given(lambda *a: (*a[:place], change(a[place]), *a[place + 1 :]))
+
+
+_kernels, _weights, _compatible = (partial(_changed, place=place) for place in (2, 3, 4))
+
+
+@each
+def _messages_of(change: Function) -> Ways:
+    """Messages sent by something else than q."""
+    return does(lambda q, u, ks, ws, mu: step(change(q, u), u, ks, ws, mu))
+
+
+def _naive(energy: Tensor) -> Tensor:
+    e = torch.exp(-energy)
+    return e / e.sum(0)
+
+
+def _in_turn(q: Tensor, u: Tensor, ks: Tensor, ws: Tensor, mu: Tensor) -> Tensor:
+    """Pixel after pixel, each hearing the new opinion of those before it."""
+    q, flat = q.flatten(1).clone(), u.flatten(1)
+    for i in range(q.shape[1]):
+        heard = torch.einsum("m,mj,lj->l", ws, ks[:, i], q)
+        q[:, i] = torch.softmax(-flat[:, i] - mu @ heard, 0)
+    return q.reshape(u.shape)
+
+
+def _each_normalised(q: Tensor, u: Tensor, ks: Tensor, ws: Tensor, mu: Tensor) -> Tensor:
+    heard = sum(
+        w * _passed(q, k[None], w.new_ones(1)) / k.sum(1).reshape(q.shape[1:]) for k, w in zip(ks, ws, strict=True)
+    )
+    return torch.softmax(-u - torch.tensordot(mu, heard, 1), 0)  # type: ignore[arg-type]
+
+
+def _call(
+    seed: int, k: int, h: int, w: int, count: int = 1, *, scale: float = 1.0, potts: bool = False,
+    one_sided: bool = False, dtype: torch.dtype = torch.float32,
+) -> Args:  # fmt: skip
     q = torch.softmax(normal(seed, k, h, w, dtype=dtype), 0)
     unary = quarters(seed + 1, k, h, w, dtype=dtype) * scale
     picture = 4 * quarters(seed + 2, 3, h, w)
@@ -39,27 +95,21 @@ def _case(
     ks = ks / ks.sum(2, keepdim=True) if one_sided else ks
     ws = torch.tensor([0.75, 1.5, 0.5][:count], dtype=dtype)
     mu = 1 - torch.eye(k, dtype=dtype) if potts else normal(seed + 3, k, k, dtype=dtype)
-    return Case((q, unary, ks.to(dtype), ws, mu), group)
+    return q, unary, ks.to(dtype), ws, mu
 
 
 def step_cases() -> list[Case]:
-    return [
-        _case(1, 2, 1, 2, "plain", potts=True),
-        _case(5, 2, 2, 3, "plain", potts=True),
-        _case(9, 3, 3, 2, "plain", potts=True),
-        _case(13, 2, 2, 2, "any compatibility"),
-        _case(17, 3, 2, 3, "any compatibility"),
-        _case(21, 4, 3, 3, "any compatibility"),
-        _case(25, 2, 2, 3, "several kernels", 2, potts=True),
-        _case(29, 3, 3, 4, "several kernels", 3, potts=True),
-        _case(33, 3, 2, 3, "one-sided kernels", potts=True, one_sided=True),
-        _case(37, 2, 3, 4, "one-sided kernels", 2, one_sided=True),
-        _case(41, 3, 2, 2, "large energies", scale=200.0, potts=True),
-        _case(45, 2, 2, 3, "large energies", 2, scale=500.0, potts=True),
-        _case(49, 3, 1, 1, "one pixel"),
-        _case(53, 3, 3, 2, "float64", 2, dtype=torch.float64),
-        loosened(_case(57, 3, 3, 4, "memory layout", 2)),
-    ]
+    potts = partial(_call, potts=True)
+    return grouped(
+        ("plain", potts(1, 2, 1, 2), potts(5, 2, 2, 3), potts(9, 3, 3, 2)),
+        ("any compatibility", _call(13, 2, 2, 2), _call(17, 3, 2, 3), _call(21, 4, 3, 3)),
+        ("several kernels", potts(25, 2, 2, 3, 2), potts(29, 3, 3, 4, 3)),
+        ("one-sided kernels", potts(33, 3, 2, 3, one_sided=True), _call(37, 2, 3, 4, 2, one_sided=True)),
+        ("large energies", potts(41, 3, 2, 2, scale=200.0), potts(45, 2, 2, 3, 2, scale=500.0)),
+        ("one pixel", _call(49, 3, 1, 1)),
+        ("float64", _call(53, 3, 3, 2, 2, dtype=torch.float64)),
+        ("memory layout", _call(57, 3, 3, 4, 2)),
+    )
 
 
 def step_facts(q: Tensor, unary: Tensor, ks: Tensor, ws: Tensor, mu: Tensor) -> dict[str, bool]:
@@ -102,6 +152,95 @@ pixels-in-turn: A pixel hears the new opinion of those before it, or the step is
     from the old Q.
 left-flat: The result is flat, or its dimensions are in another order: K×H×W.
 """
+
+WAYS = {
+    "unary-sign": _scored(lambda u, p, q: u - p),
+    "pairwise-sign": _scored(lambda u, p, q: -u + p),
+    "energies-not-negated": _scored(lambda u, p, q: u + p),
+    "unary-forgotten": _scored(lambda u, p, q: -p),
+    "pairwise-forgotten": _scored(lambda u, p, q: -u),
+    "old-q-kept": _scored(lambda u, p, q: q.log() - u - p, lambda u, p, q: q - u - p)
+    + gives(lambda r, q, *a: (r + q) / 2, lambda r, q, *a: r * q / (r * q).sum(0), lambda r, q, *a: r * q),
+    "not-normalised": _ended(
+        lambda e: torch.exp(-e),
+        lambda e: torch.exp(-e) / torch.exp(-e).sum(),
+        lambda e: torch.exp(e.amin(0) - e),
+        lambda e: torch.exp(e.amin(0) - e) / torch.exp(e.amin(0) - e).sum(),
+        lambda e: torch.exp(e.min() - e),
+        lambda e: torch.sigmoid(-e),
+    ),
+    "energies-returned": _ended(
+        lambda e: e,
+        lambda e: -e,
+        lambda e: torch.log_softmax(-e, 0),
+        lambda e: e.argmin(0),
+        lambda e: torch.nn.functional.one_hot(e.argmin(0), len(e)).permute(2, 0, 1).to(e.dtype),
+        lambda e: (1 / e) / (1 / e).sum(0),
+        lambda e: e / e.sum(0),
+    ),
+    "softmax-over-space": _ended(
+        lambda e: torch.softmax(-e, 1),
+        lambda e: torch.softmax(-e, 2),
+        lambda e: torch.softmax(-e.flatten(1), 1).reshape(e.shape),
+        lambda e: torch.softmax(-e.flatten(), 0).reshape(e.shape),
+    ),
+    "overflow": _ended(
+        _naive,
+        lambda e: _naive(e.double()),
+        lambda e: _naive(e).nan_to_num(),
+        lambda e: _naive(e - e.min()),
+        lambda e: _naive(e - e.max()),
+        *(lambda e, top=top: _naive(e.clamp(-top, top)) for top in (20, 50, 80, 88, 100)),
+        *(lambda e, tiny=tiny: torch.exp(-e) / (torch.exp(-e).sum(0) + tiny) for tiny in (1e-8, 1e-12)),
+    ),
+    "compatibility-forgotten": _compatible(
+        lambda mu: torch.eye(len(mu), dtype=mu.dtype),
+        lambda mu: -torch.eye(len(mu), dtype=mu.dtype),
+        lambda mu: 1 - torch.eye(len(mu), dtype=mu.dtype),
+    ),
+    "compatibility-transposed": _compatible(lambda mu: mu.T, lambda mu: (mu + mu.T) / 2),
+    "compatibility-diagonal": _compatible(lambda mu: mu - mu.diag().diag(), lambda mu: mu.diag().diag()),
+    "weights-ignored": _weights(
+        torch.ones_like, torch.square, lambda ws: ws / ws.sum(), lambda ws: ws.softmax(0), lambda ws: 1 / ws
+    ),
+    "weights-in-the-kernel": given(lambda q, u, ks, ws, mu: (q, u * ws.sum(), ks, ws, mu))
+    + _weights(
+        lambda ws: ws.sum().expand_as(ws),
+        lambda ws: ws.prod().expand_as(ws),
+        lambda ws: ws[:1].expand_as(ws),
+        lambda ws: ws.flip(0),
+    ),
+    "first-kernel-only": given(
+        lambda q, u, ks, ws, mu: (q, u, ks[:1], ws[:1], mu), lambda q, u, ks, ws, mu: (q, u, ks[-1:], ws[-1:], mu)
+    )
+    + _weights(lambda ws: ws / len(ws))
+    + given(lambda q, u, ks, ws, mu: (q, u, ks.prod(0, keepdim=True), ws.prod(0, keepdim=True), mu)),
+    "kernel-transposed": _kernels(lambda ks: ks.transpose(1, 2)),
+    "kernel-normalised": does(_each_normalised)
+    + _kernels(
+        lambda ks: ks / ks.sum(2, keepdim=True).sqrt() / ks.sum(1, keepdim=True).sqrt(),
+        lambda ks: ks / ks.sum(1, keepdim=True),
+        lambda ks: ks / ks.shape[1],
+    ),
+    "itself-left-out": _kernels(
+        lambda ks: ks - torch.diag_embed(ks.diagonal(dim1=1, dim2=2)),
+        lambda ks: ks - torch.eye(ks.shape[1], dtype=ks.dtype),
+    ),
+    "messages-of-unary": _messages_of(
+        lambda q, u: torch.softmax(-u, 0),
+        lambda q, u: u,
+        lambda q, u: q.log(),
+        lambda q, u: torch.nn.functional.one_hot(q.argmax(0), len(q)).permute(2, 0, 1).to(q.dtype),
+        lambda q, u: torch.softmax(q, 0),
+    ),
+    "pixels-in-turn": does(_in_turn, lambda q, u, ks, ws, mu: step(step(q, u, ks, ws, mu), u, ks, ws, mu)),
+    "left-flat": gives(
+        lambda r, *a: r.flatten(1),
+        lambda r, *a: r.flatten(1).T,
+        lambda r, *a: r.permute(1, 2, 0),
+        lambda r, *a: r.transpose(1, 2),
+    ),
+}
 
 EXERCISE = Exercise(
     "mean_field_step(q, unary, kernels, weights, matrix)",

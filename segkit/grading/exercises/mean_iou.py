@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import labels, noncontiguous, with_void
-from segkit.grading.exercises.confusion_matrix import count
+from segkit.grading.exercises.case_tensors import grouped, labels, noncontiguous, with_void
+from segkit.grading.exercises.confusion_matrix import count, narrow
 from segkit.grading.exercises.matrix_numbers import accuracy, iou, recall
 
 TASK = """Mean IoU over a data set. pairs is a list of (prediction, target), label maps H×W of any integer type,
@@ -18,7 +18,7 @@ anywhere in truth or prediction. Pixels whose target is ignore_index count nowhe
 Pairs = list[tuple[Tensor, Tensor]]
 
 
-def total(pairs: Pairs, k: int, ignore: int) -> Tensor:
+def total(pairs: Pairs, k: int, ignore: int, count: Function = count) -> Tensor:
     """One confusion matrix for all pictures."""
     return sum((count(p, t, k, ignore) for p, t in pairs), torch.zeros(k, k, dtype=torch.int64))
 
@@ -45,28 +45,24 @@ def _iou_cases() -> list[Case]:
     extra = [(p, torch.where(t == 2, 0, t)) for p, t in _pictures(8, 3, [(6, 5), (5, 5)])]
     loose = [(noncontiguous(p), noncontiguous(t)) for p, t in _pictures(9, 3, [(6, 5), (3, 8)])]
     small = [(torch.tensor([[0, 0, 0]]), torch.tensor([[0, 0, 1]])), (torch.tensor([[1, 0]]), torch.tensor([[1, 1]]))]
-    void = [(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 1, 255]]))]
+    void, seven = ([(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 1, ignored]]))] for ignored in (255, 7))
     many = _pictures(17, 19, [(8, 9), (7, 9)], void=255)
     street = [(p.to(torch.uint8), t.to(torch.uint8)) for p, t in many]
-    return [
-        Case((one, 2, 255), "one picture"),
-        Case((small, 2, 255), "several pictures"),
-        Case((void, 2, 255), "void"),
-        Case(([(void[0][0], torch.tensor([[0, 1, 7]]))], 2, 7), "another ignore_index"),
-        Case((_pictures(1, 3, [(7, 9)]), 3, 255), "one picture"),
-        Case((_pictures(2, 3, [(6, 6), (6, 6)]), 3, 255), "several pictures"),
-        Case((_pictures(3, 4, [(3, 4), (9, 11), (5, 8)]), 4, 255), "several pictures"),
-        Case((_pictures(4, 3, [(5, 6)], void=255), 3, 255), "void"),
-        Case((_pictures(5, 4, [(7, 5), (6, 9)], void=255), 4, 255), "void"),
-        Case((_pictures(15, 3, [(7, 5), (6, 9)], void=11), 3, 11), "another ignore_index"),
-        Case((_pictures(16, 3, [(7, 5)]), 3, 0), "another ignore_index"),
-        Case(([(one[0][0], one[0][1])], 5, 255), "absent classes"),
-        Case((gap, 4, 255), "absent classes"),
-        Case((missed, 3, 255), "a class never predicted"),
-        Case((extra, 3, 255), "a class never true"),
-        Case((loose, 3, 255), "memory layout"),
-        Case((street, 19, 255), "memory layout"),
-    ]
+    two, three = [(7, 5), (6, 9)], [(3, 4), (9, 11), (5, 8)]
+    return grouped(
+        ("one picture", (one, 2, 255)),
+        ("several pictures", (small, 2, 255)),
+        ("void", (void, 2, 255)),
+        ("another ignore_index", (seven, 2, 7)),
+        ("one picture", (_pictures(1, 3, [(7, 9)]), 3, 255)),
+        ("several pictures", (_pictures(2, 3, [(6, 6), (6, 6)]), 3, 255), (_pictures(3, 4, three), 4, 255)),
+        ("void", (_pictures(4, 3, [(5, 6)], void=255), 3, 255), (_pictures(5, 4, two, void=255), 4, 255)),
+        ("another ignore_index", (_pictures(15, 3, two, void=11), 3, 11), (_pictures(16, 3, [(7, 5)]), 3, 0)),
+        ("absent classes", (one, 5, 255), (gap, 4, 255)),
+        ("a class never predicted", (missed, 3, 255)),
+        ("a class never true", (extra, 3, 255)),
+        ("memory layout", (loose, 3, 255), (street, 19, 255)),
+    )
 
 
 def _iou_facts(pairs: Pairs, k: int, ignore: int) -> dict[str, bool]:
@@ -92,14 +88,6 @@ def _void_in_union(pairs: Pairs, k: int, ignore: int) -> Tensor:
 
 def _void_as(pairs: Pairs, k: int, ignore: int, label: int) -> tuple[Pairs, int, int]:
     return [(p, torch.where(t == ignore, label, t)) for p, t in pairs], k, -100
-
-
-def _narrow(pairs: Pairs, k: int, ignore: int) -> Tensor:
-    """k·target + prediction in the type of the labels."""
-    out = torch.zeros(k * k, dtype=torch.int64)
-    for p, t in pairs:
-        out += torch.bincount((k * t + p)[t != ignore].long(), minlength=k * k)[: k * k]
-    return iou(out.reshape(k, k)).nanmean()
 
 
 @each
@@ -160,7 +148,7 @@ WAYS = {
             mean_iou(q, k, 255) if not any(((t >= k) & (t != 255)).any() for _, t in q) else _void_in_union(q, k, i)
         ),
     ),
-    "uint8-overflow": does(_narrow)
+    "uint8-overflow": does(lambda q, k, i: iou(total(q, k, i, narrow)).nanmean())
     + stops(lambda q, k, i: [][0] if any(t.dtype == torch.uint8 for _, t in q) else mean_iou(q, k, i)),
     "void-in-union": does(_void_in_union),
     "void-counted": given(lambda q, k, i: _void_as(q, k, i, k - 1), lambda q, k, i: _void_as(q, k, i, 0))

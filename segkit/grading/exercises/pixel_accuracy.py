@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from segkit.grading.exercise import Exercise, catalogue, does, given, gives
-from segkit.grading.exercises.matrix_numbers import (
-    OVERFLOW,
-    accuracy,
-    iou,
-    number_cases,
-    number_facts,
-    precision,
-    recall,
-)
+from segkit.grading.exercise import does, given, gives
+from segkit.grading.exercises.matrix_numbers import accuracy, iou, number_exercise, precision, recall
 
 TASK = """The share of pixels that are labelled right, Σ n_ii / Σ t_i, as one number from 0 to 1, from a
 confusion matrix (int64, rows truth, columns prediction) with at least one pixel counted."""
@@ -60,12 +52,4 @@ WAYS = {
     "count-not-share": does(lambda m: m.diag().sum()),
 }
 
-EXERCISE = Exercise(
-    "pixel_accuracy(matrix)",
-    TASK,
-    accuracy,
-    number_cases,
-    (*catalogue(MESSAGES, WAYS), OVERFLOW),
-    kinds=("number",),
-    facts=number_facts,
-)
+EXERCISE = number_exercise("pixel_accuracy(matrix)", TASK, accuracy, MESSAGES, WAYS)

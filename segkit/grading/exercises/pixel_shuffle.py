@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, given, gives
-from segkit.grading.exercises.case_tensors import distinct, noncontiguous, normal
+from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives
+from segkit.grading.exercises.case_tensors import distinct, grouped, normal
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 
 TASK = """Turn channels into resolution, as torch.nn.functional.pixel_shuffle does: x is N×(C·r²)×H×W, the
@@ -16,20 +16,14 @@ to r − 1."""
 
 
 def _shuffle_cases() -> list[Case]:
-    return [
-        Case((distinct(1, 1, 4, 1, 2), 2), "plain"),
-        Case((distinct(2, 1, 4, 2, 3), 2), "plain"),
-        Case((distinct(3, 1, 4, 3, 2), 2), "plain"),
-        Case((distinct(4, 1, 8, 2, 3), 2), "channels"),
-        Case((distinct(5, 1, 12, 3, 2), 2), "channels"),
-        Case((distinct(6, 2, 4, 2, 3), 2), "batch"),
-        Case((distinct(7, 3, 8, 3, 1), 2), "batch"),
-        Case((distinct(8, 1, 9, 2, 3), 3), "other factors"),
-        Case((distinct(9, 2, 32, 1, 2), 4), "other factors"),
-        Case((distinct(10, 2, 3, 2, 3), 1), "other factors"),
-        Case((normal(11, 1, 8, 2, 3, dtype=torch.float64), 2), "float64"),
-        Case((noncontiguous(distinct(12, 2, 8, 3, 4)), 2), "memory layout"),
-    ]
+    return grouped(
+        ("plain", (distinct(1, 1, 4, 1, 2), 2), (distinct(2, 1, 4, 2, 3), 2), (distinct(3, 1, 4, 3, 2), 2)),
+        ("channels", (distinct(4, 1, 8, 2, 3), 2), (distinct(5, 1, 12, 3, 2), 2)),
+        ("batch", (distinct(6, 2, 4, 2, 3), 2), (distinct(7, 3, 8, 3, 1), 2)),
+        ("other factors", (distinct(8, 1, 9, 2, 3), 3), (distinct(9, 2, 32, 1, 2), 4), (distinct(10, 2, 3, 2, 3), 1)),
+        ("float64", (normal(11, 1, 8, 2, 3, dtype=torch.float64), 2)),
+        ("memory layout", (distinct(12, 2, 8, 3, 4), 2)),
+    )
 
 
 def _shuffle_facts(x: Tensor, r: int) -> dict[str, bool]:
@@ -42,16 +36,15 @@ def _shuffle_facts(x: Tensor, r: int) -> dict[str, bool]:
     }
 
 
-def _rearranged(order: str, into: str) -> Ways:
-    """Channels split as `order` (of c, a, b), dimensions then laid out as `into`."""
+def rearranged(order: str, into: str) -> Function:
+    """Channels split as `order` (of a, b and a letter for the channel), dimensions then laid out as `into`."""
 
     def shuffle(x: Tensor, r: int) -> Tensor:
         n, k, h, w = x.shape
-        sizes = {"c": k // (r * r), "a": r, "b": r}
-        split = x.reshape(n, *(sizes[letter] for letter in order), h, w)
+        split = x.reshape(n, *({"a": r, "b": r}.get(letter, k // (r * r)) for letter in order), h, w)
         return torch.einsum(f"n{order}hw->n{into}", split).reshape(n, k // (r * r), h * r, w * r)
 
-    return does(shuffle)
+    return shuffle
 
 
 def _by_two(x: Tensor, r: int) -> Tensor:
@@ -81,11 +74,11 @@ first-channel-only: Only the first channel of the result is made.
 """
 
 WAYS = {
-    "channel-order": _rearranged("abc", "chawb") + _rearranged("acb", "chawb"),
-    "offsets-exchanged": _rearranged("cab", "chbwa") + _rearranged("bac", "chawb"),
+    "channel-order": does(rearranged("abc", "chawb"), rearranged("acb", "chawb")),
+    "offsets-exchanged": does(rearranged("cab", "chbwa"), rearranged("bac", "chawb")),
     "only-reshaped": does(lambda x, r: x.reshape(x.shape[0], -1, x.shape[2] * r, x.shape[3] * r)),
-    "blocks-side-by-side": _rearranged("cab", "cahbw") + _rearranged("cab", "cbhaw"),
-    "half-interlaced": _rearranged("cab", "chabw") + _rearranged("cab", "cahwb"),
+    "blocks-side-by-side": does(rearranged("cab", "cahbw"), rearranged("cab", "cbhaw")),
+    "half-interlaced": does(rearranged("cab", "chabw"), rearranged("cab", "cahwb")),
     "copied": does(
         lambda x, r: x[:, :: r * r].repeat_interleave(r, 2).repeat_interleave(r, 3),
         lambda x, r: x[:, : x.shape[1] // (r * r)].repeat_interleave(r, 2).repeat_interleave(r, 3),

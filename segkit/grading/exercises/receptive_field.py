@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercises.case_tensors import grouped
 
 TASK = """layers is a list of (kernel, stride, dilation), the first layer first. Return (field, stride): how
 many input pixels in a row one output of the stack can see, and how many input pixels lie between
@@ -22,24 +23,17 @@ def field(layers: Layers) -> tuple[int, int]:
 
 def _field_cases() -> list[Case]:
     vgg = [layer for n in (2, 2, 3, 3, 3) for layer in [(3, 1, 1)] * n + [(2, 2, 1)]]
-    stacks: list[tuple[str, Layers]] = [
-        ("one layer", [(3, 1, 1)]),
-        ("one layer", [(7, 1, 1)]),
-        ("several layers", [(3, 1, 1)] * 3),
-        ("several layers", [(5, 1, 1), (3, 1, 1), (1, 1, 1), (4, 1, 1)]),
-        ("stride", [(3, 2, 1)]),
-        ("stride", [(3, 2, 1), (3, 1, 1)]),
-        ("stride", [(7, 2, 1), (3, 3, 1), (5, 2, 1)]),
+    return grouped(
+        ("one layer", [(3, 1, 1)], [(7, 1, 1)]),
+        ("several layers", [(3, 1, 1)] * 3, [(5, 1, 1), (3, 1, 1), (1, 1, 1), (4, 1, 1)]),
+        ("stride", [(3, 2, 1)], [(3, 2, 1), (3, 1, 1)], [(7, 2, 1), (3, 3, 1), (5, 2, 1)]),
         ("stride", [(2, 2, 1), (3, 1, 1), (2, 2, 1), (3, 1, 1)]),
-        ("dilation", [(3, 1, 2)]),
-        ("dilation", [(3, 1, 1), (3, 1, 2), (3, 1, 5)]),
+        ("dilation", [(3, 1, 2)], [(3, 1, 1), (3, 1, 2), (3, 1, 5)]),
         ("stride and dilation", [(3, 2, 2), (3, 1, 4), (2, 3, 3), (5, 1, 2)]),
-        ("known networks", [*vgg]),
-        ("known networks", [*vgg, (7, 1, 1)]),
-        ("known networks", [(3, 1, d) for d in (1, 1, 2, 4, 8, 16, 1)]),
+        ("known networks", vgg, [*vgg, (7, 1, 1)], [(3, 1, d) for d in (1, 1, 2, 4, 8, 16, 1)]),
         ("no layers", []),
-    ]
-    return [Case((layers,), group) for group, layers in stacks]
+        of=lambda *layers: (list(layers),),
+    )
 
 
 def _field_facts(layers: Layers) -> dict[str, bool]:

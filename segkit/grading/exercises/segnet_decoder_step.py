@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
-from segkit.grading.exercises.case_tensors import distinct, loosened, normal, numbers
+from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, normal, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.max_unpool2d import _blocks, _together, unpool
+from segkit.grading.exercises.max_unpool2d import COPIED, DOUBLED, MIXED_UP, doubled, restrided, unpool
 
 TASK = """One step of SegNet's decoder. x is N×C×h×w; indices has its shape and says where the encoder's 2×2
 pooling found each maximum, counted row by row in each plane of output_size = (H, W). Put every number
@@ -54,17 +54,14 @@ def _then(finish: Function) -> Ways:
 
 
 @each
+def _ended(activation: Function) -> Ways:
+    """The right convolution, then another activation."""
+    return _then(lambda u, w, b: activation(F.conv2d(u, w, b, padding=1)))
+
+
+@each
 def _padded(mode: str) -> Ways:
     return _then(lambda u, w, b: F.conv2d(F.pad(u, (1, 1, 1, 1), mode=mode), w, b).relu())
-
-
-def _doubled(x: Tensor, i: Tensor, z: Size) -> Tensor:
-    return unpool(x, i, (2 * x.shape[2], 2 * x.shape[3]))
-
-
-def _restrided(x: Tensor, i: Tensor, z: Size) -> Tensor:
-    """Rows and columns read off rightly, on a map of 2h×2w."""
-    return unpool(x, (i // z[1]) * 2 * x.shape[3] + i % z[1], (2 * x.shape[2], 2 * x.shape[3]))
 
 
 def _fitted(r: Tensor, z: Size) -> Tensor:
@@ -83,40 +80,25 @@ def _per_tap(u: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     return (r if b is None else r + w.shape[1] * b[:, None, None]).relu()
 
 
-def _case(
-    seed: int,
-    shape: tuple[int, int, int, int],
-    out: int,
-    group: str,
-    bias: bool = False,
-    dtype: torch.dtype = torch.float32,
-) -> Case:
+def _call(seed: int, shape: Shape, out: int = 1, bias: bool = False, dtype: torch.dtype = torch.float32) -> Args:
     big = normal(seed, *shape, dtype=dtype) if dtype == torch.float64 else distinct(seed, *shape, dtype=dtype)
     _, i = F.max_pool2d(big, 2, 2, return_indices=True)
     x, weight = numbers(seed + 1, *i.shape, dtype=dtype), numbers(seed + 2, out, shape[1], 3, 3, dtype=dtype)
-    return Case((x, i, shape[2:], weight, numbers(seed + 3, out, dtype=dtype) if bias else None), group)
+    return x, i, shape[2:], weight, numbers(seed + 3, out, dtype=dtype) if bias else None
 
 
 def step_cases() -> list[Case]:
-    return [
-        _case(1, (1, 1, 2, 4), 1, "plain"),
-        _case(5, (1, 1, 4, 6), 1, "plain"),
-        _case(9, (1, 1, 6, 4), 1, "plain"),
-        _case(13, (1, 1, 5, 7), 1, "odd sizes"),
-        _case(17, (1, 1, 7, 4), 1, "odd sizes"),
-        _case(21, (1, 1, 4, 5), 1, "odd sizes"),
-        _case(25, (1, 3, 4, 6), 1, "channels"),
-        _case(29, (1, 2, 4, 4), 3, "channels"),
-        _case(33, (1, 3, 6, 4), 3, "channels"),
-        _case(37, (3, 1, 4, 6), 1, "batch"),
-        _case(41, (2, 2, 6, 4), 2, "batch"),
-        _case(45, (1, 1, 4, 6), 1, "bias", bias=True),
-        _case(49, (1, 2, 4, 4), 3, "bias", bias=True),
-        _case(53, (2, 2, 4, 6), 3, "float64", bias=True, dtype=torch.float64),
-        loosened(_case(57, (2, 3, 4, 6), 3, "memory layout", bias=True)),
-        _case(61, (2, 3, 7, 5), 4, "everything together", bias=True),
-        _case(65, (3, 4, 5, 9), 2, "everything together", bias=True),
-    ]
+    return grouped(
+        ("plain", (1, (1, 1, 2, 4)), (5, (1, 1, 4, 6)), (9, (1, 1, 6, 4))),
+        ("odd sizes", (13, (1, 1, 5, 7)), (17, (1, 1, 7, 4)), (21, (1, 1, 4, 5))),
+        ("channels", (25, (1, 3, 4, 6)), (29, (1, 2, 4, 4), 3), (33, (1, 3, 6, 4), 3)),
+        ("batch", (37, (3, 1, 4, 6)), (41, (2, 2, 6, 4), 2)),
+        ("bias", (45, (1, 1, 4, 6), 1, True), (49, (1, 2, 4, 4), 3, True)),
+        ("float64", (53, (2, 2, 4, 6), 3, True, torch.float64)),
+        ("memory layout", (57, (2, 3, 4, 6), 3, True)),
+        ("everything together", (61, (2, 3, 7, 5), 4, True), (65, (3, 4, 5, 9), 2, True)),
+        of=_call,
+    )
 
 
 def step_facts(x: Tensor, i: Tensor, z: tuple[int, int], w: Tensor, b: Tensor | None) -> dict[str, bool]:
@@ -168,19 +150,12 @@ always-doubled: The map is always made twice as large as x. Where pooling left o
 """
 
 WAYS = {
-    "relu-forgotten": _then(lambda u, w, b: F.conv2d(u, w, b, padding=1)),
+    "relu-forgotten": _ended(lambda r: r),
     "relu-too-early": _then(
         lambda u, w, b: F.conv2d(u.relu(), w, b, padding=1), lambda u, w, b: F.conv2d(u.relu(), w, b, padding=1).relu()
     ),
-    "other-activation": _then(
-        lambda u, w, b: F.conv2d(u, w, b, padding=1).abs(),
-        lambda u, w, b: F.leaky_relu(F.conv2d(u, w, b, padding=1)),
-        lambda u, w, b: F.conv2d(u, w, b, padding=1).sigmoid(),
-        lambda u, w, b: F.conv2d(u, w, b, padding=1).tanh(),
-        lambda u, w, b: F.elu(F.conv2d(u, w, b, padding=1)),
-        lambda u, w, b: F.gelu(F.conv2d(u, w, b, padding=1)),
-        lambda u, w, b: F.softplus(F.conv2d(u, w, b, padding=1)),
-        lambda u, w, b: F.conv2d(u, w, b, padding=1).clamp(max=0),
+    "other-activation": _ended(
+        torch.abs, F.leaky_relu, torch.sigmoid, torch.tanh, F.elu, F.gelu, F.softplus, lambda r: r.clamp(max=0)
     ),
     "bias-ignored": given(lambda x, i, z, w, b: (x, i, z, w, None)),
     "bias-after-relu": _then(lambda u, w, b: _finish(u, w, None) + (0 if b is None else b[:, None, None])),
@@ -197,9 +172,7 @@ WAYS = {
     "not-convolved": _then(lambda u, w, b: u, lambda u, w, b: u.relu()),
     "bed-of-nails": _indexed(_corners),
     "copied-to-window": _with(
-        lambda x, i, z: F.interpolate(x, size=tuple(z), mode="nearest"),
-        lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest"),
-        _blocks,
+        *COPIED,
         lambda x, i, z: F.interpolate(x, size=tuple(z), mode="bilinear", align_corners=False),
         lambda x, i, z: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False),
         lambda x, i, z: F.interpolate(x, size=tuple(z), mode="bilinear", align_corners=True),
@@ -208,8 +181,7 @@ WAYS = {
     "index-column-major": _indexed(lambda i, z: (i % z[0]) * z[1] + i // z[0])
     + _with(lambda x, i, z: unpool(x, i, (z[1], z[0])).transpose(2, 3)),
     "index-off-by-one": _indexed(lambda i, z: (i - 1) % (z[0] * z[1]), lambda i, z: (i + 1) % (z[0] * z[1])),
-    "planes-mixed-up": _with(lambda x, i, z: _together(x, i, z, 1), lambda x, i, z: _together(x, i, z, 0))
-    + _indexed(lambda i, z: i[:, :1].expand_as(i), lambda i, z: i[:1].expand_as(i)),
+    "planes-mixed-up": _with(*MIXED_UP) + _indexed(lambda i, z: i[:, :1].expand_as(i), lambda i, z: i[:1].expand_as(i)),
     "channels-not-summed": given(
         lambda x, i, z, w, b: (x[:, :1], i[:, :1], z, w[:, :1], b),
         lambda x, i, z, w, b: (x[:, -1:], i[:, -1:], z, w[:, -1:], b),
@@ -218,9 +190,9 @@ WAYS = {
     "averaged": given(lambda x, i, z, w, b: (x, i, z, w / 9, b)) + gives(lambda r, *a: r / 9),
     "first-picture-only": FIRST_PICTURE,
     "first-output-only": FIRST_CHANNEL,
-    "always-doubled": _with(_restrided, _doubled)
-    + does(lambda x, i, z, w, b: _fitted(_finish(_restrided(x, i, z), w, b), z))
-    + _with(lambda x, i, z: _fitted(_doubled(x, i, z), z))
+    "always-doubled": _with(*DOUBLED)
+    + does(lambda x, i, z, w, b: _fitted(_finish(restrided(x, i, z), w, b), z))
+    + _with(lambda x, i, z: _fitted(doubled(x, i, z), z))
     + stops(_only_even),
 }
 

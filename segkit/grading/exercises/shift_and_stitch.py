@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
-from segkit.grading.exercises.case_tensors import noncontiguous, normal, quarters
+from segkit.grading.exercises.case_tensors import grouped, normal, quarters
 
 TASK = """network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer
 scores for a smaller picture. For every shift (dy, dx), each from 0 to factor − 1, leave out the first
@@ -49,13 +49,15 @@ def cropped(x: Tensor, dy: int, dx: int) -> Tensor:
     return x[..., dy:, dx:]
 
 
-def _dense_size(network: Any, x: Tensor, f: int) -> tuple[int, int]:
+def _dense_size(network: Function, x: Tensor, f: int) -> tuple[int, int]:
     """How many scores all shifts have together."""
     rows = sum(network(cropped(x, dy, 0)).shape[2] for dy in range(f))
     return rows, sum(network(cropped(x, 0, dx)).shape[3] for dx in range(f))
 
 
-def _stitch(network: Any, x: Tensor, f: int, shift: Any = cropped, place: Any = None, full: bool = False) -> Tensor:
+def _stitch(
+    network: Function, x: Tensor, f: int, shift: Function = cropped, place: Function | None = None, full: bool = False
+) -> Tensor:
     """Run the network on every shift; `place(dy, dx)` gives the offset that its scores go to.
 
     With `full` the result is f times as large as one pass; otherwise it has as many places as there are scores.
@@ -72,41 +74,28 @@ def _stitch(network: Any, x: Tensor, f: int, shift: Any = cropped, place: Any = 
     return out
 
 
-def stitch(network: Any, x: Tensor, f: int) -> Tensor:
+def stitch(network: Function, x: Tensor, f: int) -> Tensor:
     """Reference of `shift_and_stitch`."""
     return _stitch(network, x, f)
 
 
 def _cases() -> list[Case]:
-    def net(
-        seed: int,
-        f: int,
-        k: int = 3,
-        c: int = 1,
-        out: int = 1,
-        pooled: bool = False,
-        dtype: torch.dtype = torch.float32,
-    ) -> Network:
-        return Network(quarters(seed, out, c, k, k, dtype=dtype), f, pooled)
+    def net(seed: int, f: int, k: int = 3, c: int = 1, out: int = 1, pooled: bool = False) -> Network:
+        return Network(quarters(seed, out, c, k, k), f, pooled)
 
-    return [
-        Case((net(1, 2, 1), quarters(11, 1, 1, 2, 4), 2), "plain"),
-        Case((net(2, 2, 2), quarters(12, 1, 1, 5, 7), 2), "plain"),
-        Case((net(3, 2), quarters(13, 1, 1, 6, 8), 2), "plain"),
-        Case((net(4, 3), quarters(14, 1, 1, 8, 11), 3), "other factors"),
-        Case((net(5, 4, 2), quarters(15, 1, 1, 9, 13), 4), "other factors"),
-        Case((net(6, 1), quarters(16, 1, 1, 5, 4), 1), "other factors"),
-        Case((net(7, 2), quarters(17, 1, 1, 7, 9), 2), "odd sizes"),
-        Case((net(25, 2, 2), quarters(26, 1, 1, 4, 6), 2), "odd sizes"),
-        Case((net(8, 2, 3, 3, 2), quarters(18, 2, 3, 6, 8), 2), "batch and channels"),
-        Case((net(9, 3, 2, 2, 4), quarters(19, 3, 2, 7, 10), 3), "batch and channels"),
-        Case((net(10, 4, 3, 1, 2, True), quarters(20, 1, 1, 13, 17), 4), "a deeper network"),
-        Case(
-            (Network(normal(21, 2, 2, 3, 3, dtype=torch.float64), 2), normal(22, 1, 2, 6, 8, dtype=torch.float64), 2),
-            "float64",
-        ),
-        Case((net(23, 2, 3, 2), noncontiguous(quarters(24, 1, 2, 8, 6)), 2), "memory layout"),
-    ]
+    exact = Network(normal(21, 2, 2, 3, 3, dtype=torch.float64), 2)
+    return grouped(
+        ("plain", (net(1, 2, 1), quarters(11, 1, 1, 2, 4), 2), (net(2, 2, 2), quarters(12, 1, 1, 5, 7), 2)),
+        ("plain", (net(3, 2), quarters(13, 1, 1, 6, 8), 2)),
+        ("other factors", (net(4, 3), quarters(14, 1, 1, 8, 11), 3), (net(5, 4, 2), quarters(15, 1, 1, 9, 13), 4)),
+        ("other factors", (net(6, 1), quarters(16, 1, 1, 5, 4), 1)),
+        ("odd sizes", (net(7, 2), quarters(17, 1, 1, 7, 9), 2), (net(25, 2, 2), quarters(26, 1, 1, 4, 6), 2)),
+        ("batch and channels", (net(8, 2, 3, 3, 2), quarters(18, 2, 3, 6, 8), 2)),
+        ("batch and channels", (net(9, 3, 2, 2, 4), quarters(19, 3, 2, 7, 10), 3)),
+        ("a deeper network", (net(10, 4, 3, 1, 2, True), quarters(20, 1, 1, 13, 17), 4)),
+        ("float64", (exact, normal(22, 1, 2, 6, 8, dtype=torch.float64), 2)),
+        ("memory layout", (net(23, 2, 3, 2), quarters(24, 1, 2, 8, 6), 2)),
+    )
 
 
 def _facts(network: Network, x: Tensor, f: int) -> dict[str, bool]:
@@ -120,16 +109,12 @@ def _facts(network: Network, x: Tensor, f: int) -> dict[str, bool]:
     }
 
 
-def _blocks(network: Any, x: Tensor, f: int) -> Tensor:
+def _blocks(network: Function, x: Tensor, f: int) -> Tensor:
     return torch.cat([torch.cat([network(cropped(x, a, b)) for b in range(f)], 3) for a in range(f)], 2)
 
 
-def _filled(x: Tensor, dy: int, dx: int) -> Tensor:
-    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy))
-
-
-def _repeated(x: Tensor, dy: int, dx: int) -> Tensor:
-    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy), mode="replicate")
+def _filled(x: Tensor, dy: int, dx: int, mode: str = "constant") -> Tensor:
+    return F.pad(x[..., dy:, dx:], (0, dx, 0, dy), mode=mode)
 
 
 def _down(x: Tensor, dy: int, dx: int) -> Tensor:
@@ -147,7 +132,7 @@ def _with(shift: Function, place: Function | None = None) -> Ways:
     return does(*(lambda n, x, f, full=full: _stitch(n, x, f, shift, place, full) for full in (False, True)))
 
 
-def _stitch_one_axis(network: Any, x: Tensor, f: int, axis: int) -> Tensor:
+def _stitch_one_axis(network: Function, x: Tensor, f: int, axis: int) -> Tensor:
     """Shifts along one axis, their scores repeated along the other."""
     parts = [network(cropped(x, *((d, 0) if axis == 2 else (0, d)))) for d in range(f)]
     shape = list(parts[0].repeat_interleave(f, 5 - axis).shape)
@@ -159,7 +144,7 @@ def _stitch_one_axis(network: Any, x: Tensor, f: int, axis: int) -> Tensor:
     return out
 
 
-def _diagonal(network: Any, x: Tensor, f: int) -> Tensor:
+def _diagonal(network: Function, x: Tensor, f: int) -> Tensor:
     out = stitch(network, x, f)
     kept = torch.zeros_like(out)
     for d in range(f):
@@ -171,7 +156,7 @@ def _up(mode: str, **options: bool) -> Ways:
     return does(lambda net, x, f: F.interpolate(net(x), scale_factor=f, mode=mode, **options))
 
 
-def _averaged(network: Any, x: Tensor, f: int) -> Tensor:
+def _averaged(network: Function, x: Tensor, f: int) -> Tensor:
     return torch.stack([network(_filled(x, a, b)) for a in range(f) for b in range(f)]).mean(0)
 
 
@@ -209,7 +194,8 @@ WAYS = {
         lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b)),
     ),
     "filled-up": does(
-        lambda n, x, f: _stitch(n, x, f, _filled, full=True), lambda n, x, f: _stitch(n, x, f, _repeated, full=True)
+        lambda n, x, f: _stitch(n, x, f, _filled, full=True),
+        lambda n, x, f: _stitch(n, x, f, partial(_filled, mode="replicate"), full=True),
     ),
     "size-not-dense": does(lambda n, x, f: _stitch(n, x, f, full=True)),
     "offsets-exchanged": _with(cropped, _filled, place=lambda a, b: (b, a)),

@@ -7,7 +7,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, catalogue
-from segkit.grading.exercises.case_tensors import noncontiguous
+from segkit.grading.exercises.case_tensors import grouped
 from segkit.grading.exercises.unet_weight_map_ways import WAYS, ids, weight_map
 
 TASK = """U-Net's weights (equation 2 of the paper, with class weight 1). instances is H×W, of any integer type:
@@ -34,29 +34,21 @@ PIECES = _drawn("1.....1.", "........", "...2....", "........", "3.....2.")
 
 
 def weight_cases() -> list[Case]:
-    alone = _drawn("......", ".11...", ".11...", "......")
-    return [
-        Case((PAIR, 10.0, 2.0), "plain"),
-        Case((BOXES, 10.0, 2.0), "plain"),
-        Case((BOXES.T.contiguous(), 10.0, 2.0), "plain"),
-        Case((LARGE, 10.0, 3.0), "many cells"),
-        Case((LARGE.T.flip(1).contiguous(), 10.0, 2.0), "many cells"),
-        Case((BOXES, 4.0, 1.5), "w0 and sigma"),
-        Case((BOXES, 25.0, 4.0), "w0 and sigma"),
-        Case((PAIR, 1.0, 8.0), "w0 and sigma"),
-        Case((TOUCHING, 10.0, 2.0), "touching cells"),
-        Case((_drawn("1122", "1122", "3344"), 10.0, 2.0), "touching cells"),
-        Case((GAPS, 10.0, 3.0), "any ids"),
-        Case((_drawn(*["..3..9", "..3..9", "......"]) * 100, 8.0, 2.0), "any ids"),
-        Case((PIECES, 10.0, 3.0), "cells in pieces"),
-        Case((alone, 10.0, 3.0), "one cell"),
-        Case((torch.ones(2, 3, dtype=torch.int64), 10.0, 3.0), "one cell"),
-        Case((torch.zeros(3, 4, dtype=torch.int64), 10.0, 3.0), "no cells"),
-        Case((BOXES.to(torch.uint8), 10.0, 2.0), "label types"),
-        Case((_drawn("1" + "." * 18 + "2").to(torch.uint8), 10.0, 12.0), "label types"),
-        Case((GAPS.to(torch.int32), 10.0, 2.0), "label types"),
-        Case((noncontiguous(LARGE[:, :8]), 10.0, 2.0), "memory layout"),
-    ]
+    alone, line = _drawn("......", ".11...", ".11...", "......"), _drawn("1" + "." * 18 + "2")
+    one, none = torch.ones(2, 3, dtype=torch.int64), torch.zeros(3, 4, dtype=torch.int64)
+    return grouped(
+        ("plain", (PAIR, 10.0, 2.0), (BOXES, 10.0, 2.0), (BOXES.T.contiguous(), 10.0, 2.0)),
+        ("many cells", (LARGE, 10.0, 3.0), (LARGE.T.flip(1).contiguous(), 10.0, 2.0)),
+        ("w0 and sigma", (BOXES, 4.0, 1.5), (BOXES, 25.0, 4.0), (PAIR, 1.0, 8.0)),
+        ("touching cells", (TOUCHING, 10.0, 2.0), (_drawn("1122", "1122", "3344"), 10.0, 2.0)),
+        ("any ids", (GAPS, 10.0, 3.0), (_drawn(*["..3..9", "..3..9", "......"]) * 100, 8.0, 2.0)),
+        ("cells in pieces", (PIECES, 10.0, 3.0)),
+        ("one cell", (alone, 10.0, 3.0), (one, 10.0, 3.0)),
+        ("no cells", (none, 10.0, 3.0)),
+        ("label types", (BOXES.to(torch.uint8), 10.0, 2.0), (line.to(torch.uint8), 10.0, 12.0)),
+        ("label types", (GAPS.to(torch.int32), 10.0, 2.0)),
+        ("memory layout", (LARGE[:, :8], 10.0, 2.0)),
+    )
 
 
 def weight_facts(m: Tensor, w0: float, sigma: float) -> dict[str, bool]:

@@ -23,11 +23,15 @@ def ids(m: Tensor) -> list[int]:
     return [int(i) for i in m.unique() if i != 0]
 
 
+def with_far(rows: list[Tensor], m: Tensor) -> Tensor:
+    """Distances to the cells of a map, and to two more that are infinitely far, (cells + 2)×H×W."""
+    return torch.stack([*(row.reshape(m.shape) for row in rows), *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2])
+
+
 def distances(m: Tensor, cells: list[int], p: float = 2.0) -> Tensor:
-    """Distance of every pixel to every cell, with two more that are infinitely far, (cells + 2)×H×W."""
+    """Distance of every pixel to every cell."""
     place = grid(m)
-    rows = [torch.cdist(place, place[(m == i).flatten()], p=p).min(1).values.reshape(m.shape) for i in cells]
-    return torch.stack([*rows, *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2])
+    return with_far([torch.cdist(place, place[(m == i).flatten()], p=p).min(1).values for i in cells], m)
 
 
 def bell(a: Tensor, b: Tensor | float, w0: float, sigma: float) -> Tensor:
@@ -57,11 +61,16 @@ def measured(change: Rule) -> Ways:
     return does(lambda m, w0, s: weigh(m, change(m, distances(m, ids(m))), w0, s))
 
 
-def to_one_point(m: Tensor, pick: Rule) -> Tensor:
-    """Distance to one point of each cell."""
-    place = grid(m)
-    rows = [torch.cdist(place, pick(place[(m == i).flatten()])[None])[:, 0].reshape(m.shape) for i in ids(m)]
-    return torch.stack([*rows, *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2])
+@each
+def to_one_point(pick: Rule) -> Ways:
+    """Distance to one point of each cell: pick(its places)."""
+
+    def weighed(m: Tensor, w0: float, s: float) -> Tensor:
+        place = grid(m)
+        rows = [torch.cdist(place, pick(place[(m == i).flatten()])[None]) for i in ids(m)]
+        return weigh(m, with_far(rows, m), w0, s)
+
+    return does(weighed)
 
 
 def second_pixel(m: Tensor, w0: float, s: float) -> Tensor:
@@ -99,7 +108,7 @@ def up_to_max_transformed(m: Tensor, w0: float, s: float) -> Tensor:
     """The same with scipy's distance transform, which gives a map without a cell some distance as well."""
     cells = range(1, int(m.max()) + 1)
     rows = [torch.from_numpy(ndimage.distance_transform_edt((m != i).numpy())) for i in cells]
-    return weigh(m, torch.stack([*rows, *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2]), w0, s)
+    return weigh(m, with_far(rows, m), w0, s)
 
 
 @each
@@ -140,12 +149,8 @@ def first_two(m: Tensor, w0: float, s: float) -> Tensor:
 def in_bytes(m: Tensor, w0: float, s: float) -> Tensor:
     """Squared distances in the type of the ids, which wrap around at 256 in uint8."""
     place = torch.cartesian_prod(*(torch.arange(n) for n in m.shape)).to(m.dtype)
-    far = [torch.full(m.shape, FAR, dtype=torch.float64)] * 2
-    rows = [
-        ((place[:, None] - place[(m == i).flatten()]) ** 2).to(torch.int64).sum(2).min(1).values.double().sqrt()
-        for i in ids(m)
-    ]
-    return weigh(m, torch.stack([*(row.reshape(m.shape) for row in rows), *far]), w0, s)
+    squares = (((place[:, None] - place[(m == i).flatten()]) ** 2).to(torch.int64).sum(2) for i in ids(m))
+    return weigh(m, with_far([one.min(1).values.double().sqrt() for one in squares], m), w0, s)
 
 
 def two_farthest(m: Tensor, w0: float, s: float) -> Tensor:
@@ -210,14 +215,8 @@ WAYS = {
     )
     + measured(lambda m, d: d**2),
     "distance-shifted": measured(lambda m, d: d - 1, lambda m, d: d - 0.5, lambda m, d: d + 1),
-    "distance-to-centre": does(
-        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p.mean(0)), w0, s),
-        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: (p.amin(0) + p.amax(0)) / 2), w0, s),
-    ),
-    "first-pixel-of-cell": does(
-        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p[0]), w0, s),
-        lambda m, w0, s: weigh(m, to_one_point(m, lambda p: p[-1]), w0, s),
-    ),
+    "distance-to-centre": to_one_point(lambda p: p.mean(0), lambda p: (p.amin(0) + p.amax(0)) / 2),
+    "first-pixel-of-cell": to_one_point(lambda p: p[0], lambda p: p[-1]),
     "farthest-cells": does(two_farthest)
     + exp(bell, places=(1, 2))
     + exp(bell, places=(0, 2))
