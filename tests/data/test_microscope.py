@@ -84,7 +84,7 @@ def test_isbi_that_is_damaged_is_named_and_mended(host, tmp_path):
     (tmp_path / "isbi2012/train/image/2.png").unlink()
     assert not check("isbi2012", tmp_path, False).ok
     (tmp_path / "isbi2012/train/image/2.png").write_bytes(b"nonsense")
-    assert "2.png cannot be read" in str(check("isbi2012", tmp_path, False))
+    assert "2.png is not a picture that can be read" in str(check("isbi2012", tmp_path, False))
     (tmp_path / "isbi2012/train/image/2.png").write_bytes(ISBI["train/image/2.png"])
     assert "label/7.png is damaged" in str(check("isbi2012", tmp_path, False))
     before = len(host.asked)
