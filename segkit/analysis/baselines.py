@@ -11,9 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.checks import chosen, whole
 from segkit.data import VOID
+from segkit.data.base import describe
+from segkit.data.sample import as_sample
 from segkit.metrics import ConfusionMatrix, TrimapIoU
-from segkit.training.losses import class_weights
+from segkit.training.losses import check_labels, class_weights
+
+ALIGN = ("centres", "corners")
 
 
 @dataclass
@@ -48,8 +53,9 @@ def position_prior(train: Any, test: Any, weighting: str = "none", trimap: Seque
     Raises:
         ValueError: a data set without pictures, or an unknown weighting.
     """
-    seen, truths = _labels(train), _labels(test)
-    K, grid = train.num_classes, tuple(seen[0].shape)
+    K = describe(train).num_classes
+    seen, truths = _labels(train, K), _labels(test, K)
+    grid = tuple(seen[0].shape)
     counts = torch.zeros(K, *grid, dtype=torch.float64)
     for labels in (_resized(m, grid) for m in seen):
         known = labels != VOID
@@ -86,9 +92,11 @@ def fitted_ceiling(
 
     Source: after the bounds of Long, Shelhamer, Darrell, PAMI 2017, which take exact labels per cell.
     """
-    if stride < 1 or align not in ("centres", "corners"):
-        raise ValueError(f"fitted_ceiling got stride={stride}, align={align!r}; 1 or more, 'centres' or 'corners'")
-    K, truths, gap = dataset.num_classes, _labels(dataset), 0.0
+    stride, align = whole(stride, "stride", "fitted_ceiling", 1), chosen(align, "align", "fitted_ceiling", ALIGN)
+    K, gap = describe(dataset).num_classes, 0.0
+    truths = _labels(dataset, K)
+    if weight is not None and weight.shape != (K,):
+        raise ValueError(f"fitted_ceiling got {tuple(weight.shape)} weights for {K} classes; give one per class")
     answers: list[Tensor] = []
     for _, same in groupby(truths, key=lambda m: m.shape):  # neighbours of one size together
         for labels in torch.stack(list(same)).split(25):
@@ -139,10 +147,14 @@ def _resized(labels: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(labels[None, None].double(), size, mode="nearest-exact")[0, 0].long()
 
 
-def _labels(dataset: Any) -> list[Tensor]:
-    if len(dataset) == 0:
-        raise ValueError("a baseline needs pictures; a data set of length 0 came")
-    return [dataset[i].labels for i in range(len(dataset))]
+def _labels(dataset: Any, K: int) -> list[Tensor]:
+    items = [dataset[i] for i in range(len(dataset))]
+    found = [item.labels if hasattr(item, "labels") else as_sample(item).labels for item in items]
+    for number, labels in enumerate(found):
+        check_labels(labels[None], K, [f"picture {number}"])
+    if not any(bool((labels != VOID).any()) for labels in found):
+        raise ValueError("a baseline needs pictures with labelled pixels; this data set has none")
+    return found
 
 
 def _scored(answers: list[Tensor], truths: list[Tensor], K: int, trimap: Sequence[int], gap: float = 0.0) -> Baseline:

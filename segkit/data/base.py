@@ -135,7 +135,7 @@ def describe(dataset: Any) -> Facts:
     """
     name = str(getattr(dataset, "name", type(dataset).__name__))
     classes = getattr(dataset, "classes", None)
-    if classes is None and isinstance(count := getattr(dataset, "num_classes", None), int):
+    if classes is None and isinstance(count := getattr(dataset, "num_classes", None), int | np.integer):
         classes = tuple(f"class {k}" for k in range(count))
     if classes is None:
         inner = [describe(part) for part in _inside(dataset)]

@@ -63,13 +63,13 @@ class Folder(PairedSet):
 
     @property
     def preset(self) -> dict[str, object]:
-        """What suits training on it: windows of the middle picture's size, in whole 32s from 32 to 512; ± a quarter."""
+        """What suits training on it: windows of the middle picture's size, in whole 32s from 64 to 512; ± a quarter."""
         sizes = []
         for picture, _ in self.pairs:
             with Image.open(picture) as file:  # reads the header alone
                 sizes.append(file.size[::-1])
         height, width = (int(side) // 32 * 32 for side in np.median(sizes, axis=0))
-        crop = min(max(height, 32), 512), min(max(width, 32), 512)
+        crop = min(max(height, 64), 512), min(max(width, 64), 512)  # 64: BatchNorm wants more than one cell of 32
         return {"crop": crop, "scale": (0.75, 1.25), "steps": 1000, "batch_size": 16 if max(crop) <= 128 else 8}
 
 
@@ -144,11 +144,11 @@ def _holds_255_but_no_1(masks: list[Path]) -> bool:
             picture = open_picture(path)
         except (OSError, ValueError):
             continue  # named where it is read
-        if picture.mode in ("L", "P") and picture.format not in LOSSY:
-            counts = picture.histogram()
-            if counts[1]:
+        if picture.mode in ("L", "P", "I", "I;16") and picture.format not in LOSSY:
+            values = np.asarray(picture)
+            if (values == 1).any():
                 return False
-            seen = seen or counts[255] > 0
+            seen = seen or bool((values == 255).any())
     return seen
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
+from segkit.checks import whole
 from segkit.encoders.alexnet import AlexNet, AlexNetEncoder
 from segkit.encoders.dilation import dilate_strides, dilate_strides_, set_rates
 from segkit.encoders.encoder import Encoder
@@ -27,13 +29,24 @@ _ENCODERS: dict[str, Any] = {  # under torchvision's names
 
 __all__ = [
     "VGG", "AlexNet", "AlexNetEncoder", "Encoder", "ResNet", "ResNetEncoder", "VGGEncoder", "available", "create",
-    "dilate_strides", "dilate_strides_", "set_rates",
+    "dilate_strides", "dilate_strides_", "set_rates", "with_batch_norm",
 ]  # fmt: skip
 
 
 def available() -> list[str]:
     """Names that `create` knows."""
     return sorted(_ENCODERS)
+
+
+def with_batch_norm(name: str, batch_norm: bool) -> str:
+    """The name of a VGG with or without BatchNorm as a model's `batch_norm` says; other encoders keep theirs.
+
+    Raises:
+        ValueError: a name that says "_bn" where batch_norm says no.
+    """
+    if str(name).endswith("_bn") and not batch_norm:
+        raise ValueError(f"encoder={name!r} has BatchNorm and batch_norm=False says it has none; change one of them")
+    return f"{name}_bn" if batch_norm and f"{name}_bn" in _ENCODERS else name
 
 
 def create(
@@ -62,16 +75,21 @@ def create(
         ValueError: an unknown name, choices that this encoder does not have, or weights that do not fit.
         OSError: ImageNet weights that are neither in the cache nor to be had.
     """
-    if name not in _ENCODERS:
+    if not isinstance(name, str) or name not in _ENCODERS:
         near = difflib.get_close_matches(str(name), _ENCODERS, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(
             f"there is no encoder={name!r}{hint}; segkit.encoders.available() gives {', '.join(available())}"
         )
-    build = _ENCODERS[name]
+    build, own = _ENCODERS[name], inspect.signature(_ENCODERS[name]).parameters
+    fixed = getattr(build, "keywords", {})
+    if unknown := [option for option in options if option not in own or option in fixed]:
+        known = [option for option in own if option not in (*fixed, "in_channels", "output_stride", "width")]
+        raise ValueError(f"{name} takes no option {', '.join(unknown)}; it takes {', '.join(known) or 'none'}")
+    output_stride = whole(output_stride, "output_stride", name, 1)
     encoder = build(in_channels=in_channels, output_stride=output_stride, width=width, **options)
     if weights is not None:
-        if isinstance(weights, str) and weights != "imagenet":
+        if weights != "imagenet" if isinstance(weights, str) else not isinstance(weights, Mapping):
             raise ValueError(f"encoders.create got weights={weights!r}; it takes 'imagenet', a state dict or None")
         load_body(encoder, imagenet(encoder.torchvision or name) if isinstance(weights, str) else weights)
     return encoder

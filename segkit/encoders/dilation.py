@@ -16,6 +16,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -78,7 +79,9 @@ def dilate_strides(encoder: nn.Module, output_stride: int) -> nn.Module:
 
 def dilate_strides_(encoder: nn.Module, output_stride: int) -> nn.Module:
     """`dilate_strides` in place: the encoder itself is changed and returned."""
-    if not isinstance(output_stride, int) or output_stride < 1 or output_stride & (output_stride - 1):
+    if isinstance(output_stride, np.integer):
+        output_stride = int(output_stride)
+    if type(output_stride) is not int or output_stride < 1 or output_stride & (output_stride - 1):
         raise ValueError(
             f"dilate_strides got output_stride={output_stride!r}; it is a power of two: 1, 2, 4, 8, 16, 32"
         )
@@ -110,7 +113,7 @@ def set_rates(blocks: Iterable[nn.Module], rates: Sequence[int]) -> None:
         ValueError: another number of rates than of blocks, or a rate that is not a whole number from 1 up.
     """
     blocks, rates = list(blocks), list(rates)
-    if len(blocks) != len(rates) or any(not isinstance(r, int) or r < 1 for r in rates):
+    if len(blocks) != len(rates) or any(not isinstance(r, int | np.integer) or r < 1 for r in rates):
         raise ValueError(
             f"set_rates got rates {rates} for {len(blocks)} blocks; give one whole number ≥ 1 for each block"
         )

@@ -118,7 +118,7 @@ class ResNetEncoder(Encoder):
         if depth not in BLOCKS:
             raise ValueError(f"ResNet of depth {depth} is not in the paper; choose one of {sorted(BLOCKS)}")
         if output_stride not in (8, 16, 32):
-            raise ValueError(f"ResNet got output_stride={output_stride}; it can be 32, 16 or 8")
+            raise ValueError(f"ResNet got output_stride={output_stride!r}; it can be 32, 16 or 8")
         if stride_in not in ("3x3", "1x1"):
             raise ValueError(f'ResNet got stride_in={stride_in!r}; a bottleneck strides in its "3x3" or first "1x1"')
         width = self.width

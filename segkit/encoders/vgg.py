@@ -60,10 +60,10 @@ class VGGEncoder(Encoder):
             raise ValueError(f"VGG of depth {depth} is not in the paper; choose one of {sorted(BLOCKS)}")
         if pool not in (2, 3) or beyond not in BEYOND or (pool, beyond) == (2, "plain"):
             raise ValueError(
-                f"VGG got pool={pool!r}, beyond={beyond!r}; pool is 2 or 3, "
-                f"beyond one of {', '.join(BEYOND)}, plain where pool is 3"
+                f"VGG got pool={pool!r}, beyond={beyond!r}; pool is 2 or 3, beyond is one of {', '.join(BEYOND)}, and "
+                "'plain' needs pool=3"
             )
-        if output_stride not in (1, 2, 4, 8, 16, 32):
+        if isinstance(output_stride, bool) or output_stride not in (1, 2, 4, 8, 16, 32):
             raise ValueError(f"VGG got output_stride={output_stride!r}; it is 32, 16, 8, 4, 2 or 1")
         self.channels = tuple(self.width * min(2**i, 8) for i in range(5))
         self.classifier_channels = 64 * self.width  # 4096 in the paper

@@ -78,13 +78,13 @@ class DeepLabV1(FullyConnectedHead, Model):
         super().__init__()
         num_classes = whole(num_classes, "num_classes", "DeepLabV1", 1)
         kernel, rate, times = _field(fov)
-        self.num_classes, self.in_channels = num_classes, in_channels
         self.encoder = vgg_at_stride_8("DeepLabV1", encoder, in_channels, width, batch_norm, pool=3, beyond="plain")
+        self.num_classes, self.in_channels = num_classes, self.encoder.in_channels
         hidden = times * width if hidden is None else hidden
         self.add_fully_connected(hidden, batch_norm, dropout, kernel, rate)
         self.scales = nn.ModuleList()
         if msc:  # stride of the map that each reads → what is left to 8
-            reads = zip((in_channels, *self.encoder.channels[:4]), (8, 4, 2, 1, 1), strict=True)
+            reads = zip((self.in_channels, *self.encoder.channels[:4]), (8, 4, 2, 1, 1), strict=True)
             self.scales.extend(_two_layers(channels, 2 * width, stride, batch_norm) for channels, stride in reads)
         self.score = Conv2d(hidden + len(self.scales) * 2 * width, num_classes, 1)
         nn.init.normal_(self.score.weight, std=0.01)

@@ -147,8 +147,8 @@ class Dilated(FullyConnectedHead, Model):
         num_classes = whole(num_classes, "num_classes", "Dilated", 1)
         if not isinstance(context, bool) and context not in CHANNELS:
             raise ValueError(f"Dilated got context={context!r}; it can be {sorted(CHANNELS)}, True (basic) or False")
-        self.num_classes, self.in_channels = num_classes, in_channels
         self.encoder = vgg_at_stride_8("Dilated", encoder, in_channels, width, batch_norm, beyond="removed")
+        self.num_classes, self.in_channels = num_classes, self.encoder.in_channels
         hidden = self.encoder.classifier_channels if hidden is None else hidden
         self.add_fully_connected(hidden, batch_norm, dropout, kernel=7, dilation=4)
         self.score = Conv2d(hidden, num_classes, 1)
@@ -183,6 +183,7 @@ def vgg_at_stride_8(
     Raises:
         ValueError: another encoder.
     """
-    if encoder not in ("vgg11", "vgg13", "vgg16", "vgg19"):
+    name = encoders.with_batch_norm(encoder, batch_norm)
+    if str(name).removesuffix("_bn") not in ("vgg11", "vgg13", "vgg16", "vgg19"):
         raise ValueError(f"{who} got encoder={encoder!r}; it stands on vgg11, vgg13, vgg16 or vgg19")
-    return encoders.create(encoder, in_channels, output_stride=8, width=width, batch_norm=batch_norm, **options)
+    return encoders.create(name, in_channels, output_stride=8, width=width, **options)

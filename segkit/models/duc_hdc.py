@@ -102,15 +102,15 @@ class DUCHDC(Model):
             raise ValueError(f'DUCHDC got head={head!r}; it has "duc" and "bilinear"')
         if not str(encoder).startswith("resnet"):
             raise ValueError(f"DUCHDC got encoder={encoder!r}; it stands on resnet18, 34, 50, 101 or 152")
-        self.num_classes, self.in_channels = num_classes, in_channels
-        self.stride, self.head = output_stride, head
+        self.num_classes, self.head = num_classes, head
         self.encoder: ResNetEncoder = encoders.create(encoder, in_channels, output_stride, width)  # type: ignore[assignment]
+        self.in_channels, self.stride = self.encoder.in_channels, self.encoder.output_stride
         self._set_hybrid_rates(hdc)
-        cell = output_stride**2 if head == "duc" else 1
+        cell = self.stride**2 if head == "duc" else 1
         self.score = Conv2d(self.encoder.channels[-1], num_classes * cell, 3, padding=1)
         nn.init.normal_(self.score.weight, std=0.01)
         nn.init.zeros_(self.score.bias)  # type: ignore[arg-type]
-        self.shuffle = PixelShuffle(output_stride)
+        self.shuffle = PixelShuffle(self.stride)
 
     def _set_hybrid_rates(self, hdc: str | Sequence[Sequence[int]]) -> None:
         if hdc == "none":

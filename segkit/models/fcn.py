@@ -10,8 +10,7 @@ Reference: "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015 a
 
 from __future__ import annotations
 
-from typing import Any
-
+import torch
 from torch import Tensor, nn
 
 from segkit import encoders
@@ -100,8 +99,8 @@ class FCN(FullyConnectedHead, Model):
     Differs from the paper:
         poolings round up and fc6 is padded, where the paper pads the picture by 100 and crops with an offset: the same
         scores in the interior, fewer wasted cells. With `batch_norm` the network trains from scratch, where the paper
-        starts from ImageNet and from the next coarser FCN. A ResNet's cells stand on the corners of their blocks: the
-        last enlargement is bilinear from there.
+        starts from ImageNet and from the next coarser FCN. A ResNet's cells stand on the corners of their blocks: all
+        enlargements start as bilinear from there.
     """
 
     def __init__(
@@ -119,8 +118,8 @@ class FCN(FullyConnectedHead, Model):
         num_classes = whole(num_classes, "num_classes", "FCN", 1)
         if stride not in (8, 16, 32):
             raise ValueError(f"FCN got stride={stride}; it can be 32, 16 or 8")
-        self.num_classes, self.stride, self.in_channels = num_classes, stride, in_channels
         self.encoder = _encoder(encoder, stride, width, batch_norm, in_channels)
+        self.num_classes, self.stride, self.in_channels = num_classes, stride, self.encoder.in_channels
         kernel = self.encoder.classifier_kernel
         last = self.encoder.channels[-1]
         if kernel:
@@ -130,10 +129,10 @@ class FCN(FullyConnectedHead, Model):
             raise ValueError(f"FCN got hidden={hidden} for {encoder}, which has no fc6 and fc7; leave it out")
         self.score_fr = _score(last, num_classes)
         if stride <= 16:
-            self.upscore2 = _upscore(num_classes, 2)
+            self.upscore2 = _upscore(num_classes, 2, self.encoder.corner_aligned)
             self.score_pool4 = _score(self.encoder.channels[-2], num_classes)
         if stride == 8:
-            self.upscore_pool4 = _upscore(num_classes, 2)
+            self.upscore_pool4 = _upscore(num_classes, 2, self.encoder.corner_aligned)
             self.score_pool3 = _score(self.encoder.channels[-3], num_classes)
         if not self.encoder.corner_aligned:
             self.upscore = _upscore(num_classes, stride)
@@ -194,8 +193,7 @@ def _encoder(name: str, stride: int, width: int, batch_norm: bool, in_channels: 
             raise ValueError(f"FCN-AlexNet exists at stride 32 only (its pools do not align), not at {stride}")
         if batch_norm:
             raise ValueError("AlexNet has no batch normalisation; leave batch_norm=False")
-    own: dict[str, Any] = {"batch_norm": batch_norm} if name in ("vgg11", "vgg13", "vgg16", "vgg19") else {}
-    return encoders.create(name, in_channels, width=width, **own)
+    return encoders.create(encoders.with_batch_norm(name, batch_norm), in_channels, width=width)
 
 
 def _score(channels: int, num_classes: int) -> Conv2d:
@@ -206,8 +204,20 @@ def _score(channels: int, num_classes: int) -> Conv2d:
     return conv
 
 
-def _upscore(num_classes: int, stride: int) -> ConvTranspose2d:
-    """A transposed convolution that enlarges exactly `stride` times and starts as bilinear interpolation."""
+def _upscore(num_classes: int, stride: int, corners: bool = False) -> ConvTranspose2d:
+    """A transposed convolution that enlarges exactly `stride` times and starts as bilinear interpolation.
+
+    Args:
+        num_classes: channels.
+        stride: 2, or more where the cells are blocks.
+        corners: cells stand on the corners of their blocks: a kernel of 3×3 (stride 2) whose middle is the cell itself.
+    """
+    if corners:
+        layer = ConvTranspose2d(num_classes, num_classes, 3, 2, padding=1, output_padding=1, bias=False)
+        nn.init.zeros_(layer.weight)
+        tent = torch.tensor([0.5, 1.0, 0.5])
+        layer.weight.data.diagonal().copy_((tent[:, None] * tent)[..., None])  # 3, 3, K: the diagonal is a view
+        return layer
     layer = ConvTranspose2d(num_classes, num_classes, 2 * stride, stride, padding=stride // 2, bias=False)
     layer.weight.data = bilinear_kernel(num_classes, stride)
     return layer

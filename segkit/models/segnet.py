@@ -121,8 +121,9 @@ class SegNet(Model):
         name = str(encoder).removesuffix("_bn")
         if name not in {f"vgg{depth}" for depth in BLOCKS}:
             raise ValueError(f"SegNet got encoder={encoder!r}; it undoes the poolings of vgg11, vgg13, vgg16 or vgg19")
-        self.num_classes, self.in_channels, self.upsampling = num_classes, in_channels, upsampling
+        self.num_classes, self.upsampling = num_classes, upsampling
         self.encoder: VGGEncoder = encoders.create(name, in_channels, width=width, batch_norm=True)  # type: ignore[assignment]
+        self.in_channels = self.encoder.in_channels
         channels, depth = self.encoder.channels, int(name[3:])
         outs = (num_classes, *channels[:-1])  # what each decoder hands on: the channels of the block before
         steps = list(zip(channels, outs, BLOCKS[depth], strict=True))

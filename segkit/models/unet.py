@@ -41,7 +41,8 @@ class UNet(Model):
             made-up zero, and the picture is first continued outwards by its mirror image so that the scores cover all
             of it. "same": each convolution pads with zeros; several times cheaper on small pictures. None: "valid",
             or "same" with an encoder, which pads.
-        batch_norm: BatchNorm after each 3×3 convolution, which then has no bias; it trains in minutes then.
+        batch_norm: BatchNorm after each 3×3 convolution, which then has no bias; it trains in minutes then. Also in an
+            encoder of VGG's; a ResNet has its own in any case.
         up: the up-convolution, which doubles the size and halves the channels: "transposed", a transposed 2×2
             convolution, or "bilinear", interpolation and then a 2×2 convolution; both have the same parameters.
         skip: what happens to the finer map on the way up: "concat", the paper's; "sum", added, which spares the first
@@ -107,7 +108,8 @@ class UNet(Model):
             )
             climbs = [(before, after, after) for before, after in zip(channels[:0:-1], channels[-2::-1], strict=True)]
         else:
-            self.encoder = _encoder(encoder, in_channels, width, levels, padding)
+            name = encoders.with_batch_norm(encoder, batch_norm)
+            self.encoder = _encoder(name, in_channels, width, levels, padding)
             climbs = _climbs(self.encoder.channels, decoder_channels)
         if encoder is None and decoder_channels is not None:
             raise ValueError(
@@ -218,7 +220,8 @@ def _encoder(name: str, in_channels: int, width: int, levels: int, padding: str)
 def _climbs(channels: Sequence[int], chosen: Sequence[int] | None) -> list[tuple[int, int, int]]:
     """Channels before, of the skip (0 for none), and after each step from the last map to the picture."""
     fine = [*reversed(channels[:-1]), 0]
-    after = list(chosen or [*fine[:-1], max(fine[-2] // 2, 1)])
+    chosen = [*fine[:-1], max(fine[-2] // 2, 1)] if chosen is None else chosen
+    after = [whole(channels, "decoder_channels", "UNet", 1) for channels in chosen]
     if len(after) != len(fine):
         raise ValueError(f"UNet got decoder_channels={after}; there are {len(fine)} steps up")
     return list(zip([channels[-1], *after], fine, after, strict=False))

@@ -7,6 +7,8 @@ Step s of a run is a function of (recipe, s) and the state in the checkpoint: th
 from __future__ import annotations
 
 import copy
+import functools
+import hashlib
 import signal
 import threading
 import time
@@ -23,6 +25,7 @@ from tqdm.auto import tqdm
 from segkit.checks import whole
 from segkit.data import Augmented, Batch, collate, describe
 from segkit.data.base import set_epoch
+from segkit.data.sample import as_sample
 from segkit.engine import engine
 from segkit.models import unwrapped
 from segkit.training.checkpoint import differences, load_checkpoint, read_checkpoint, save_checkpoint
@@ -71,7 +74,13 @@ class Trainer:
         self.device = pick_device(recipe.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.inner = unwrapped(self.model)  # what is stored and averaged, whatever compiles or distributes it
-        self.recipe, self.data, self.facts = recipe, describe(train_set), facts or {}
+        self.recipe, self.data = recipe, describe(train_set)
+        self.facts = {**(facts or {}), "loss": "the recipe's" if loss is None else "one of its own"}
+        if (scores := getattr(self.inner, "num_classes", self.data.num_classes)) != self.data.num_classes:
+            raise ValueError(
+                f"the model has {scores} classes, {self.data.name} has {self.data.num_classes}: "
+                f"{', '.join(self.data.classes)}; make the model with num_classes={self.data.num_classes}"
+            )
         augmentation = recipe.augmentation()
         self.train_set: Any = Augmented(train_set, augmentation, recipe.seed) if augmentation else train_set
         self.weight = _class_weights(train_set, recipe, weight, self.device)
@@ -107,6 +116,8 @@ class Trainer:
             the history: one dict a step with step, loss, lr, seconds.
         """
         last = self.recipe.steps if until is None else min(self.recipe.steps, whole(until, "until", "fit", 1))
+        if out is not None:
+            self._facts()  # looks at the pictures, now that no epoch has begun
         if resume:
             self.resume(out)
         elif self.step == 0:
@@ -145,8 +156,17 @@ class Trainer:
         return {"step": self.step, "loss": float(loss), "lr": rate, "seconds": time.perf_counter() - start}
 
     def _backward(self, part: Batch, share: Tensor | float, rate: float) -> Tensor:
-        with torch.autocast(self.device.type, self.half, enabled=self.amp):
-            loss = self.loss(self.model, part) * share
+        try:
+            with torch.autocast(self.device.type, self.half, enabled=self.amp):
+                loss = self.loss(self.model, part) * share
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"BatchNorm cannot learn from {len(part.labels)} picture of {tuple(part.labels.shape[1:])} pixels: the "
+                "coarsest map has one value a channel; take a larger crop or batch_size, a smaller accumulate, or "
+                "norm='fixed'"
+            ) from None
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {float(loss.detach())} at step {self.step}; lower the learning rate (now {rate:.2g}) or "
@@ -186,11 +206,25 @@ class Trainer:
         """What decides the weights that come out; a checkpoint with other facts is another run's."""
         size = sum(p.numel() for p in self.inner.parameters())
         data = {"name": self.data.name, "classes": self.data.classes, "length": len(self.train_set)}
+        data["pictures and labels"] = self._fingerprint
         return {
             "recipe": self.recipe.identity(), "model": getattr(self.inner, "config", None) or {"parameters": size},
             "data": data, "engine": engine().__name__,
             "class weights": None if self.weight is None else self.weight.tolist(), **self.facts,
         }  # fmt: skip
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        """Of up to 16 samples, evenly spread, as they come in the first epoch: other pictures, labels or order show."""
+        set_epoch(self.train_set, 0)
+        length, found = len(self.train_set), set()
+        for _ in range(2):  # a set that is not the same twice cannot be told from another one
+            digest = hashlib.sha256()
+            for i in range(0, length, -(-length // 16)):
+                for part in as_sample(self.train_set[i]):
+                    digest.update(part.contiguous().numpy().tobytes())
+            found.add(digest.hexdigest()[:16])
+        return found.pop() if len(found) == 1 else "drawn anew each time"
 
     def _save(self, out: str | Path) -> None:
         facts = {"step": self.step, "history": self.history, "run": self._facts()}

@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.data import VOID, Batch, collate, describe
+from segkit.heads import enlarge
+from segkit.layers.borders import cut
+from segkit.models import unwrapped
 from segkit.training.recipe import Recipe
 
 
@@ -186,11 +188,20 @@ def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Modu
                     f"the recipe weighs the auxiliary output {name!r}; this model has {', '.join(outputs) or 'none'} "
                     f"with scores of {logits.shape[1]} classes"
                 )
-            scores = F.interpolate(outputs[name], size=labels.shape[-2:], mode="bilinear", align_corners=False)
-            terms.append(share * cross_entropy(scores, labels, weight))
+            terms.append(share * cross_entropy(_at_pixels(outputs[name], labels, model), labels, weight))
         return torch.stack(terms).sum()
 
     return loss
+
+
+def _at_pixels(scores: Tensor, labels: Tensor, model: nn.Module) -> Tensor:
+    """Auxiliary scores at the size of the labels, each cell where the model's encoder has it."""
+    H, W = labels.shape[-2:]
+    strides = [s for s in (1, 2, 4, 8, 16, 32, 64) if (-(-H // s), -(-W // s)) == tuple(scores.shape[-2:])]
+    if not strides:
+        raise ValueError(f"an auxiliary output has {tuple(scores.shape)} scores for labels of {H}×{W}: no whole stride")
+    corners = getattr(getattr(unwrapped(model), "encoder", None), "corner_aligned", False)
+    return scores if strides[0] == 1 else cut(enlarge(scores, strides[-1], corners), H, W)
 
 
 def count_pixels(dataset: Any) -> Tensor:

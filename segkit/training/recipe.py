@@ -173,7 +173,10 @@ def _whole(name: str, value: Any, least: int) -> int:
 def _number(name: str, value: Any, interval: str) -> float:
     low, high = map(float, interval[1:-1].split())
     above, below = interval[0] == "(", interval[-1] == ")"
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.nan
     if not low <= number <= high or (above and number == low) or (below and number == high):
         end = "" if high == math.inf else f" and {'below' if below else 'at most'} {high:g}"
         raise _wrong(name, value, f"a finite number {'above' if above else 'of at least'} {low:g}{end}")
@@ -189,7 +192,8 @@ def _numbers(name: str, value: Any, count: int) -> Any:
 
 
 def _shares(name: str, value: Any, known: tuple[str, ...]) -> dict[str, float]:
-    if not isinstance(value, Mapping) or (known and not (value and set(value) <= set(known))):
+    words = isinstance(value, Mapping) and all(isinstance(key, str) and key for key in value)
+    if not words or (known and not (value and set(value) <= set(known))):
         raise _wrong(name, value, f"weights by name, such as {{{(known or ('aux',))[0]!r}: 0.4}}; {', '.join(known)}")
     return {key: _number(f"{name}[{key!r}]", weight, "(0 inf)") for key, weight in value.items()}
 

@@ -366,7 +366,7 @@ def test_a_picture_above_pillows_limit_is_an_error_of_ours(tmp_path, monkeypatch
 # -------------------------------------------------------------------------------------------------------- command line
 
 
-@pytest.mark.parametrize(("height", "width", "crop"), [(40, 48, (32, 32)), (300, 900, (288, 512)), (20, 70, (32, 64))])
+@pytest.mark.parametrize(("height", "width", "crop"), [(40, 48, (64, 64)), (300, 900, (288, 512)), (20, 70, (64, 64))])
 def test_the_preset_goes_by_the_sizes(tmp_path, height, width, crop):
     folder = make(tmp_path, lambda k: numbers(k, size=(height, width)), stems=["a", "b", "c"])
     assert Folder(folder).preset["crop"] == crop

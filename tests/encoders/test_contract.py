@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -109,8 +110,13 @@ def test_what_is_not_there_is_named() -> None:
     for stride in (3, 64, "8"):
         with pytest.raises(ValueError, match=r"output_stride="):
             encoders.create("vgg11", output_stride=stride)
-    with pytest.raises(ValueError, match="plain where pool is 3"):
+    with pytest.raises(ValueError, match="'plain' needs pool=3"):
         encoders.create("vgg11", beyond="plain")
+    for name, option in (("resnet50", "batch_norm"), ("resnet50", "depth"), ("vgg11", "colour"), ("alexnet", "pool")):
+        with pytest.raises(ValueError, match=f"{name} takes no option {option}"):
+            encoders.create(name, **{option: 3})
+    with pytest.raises(ValueError, match="weights=5"):
+        encoders.create("vgg11", weights=5)
     for name in ("alexnet", "vgg11", "resnet18"):
         for wrong in ("width", "in_channels"):
             with pytest.raises(ValueError, match=f"{wrong}=0"):
@@ -123,3 +129,12 @@ def test_create_takes_what_the_design_says() -> None:
     assert list(inspect.signature(encoders.create).parameters)[:5] == [
         "name", "in_channels", "output_stride", "width", "weights",
     ]  # fmt: skip
+
+
+def test_output_strides_of_numpy_are_numbers() -> None:
+    for name in ("vgg11", "resnet18"):
+        assert encoders.create(name, output_stride=np.int64(8), width=2).strides == (2, 4, 8, 8, 8)
+    finer = encoders.dilate_strides(encoders.create("resnet18", width=2), np.int64(8))
+    assert finer.strides == (2, 4, 8, 8, 8) and type(finer.output_stride) is int
+    with pytest.raises(TypeError, match="output_stride=True"):
+        encoders.create("vgg11", output_stride=True)

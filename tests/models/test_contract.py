@@ -109,6 +109,22 @@ def test_numbers_of_numpy_are_numbers(name: str, tmp_path) -> None:
     model = create(name, np.int64(3), **sizes, **({"encoder": "resnet18"} if name == "duc_hdc" else {}))
     assert type(model.num_classes) is int and type(model.config["width"]) is int
     assert load(save(model, tmp_path / "a.safetensors")).config == model.config
+    also = create(
+        name, np.int64(3), in_channels=np.int64(2), **sizes, **({"encoder": "resnet18"} if name == "duc_hdc" else {})
+    )
+    assert type(also.in_channels) is int
+    with torch.no_grad():
+        assert torch.compile(also.eval(), backend="eager", fullgraph=True)(torch.randn(1, 2, 33, 40)).shape[1] == 3
+
+
+def test_batch_norm_means_the_same_everywhere() -> None:
+    for name in ("fcn8s", "unet", "dilated", "deeplab_v1"):
+        narrow = {"width": 2, "hidden": 4} if "hidden" in options(name) else {"width": 2}
+        said, named = (create(name, 2, encoder=encoder, batch_norm=True, **narrow) for encoder in ("vgg11", "vgg11_bn"))
+        assert list(said.state_dict()) == list(named.state_dict()) and said.foundation() == "vgg11_bn"
+        assert any(isinstance(m, nn.BatchNorm2d) for m in said.encoder.modules())
+        with pytest.raises(ValueError, match="encoder='vgg11_bn' has BatchNorm and batch_norm=False"):
+            create(name, 2, encoder="vgg11_bn", batch_norm=False, **narrow)
 
 
 def test_an_older_word_for_the_encoder_is_understood() -> None:

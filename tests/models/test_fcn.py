@@ -119,3 +119,22 @@ def test_bad_arguments_are_named():
         FCN(5, stride=4)
     with pytest.raises(ValueError, match="encoder='vgg15'"):
         FCN(5, encoder="vgg15")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("encoder", ["vgg11", "resnet18"])
+def test_every_head_speaks_where_its_cells_stand(name, encoder):
+    """A head that says where its cell is gives, at the picture's size, where each pixel is: no head is moved."""
+    model = small(name, num_classes=1, encoder=encoder, hidden=None).eval()
+    heads = model.heads(torch.randn(1, 3, 256, 256))
+    for chosen in heads:
+        said = {}
+        for head, score in heads.items():
+            stride = int(head.removeprefix("score_"))
+            first = 0 if model.encoder.corner_aligned else (stride - 1) / 2
+            cells = torch.arange(score.shape[-1]).float() * stride + first
+            said[head] = (cells if head == chosen else 0 * cells).expand(1, 1, len(cells), -1)
+        model.heads = lambda _, said=said: said
+        with torch.no_grad():
+            row = model(torch.randn(1, 3, 256, 256))[0, 0, 128]
+        torch.testing.assert_close(row[64:160], torch.arange(64.0, 160.0), atol=1e-3, rtol=0)

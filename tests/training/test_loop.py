@@ -130,17 +130,19 @@ def test_resuming_with_other_settings_is_refused(tmp_path):
 def test_every_difference_to_the_checkpoint_is_named(tmp_path):
     out, data = tmp_path / "run.safetensors", Stripes()
 
-    def made(model=None, data=data, weight=None, **settings):
+    def made(model=None, data=data, weight=None, loss=None, **settings):
         torch.manual_seed(1)
         model = model or create("fcn8s", 2, width=2, hidden=8)
-        return Trainer(model, data, Config(steps=6, batch_size=4, device="cpu", **settings), weight)
+        return Trainer(model, data, Config(steps=6, batch_size=4, device="cpu", **settings), weight, loss)
 
     made(workers=0).fit(out, until=2, quiet=True)
     data2, data2.name = Stripes(7), "zebra"
     cases = [
         (made(create("fcn8s", 2, width=3, hidden=8)), ["model.width 2 → 3"]),
         (made(create("fcn16s", 2, width=2, hidden=8)), ["model.name fcn8s → fcn16s"]),
-        (made(data=data2), ["data.length 12 → 7", "data.name stripes → zebra"]),
+        (made(data=data2), ["data.length 12 → 7", "data.name stripes → zebra", "data.pictures and labels"]),
+        (made(data=torch.utils.data.Subset(data, range(11, -1, -1))), ["data.pictures and labels"]),
+        (made(loss=lambda model, batch: model(batch.image).square().mean()), ["loss the recipe's → one of its own"]),
         (made(seed=4, ema=0.9), ["recipe.ema None → 0.9", "recipe.seed 0 → 4"]),
         (made(aux={"aux": 0.4}), ["recipe.aux.aux nothing → 0.4"]),
         (made(weight=torch.ones(2)), ["class weights None → [1.0, 1.0]"]),
@@ -259,3 +261,16 @@ def test_schedules():
     for wrong in ({"steps": 0}, {"schedule": "step"}, {"ema": 1.5}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Config(**wrong)
+
+
+def test_a_model_of_other_classes_is_refused_before_the_run():
+    with pytest.raises(ValueError, match=r"the model has 3 classes, stripes has 2: .*num_classes=2"):
+        Trainer(create("fcn8s", 3, width=2, hidden=8), Stripes(), Config(steps=1, device="cpu"))
+
+
+def test_one_value_for_a_channel_is_explained():
+    """A picture of one coarse cell, alone in its batch: BatchNorm has no variance to learn from."""
+    model = create("fcn8s", 2, width=2, hidden=4, batch_norm=True)
+    recipe = Config(steps=1, batch_size=2, accumulate=2, crop=32, device="cpu")
+    with pytest.raises(ValueError, match=r"1 picture of \(32, 32\) pixels.*larger crop or batch_size.*norm='fixed'"):
+        Trainer(model, Stripes(), recipe).fit(quiet=True)

@@ -332,3 +332,20 @@ def test_what_fit_cannot_do_is_said():
     for device, words in (("gpu", "no device 'gpu'"), ("", "no device ''"), (absent, f"finds no {absent}")):
         with pytest.raises(ValueError, match=words):
             Trainer(Tiny(), Stripes(), Recipe(device=device))
+
+
+@pytest.mark.parametrize(("encoder", "stride"), [("resnet18", 32), ("resnet18", 8), ("vgg11", 16), ("vgg11", 8)])
+@pytest.mark.parametrize("size", [(64, 96), (65, 97), (321, 33)])
+def test_auxiliary_scores_stand_where_the_encoder_has_them(encoder, stride, size):
+    """Scores that say where their cell stands give, at the size of the picture, where each pixel stands."""
+    from segkit.training.losses import _at_pixels
+
+    model = create("fcn8s", 2, width=2, encoder=encoder)
+    first = 0 if model.encoder.corner_aligned else (stride - 1) / 2
+    cells = [torch.arange(-(-n // stride)) * stride + first for n in size]
+    scores = torch.stack([c.float() for c in torch.meshgrid(*cells, indexing="ij")])[None]
+    found = _at_pixels(scores, torch.zeros(1, *size), model)
+    for axis, n in enumerate(size):
+        seen = found[0, axis].select(1 - axis, 0)
+        inside = slice(int(first), int(cells[axis][-1]) + 1)
+        torch.testing.assert_close(seen[inside], torch.arange(n).float()[inside], atol=1e-3, rtol=0)
