@@ -109,9 +109,9 @@ def test_numbers_of_numpy_are_numbers(name: str, tmp_path) -> None:
     model = create(name, np.int64(3), **sizes, **({"encoder": "resnet18"} if name == "duc_hdc" else {}))
     assert type(model.num_classes) is int and type(model.config["width"]) is int
     assert load(save(model, tmp_path / "a.safetensors")).config == model.config
-    also = create(
-        name, np.int64(3), in_channels=np.int64(2), **sizes, **({"encoder": "resnet18"} if name == "duc_hdc" else {})
-    )
+    encoder = {"encoder": "resnet18"} if name == "duc_hdc" else {}
+    also = create(name, np.int64(3), in_channels=np.int64(2), **sizes, **encoder)
+    torch._dynamo.reset()
     assert type(also.in_channels) is int
     with torch.no_grad():
         assert torch.compile(also.eval(), backend="eager", fullgraph=True)(torch.randn(1, 2, 33, 40)).shape[1] == 3

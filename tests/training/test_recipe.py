@@ -338,6 +338,7 @@ def test_what_fit_cannot_do_is_said():
 @pytest.mark.parametrize("size", [(64, 96), (65, 97), (321, 33)])
 def test_auxiliary_scores_stand_where_the_encoder_has_them(encoder, stride, size):
     """Scores that say where their cell stands give, at the size of the picture, where each pixel stands."""
+    from segkit.models import create
     from segkit.training.losses import _at_pixels
 
     model = create("fcn8s", 2, width=2, encoder=encoder)
