@@ -1,7 +1,7 @@
-"""What every door asks of what comes in: whole numbers, pairs, sizes, finite values, one of several names.
+"""Checks of arguments: whole numbers, pairs, sizes, finite values, one of several names.
 
-Each check gives back what it has checked, as the type that the code behind the door works with. Every message names who
-was asked, what came, what was expected and how to fix it. This is the lowest room of the house: it imports none other.
+Each check returns what it has checked, as the type that the caller works with. Every message says who was called, what
+it got, what it takes and how to fix it. This is the lowest module of segkit: it imports no other.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 
 
 class NotWhole(TypeError, ValueError):
-    """Something stands where a whole number belongs: wrong in type, and so in value."""
+    """Not a whole number where one is needed: wrong in type, and so in value."""
 
 
 def whole(value: Any, name: str, who: str, least: int, most: int | None = None) -> int:
     """A whole number of Python, numpy or torch, as int; never a bool, a string or a fraction.
 
     Args:
-        value: what came.
-        name, who: of the argument and of whoever asks, for messages.
-        least, most: the bounds, both included; None for no upper one.
+        value: what was given.
+        name, who: the names of the argument and of the caller, for messages.
+        least, most: the bounds, both included; None for no upper bound.
 
     Raises:
-        NotWhole: it is no whole number (a TypeError and a ValueError). ValueError: it is out of bounds.
+        NotWhole: it is not a whole number (a TypeError and a ValueError). ValueError: it is out of bounds.
     """
     wanted = f"{name} is a whole number from {least} {'up' if most is None else f'to {most}'}"
     try:
@@ -51,7 +51,7 @@ def pair(value: Any, name: str, who: str, least: int) -> tuple[int, int]:
 
 
 def size(value: Any, name: str, who: str, least: int, most: int, example: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of a picture, in pixels; both are asked for."""
+    """(height, width) of a picture, in pixels; both are needed."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise TypeError(f"{who} got {name}={value!r}; it takes (height, width), for instance {example}")
     height = whole(value[0], f"{name}[0] (height)", who, least, most)
@@ -62,12 +62,12 @@ def finite(value: Any, name: str, who: str, low: float = -math.inf, high: float 
     """A number, neither NaN nor infinite, within bounds that are both included; as float.
 
     Args:
-        value, name, who: as for `whole`; numbers of numpy are numbers, bools and strings are none.
+        value, name, who: as for `whole`; numbers of numpy count as numbers, bools and strings do not.
         low, high: the bounds.
         wanted: what the message says is expected; by default the bounds.
 
     Raises:
-        TypeError: it is no number. ValueError: it is out of bounds, NaN or infinite.
+        TypeError: it is not a number. ValueError: it is out of bounds, NaN or infinite.
     """
     bounds = f" from {low:g} to {high:g}" if math.isfinite(high) else f" from {low:g} up" if math.isfinite(low) else ""
     wanted = wanted or f"it is a finite number{bounds}"
@@ -87,5 +87,5 @@ def chosen(value: Any, name: str, who: str, options: Iterable[str]) -> str:
     """
     known = tuple(options)
     if value not in known:
-        raise ValueError(f"{who} got {name}={value!r}; it has {', '.join(map(repr, known))}")
+        raise ValueError(f"{who} got {name}={value!r}; it takes {', '.join(map(repr, known))}")
     return value

@@ -9,17 +9,17 @@ from contextvars import ContextVar
 from types import ModuleType, TracebackType
 from typing import NamedTuple
 
-import segkit  # its rooms load when they are first asked for, so this file needs neither engine nor torch
+import segkit  # its subpackages load on first use, so this file needs neither engine nor torch
 
 ENGINES = ("scratch", "native")
 
 
 def _nobody() -> None:
-    """In the place of a reference to a `use_engine` that no longer exists."""
+    """Stands for a weak reference to a `use_engine` that no longer exists."""
 
 
 class _Level(NamedTuple):
-    """A thread, or a block that is open in it, and the choices (name, maker) made there, of which the last holds."""
+    """A thread, or a block that is open in it, and the choices (name, maker) made there; the last one holds."""
 
     block: use_engine | None
     choices: tuple[tuple[str, Callable[[], use_engine | None]], ...]
@@ -42,8 +42,8 @@ class use_engine:
     """Choose the engine of every layer and model, from now on or for the length of a `with` block.
 
     A statement holds in this thread from now on, or until the end of the `with` block that it stands in. A block holds
-    in this thread and asyncio task, and its end brings back what was there before. One object may be entered many
-    times, also within itself; making it was no statement then. A new thread starts with "native".
+    in this thread and asyncio task, and its end restores what held before. One object may be entered many
+    times, even within itself; making it then does not count as a statement. A new thread starts with "native".
 
     Args:
         name: "scratch" for `segkit.ops`, "native" for torch's kernels (the default at import).
@@ -57,7 +57,7 @@ class use_engine:
             raise ValueError(f"use_engine got {name!r}; the engines are {' and '.join(map(repr, ENGINES))}")
         self.name = name
         blocks, choices = _blocks.get(), _level().choices
-        final = max(place for place, (_, maker) in enumerate(choices) if maker() is None)  # will never be a block
+        final = max(place for place, (_, maker) in enumerate(choices) if maker() is None)  # cannot become a block
         level = _level()._replace(choices=(*choices[final:], (name, weakref.ref(self))))
         if blocks:
             _blocks.set((*blocks[:-1], level))
@@ -84,7 +84,7 @@ def engine() -> ModuleType:
 
 
 def _level() -> _Level:
-    """What holds here. torch.compile traces a ContextVar only from 2.14 on: it is asked only where a block is open."""
+    """The level that holds here. torch.compile traces a ContextVar only from 2.14 on: read only if a block is open."""
     blocks = _blocks.get() if _any_block else ()
     return blocks[-1] if blocks else _thread.level
 

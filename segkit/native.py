@@ -18,18 +18,9 @@ from segkit.ops.stitching import shifted_maps, stitched_size
 IntOrPair = int | Sequence[int]
 
 __all__ = [
-    "adaptive_avg_pool2d",
-    "avg_pool2d",
-    "bed_of_nails",
-    "conv2d",
-    "conv_transpose2d",
-    "interpolate",
-    "max_pool2d",
-    "max_unpool2d",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "shift_and_stitch",
-]
+    "adaptive_avg_pool2d", "avg_pool2d", "bed_of_nails", "conv2d", "conv_transpose2d", "interpolate", "max_pool2d",
+    "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "shift_and_stitch",
+]  # fmt: skip
 
 
 def conv2d(

@@ -73,7 +73,7 @@ def test_finite_numbers() -> None:
 
 def test_names() -> None:
     assert chosen("b", "kind", "f", ["a", "b"]) == "b"
-    with pytest.raises(ValueError, match=r"^f got kind='c'; it has 'a', 'b'$"):
+    with pytest.raises(ValueError, match=r"^f got kind='c'; it takes 'a', 'b'$"):
         chosen("c", "kind", "f", {"a": 1, "b": 2})
 
 

@@ -1,11 +1,11 @@
-"""Experiments: arms × seeds × shares of the budget, scored from averaged weights, stopped and taken up at any time.
+"""Experiments: arms × seeds × shares of the budget, scored from averaged weights, which can be stopped and resumed.
 
     python course/experiments/FILE.py EXPERIMENT [--seeds N] [--processes N] [--tier gpu]      record it
     python course/experiments/FILE.py EXPERIMENT --scale 0.02 --steps 4 --seeds 2               try the script out
-    python course/experiments/FILE.py EXPERIMENT --baselines      its prior and ceilings anew, in the recorded file
+    python course/experiments/FILE.py EXPERIMENT --baselines      its prior and ceilings again, in the recorded file
 
 Networks and scores lie in runs/course/EXPERIMENT under a fingerprint of their settings: what has been done with the
-same settings is not done again, and other settings begin afresh. The form of a result stands in results.py.
+same settings is not done again, and other settings begin afresh. results.py describes the form of a result.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Experiment:
         return RUNS / self.name / f"{key}_{seed}{ending}"
 
     def network(self, arm: str, seed: int, share: float = 1.0) -> nn.Module:
-        """The arm's network at a share of its budget, trained as far as that where it has not been yet."""
+        """The arm's network at a share of its budget, trained up to there if it has not been yet."""
         mine, key = self.arms[arm], self.fingerprint(arm, trained=True)
         base = self.network(mine["model"]["from"], seed) if "from" in mine["model"] else None
         torch.manual_seed(seed)
@@ -112,7 +112,7 @@ class Experiment:
         if (transform := self.transform(arm)) is not None:
             train, own = Augmented(train, transform, seed), own | {"flip": 0.0, "crop": None}
         if (loss := self.loss(arm, seed, train.dataset if transform else train)) is not None:
-            own |= {"class_weights": "none"}  # it knows them itself
+            own |= {"class_weights": "none"}  # the loss has its own
         recipe = Recipe(**own, seed=seed, device=self.device)
         recipe = recipe.changed(save_every=max(1, recipe.steps // 10))
         trainer = Trainer(model, train, recipe, loss=loss)
@@ -120,7 +120,7 @@ class Experiment:
         trainer.fit(checkpoint, resume=checkpoint.is_file(), until=until, quiet=True)
         if trainer.step != until:
             raise RuntimeError(
-                f"{checkpoint} is at step {trainer.step}, {until} was asked for; delete it to begin anew"
+                f"{checkpoint} is at step {trainer.step}, {until} was asked for; delete it to start again"
             )
         write_safetensors(trainer.best.state_dict(), path, {"arm": arm, "seed": seed, "share": share})
         if share == 1:
@@ -175,7 +175,7 @@ def ahead(chapter: str, metric: str, better: str, worse: str, margin: float = 0,
 
 
 def ship(experiment: Experiment, arm: str, name: str, **facts: Any) -> dict[str, Any]:
-    """The first seed's network with the course, in half precision."""
+    """Store the first seed's network with the course, in half precision."""
     data = experiment.arms[arm]["data"]
     test, path, row = pictures(data, "test"), WEIGHTS / f"{name}.safetensors", experiment.run(arm, 0)
     facts |= {"data": data["set"], "classes": list(test.classes), "palette": test.palette.tolist()}
@@ -185,7 +185,7 @@ def ship(experiment: Experiment, arm: str, name: str, **facts: Any) -> dict[str,
 
 
 def command() -> str:
-    """What was typed, from the root of the checkout."""
+    """The command, as typed in the root of the checkout."""
     return " ".join(["python", f"course/experiments/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
@@ -206,7 +206,7 @@ def perform(experiment: Experiment, o: argparse.Namespace) -> None:
         again = [[sys.executable, *sys.argv, "--part", f"{i}/{o.processes}"] for i in range(o.processes)]
         crew = [subprocess.Popen(line, env={**os.environ, "OMP_NUM_THREADS": "1"}) for line in again]
         if any([worker.wait() for worker in crew]):
-            sys.exit("a process failed; what it says stands above. What the others finished is kept")
+            sys.exit("a process failed, see its message above; what the others finished is kept")
     part, parts = map(int, (o.part or "0/1").split("/"))
     roots = list(dict.fromkeys(experiment.root(arm) for arm in experiment.arms))
     mine = [(root, seed) for seed in range(o.seeds) for root in roots][part::parts]  # what shares a training, together

@@ -45,7 +45,7 @@ def street(split: str, length: int, size: tuple[int, int] = (96, 128)) -> Render
 
 
 def pictures(data: Mapping[str, Any], split: str) -> Rendered:
-    """What "data" of an arm names: {"set", how many to "train" and "test" on, what else the set takes}."""
+    """The pictures of an arm's "data": {"set", how many to "train" and "test" on, what else the set takes}."""
     return _pictures(json.dumps(data, sort_keys=True), split)
 
 
@@ -69,7 +69,7 @@ def weights_of(scenes: Any, scheme: str = "log") -> Tensor | None:
 def scores(
     model: nn.Module, test: Rendered, bands: Sequence[int] = (2,), groups: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, Any]:
-    """Over all pixels, within some widths of a true boundary, as means over groups of classes, and class by class."""
+    """Scores of all pixels, near true boundaries (`bands`), as means over groups of classes, and class by class."""
     matrix = ConfusionMatrix(test.num_classes)
     near = {f"trimap_iou_{w}px": TrimapIoU(test.num_classes, width=w) for w in bands}
     device = next((p.device for p in model.parameters()), "cpu")
@@ -84,7 +84,7 @@ def scores(
 
 
 class Answers(nn.Module):
-    """A baseline in the place of a network: known answers to known pictures, and the first of them to all others."""
+    """A baseline in place of a network: known answers to known pictures, and the first of them to all others."""
 
     def __init__(self, found: Baseline, test: Rendered) -> None:
         super().__init__()

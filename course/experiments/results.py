@@ -63,7 +63,7 @@ class Result:
         return {run["seed"]: run["scores"][metric][run["at"].index(at)] for run in mine}
 
     def values(self, arm: str, metric: str, at: float = 1.0) -> list[float]:
-        """The same without the seeds' numbers, in their order."""
+        """The same as a list, in the order of the seeds."""
         found = self.by_seed(arm, metric, at)
         if not found:
             raise KeyError(f"{self.found.get('experiment')} has no {metric!r} of {arm!r} at {at:g} of the budget")

@@ -82,7 +82,7 @@ def fitted_ceiling(
         stride: pixels per cell, 1 or more.
         weight: K class weights, as the loss of the networks to compare has them.
         align: "centres": a cell stands for the middle of its pixels (`align_corners=False`); "corners": cell i is at
-            pixel i·stride, and the last one is repeated behind itself, as in DeepLab and DUC's baseline.
+            pixel i·stride, and the last one is repeated once, as in DeepLab and DUC's baseline.
         steps, ridge: of L-BFGS; see above.
         trimap: half widths in pixels of the bands along the edges to score as well.
         start: the spread of random scores to begin from; the end does not depend on it.
@@ -135,7 +135,7 @@ def _enlargement(size: int, stride: int, corners: bool) -> Tensor:
     """Pixels × cells: bilinear enlargement along one side, as the networks do it."""
     cells = torch.eye(-(-size // stride))[None]  # 1, h, h
     if corners:
-        cells = torch.cat((cells, cells[..., -1:]), -1)  # behind the last cell there is the last cell
+        cells = torch.cat((cells, cells[..., -1:]), -1)  # the last cell is repeated once
         up = F.interpolate(cells, stride * (cells.shape[-1] - 1) + 1, mode="linear", align_corners=True)
     else:
         up = F.interpolate(cells, scale_factor=stride, mode="linear", align_corners=False)

@@ -41,7 +41,7 @@ class LayerCost:
         parameters: numbers that it owns and no row above does.
         macs: multiply-adds, for all inputs of the batch and all uses of the layer.
         activations: bytes, see `cost`.
-        seconds: median time; NaN where none was taken.
+        seconds: median time; NaN where it was not measured.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Cost(Printed[LayerCost]):
     """A row for each layer, and for each module that works outside its layers.
 
     `parameters`, `macs` and `activations` are the sums over all rows.
-    `seconds` is the median time of the whole network, taken apart from that of the layers.
+    `seconds` is the median time of the whole network, measured apart from the layers'.
     """
 
     def __init__(self, rows: list[LayerCost], shape: tuple[int, ...], seconds: float) -> None:
@@ -101,15 +101,15 @@ def cost(model: Model, input: Size | Tensor | tuple[Any, ...], *, batch_size: in
     parameters and the input are not new. Training keeps about that much, `saved_for_backward` says exactly how much.
 
     Args:
-        model: a network, or a list of layers; of segkit, torchvision or anyone.
+        model: a network, or a list of layers; from segkit, torchvision or elsewhere.
         input: pixels as for `receptive_field`: n, (H, W) or (C, H, W); or an example: a tensor, or a tuple that
             holds the positional arguments of the network, tensors among them.
         batch_size: pictures at once, where a size is given.
         repeats: how many times the network is run for its time, after one run that does not count: the median is
-            given. A GPU finishes each layer before the next is timed. 0 takes no time.
+            given. A GPU finishes each layer before the next is timed. 0 does not measure it.
 
     Raises:
-        TypeError, ValueError: no network, no size, or a time of a network without values.
+        TypeError, ValueError: not a network, not a size, or repeats for a network without values.
     """
     network = as_network(model, "cost")
     repeats, batch_size = whole(repeats, "repeats", "cost", 0), whole(batch_size, "batch_size", "cost", 1)
@@ -120,7 +120,7 @@ def cost(model: Model, input: Size | Tensor | tuple[Any, ...], *, batch_size: in
     except Exception:  # it looks at values, or it fails: then the real run says how
         counted = _count(network, example)
     if repeats and any(p.is_meta for p in network.parameters()):
-        raise ValueError(f"cost got repeats={repeats} and a network on the meta device; only real weights take time")
+        raise ValueError(f"cost got repeats={repeats} and a network on the meta device; only real weights have a time")
     times, total = _times(network, example, repeats) if repeats else ({}, math.nan)
     rows, owned = [], set[int]()
     for name, module in network.named_modules():
@@ -154,7 +154,7 @@ class _NewTensors(ShapesOnly):
 
     def __init__(self, known: list[Tensor]) -> None:
         super().__init__()
-        self.held = {t.untyped_storage()._cdata: t for t in known}  # held, so that no address is given out twice
+        self.held = {t.untyped_storage()._cdata: t for t in known}  # kept, so that no address is used twice
         self.bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -60,12 +60,12 @@ class Printed(Generic[R]):
 
 
 def size_text(size: Sequence[Any]) -> str:
-    """64×360×480."""
+    """(64, 360, 480) as 64×360×480."""
     return "×".join(map(str, size))
 
 
 def number_text(number: float, unit: str = "") -> str:
-    """12,345 as 12.3 k, 1000 to the step."""
+    """12,345 as 12.3 k, in steps of 1000."""
     for prefix, step in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= step:
             return f"{number / step:.1f} {prefix}{unit}"

@@ -67,7 +67,7 @@ def evaluated(network: nn.Module, hooks: Sequence[Any] = ()) -> Iterator[None]:
 
 
 def hooked(network: nn.Module, name: str, keep: Callable[[Tensor], Any]) -> Any:
-    """A hook that hands a copy of what a layer puts out to `keep`, such as a list's append."""
+    """A hook that hands a copy of a layer's output to `keep`, such as a list's append."""
     module = network.get_submodule(name)
 
     def hand_over(_: nn.Module, args: Any, out: Any) -> None:

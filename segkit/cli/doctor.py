@@ -1,4 +1,4 @@
-"""`segkit doctor`: what this machine can do for the course, line by line, each problem with its mend."""
+"""`segkit doctor`: what this machine can do for the course, line by line, each problem with its fix."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from segkit import native, ops
 from segkit.data import available, create
 from segkit.training import pick_device
 
-Line = tuple[bool | None, str]  # True: well; False: must be mended; None: optional
+Line = tuple[bool | None, str]  # True: well; False: must be fixed; None: optional
 
 
 def doctor(o: argparse.Namespace) -> int:
-    """Print the findings; 1 if one of them must be mended."""
+    """Print the findings; 1 if one of them must be fixed."""
     well = True
     for state, text in [*_software(), *_machine(), *_engines(), *_data()]:
         print(f"[{ {True: 'ok', False: '!!', None: '--'}[state] }] {text}")
         well = well and state is not False
-    print("all is well" if well else "something needs mending: see the lines marked !!")
+    print("all is well" if well else "something needs fixing: see the lines marked !!")
     return 0 if well else 1
 
 

@@ -23,7 +23,7 @@ def evaluate(o: argparse.Namespace) -> int:
     if trained_on and trained_on != tuple(dataset.classes):
         raise ValueError(
             f"{path} knows the classes {', '.join(trained_on)}; {name} has {', '.join(dataset.classes)}. "
-            "Evaluate on the data set it was trained for"
+            "Evaluate it on the data set it was trained on"
         )
     matrix = run_over(model, dataset, batch_size=4, device=o.device, quiet=False)
     figures = {

@@ -1,4 +1,4 @@
-"""Reads the command line and calls the room that does the work; an error that a user can mend ends in one line."""
+"""Reads the command line and calls the module that does the work; an error that the user can fix ends in one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import segkit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when all is well, 1 when something is wrong, 2 when the command line is."""
+    """Run one command; 0 when all is well, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "run", nargs="?", metavar="RUN", help="folder of a run or a weights file (default: newest run)"
     )
     evaluate.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
-    evaluate.add_argument("--split", help="default: test, or val where the labels of test are not known")
+    evaluate.add_argument("--split", help="default: test, or val where test is missing or has no labels")
     evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--json", help="also write the figures to this file")
@@ -70,7 +70,7 @@ def _predict_arguments(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("-o", "--output", required=True, metavar="OVERLAY.png")
     predict.add_argument("--model", metavar="RUN", help="folder of a run or a weights file (default: newest run)")
     predict.add_argument("--labels", metavar="LABELS.png", help="also write the class numbers, one byte a pixel")
-    predict.add_argument("--alpha", type=float, default=0.5, help="how much of the colours to lay over (default 0.5)")
+    predict.add_argument("--alpha", type=float, default=0.5, help="opacity of the colours, 0 to 1 (default 0.5)")
     predict.add_argument("--device", default="auto")
 
 
@@ -82,9 +82,11 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--out", help="folder of the run (default: runs/MODEL-DATA)")
     train.add_argument("--recipe", metavar="NAME|FILE", help="how to train: a named recipe or a JSON file (default: "
                        "what suits the data set); the flags below change it")  # fmt: skip
-    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of the recipe")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of the recipe, such as clip=1"
+    )
     train.add_argument("--width", type=int, help="channels of the first block; 64 is the paper's (default 16)")
-    train.add_argument("--hidden", type=int, help="channels of FCN's fc6 and fc7 (default: 64 times the width)")
+    train.add_argument("--hidden", type=int, help="channels of fc6 and fc7 (default: the paper's share of the width)")
     train.add_argument("--no-batch-norm", action="store_true", help="the paper's network without BatchNorm")
     train.add_argument("--encoder", help="another encoder than the model's own, such as alexnet for fcn32s")
     train.add_argument(
@@ -92,7 +94,7 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="another option of the model: padding=same",
+        help="another option of the model, such as padding=same",
     )
     train.add_argument("--steps", type=int, help="optimizer steps")
     train.add_argument("--batch-size", type=int, help="pictures per step")

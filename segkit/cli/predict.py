@@ -24,7 +24,7 @@ def predict(o: argparse.Namespace) -> int:
         if path and Path(path).suffix.lower() not in (".png", ".webp"):
             raise ValueError(f"{path} would be blurred or is unknown; let the name end in .png (or .webp)")
     if not 0 <= o.alpha <= 1:
-        raise ValueError(f"--alpha {o.alpha} is no share; give 0 for the bare picture to 1 for the bare colours")
+        raise ValueError(f"--alpha {o.alpha} is not a share; give 0 (picture alone) to 1 (colours alone)")
     image = read_picture(o.picture)
     path = find_weights(o.model)
     device = pick_device(o.device)

@@ -24,7 +24,7 @@ def find_weights(run: str | None) -> Path:
         finished = sorted(Path("runs").glob("*/weights.safetensors"), key=lambda p: p.stat().st_mtime)
         if not finished:
             raise FileNotFoundError(
-                "there is no finished run under runs/; name a weights file, or `segkit train` first"
+                "there is no finished run under runs/; name a weights file, or run `segkit train` first"
             )
         return finished[-1]
     path = Path(run)

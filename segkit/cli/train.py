@@ -25,7 +25,9 @@ from segkit.training import Recipe, Trainer, evaluate, provenance, recipes
 def train(o: argparse.Namespace) -> int:
     """Run the command."""
     if o.data.startswith(OWN) and not o.resume and not (report := check(o.data)).ok:
-        raise ValueError("\n  ".join([f"{o.data} is not ready, see `segkit data check`:", *report.problems[:8]]))
+        raise ValueError(
+            "\n  ".join([f"{o.data} is not ready, see `segkit data check {o.data}`:", *report.problems[:8]])
+        )
     recipe = _recipe(o)
     out = Path(o.out or f"runs/{o.model}-{run_name(o.data)}")
     checkpoint = out / "checkpoint.safetensors"
@@ -47,7 +49,7 @@ def train(o: argparse.Namespace) -> int:
         history = trainer.fit(checkpoint)
         matrix = evaluate(trainer.best, val, batch_size=4, device=recipe.device, quiet=False)
     except KeyboardInterrupt:
-        there = "it goes on with the same command and --resume" if checkpoint.exists() else "nothing was kept"
+        there = "go on with the same command and --resume" if checkpoint.exists() else "nothing was kept"
         raise KeyboardInterrupt(f"stopped at step {trainer.step} of {recipe.steps}; {there}") from None
     metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
     facts = {
@@ -71,18 +73,18 @@ def _recipe(o: argparse.Namespace) -> Recipe:
     given = {name: value for name, value in flags.items() if value is not None}
     for name, value in (_pair("--set", text) for text in o.set):
         if name in given:
-            raise ValueError(f"--set {name}={value}: there is another value for {name}; leave out one of the two")
+            raise ValueError(f"--set {name}={value}: there is another value for {name}; give only one of them")
         given[name] = value
     return recipes.create("folder" if own else o.recipe or o.data, **{**usual, **given})
 
 
 def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:
-    """Places where a run cannot be written or taken up."""
+    """Refuse a folder where the run cannot be written or resumed."""
     above = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not above.is_dir():
         raise ValueError(f"--out {out}: {above} is a file; choose another folder")
     if resume and not checkpoint.exists():
-        raise ValueError(f"--resume: {out} holds no checkpoint; leave out --resume to start there")
+        raise ValueError(f"--resume: {out} holds no checkpoint; leave out --resume to start a run there")
     if (out / "weights.safetensors").exists() and not resume:
         raise ValueError(f"{out} holds a finished run; choose another --out, or delete it")
     if checkpoint.exists() and not resume:
@@ -109,7 +111,7 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
     torch.manual_seed(seed)
     model = create_model(o.model, num_classes, **chosen)
     if o.pretrained and o.init:
-        raise ValueError("--pretrained and --init both say where to start from; give one of them")
+        raise ValueError("--pretrained and --init both say where to start from; give only one of them")
     if o.pretrained:
         if (encoder := model.foundation()) is None:
             raise ValueError(f"--pretrained: torchvision has no weights for this {o.model}; train it from scratch")
@@ -118,7 +120,7 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
     if o.init:
         path = find_weights(o.init)
         if (held := read_header(path)["config"]) != model.config:
-            raise ValueError(f"{path} holds {held}, this command makes {model.config}")
+            raise ValueError(f"--init {path} holds {held}, not {model.config}; give the options it was trained with")
         load_exactly(model, load(path).state_dict())
     return model
 

@@ -16,16 +16,6 @@ from segkit.crf.recurrent import CRFasRNN
 from segkit.crf.unary import unary_from_labels
 
 __all__ = [
-    "BruteForceFilter",
-    "CRFasRNN",
-    "DenseCRF",
-    "PermutohedralLattice",
-    "Trace",
-    "bilateral_features",
-    "brute_force",
-    "compatibility",
-    "mean_field",
-    "message_passing",
-    "position_features",
-    "unary_from_labels",
-]
+    "BruteForceFilter", "CRFasRNN", "DenseCRF", "PermutohedralLattice", "Trace", "bilateral_features",
+    "brute_force", "compatibility", "mean_field", "message_passing", "position_features", "unary_from_labels",
+]  # fmt: skip

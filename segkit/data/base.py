@@ -1,4 +1,4 @@
-"""What all data sets share: samples by number, what their labels mean, and how that is found behind wrappers."""
+"""What all data sets share: samples by number, what their labels mean, and how that is found inside wrappers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PairedSet(SegmentationSet):
 
     pairs: list[tuple[Path, Path]]  # picture, mask
     table: LabelTable
-    others = ""  # a word in the error about splits that people look for and the set lacks
+    others = ""  # ends the error: splits that people look for and the set lacks
 
     def __init__(self, split: str) -> None:
         if split not in self.splits:
@@ -90,7 +90,7 @@ class PairedSet(SegmentationSet):
 
 
 class SeenThrough(SegmentationSet):
-    """Another data set, wrapped or changed: what its labels mean stays at hand.
+    """Another data set, wrapped or changed: what its labels mean stays known.
 
     Args:
         dataset: any data set that `describe` understands.
@@ -123,7 +123,7 @@ class Facts(NamedTuple):
 
 
 def describe(dataset: Any) -> Facts:
-    """Name, classes, palette and void of a data set, also behind Subset, ConcatDataset and other wrappers.
+    """Name, classes, palette and void of a data set, also inside Subset, ConcatDataset and other wrappers.
 
     Args:
         dataset: one with `classes` (words) or `num_classes`, or with `.dataset` or `.datasets` that have them; names
@@ -151,7 +151,7 @@ def describe(dataset: Any) -> Facts:
     if not all(isinstance(word, str) for word in classes):
         raise TypeError(f"{name}.classes holds {type(classes[0]).__name__}; it needs the names of the classes as words")
     if (void := getattr(dataset, "ignore_index", VOID)) != VOID:
-        raise ValueError(f"{name} has ignore_index={void}; inside segkit void is {VOID}: change the labels and say so")
+        raise ValueError(f"{name} has ignore_index={void}; inside segkit void is {VOID}: relabel void, then set this")
     palette = getattr(dataset, "palette", None)
     return Facts(name, tuple(classes), len(classes), voc_palette(len(classes)) if palette is None else palette)
 

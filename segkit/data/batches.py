@@ -49,6 +49,4 @@ def _collate_alone(samples: Sequence[Any], *, collate_fn_map: Any = None) -> Bat
     return collate(samples)
 
 
-default_collate_fn_map[Sample] = (
-    _collate_alone  # the door that torch's default_collate documents for types of one's own
-)
+default_collate_fn_map[Sample] = _collate_alone  # the hook that default_collate documents for custom types

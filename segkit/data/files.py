@@ -12,13 +12,13 @@ from torch import Tensor
 
 from segkit.data.sample import Sample
 
-LOSSY = ("JPEG", "MPO")  # forms of file that change numbers
+LOSSY = ("JPEG", "MPO")  # file formats that change numbers
 _UNKNOWN = -1
 Colour = tuple[int, int, int]
 
 
 class LabelTable:
-    """Turns the numbers or colours in a mask file into class numbers, and refuses those that the data set has not.
+    """Turns the numbers or colours in a mask file into class numbers, and refuses those that the data set lacks.
 
     Args:
         classes: number in the file → class number, or 255 for void.
@@ -41,7 +41,7 @@ class LabelTable:
         """int64 labels H×W of a mask picture.
 
         Raises:
-            ValueError: it is a JPEG, has colours and the table has none, or a number or colour that the table lacks.
+            ValueError: it is a JPEG, it has colours and the table none, or the table lacks a number or colour of it.
         """
         if picture.format in LOSSY:
             raise ValueError(f"{path} is a JPEG, which blurs class numbers and colours; save masks as PNG")
@@ -81,7 +81,7 @@ def _packed(rgb: np.ndarray) -> np.ndarray:
 
 
 def open_picture(path: Path | str) -> Image.Image:
-    """Read a whole picture in its own mode, turned upright by its EXIF note; its `format` stays known.
+    """Read a whole picture in its own mode, turned upright by its EXIF tag; its `format` stays known.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -137,9 +137,9 @@ def to_sample(picture: Path | str, mask: Path | str, table: LabelTable, name: st
 
 
 def fit(mask: tuple[int, int], picture: tuple[int, int], path: Path | str) -> None:
-    """Refuse a mask of another size (width, height) than its picture."""
+    """Refuse a mask whose size (width, height) differs from its picture's."""
     if mask != picture:
-        turned = " (is the picture turned by its EXIF note, and the mask not?)" if mask == picture[::-1] else ""
+        turned = " (is the picture turned by its EXIF tag, and the mask not?)" if mask == picture[::-1] else ""
         raise ValueError(
             f"{path} is {mask[0]}×{mask[1]} pixels, its picture {picture[0]}×{picture[1]}{turned}; a mask needs one "
             "label for each pixel of the picture"

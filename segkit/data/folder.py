@@ -1,7 +1,7 @@
 """Your own pictures: a folder with images/, masks/ and classes.txt, taken as `--data folder:PATH`.
 
-classes.txt has one name a line; line 1 is the number 0 in the masks. A line `void` makes its number void, as 255 always
-is. Behind the name may stand a colour, `road 128 64 128` or `road #804080`: masks in colours are then read by it.
+classes.txt has one name per line; line 1 is number 0 in the masks. A line `void` makes its number void, as 255 always
+is. A colour may follow the name, `road 128 64 128` or `road #804080`: masks in colours are then read by it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Folder(PairedSet):
         self.pairs = layout.splits.get(self.split, [])
         if not self.pairs:
             raise ValueError(
-                f"{folder} has no pictures for {self.split} (split {layout.rule}); list the names of some, one a line, "
+                f"{folder} has no pictures for {self.split} (split {layout.rule}); list some names, one per line, "
                 f"in {self.split}.txt"
             )
         masks = [mask for _, mask in layout.pairs]
@@ -92,7 +92,7 @@ def read_key(folder: Path, masks: list[Path]) -> Key:
     """
     path = folder / "classes.txt"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: write one class name a line, in UTF-8. {_suggestion(masks)}")
+        raise FileNotFoundError(f"{path} is missing: write one class name per line, in UTF-8. {_suggestion(masks)}")
     names, colours = _lines(path)
     classes = tuple(name for name in names if name != "void")
     label = {number: VOID if name == "void" else classes.index(name) for number, name in enumerate(names)}
@@ -110,7 +110,7 @@ def read_key(folder: Path, masks: list[Path]) -> Key:
         label, meaning = {0: 0, 1: 1, 255: 1}, f"0 is {names[0]} and 255 is {names[1]} here"
     else:
         label[255], meaning = VOID, f"classes.txt has 0–{len(names) - 1} ({names[0]} to {names[-1]}), and 255 is void"
-    hint = "" if colours else "; or, if it is in colours, classes.txt has the colour behind each name: road 128 64 128"
+    hint = "" if colours else "; or, if it is in colours, classes.txt needs a colour after each name: road 128 64 128"
     return Key(classes, palette, LabelTable(label, meaning, by_colour, hint), binary)
 
 
@@ -120,7 +120,7 @@ def _lines(path: Path) -> tuple[list[str], list[Colour]]:
     colours: list[Colour] = []
     for place, line in enumerate(read_lines(path), start=1):
         if re.match(r"\d+[\s:,;]", line):
-            raise ValueError(f"{path}, name {place}: {line!r} begins with a number; the first line is 0 by itself")
+            raise ValueError(f"{path}, name {place}: {line!r} begins with a number; leave it out: line 1 is 0")
         found = _COLOUR.fullmatch(line)
         name = found[1] if found else line
         if found:
@@ -143,7 +143,7 @@ def _holds_255_but_no_1(masks: list[Path]) -> bool:
         try:
             picture = open_picture(path)
         except (OSError, ValueError):
-            continue  # named where it is read
+            continue  # reported where it is read
         if picture.mode in ("L", "P", "I", "I;16") and picture.format not in LOSSY:
             values = np.asarray(picture)
             if (values == 1).any():

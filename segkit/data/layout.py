@@ -25,7 +25,7 @@ class Layout:
         splits: pictures with their masks, by split.
         rule: how they were split.
         notes: what is there and not used.
-        problems: what must be put right first, a line each.
+        problems: what must be fixed first, one per line.
     """
 
     folder: Path
@@ -88,7 +88,7 @@ def _pairs(layout: Layout, part: str) -> dict[str, Pair]:
     lossy = {stem: path for stem, path in of_mask.items() if path.suffix.lower() in _LOSSY}
     if lossy:
         layout.problems.append(
-            f"mask in a form that blurs class numbers (save it as PNG): {_some(layout, lossy.values())}"
+            f"mask in a format that blurs class numbers (save it as PNG): {_some(layout, lossy.values())}"
         )
     if not of_picture:
         layout.problems.append(f"{folder} holds no pictures ({', '.join(_KINDS)})")
@@ -103,7 +103,7 @@ def _by_stem(layout: Layout, folder: Path) -> dict[str, Path]:
             continue
         if path.stem in found:
             layout.problems.append(
-                f"two files of one name, keep or rename one: {_some(layout, (found[path.stem], path))}"
+                f"two files of one name, delete or rename one: {_some(layout, (found[path.stem], path))}"
             )
         found[path.stem] = path
     return found
@@ -115,9 +115,9 @@ def _by_lists(layout: Layout, pairs: dict[str, Pair], lists: dict[str, Path]) ->
     for split, path in lists.items():
         stems = [line if line in pairs else Path(line).stem for line in read_lines(path)]
         if unknown := [stem for stem in stems if stem not in pairs]:
-            layout.problems.append(f"{path} lists what has no pair of files: {_some(layout, unknown)}")
+            layout.problems.append(f"{path} lists names without picture and mask: {_some(layout, unknown)}")
         if twice := sorted(stem for stem, count in Counter(stems).items() if stem in taken or count > 1):
-            layout.problems.append(f"{path} lists what is listed already: {_some(layout, twice)}")
+            layout.problems.append(f"{path} lists names that are listed already: {_some(layout, twice)}")
         taken |= {stem: split for stem in stems if stem in pairs}
     rest = {stem: pair for stem, pair in pairs.items() if stem not in taken}
     if "val" not in lists and "train" not in lists:

@@ -58,7 +58,7 @@ class Batch:
         return self._each(lambda t: t.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, from which a GPU copies faster; DataLoader(pin_memory=True) asks."""
+        """The same batch in page-locked memory, which a GPU copies faster; DataLoader(pin_memory=True) calls this."""
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:

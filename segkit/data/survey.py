@@ -18,7 +18,7 @@ _KINDS = {"1": "black and white", "L": "grey numbers", "P": "palette", "RGB": "c
 
 
 def survey(path: str | Path, progress: bool = True) -> SetReport:
-    """Read every file of the folder whole.
+    """Read every file of the folder completely.
 
     Raises:
         FileNotFoundError: it is missing, or lacks images/ or masks/.
@@ -38,7 +38,7 @@ def survey(path: str | Path, progress: bool = True) -> SetReport:
         more = f" (and {len(paths) - 1} more: {', '.join(p.name for p in paths[1:9])})" if paths[1:] else ""
         problems.append(f"{paths[0]}{text}{more}")
     problems += [
-        f"there is no {s} ({layout.rule})" for s in ("train", "val") if layout.pairs and not layout.splits.get(s)
+        f"there is no {s} (split {layout.rule})" for s in ("train", "val") if layout.pairs and not layout.splits.get(s)
     ]
     splits = ", ".join(f"{split} {len(pairs)}" for split, pairs in layout.splits.items())
     facts = [*tally.facts(), f"split {layout.rule}: {splits}", *(f"note: {note}" for note in layout.notes)]
@@ -58,7 +58,7 @@ class _Tally:
         self.faults: dict[str, list[Path]] = {}
 
     def add(self, pair: Pair) -> None:
-        """Read both files, each for itself."""
+        """Read both files, each on its own."""
         size = None
         for path, read in zip(pair, (self._picture, self._mask), strict=True):
             try:
@@ -86,7 +86,7 @@ class _Tally:
                 self.doubtful.append(path.name)
 
     def facts(self) -> list[str]:
-        """What was counted, a line each."""
+        """What was counted, one fact per line."""
         if not self.sizes:
             return []
         (w0, w1), (h0, h1) = ((min(side), max(side)) for side in zip(*self.sizes, strict=True))

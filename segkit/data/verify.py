@@ -31,8 +31,8 @@ class SetReport:
     Args:
         name: of the data set.
         folder: where it lies.
-        facts: what there is, a line each.
-        problems: what is wrong, a line each, with the file.
+        facts: what there is, one per line.
+        problems: what is wrong, one per line, with the file.
         shown: how many problems are printed.
     """
 
@@ -55,7 +55,7 @@ class SetReport:
 
 @cache
 def camvid_manifest() -> dict[str, str]:
-    """SHA-256 of the 1,402 original CamVid files by their place below CamVid/."""
+    """SHA-256 of the 1,402 original CamVid files by their path below CamVid/."""
     lines = Path(__file__).with_name("camvid.sha256").read_text(encoding="ascii").splitlines()
     return {place: checksum for checksum, place in (line.split("  ") for line in lines)}
 
@@ -67,7 +67,7 @@ def check_camvid(root: str | os.PathLike[str] | None = None, progress: bool = Tr
     def intact(file: Path) -> str | None:
         expected = known.get(file.relative_to(folder).as_posix())
         damaged = expected is not None and digest(file) != expected
-        return f"{file} is damaged: its SHA-256 is not that of the original" if damaged else None
+        return f"{file} is damaged: its SHA-256 is wrong; repair by `segkit data get camvid`" if damaged else None
 
     return check_set(CamVid, folder, CAMVID_COUNTS, root, progress, intact)[0]
 

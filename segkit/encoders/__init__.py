@@ -73,7 +73,7 @@ def create(
 
     Raises:
         ValueError: an unknown name, choices that this encoder does not have, or weights that do not fit.
-        OSError: ImageNet weights that are neither in the cache nor to be had.
+        OSError: ImageNet weights are not in the cache and cannot be fetched.
     """
     if not isinstance(name, str) or name not in _ENCODERS:
         near = difflib.get_close_matches(str(name), _ENCODERS, 1)

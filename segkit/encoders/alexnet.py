@@ -17,7 +17,7 @@ class AlexNetEncoder(Encoder):
     Args:
         width: channels of the first convolution; 64 at full size.
         in_channels: channels of the picture.
-        output_stride: 32; its uneven windows leave no old cell on a finer grid, so strides cannot become dilation.
+        output_stride: 32 only; its windows are uneven, so a finer grid would hold none of the old cells.
 
     Shape:
         N×C×H×W → three maps N×channels[i]×⌈H/strides[i]⌉×⌈W/strides[i]⌉. The picture is padded with zeros at the right
@@ -36,7 +36,7 @@ class AlexNetEncoder(Encoder):
     def __init__(self, width: int = 64, in_channels: int = 3, output_stride: int = 32) -> None:
         super().__init__(in_channels, width, "AlexNet")
         if output_stride != 32:
-            raise ValueError(f"AlexNet got output_stride={output_stride!r}; its windows are uneven: it has 32 only")
+            raise ValueError(f"AlexNet got output_stride={output_stride!r}; it takes 32 only: its windows are uneven")
         w = self.width
         self.channels, self.strides = (w, 3 * w, 4 * w), (8, 16, 32)
         self.classifier_channels = 64 * w
@@ -70,7 +70,7 @@ class AlexNetEncoder(Encoder):
 
 
 class AlexNet(nn.Module):
-    """AlexNet the classifier.
+    """AlexNet as a classifier.
 
     Args:
         num_classes: number of picture classes.

@@ -139,7 +139,7 @@ def _strides_seen(encoder: nn.Module) -> list[tuple[str, Window, int]]:
             if height != width or PROBE % height:
                 raise ValueError(
                     f"dilate_strides: layer {name} reads a map of {height}×{width} when the picture has {PROBE}×{PROBE}"
-                    " pixels, which is no whole stride; pad the layers before it so that each only divides the size"
+                    " pixels, which is not a whole stride; pad the layers before it so that each only divides the size"
                 )
             if seen.setdefault(name, (layer, PROBE // height))[1] != PROBE // height:
                 raise ValueError(f"dilate_strides: layer {name} reads maps of two strides; give each its own layer")

@@ -48,10 +48,10 @@ class Encoder(nn.Module):
 
 
 def picture_size(x: Tensor, who: str, channels: int = 3) -> tuple[int, int]:
-    """Height and width of a batch of pictures: the door of every model and encoder.
+    """Check a batch of pictures, as every model and encoder does first; returns height and width.
 
     Args:
-        x: what came in.
+        x: the batch.
         who: the network's name, for the message.
         channels: how many it takes.
 

@@ -25,7 +25,7 @@ class VGGEncoder(Encoder):
         width: channels of the first block; 64 in the paper, 8 to 16 at course size.
         batch_norm: BatchNorm after each convolution, needed to train from scratch in minutes.
         in_channels: channels of the picture.
-        output_stride: 32, or a smaller power of two: no map is coarser. Convolutions behind a lost stride are dilated.
+        output_stride: 32, or a smaller power of two: no map is coarser. Convolutions after a lost stride are dilated.
         pool: side of the pooling window: 2 as in the paper, or 3 as in DeepLab's code, which puts cell i of a map on
             pixel i·stride exactly.
         beyond: what becomes of a pooling whose stride is lost. "dilated": its window is spread like the kernels, so
@@ -94,7 +94,7 @@ class VGGEncoder(Encoder):
             self._lose_strides(output_stride, beyond)
 
     def _lose_strides(self, output_stride: int, beyond: str) -> None:
-        """Poolings beyond the stride stop striding or go; convolutions behind the first are dilated by 2, then 4, …"""
+        """Poolings beyond the stride stop striding or go; convolutions after the first are dilated by 2, then 4, …"""
         stride = rate = 1
         for i, layer in enumerate(self.features):
             if i in self.ends and stride == output_stride:
@@ -116,7 +116,7 @@ class VGGEncoder(Encoder):
         return pooled
 
     def with_indices(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, tuple[int, int]]]]:
-        """The last map, and for each 2×2 pooling, finest first, where its maxima stood and the size it had pooled.
+        """The last map, and for each 2×2 pooling, finest first, where its maxima stood and the size that was pooled.
 
         Returns:
             N×channels[−1]×⌈H/32⌉×⌈W/32⌉; and per block the indices of the maxima (int64, of the pooled map's shape) and
@@ -135,7 +135,7 @@ class VGGEncoder(Encoder):
 
 
 class VGG(nn.Module):
-    """VGG the classifier, as ImageNet knows it: what FCN starts from.
+    """VGG as a classifier, for ImageNet: what FCN starts from.
 
     Args:
         num_classes: number of picture classes; 1000 for ImageNet.

@@ -21,12 +21,6 @@ from segkit.explore.unpool import UnpoolExplorer
 from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
-    "CrfExplorer",
-    "GriddingExplorer",
-    "MetricsExplorer",
-    "Picture",
-    "ReceptiveFieldExplorer",
-    "SkipExplorer",
-    "UnpoolExplorer",
-    "UpsampleExplorer",
-]
+    "CrfExplorer", "GriddingExplorer", "MetricsExplorer", "Picture", "ReceptiveFieldExplorer", "SkipExplorer",
+    "UnpoolExplorer", "UpsampleExplorer",
+]  # fmt: skip

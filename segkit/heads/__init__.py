@@ -1,4 +1,4 @@
-"""Heads: what turns an encoder's maps into class scores and is shared by papers."""
+"""Heads: what several papers share to turn an encoder's maps into class scores."""
 
 from segkit.heads.enlarge import enlarge, enlarge_from_corners
 from segkit.heads.fully_connected import FullyConnectedHead

@@ -1,4 +1,4 @@
-"""From a map of scores to the picture: bilinear, with each cell where its encoder has it."""
+"""From a map of scores to the picture: bilinear, with each cell where its encoder puts it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def enlarge(score: Tensor, stride: int, corner_aligned: bool = False) -> Tensor:
     Args:
         score: the map.
         stride: pixels of the picture from one cell to the next.
-        corner_aligned: where the cells stand, as an `Encoder` says it: on pixel i·stride, or over the middle of their
+        corner_aligned: where the cells stand, as an `Encoder` says: on pixel i·stride, or over the middle of their
             stride×stride pixels. The wrong choice moves everything by half a cell.
 
     Shape:
@@ -26,7 +26,7 @@ def enlarge(score: Tensor, stride: int, corner_aligned: bool = False) -> Tensor:
 
 
 def enlarge_from_corners(score: Tensor, stride: int) -> Tensor:
-    """Enlarge a map whose cell i stands at pixel i·stride: bilinear between cells, constant behind the last.
+    """Enlarge a map whose cell i stands at pixel i·stride: bilinear between cells, constant after the last.
 
     Shape:
         N×K×h×w → N×K×(h·stride + 1)×(w·stride + 1); the first H, W of them are the picture's.

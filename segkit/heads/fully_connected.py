@@ -34,14 +34,14 @@ class FullyConnectedHead(nn.Module):
         dilation: int = 1,
         more_before: bool = False,
     ) -> None:
-        """Make fc6 and fc7, with ReLU and dropout behind each.
+        """Make fc6 and fc7, with ReLU and dropout after each.
 
         Args:
             hidden: channels of both.
             batch_norm: BatchNorm after each.
             dropout: probability of dropping a value after each.
             kernel, dilation: of fc6, which keeps the map's size.
-            more_before: of an odd number of padded cells the odd one stands before the map, not behind it.
+            more_before: where the padding is odd, the extra cell goes before the map, not after it.
         """
         hidden = whole(hidden, "hidden", type(self).__name__, 1)
         padded = (kernel - 1) * dilation
@@ -57,7 +57,7 @@ class FullyConnectedHead(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def fully_connected(self, x: Tensor) -> Tensor:
-        """What fc7 says of each cell: N×channels×h×w → N×hidden×h×w."""
+        """What fc7 says about each cell: N×channels×h×w → N×hidden×h×w."""
         if any(self.one_more):
             x = F.pad(x, self.one_more)
         x = self.drop(F.relu(self.fc6_norm(self.fc6(x))))  # N, hidden, h, w
@@ -81,7 +81,7 @@ class FullyConnectedHead(nn.Module):
         linear = sorted(names, key=lambda name: int(name.partition(".")[2]))
         if len(linear) != 3:
             raise ValueError(
-                f"expected a VGG or AlexNet with three fully connected layers, got {len(linear)}: {linear}"
+                f"load_classifier got {len(linear)} fully connected layers {linear}; it takes a VGG or AlexNet, with 3"
             )
         renamed: dict[str, Any] = {}
         for key, value in state.items():

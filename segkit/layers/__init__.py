@@ -7,15 +7,6 @@ from segkit.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, MaxUnpoo
 from segkit.layers.upsample import PixelShuffle, PixelUnshuffle, Upsample
 
 __all__ = [
-    "AdaptiveAvgPool2d",
-    "AvgPool2d",
-    "Conv2d",
-    "ConvTranspose2d",
-    "MaxPool2d",
-    "MaxUnpool2d",
-    "PixelShuffle",
-    "PixelUnshuffle",
-    "Upsample",
-    "bilinear_kernel",
-    "init_bilinear_",
-]
+    "AdaptiveAvgPool2d", "AvgPool2d", "Conv2d", "ConvTranspose2d", "MaxPool2d", "MaxUnpool2d", "PixelShuffle",
+    "PixelUnshuffle", "Upsample", "bilinear_kernel", "init_bilinear_",
+]  # fmt: skip

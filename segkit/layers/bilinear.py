@@ -51,7 +51,7 @@ def init_bilinear_(layer: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
         The same layer.
 
     Raises:
-        ValueError: the layer cannot be a bilinear interpolation; the message names the argument to mend.
+        ValueError: the layer cannot be a bilinear interpolation; the message names the argument to fix.
     """
     s, k = layer.stride[0], layer.kernel_size
     size = 2 * s - s % 2

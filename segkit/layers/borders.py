@@ -35,7 +35,7 @@ def centre_crop(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def cut(x: Tensor, height: int, width: int) -> Tensor:
-    """The upper left part of a map: what rounding up added goes, and a map that is already of this size stays.
+    """The upper left part of a map, without what rounding up added; a map of this size stays as it is.
 
     Shape:
         …×H×W → …×height×width, height ≤ H and width ≤ W.

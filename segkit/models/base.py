@@ -1,4 +1,4 @@
-"""What every model promises: one forward for logits and all else, and a configuration that its class keeps."""
+"""What every model promises: one forward for the logits and all else, and a configuration that is kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def register(name: str, **fixed: Any) -> Callable[[M], M]:
 
 
 class Model(nn.Module):
-    """A network from pictures to class scores; a subclass says in `compute` how.
+    """A network from pictures to class scores; a subclass says how in `compute`.
 
     `model(x)` is the logits tensor, in training and in evaluation. `model(x, outputs=True)` is a dict with "logits" and
     whatever else the model knows, by name, from the same forward pass: hooks, DistributedDataParallel, torch.compile
@@ -65,7 +65,7 @@ class Model(nn.Module):
         return found if outputs else found["logits"]
 
     def compute(self, x: Tensor) -> dict[str, Tensor]:
-        """Everything the model knows, by name, "logits" first; their rows and columns beyond the picture are cut off.
+        """Everything the model knows, by name, "logits" first; `forward` cuts these to the picture.
 
         Shape:
             N×in_channels×H×W → "logits" N×K×(H or more)×(W or more), and what the model's own docstring names.
@@ -102,8 +102,8 @@ def create(name: str, num_classes: int, **choices: Any) -> Model:
     Args:
         name: one of `available()`.
         num_classes: number of classes, void not counted.
-        **choices: the model's own options (`options(name)`), `width` among them: 64 is the paper's size. `depth`, an
-            older word for the depth of the encoder, is taken too.
+        **choices: the model's own options (`options(name)`), `width` among them: 64 is the paper's size. `depth`, the
+            old option for the depth of the encoder, still works.
 
     Shape:
         of the model: N×in_channels×H×W → N×num_classes×H×W.
@@ -131,7 +131,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _configuration(cls: type[Model], arguments: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
-    """Name and options, from what the class was called with; empty where the call does not fit (it fails by itself)."""
+    """Name and options, from what the class was called with; empty where the call does not fit (and then fails)."""
     try:
         bound = inspect.signature(cls.__init__).bind(None, *arguments, **options)
     except TypeError:

@@ -41,13 +41,13 @@ class DeepLabV1(FullyConnectedHead, Model):
         msc: multi-scale prediction: the picture and the first four poolings have a say in the scores.
         width: channels of the first block; 64 is the paper's size, 8 to 16 the course's.
         batch_norm: BatchNorm in the VGG blocks and after fc6 and fc7, to train from scratch.
-        hidden: channels of fc6 and fc7; what `fov` says where None (16·width for a fov of your own).
+        hidden: channels of fc6 and fc7; None for what `fov` says (16·width for your own fov).
         dropout: probability of dropping a value after fc6 and after fc7.
         encoder: "vgg16" as in the paper; or vgg11, 13, 19.
         in_channels: channels of the picture.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch. By name:
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm needs more than one cell in the batch. By name:
         "score" N×K×⌈H/8⌉×⌈W/8⌉, the scores at stride 8 from which the logits are enlarged.
 
     Raises:
@@ -60,7 +60,7 @@ class DeepLabV1(FullyConnectedHead, Model):
     Differs from the paper:
         trained on logits of the picture's size, where the paper trains on labels taken at every eighth pixel; the last
         cell is repeated where the picture does not end on a cell (the paper takes 8n + 1 pixels, 321 or 513). What
-        msc adds is learned with everything else, where the paper trains it after the rest, which it keeps.
+        msc adds is learned with everything else, where the paper trains it after the rest, which stays fixed.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class DeepLabV1(FullyConnectedHead, Model):
         hidden = times * width if hidden is None else hidden
         self.add_fully_connected(hidden, batch_norm, dropout, kernel, rate)
         self.scales = nn.ModuleList()
-        if msc:  # stride of the map that each reads → what is left to 8
+        if msc:  # channels of the map that each reads, and its own stride, which leads to 8
             reads = zip((self.in_channels, *self.encoder.channels[:4]), (8, 4, 2, 1, 1), strict=True)
             self.scales.extend(_two_layers(channels, 2 * width, stride, batch_norm) for channels, stride in reads)
         self.score = Conv2d(hidden + len(self.scales) * 2 * width, num_classes, 1)

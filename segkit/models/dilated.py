@@ -116,7 +116,7 @@ class Dilated(FullyConnectedHead, Model):
         in_channels: channels of the picture.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch. By name:
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm needs more than one cell in the batch. By name:
         with a context module "front_end" N×K×H×W, what the front end says without it.
 
     Raises:
@@ -128,7 +128,7 @@ class Dilated(FullyConnectedHead, Model):
     Differs from the paper:
         maps are padded with zeros where the paper pads the picture by reflection and removes the padding inside;
         bilinear interpolation to the picture's size belongs to the network. The context module cuts negative scores off
-        (max(·, 0) in its first layers), as in the paper, which trains it behind a trained front end; so that it also
+        (max(·, 0) in its first layers), as in the paper, which trains it after a trained front end; so that it also
         learns jointly and from scratch, the front end's scores start around +1, which no softmax notices, and not at 0.
     """
 
@@ -173,7 +173,7 @@ class Dilated(FullyConnectedHead, Model):
 def vgg_at_stride_8(
     who: str, encoder: str, in_channels: int, width: int, batch_norm: bool, **options: Any
 ) -> encoders.Encoder:
-    """A VGG whose last two poolings do not stride, as DeepLab v1 and this paper have it, each in its own way.
+    """A VGG whose last two poolings do not stride, as in DeepLab v1 and this paper, each in its own way.
 
     Args:
         who: the model's name, for the message.
@@ -185,5 +185,5 @@ def vgg_at_stride_8(
     """
     name = encoders.with_batch_norm(encoder, batch_norm)
     if str(name).removesuffix("_bn") not in ("vgg11", "vgg13", "vgg16", "vgg19"):
-        raise ValueError(f"{who} got encoder={encoder!r}; it stands on vgg11, vgg13, vgg16 or vgg19")
+        raise ValueError(f"{who} got encoder={encoder!r}; it is built on vgg11, vgg13, vgg16 or vgg19")
     return encoders.create(name, in_channels, output_stride=8, width=width, **options)

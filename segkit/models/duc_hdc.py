@@ -70,7 +70,7 @@ class DUCHDC(Model):
         in_channels: channels of the picture.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm asks for more than one cell in the batch. By name:
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. In training mode BatchNorm needs more than one cell in the batch. By name:
         "score", the head's map before it climbs: N×K·d²×⌈H/d⌉×⌈W/d⌉ with d = output_stride (DUC), or N×K×⌈H/d⌉×⌈W/d⌉
         (bilinear).
 
@@ -101,7 +101,7 @@ class DUCHDC(Model):
         if head not in ("duc", "bilinear"):
             raise ValueError(f'DUCHDC got head={head!r}; it has "duc" and "bilinear"')
         if not str(encoder).startswith("resnet"):
-            raise ValueError(f"DUCHDC got encoder={encoder!r}; it stands on resnet18, 34, 50, 101 or 152")
+            raise ValueError(f"DUCHDC got encoder={encoder!r}; it is built on resnet18, 34, 50, 101 or 152")
         self.num_classes, self.head = num_classes, head
         self.encoder: ResNetEncoder = encoders.create(encoder, in_channels, output_stride, width)  # type: ignore[assignment]
         self.in_channels, self.stride = self.encoder.in_channels, self.encoder.output_stride

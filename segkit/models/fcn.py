@@ -147,7 +147,7 @@ class FCN(FullyConnectedHead, Model):
         return {"logits": self._last(score), **heads}
 
     def heads(self, x: Tensor) -> dict[str, Tensor]:
-        """What each head says of the picture by itself, coarsest first."""
+        """What each head says about the picture by itself, coarsest first."""
         maps = self.encoder(x)
         x = self.fully_connected(maps[-1]) if self.encoder.classifier_kernel else maps[-1]
         found = {"score_32": self.score_fr(x)}  # N, K, H/32, W/32
@@ -190,7 +190,7 @@ def fuse_skip(coarse: Tensor, fine: Tensor) -> Tensor:
 def _encoder(name: str, stride: int, width: int, batch_norm: bool, in_channels: int) -> Encoder:
     if name == "alexnet":
         if stride != 32:
-            raise ValueError(f"FCN-AlexNet exists at stride 32 only (its pools do not align), not at {stride}")
+            raise ValueError(f"FCN-AlexNet got stride={stride}; it has stride 32 only (fcn32s): its pools do not align")
         if batch_norm:
             raise ValueError("AlexNet has no batch normalisation; leave batch_norm=False")
     return encoders.create(encoders.with_batch_norm(name, batch_norm), in_channels, width=width)

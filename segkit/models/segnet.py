@@ -27,7 +27,7 @@ UPSAMPLINGS = ("indices", "bed_of_nails", "bilinear", "transposed")
 
 
 class Decoder(nn.Module):
-    """One step up: enlarge a pooled map to the size it was pooled from, then convolve it dense again.
+    """One step up: enlarge a pooled map to the size it was pooled from, then convolve until it is dense.
 
     Args:
         channels: of the pooled map.
@@ -95,7 +95,7 @@ class SegNet(Model):
         N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "bottom" N×8·width×⌈H/32⌉×⌈W/32⌉, the coarsest map.
 
     Raises:
-        ValueError: an encoder or an upsampling that is not there, or sizes below 1.
+        ValueError: an encoder or an upsampling that does not exist, or sizes below 1.
 
     Source:
         SegNet, section 3 and Figure 2; the 26 convolutions of its VGG16 version.
@@ -103,7 +103,7 @@ class SegNet(Model):
     Differs from the paper:
         poolings round up, so that an odd size loses no row, and unpooling goes back to that odd size; the picture is
         not contrast-normalised first. The first 13 convolutions take ImageNet's weights by `load_torchvision`, from
-        torchvision's VGG with BatchNorm, where the paper's came without.
+        torchvision's VGG with BatchNorm; the paper's VGG had none.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class SegNet(Model):
             raise ValueError(f"SegNet got upsampling={upsampling!r}; it is one of {', '.join(UPSAMPLINGS)}")
         name = str(encoder).removesuffix("_bn")
         if name not in {f"vgg{depth}" for depth in BLOCKS}:
-            raise ValueError(f"SegNet got encoder={encoder!r}; it undoes the poolings of vgg11, vgg13, vgg16 or vgg19")
+            raise ValueError(f"SegNet got encoder={encoder!r}; it takes vgg11, vgg13, vgg16 or vgg19")
         self.num_classes, self.upsampling = num_classes, upsampling
         self.encoder: VGGEncoder = encoders.create(name, in_channels, width=width, batch_norm=True)  # type: ignore[assignment]
         self.in_channels = self.encoder.in_channels

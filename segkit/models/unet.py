@@ -36,13 +36,13 @@ class UNet(Model):
         num_classes: number of classes K, void not counted.
         width: channels of the first level, doubled at each level; 64 is the paper's size, 8 to 16 the course's. With an
             encoder: its width.
-        levels: how many sizes the maps have, 2 or more; 5 in the paper, four poolings.
+        levels: how many sizes the maps have, 2 or more; 5 in the paper, with four poolings.
         padding: "valid", the paper's: every 3×3 convolution eats a border of one pixel, no score is computed from a
             made-up zero, and the picture is first continued outwards by its mirror image so that the scores cover all
             of it. "same": each convolution pads with zeros; several times cheaper on small pictures. None: "valid",
             or "same" with an encoder, which pads.
-        batch_norm: BatchNorm after each 3×3 convolution, which then has no bias; it trains in minutes then. Also in an
-            encoder of VGG's; a ResNet has its own in any case.
+        batch_norm: BatchNorm after each 3×3 convolution, which then has no bias; the network trains in minutes. It
+            holds for a VGG encoder too; a ResNet has its own in any case.
         up: the up-convolution, which doubles the size and halves the channels: "transposed", a transposed 2×2
             convolution, or "bilinear", interpolation and then a 2×2 convolution; both have the same parameters.
         skip: what happens to the finer map on the way up: "concat", the paper's; "sum", added, which spares the first
@@ -59,13 +59,13 @@ class UNet(Model):
         of the mirrored picture.
 
     Raises:
-        ValueError: a choice that is not there, or a number below what it counts.
+        ValueError: a choice that does not exist, or a number that is too small.
 
     Source:
         U-Net, section 2 and Figure 1; mirrored borders ("overlap-tile") Figure 2; dropout section 3.1.
 
     Differs from the paper:
-        BatchNorm, which it does not have (`batch_norm=False` leaves it out). `forward` adds the mirrored border and
+        BatchNorm (`batch_norm=False` leaves it out). `forward` adds the mirrored border and
         cuts the scores to the picture; `raw` is the network of Figure 1. With "same", poolings round up and the
         upsampled map is cut to its skip, so that an odd size loses no row. The paper has no other encoder.
     """
@@ -113,12 +113,12 @@ class UNet(Model):
             climbs = _climbs(self.encoder.channels, decoder_channels)
         if encoder is None and decoder_channels is not None:
             raise ValueError(
-                "UNet got decoder_channels without an encoder; its own decoder mirrors the contracting path"
+                "UNet got decoder_channels without an encoder; give encoder=… as well, or leave decoder_channels out"
             )
         self.drop = nn.Dropout(dropout)
         self.up = nn.ModuleList(UpConvolution(before, after, up) for before, _, after in climbs)
         if skip == "sum" and any(fine not in (0, after) for _, fine, after in climbs):
-            raise ValueError("UNet can add skips only where decoder_channels are those of the encoder's maps")
+            raise ValueError("UNet got skip='sum' and decoder_channels unlike the encoder's; leave these out")
         self.expansive = nn.ModuleList(
             _double(after + fine if skip == "concat" else after, after, margin, batch_norm) for _, fine, after in climbs
         )
@@ -160,7 +160,7 @@ class UNet(Model):
         return 6 * 2 ** (self.levels - 1) - 4 if self.padding == "valid" else 0
 
     def tile_size(self, cover: int) -> tuple[int, int]:
-        """The smallest side of an input whose scores cover so many pixels, and the side of its scores: (572, 388)."""
+        """The smallest side of an input whose scores cover this many pixels, and the side of its scores: (572, 388)."""
         if self.padding == "same":
             return cover, cover
         step = 2 ** (self.levels - 1)
@@ -210,7 +210,7 @@ class UNet(Model):
 def _encoder(name: str, in_channels: int, width: int, levels: int, padding: str) -> encoders.Encoder:
     """An encoder whose five maps can be the skips."""
     if levels != 5 or padding != "same":
-        raise ValueError(f"UNet got levels={levels}, padding={padding!r} for {name}, which pads and has 5 levels")
+        raise ValueError(f"UNet got levels={levels}, padding={padding!r} for {name}; leave both out")
     encoder = encoders.create(name, in_channels, width=width)
     if encoder.strides != (2, 4, 8, 16, 32):
         raise ValueError(f"UNet got encoder={name!r} with strides {encoder.strides}; it needs 2, 4, 8, 16, 32")
@@ -223,7 +223,7 @@ def _climbs(channels: Sequence[int], chosen: Sequence[int] | None) -> list[tuple
     chosen = [*fine[:-1], max(fine[-2] // 2, 1)] if chosen is None else chosen
     after = [whole(channels, "decoder_channels", "UNet", 1) for channels in chosen]
     if len(after) != len(fine):
-        raise ValueError(f"UNet got decoder_channels={after}; there are {len(fine)} steps up")
+        raise ValueError(f"UNet got decoder_channels={after}; give {len(fine)}, one for each step up")
     return list(zip([channels[-1], *after], fine, after, strict=False))
 
 

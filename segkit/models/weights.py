@@ -50,7 +50,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
         ValueError: it is not a segkit weights file, or it is cut short.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no weights file {path}")
+        raise FileNotFoundError(f"there is no weights file {path}; `segkit train` makes one")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -81,8 +81,8 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     Args:
         model: a classifier (VGG, AlexNet, ResNet), which takes every tensor; an encoder of the same kind, or a model
             with `.encoder`, which take the convolutions; where the model has fc6 and fc7 (FCN, Dilated), these take the
-            first two fully connected layers, or, where they are smaller (DeepLabV1), rows, columns and channels at even
-            distances of them. Width 64; depth and BatchNorm as in the weights.
+            first two fully connected layers, or, where they are smaller (DeepLabV1), evenly spaced rows, columns and
+            channels of them. Width 64; depth and BatchNorm as in the weights.
         state: `torchvision.models.vgg16(weights=…).state_dict()` or the like.
 
     Returns:

@@ -15,15 +15,6 @@ from segkit.ops.transposed_convolution import conv_transpose2d
 from segkit.ops.unpooling import bed_of_nails, max_unpool2d
 
 __all__ = [
-    "adaptive_avg_pool2d",
-    "avg_pool2d",
-    "bed_of_nails",
-    "conv2d",
-    "conv_transpose2d",
-    "interpolate",
-    "max_pool2d",
-    "max_unpool2d",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "shift_and_stitch",
-]
+    "adaptive_avg_pool2d", "avg_pool2d", "bed_of_nails", "conv2d", "conv_transpose2d", "interpolate", "max_pool2d",
+    "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "shift_and_stitch",
+]  # fmt: skip

@@ -67,7 +67,7 @@ def load_checkpoint(
     header, tensors = read_checkpoint(path)
     part = _parts(tensors)
     if ema is not None and "ema" not in part:
-        raise ValueError(f"{path} has no averaged weights, and this run wants them; resume with the EMA switched off")
+        raise ValueError(f"{path} has no averaged weights, and this run needs them; resume with ema=None")
     groups = header["optimizer"]["groups"]
     if [len(g["params"]) for g in groups] != [len(g["params"]) for g in optimizer.param_groups]:
         raise ValueError(
@@ -107,7 +107,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """Where two descriptions of a run (JSON) part, each as "name before → now"; dictionaries entry by entry."""
+    """Where two descriptions of a run (JSON) differ, each as "name before → now"; dictionaries entry by entry."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys, prefix = sorted(before.keys() | now.keys()), f"{name}." if name else ""
         return [d for k in keys for d in differences(before.get(k, "nothing"), now.get(k, "nothing"), prefix + k)]
@@ -118,6 +118,6 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
 def _parts(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        room, name = key.split(".", 1)
-        parts.setdefault(room, {})[name] = value
+        part, name = key.split(".", 1)
+        parts.setdefault(part, {})[name] = value
     return parts

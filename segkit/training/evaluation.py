@@ -26,7 +26,7 @@ def evaluate(
     """The confusion matrix of a model over a whole data set, void left out.
 
     Args:
-        model: gives logits N×K×H×W; the mode of each of its modules and its device are put back afterwards.
+        model: gives logits N×K×H×W; the mode of each of its modules and its device are restored afterwards.
         dataset: any segkit data set, or one that `segkit.data.describe` understands; pictures may differ in size.
         batch_size: pictures of equal size that are shown at once.
         device: as `pick_device`.
@@ -44,12 +44,12 @@ def evaluate(
             if logits.shape[1] != facts.num_classes:
                 raise ValueError(
                     f"the model gives {logits.shape[1]} classes and {facts.name} has {facts.num_classes}; evaluate on "
-                    "the data it was trained for"
+                    "the data it was trained on"
                 )
             if (bad := logits.isnan().any(1).flatten(1).any(1)).any():
                 name = batch.name[int(bad.int().argmax())]
                 raise ValueError(
-                    f"the model gives NaN for {name or 'a picture'}; its weights or inputs are not numbers"
+                    f"the model gives NaN for {name or 'a picture'}; look for NaN in its weights and the picture"
                 )
             matrix.update(logits.argmax(1).cpu(), batch.labels)
             bar.update(len(batch.image))
@@ -73,7 +73,7 @@ def _scoring(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 
 def _batches(dataset: Any, size: int) -> Iterator[Batch]:
-    """All pictures in batches of one size each; few wait in memory, so a full room empties its fullest bucket."""
+    """All pictures in batches of one size each; few wait in memory: if too many do, the fullest bucket goes."""
     if size < 1:
         raise ValueError(f"evaluate got batch_size={size}; it needs at least 1")
     buckets: dict[tuple[int, ...], list[Sample]] = {}

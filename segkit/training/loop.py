@@ -1,4 +1,4 @@
-"""The training loop: one `Recipe`, one `Trainer`, and a run that can be stopped at any step and taken up again.
+"""The training loop: one `Recipe`, one `Trainer`, and a run that can be stopped at any step and resumed.
 
 Step s of a run is a function of (recipe, s) and the state in the checkpoint: the order of the pictures comes from
 (seed, epoch), their augmentation from (seed, epoch, index), the learning rate from s. No iterator holds state.
@@ -70,7 +70,7 @@ class Trainer:
         if len(train_set) == 0:
             raise ValueError("there is nothing to train on: the data set has length 0")
         if loss is not None and (recipe.aux or recipe.losses != Recipe().losses or recipe.class_weights != "none"):
-            raise ValueError("loss=… takes the place of the recipe's losses, class_weights and aux; leave out one side")
+            raise ValueError("loss=… takes the place of the recipe's losses, class_weights and aux; leave out one")
         self.device = pick_device(recipe.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.inner = unwrapped(self.model)  # what is stored and averaged, whatever compiles or distributes it
@@ -85,7 +85,7 @@ class Trainer:
         self.train_set: Any = Augmented(train_set, augmentation, recipe.seed) if augmentation else train_set
         self.weight = _class_weights(train_set, recipe, weight, self.device)
         self.loss = loss or objective(recipe, self.weight)
-        self.asleep = frozen_modules(self.model, recipe)
+        self.asleep = frozen_modules(self.model, recipe)  # stay in evaluation mode
         self.optimizer, self.scales = make_optimizer(self.inner, recipe)
         self.ema = copy.deepcopy(self.inner).requires_grad_(False) if recipe.ema else None
         on_gpu = self.device.type == "cuda"
@@ -179,7 +179,7 @@ class Trainer:
     def _average(self) -> None:
         if self.ema is None:
             return
-        decay = min(self.recipe.ema or 0.0, (1 + self.step) / (10 + self.step))  # short memory while young
+        decay = min(self.recipe.ema or 0.0, (1 + self.step) / (10 + self.step))  # a shorter memory at first
         for mean, now in zip(self.ema.state_dict().values(), self.inner.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(now, 1 - decay)
@@ -242,7 +242,7 @@ class Trainer:
         if changed:
             raise ValueError(
                 f"{out} belongs to a run with other settings: {', '.join(changed)} (before → now); resume with the "
-                "same, or start another run elsewhere"
+                "same, or start a new run elsewhere"
             )
         header = load_checkpoint(out, self.inner, self.optimizer, self.ema, self.scaler)
         self.step, self.history = header["step"], header["history"]
@@ -263,7 +263,7 @@ def _class_weights(dataset: Any, recipe: Recipe, weight: Tensor | None, device: 
 
 @contextmanager
 def _interrupts_wait(wait: bool) -> Iterator[list[int]]:
-    """Gathers Ctrl-C instead of stopping in the middle of a step, where there is no state to go on from."""
+    """Gathers Ctrl-C instead of stopping in the middle of a step, where there is no state to resume from."""
     seen: list[int] = []
     before = signal.getsignal(signal.SIGINT)
     if not wait or before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():

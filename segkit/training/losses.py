@@ -61,13 +61,13 @@ def cross_entropy(
         scalar, or N×H×W for "none".
 
     Raises:
-        ValueError: shapes that do not belong together, a label that is no class, an unknown reduction.
+        ValueError: shapes that do not belong together, a label that is not a class, an unknown reduction.
     """
     _check("cross_entropy", logits, target, weight, ignore_index)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"cross_entropy got reduction={reduction!r}; choose 'mean', 'sum' or 'none'")
     counts = target != ignore_index  # N, H, W
-    safe = torch.where(counts, target, 0)  # void reads class 0, and is multiplied by nought below
+    safe = torch.where(counts, target, 0)  # void reads class 0, and is multiplied by 0 below
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     log_p = torch.log_softmax(logits, dim=1)  # N, K, H, W
@@ -164,7 +164,7 @@ def dice_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, igno
 
 
 def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Module, Batch], Tensor]:
-    """What a recipe asks a network to lower: its losses on the logits, and cross-entropy on auxiliary outputs.
+    """What a recipe asks a network to minimise: its losses on the logits, and cross-entropy on auxiliary outputs.
 
     Args:
         recipe: `losses`, `aux`, `ohem_threshold` and `ohem_kept` are read.

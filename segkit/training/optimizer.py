@@ -13,7 +13,7 @@ def frozen_modules(model: nn.Module, recipe: Recipe) -> list[nn.Module]:
     """The modules that stay in evaluation mode while the rest trains; "frozen" ones stop learning here and now.
 
     Args:
-        model: where it is in training mode, modules of it that are not were frozen by hand, and stay so.
+        model: if it is in training mode, those of its modules that are not were frozen by hand, and stay so.
         recipe: `norm` is read.
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)] if recipe.norm != "learn" else []
@@ -27,15 +27,15 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[Optimizer, list[fl
     """The optimizer over all that learns, and for each of its groups the factor on the learning rate.
 
     Args:
-        model: `model.encoder` learns at the recipe's rate and all else at `head_lr` times that; a model that has it
+        model: `model.encoder` learns at the recipe's rate and all else at `head_lr` times that; a model that splits
             otherwise says so by `model.parameter_groups()` → {"encoder": parameters, "head": parameters}.
         recipe: optimizer, rates and decay.
 
     Raises:
-        ValueError: head_lr is not 1 and there is no telling what the head is; nothing in the model learns.
+        ValueError: head_lr is not 1 and nothing says what the head is; nothing in the model learns.
     """
     head = set() if recipe.head_lr == 1 else _head(model)
-    light = set()
+    light = set()  # parameters without weight decay
     if recipe.decay == "weights":
         for module in model.modules():
             norm = isinstance(module, (_BatchNorm, nn.GroupNorm, nn.LayerNorm))
@@ -59,7 +59,7 @@ def _head(model: nn.Module) -> set[nn.Parameter]:
         return set(model.parameter_groups()["head"])  # type: ignore[operator]
     if not isinstance(encoder := getattr(model, "encoder", None), nn.Module):
         raise ValueError(
-            f"the recipe has a rate of its own for the head, and {type(model).__name__} has no .encoder to tell it "
+            f"the recipe gives the head its own rate, but {type(model).__name__} has no .encoder to tell it "
             "from; use head_lr=1, or give the model a method parameter_groups()"
         )
     return set(model.parameters()) - set(encoder.parameters())

@@ -13,7 +13,7 @@ from segkit.data import VOID, Batch
 
 
 class Order:
-    """Batches of indices for steps first…steps−1: epoch e is a permutation drawn from (seed, e), its rest dropped."""
+    """Batches of indices: epoch e is a permutation drawn from (seed, e), without an incomplete last batch."""
 
     def __init__(self, length: int, batch: int, seed: int) -> None:
         self.length, self.batch, self.seed = length, min(batch, length), seed

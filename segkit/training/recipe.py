@@ -18,14 +18,14 @@ from segkit.data.transforms import ColourJitter, Compose, Elastic, RandomCrop, R
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a run, each with the reason for its default.
+    """Settings of a run and their defaults.
 
     Args:
         steps: optimizer steps.
         batch_size: pictures per step; 16 gives BatchNorm enough of them.
         lr: peak learning rate; 3e-3 with AdamW suits the course-size networks with BatchNorm.
         weight_decay: the optimizer's.
-        schedule: "onecycle" (a warm-up of 10 %, then a cosine to nought), "poly" ((1 − s/steps)^power, DeepLab's),
+        schedule: "onecycle" (a warm-up of 10 %, then a cosine to 0), "poly" ((1 − s/steps)^power, DeepLab's),
             "cosine" or "constant".
         seed: of the order of pictures, of augmentation, of dropout, and of nothing else: build the model under your
             own seed.
@@ -39,7 +39,7 @@ class Recipe:
         momentum, nesterov: SGD's.
         power: of "poly".
         warmup: steps in which the rate climbs before the schedule begins: of "onecycle" in place of its 10 %, of the
-            others linearly from lr / (warmup + 1); None for what the schedule has.
+            others linearly from lr / (warmup + 1); None for the schedule's own.
         head_lr: how many times faster than the encoder all else learns; 10 in DeepLab.
         decay: "all", or "weights" to leave biases and BatchNorm out of the weight decay.
         norm: BatchNorm's part: "learn"; "fixed" keeps its statistics as they are, as for small batches; "frozen" also
@@ -105,7 +105,7 @@ class Recipe:
             raise ValueError(f"a recipe got seed={self.seed}; seed is a whole number below 2**32 = {2**32}")
         if (self.warmup or 0) >= self.steps:
             raise ValueError(
-                f"a recipe got warmup={self.warmup} of {self.steps} steps; the warm-up must end before them"
+                f"a recipe got warmup={self.warmup} of {self.steps} steps; the warm-up must be shorter than that"
             )
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
             raise ValueError("a recipe got nesterov=True; it needs optimizer='sgd' and a momentum above 0")
@@ -209,7 +209,7 @@ def _wrong(name: str, value: Any, asked: str) -> ValueError:
 
 
 _SCHEMES = ("none", "median", "log")
-_RULES: dict[str, tuple[Callable[..., Any], Any]] = {  # a check for each setting, with what it asks for
+_RULES: dict[str, tuple[Callable[..., Any], Any]] = {  # check, and its interval, least value, count or words
     **dict.fromkeys(("steps", "batch_size", "save_every", "accumulate"), (_whole, 1)),
     **dict.fromkeys(("seed", "workers", "warmup"), (_whole, 0)),
     **dict.fromkeys(("lr", "power", "head_lr", "clip"), (_number, "(0 inf)")),

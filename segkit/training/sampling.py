@@ -43,7 +43,7 @@ def sample_patches(
         size: side of a patch, pixels; what lies outside the picture is 0 and void.
         count: patches in all, each from a picture drawn at random.
         generator: for the draws, on the CPU.
-        balanced: draw the class of the central pixel first, each class that occurs as often as the others.
+        balanced: draw the class of the central pixel first, every class that occurs equally often.
         ignore_index: the void label; no patch is centred on it.
 
     Shape:
@@ -54,7 +54,9 @@ def sample_patches(
     """
     N, _, H, W = image.shape
     if target.shape != (N, H, W):
-        raise ValueError(f"sample_patches got pictures {tuple(image.shape)} and labels {tuple(target.shape)}")
+        raise ValueError(
+            f"sample_patches got pictures {tuple(image.shape)} and labels {tuple(target.shape)}; N, H, W must agree"
+        )
     if size < 1 or count < 1:
         raise ValueError(f"sample_patches got size={size}, count={count}; both must be at least 1")
     labels = target.cpu().flatten()

@@ -128,7 +128,7 @@ def test_predict_reads_every_kind_of_picture(run, tmp_path, mode):
     assert main(command) == 0
 
 
-def test_errors_end_in_one_line_that_says_the_mend(run, tmp_path, capsys, monkeypatch):
+def test_errors_end_in_one_line_that_says_the_fix(run, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEGKIT_DATA", str(tmp_path))
     (tmp_path / "bad.png").write_bytes(b"not a picture")
@@ -244,7 +244,7 @@ def test_a_run_is_resumed_only_as_what_it_was(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(Trainer, "_backward", interrupted)
     assert main([*command, "--out", str(out)]) == 130
-    assert "stopped at step 3 of 5; it goes on with the same command and --resume" in said(capsys).err
+    assert "stopped at step 3 of 5; go on with the same command and --resume" in said(capsys).err
     changes = [
         (["--option", "dropout=0.1"], "model.dropout 0.2 → 0.1"),
         (["--data", "cells"], "data.name street"),

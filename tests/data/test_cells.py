@@ -181,8 +181,8 @@ def test_pictures_are_made_fast(kind) -> None:
 
 def test_wrong_options_are_named() -> None:
     for options, error, words in (
-        ({"split": "holiday"}, ValueError, "split='holiday'; it has 'train', 'val', 'test'"),
-        ({"kind": "bones"}, ValueError, "kind='bones'; it has 'nuclei', 'membranes'"),
+        ({"split": "holiday"}, ValueError, "split='holiday'; it takes 'train', 'val', 'test'"),
+        ({"kind": "bones"}, ValueError, "kind='bones'; it takes 'nuclei', 'membranes'"),
         ({"size": (31, 64)}, ValueError, r"size\[0\] \(height\)=31"),
         ({"size": 64}, TypeError, r"size=64; it takes \(height, width\)"),
         ({"size": (64.0, 64)}, TypeError, "64.0"),

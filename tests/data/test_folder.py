@@ -160,7 +160,7 @@ def test_without_classes_txt_one_is_proposed(tmp_path, masks, words):
     folder = make(tmp_path, masks, classes=None)
     with pytest.raises(FileNotFoundError) as caught:
         Folder(folder)
-    assert "classes.txt is missing: write one class name a line" in str(caught.value) and words in str(caught.value)
+    assert "classes.txt is missing: write one class name per line" in str(caught.value) and words in str(caught.value)
     (folder / "classes.txt").write_text(str(caught.value).split("lines:\n")[1])
     assert check(f"folder:{folder}", progress=False).ok, "what was proposed can be used as it is"
 
@@ -180,9 +180,7 @@ def test_one_in_five_is_val_and_a_new_picture_moves_no_other(tmp_path):
     for stem in ("new", "another", "third"):
         make(tmp_path, lambda k: numbers(k, size=(8, 8)), stems=[stem])
         assert [s for s in names(folder, "val") if s in stems] == val
-    with pytest.raises(
-        ValueError, match=r"has no pictures for test .*list the names of some, one a line, in test\.txt"
-    ):
+    with pytest.raises(ValueError, match=r"has no pictures for test .*list some names, one per line, in test\.txt"):
         Folder(folder, "test")
     assert Folder(folder, None).split == Folder(folder).eval_split == "val"
 
@@ -216,9 +214,12 @@ def test_lists_that_cannot_be(tmp_path):
     (folder / "test.txt").write_text("p1\n")
     found = "\n".join(problems(folder))
     assert (
-        "val.txt lists what has no pair of files: q" in found and "test.txt lists what is listed already: p1" in found
+        "val.txt lists names without picture and mask: q" in found
+        and "test.txt lists names that are listed already: p1" in found
     )
-    with pytest.raises(ValueError, match=r"no pair of files: q\n\(and 1 more problems\)\n`segkit data check folder:"):
+    with pytest.raises(
+        ValueError, match=r"without picture and mask: q\n\(and 1 more problems\)\n`segkit data check folder:"
+    ):
         Folder(folder)
 
 
@@ -259,9 +260,9 @@ def test_everything_wrong_is_listed_in_one_go_with_file_and_value(tmp_path):
         "mask without a picture of the same name: masks/p3.png",
         "images/p4.png is not a picture that can be read",
         "masks/p5.png is not a picture that can be read",
-        "two files of one name, keep or rename one: images/p6.bmp, images/p6.png",
+        "two files of one name, delete or rename one: images/p6.bmp, images/p6.png",
         "p7.png is a JPEG, which blurs class numbers",
-        "mask in a form that blurs class numbers (save it as PNG): masks/p8.jpg",
+        "mask in a format that blurs class numbers (save it as PNG): masks/p8.jpg",
         "p9.png has mode 'RGB'; a mask has one number",
     ):
         assert any(words in p for p in report.problems), (words, report.problems)
@@ -271,7 +272,7 @@ def test_everything_wrong_is_listed_in_one_go_with_file_and_value(tmp_path):
 def test_one_fault_of_many_files_is_one_line(tmp_path):
     folder = make(tmp_path, lambda k: palette_mask(k).convert("RGB"), "a\nb\nc")
     (line,) = problems(folder)
-    assert "classes.txt has the colour behind each name" in line and "(and 9 more: " in line
+    assert "classes.txt needs a colour after each name" in line and "(and 9 more: " in line
 
 
 def test_a_colour_that_classes_txt_lacks(tmp_path):
@@ -333,7 +334,7 @@ def test_photographs_lie_upright_over_their_masks(tmp_path):
     assert torch.equal((sample.image * 255).round().to(torch.uint8), torch.from_numpy(upright).permute(2, 0, 1))
     save(tmp_path / "images/a.png", Image.fromarray(upright), exif=exif)
     (line,) = problems(tmp_path)
-    assert "its picture 40×48 (is the picture turned by its EXIF note, and the mask not?)" in line
+    assert "its picture 40×48 (is the picture turned by its EXIF tag, and the mask not?)" in line
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])

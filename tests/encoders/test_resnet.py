@@ -215,7 +215,7 @@ def test_what_cannot_be_dilated_is_named():
         dilate_strides(nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Conv2d(4, 4, 3)), 1)
     with pytest.raises(ValueError, match="layer 1 returns indices"):
         dilate_strides(nn.Sequential(conv, nn.MaxPool2d(2, return_indices=True)), 2)
-    with pytest.raises(ValueError, match=r"layer 0 has strides \(2, 1\)|no whole stride"):
+    with pytest.raises(ValueError, match=r"layer 0 has strides \(2, 1\)|not a whole stride"):
         dilate_strides(nn.Sequential(nn.Conv2d(3, 4, 3, (2, 1), 1)), 1)
     with pytest.raises(ValueError, match="without a convolution"):
         dilate_strides(nn.ReLU(), 2)

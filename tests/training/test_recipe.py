@@ -348,5 +348,5 @@ def test_auxiliary_scores_stand_where_the_encoder_has_them(encoder, stride, size
     found = _at_pixels(scores, torch.zeros(1, *size), model)
     for axis, n in enumerate(size):
         seen = found[0, axis].select(1 - axis, 0)
-        inside = slice(int(first), int(cells[axis][-1]) + 1)
+        inside = slice(math.ceil(first), int(cells[axis][-1]) + 1)
         torch.testing.assert_close(seen[inside], torch.arange(n).float()[inside], atol=1e-3, rtol=0)
