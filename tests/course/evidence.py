@@ -1,12 +1,15 @@
 """The rules of evidence for recorded results: what a file of course/results owes to the claims that rest on it.
 
 `form` says where a file is not what experiments/results.py describes. `offences` says which rules its claims break:
-each arm stands clear of the position prior; the order at half the budget is that of the end; there are three seeds;
-what is claimed is more than two standard errors of the paired difference; provenance and baselines are there.
+each arm stands clear of the position prior; the order at half the budget is that of the end; the two arms share three
+seeds, or five where they differ by less than two points; what is claimed is more than two standard errors of the paired
+difference; provenance and baselines are there.
 """
 
 from __future__ import annotations
 
+import math
+import statistics
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ sys.path.insert(0, str(ROOT / "course" / "experiments"))
 from results import Result  # noqa: E402
 
 CLEAR, SEEDS, ERRORS = 0.05, 3, 2
+SMALL, MORE_SEEDS, ROUNDING = 0.02, 5, 2e-4  # of an effect; of digits that were recorded
 FACTS = ("command", "date", "commit", "device", "versions")
 
 
@@ -48,15 +52,31 @@ def form(found: Mapping[str, Any]) -> list[str]:
                 if len(v) != len(at)]  # fmt: skip
         wrong = run.get("iou") is not None and len(run["iou"]) != len(found["classes"])
         out += [f"{name}: iou has {len(run['iou'])} classes of {len(found['classes'])}"] if wrong else []
+        numbers = [v for values in run["scores"].values() for v in values]
+        wrong = [v for v in numbers if not isinstance(v, int | float) or not math.isfinite(v)]
+        out += [f"{name}: {wrong[0]} is not a finite number"] if wrong else []
+        shares = [v for v in run.get("iou") or () if v is not None and not 0 <= v <= 1]
+        out += [f"{name}: an IoU of {shares[0]}"] if shares else []
         seen.add((run["arm"], run["seed"]))
+    for row in found["baselines"].values():
+        out += [f"a baseline with a mean IoU of {row['scores'].get('mean_iou')}"] if not _share(row) else []
     if out:
         return out
     result = Result(found)
+    for arm, metrics in result.extra.get("means", {}).items():
+        for metric, (mean, _) in metrics.items():
+            values = result.by_seed(arm, metric).values()
+            if values and abs(statistics.fmean(values) - mean) > ROUNDING * max(1, abs(mean)):
+                out.append(f"extra says that {metric} of {arm!r} has the mean {mean}, the runs say otherwise")
     for claim in found["claims"]:
         for arm in arms_of(claim):
             if not result.by_seed(arm, claim["metric"]):
                 out.append(f"a claim rests on {claim['metric']!r} of {arm!r}, which was not recorded")
     return out
+
+
+def _share(row: Mapping[str, Any]) -> bool:
+    return 0 < row["scores"].get("mean_iou", -1) <= 1
 
 
 def arms_of(claim: Mapping[str, Any]) -> list[str]:
@@ -99,6 +119,15 @@ def _of_arm(result: Result, arm: str) -> Iterator[Offence]:
 def _of_claim(result: Result, claim: Mapping[str, Any]) -> Iterator[Offence]:
     a, b = arms_of(claim)
     sign, metric = -1 if claim.get("lower") else 1, claim["metric"]
+    common = result.by_seed(a, metric).keys() & result.by_seed(b, metric).keys()
+    if len(common) < SEEDS:
+        yield Offence("seeds", words(claim), f"{len(common)} in common, of {SEEDS}")
+    if not common:
+        return
+    effect = abs(result.paired(a, b, metric).mean)
+    points = all(0 <= v <= 1 for arm in (a, b) for v in result.by_seed(arm, metric).values())
+    if points and effect < SMALL and SEEDS <= len(common) < MORE_SEEDS:
+        yield Offence("five seeds", words(claim), f"{100 * effect:.1f} points on {len(common)} seeds")
     if result.by_seed(a, metric, 0.5) and result.by_seed(b, metric, 0.5):
         half = sign * result.paired(a, b, metric, 0.5).mean
         if not _holds(claim, half, half):

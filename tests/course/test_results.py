@@ -84,6 +84,10 @@ PLANTED = {
     ("margin", "mean_iou: a > b by 0.03"): lambda f: scores(f, "a", lambda v, s: [*v[:2], v[2] - 0.025]),
     ("provenance", "missing"): lambda f: f["provenance"].update(commit="unknown"),
     ("seeds", "a"): lambda f: f["runs"].pop(0),
+    ("seeds", "mean_iou: a > b by 0.03"): lambda f: [
+        r.update(seed=r["seed"] + 1) for r in f["runs"] if r["arm"] == "a"
+    ],
+    ("five seeds", "mean_iou: a > b by 0.03"): lambda f: scores(f, "a", lambda v, s: [x - 0.035 for x in v]),
 }
 
 
