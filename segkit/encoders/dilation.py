@@ -85,6 +85,8 @@ def dilate_strides_(encoder: nn.Module, output_stride: int) -> nn.Module:
         raise ValueError(
             f"dilate_strides got output_stride={output_stride!r}; it is a power of two: 1, 2, 4, 8, 16, 32"
         )
+    if max(getattr(encoder, "strides", (output_stride + 1,))) <= output_stride:
+        return encoder  # it is as fine already
     changes = []
     for name, layer, before in _strides_seen(encoder):
         stride = _pair(layer.stride)[0]
