@@ -194,9 +194,8 @@ def _numbers(name: str, value: Any, count: int) -> Any:
 def _shares(name: str, value: Any, known: tuple[str, ...]) -> dict[str, float]:
     words = isinstance(value, Mapping) and all(isinstance(key, str) and key for key in value)
     if not words or (known and not (value and set(value) <= set(known))):
-        raise _wrong(
-            name, value, f"weights by name, of {', '.join(known) or 'auxiliary outputs'}, such as {{'dice': 0.4}}"
-        )
+        first, asked = (known or ("aux",))[0], ", ".join(known) or "auxiliary outputs"
+        raise _wrong(name, value, f"weights by name, of {asked}, such as {{{first!r}: 0.4}}")
     return {key: _number(f"{name}[{key!r}]", weight, "(0 inf)") for key, weight in value.items()}
 
 
