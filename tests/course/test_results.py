@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -43,6 +47,22 @@ def test_every_chapter_that_reads_results_has_claims():
     claimed = {claim["chapter"] for path in FILES for claim in of(path)["claims"]}
     books = {p.name[:2] for p in (ROOT / "course").glob("*.ipynb") if "results.load(" in p.read_text(encoding="utf-8")}
     assert claimed == books
+
+
+@functools.cache
+def experiments(script):
+    """The experiments that a script of the course says it has."""
+    run = [sys.executable, script, "--help"]
+    answer = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    return re.search(r"\[\{([^}]*)\}\]", answer.stdout)[1].split(",")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_the_command_that_makes_a_file_is_there(path):
+    """Its script knows the experiment, whatever the script was called when the file was recorded."""
+    python, script, experiment, *others = Result(of(path)).provenance["command"].split()
+    assert python == "python" and not any(word.startswith(("--steps", "--scale")) for word in others), "a trial"
+    assert experiment in experiments(script)
 
 
 # The checker itself: one good file, and each fault planted in it.
