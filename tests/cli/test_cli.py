@@ -229,7 +229,7 @@ def test_what_can_be_known_before_a_run_is_said_before_it(tmp_path, capsys, monk
     assert "no val" in said(capsys).err and not (tmp_path / "new").exists()
 
 
-def test_a_run_is_resumed_only_as_what_it_was(tmp_path, capsys, monkeypatch):
+def test_a_run_is_resumed_only_as_what_it_was(tmp_path, capsys, monkeypatch, hears_ctrl_c):
     """Ctrl-C in step 3: the step ends, its state is kept, and what is said about it is true."""
     from segkit.training import Trainer
 

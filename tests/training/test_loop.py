@@ -167,7 +167,7 @@ def test_the_engine_belongs_to_a_run(tmp_path):
         trainer().fit(out, resume=True, quiet=True)
 
 
-def test_control_c_keeps_the_step_and_the_run_goes_on_bit_for_bit(tmp_path):
+def test_control_c_keeps_the_step_and_the_run_goes_on_bit_for_bit(tmp_path, hears_ctrl_c):
     whole = trainer(ema=0.9)
     whole.fit(quiet=True)
     out, cut = tmp_path / "run.safetensors", trainer(ema=0.9)
@@ -188,7 +188,7 @@ def test_control_c_keeps_the_step_and_the_run_goes_on_bit_for_bit(tmp_path):
     assert len(again.history) == 8 and all(torch.equal(v, weights(whole)[k]) for k, v in weights(again).items())
 
 
-def test_a_second_control_c_does_not_wait(tmp_path):
+def test_a_second_control_c_does_not_wait(tmp_path, hears_ctrl_c):
     t, calls = trainer(), []
 
     def impatient(model, batch):
