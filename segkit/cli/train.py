@@ -75,7 +75,10 @@ def _recipe(o: argparse.Namespace) -> Recipe:
         if name in given:
             raise ValueError(f"--set {name}={value}: there is another value for {name}; give only one of them")
         given[name] = value
-    return recipes.create("folder" if own else o.recipe or o.data, **{**usual, **given})
+    recipe = recipes.create("folder" if own else o.recipe or o.data, **{**usual, **given})
+    if recipe.norm == "frozen" and not (o.pretrained or o.init):
+        print("note: BatchNorm is frozen as it starts, at random; --pretrained or --init gives it values worth keeping")
+    return recipe
 
 
 def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:

@@ -95,9 +95,7 @@ def open_picture(path: Path | str) -> Image.Image:
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no picture {path}") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path} is not a picture that can be read ({error}); `segkit data check NAME` finds damaged files"
-        ) from error
+        raise ValueError(f"{path} is not a picture that can be read ({error}); replace the file") from error
 
 
 def read_picture(path: Path | str) -> Tensor:

@@ -141,6 +141,8 @@ def test_errors_end_in_one_line_that_says_the_fix(run, tmp_path, capsys, monkeyp
         (["eval", str(run), "--data", "camvid"], "segkit data get camvid"),
         (["train", "--data", "camvid", "--out", "x"], "segkit data get camvid"),
         (["train", *TINY, "--encoder", "alexnet", "--out", "x"], "stride 32 only"),
+        (["train", "--model", "unet", "--pretrained", "--limit", "2", "--out", "x"], "no weights for this unet"),
+        (["train", "--model", "enet", "--pretrained", "--limit", "2", "--out", "x"], "no weights for this enet"),
         (["train", *TINY, "--resume", "--steps", "0", "--out", "x"], "steps"),
         (["grade", "none.ipynb"], "none.ipynb"),
     ]
@@ -201,8 +203,11 @@ def test_a_recipe_by_name_or_file_is_changed_by_flags_printed_and_written_down(t
     assert main(["train", *TINY, "--steps", "1", "--recipe", "deeplab", "--out", str(tmp_path / "b")]) == 0
     text = said(capsys).out
     assert str(recipes.create("deeplab", steps=1, batch_size=2, device="cpu")) in text and "head_lr 10.0" in text
+    assert "BatchNorm is frozen as it starts, at random" in text, "nothing was said of where it starts"
     few = ["train", *TINY, "--limit", "2", "--batch-size", "16", "--steps", "1", "--out", str(tmp_path / "c")]
-    assert main(few) == 0 and "1 steps of 2 on" in said(capsys).out, "what is true, not what was asked for"
+    assert main(few) == 0 and "1 steps of 2 on" in (text := said(capsys).out) and "frozen" not in text, (
+        "what is true, not what was asked for"
+    )
 
 
 def test_what_can_be_known_before_a_run_is_said_before_it(tmp_path, capsys, monkeypatch):
