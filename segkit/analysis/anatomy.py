@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,19 +17,8 @@ from segkit.analysis.running import evaluated
 from segkit.encoders import Encoder
 from segkit.engine import use_engine
 
-JOINS = {
-    "cat": "concat",
-    "add": "+",
-    "maximum": "max",
-    "amax": "max",
-    "mul": "×",
-}  # operations with a block of their own
-SIZED = {
-    "adaptive_avg_pool2d": "pool",
-    "adaptive_max_pool2d": "max pool",
-    "mean": "pool",
-    "upsample_bilinear2d": "enlarge",
-}
+BORDERS = ("pad", "slice", "narrow", "expand")  # these change a map's size and nothing else
+JOINS = {"cat": "concat", "add": "+", "maximum": "max", "amax": "max", "mul": "×"}  # blocks of their own
 
 
 @dataclass
@@ -39,7 +29,7 @@ class Part:
         name: the module's name in the network, or what an operation between modules does; "#1" after the second of a
             name, which may be the module's second run.
         channels, height, width: of the map that it gives.
-        stride: pixels of the picture from one cell to the next, by the height.
+        stride: pixels of the picture from one cell to the next, to the nearest power of two.
         reads: names of the parts whose maps it takes.
         parameters: of its modules.
     """
@@ -91,6 +81,8 @@ class _Reader:
                 self._enter(node, "picture", value, [])
             elif node.op == "call_function" and isinstance(value, Tensor):
                 self._operation(node, value)
+            elif node.op == "call_function" and (known := [a for a in node.all_input_nodes if a in self.owner]):
+                self.owner[node] = self.owner[known[0]]  # several results, such as maxima and their places
         for path in self.chosen & set(self.parts):
             self.parts[path].parameters = sum(p.numel() for p in self.modules[path].parameters())
         return list(self.parts.values())
@@ -101,15 +93,16 @@ class _Reader:
 
     def _operation(self, node: Any, value: Tensor) -> None:
         before = list(dict.fromkeys(self.owner[a] for a in node.all_input_nodes if a in self.owner))
-        if not before or value.ndim != 4:
-            if before:
-                self.owner[node] = before[0]
+        if not before:
             return
-        path, kind = self._path(node), str(node.target).split(".")[1].rstrip("_")
+        if value.ndim not in (2, 4):  # neither a map nor a vector: a step on the way to one
+            self.owner[node] = before[0]
+            return
+        path, kind = self._path(node), getattr(node.target, "__name__", "").partition(".")[0].rstrip("_")
         if path is None:
             self._between(node, value, kind, before)
         elif (name := self.latest.get(path)) and (name in before or self.parts[name].reads == before):
-            coarser = kind.endswith("pool2d") and value.shape[-2:] != (self.parts[name].height, self.parts[name].width)
+            coarser = kind.endswith("pool2d") and _sides(value) != (self.parts[name].height, self.parts[name].width)
             if coarser:  # a chain of layers is cut where its map shrinks
                 self.latest[path] = self._enter(node, path, value, before)
             else:
@@ -121,31 +114,37 @@ class _Reader:
 
     def _between(self, node: Any, value: Tensor, kind: str, before: list[str]) -> None:
         """An operation of the network itself: a join or a change of size; whatever else belongs to what it follows."""
-        here = self.parts[before[0]]
+        here, sides = self.parts[before[0]], _sides(value)
         if kind in JOINS and len(before) > 1:
             self._enter(node, JOINS[kind], value, before)
-        elif kind in SIZED and value.shape[-2:] != (here.height, here.width):
-            grid = f" {value.shape[2]}×{value.shape[3]}" if "pool" in SIZED[kind] else ""
-            self._enter(node, SIZED[kind] + grid, value, before)
+        elif value.ndim != 4 or any(word in kind for word in BORDERS):
+            self.owner[node] = before[0]
+        elif sides < (here.height, here.width):
+            if here.name.startswith("pool"):  # rows first, then columns: one pooling
+                here = self.parts.pop(here.name)
+                before = here.reads
+            self._enter(node, f"pool {sides[0]}×{sides[1]}", value, before)
+        elif sides > (here.height, here.width):
+            self._enter(node, "enlarge", value, before)
         else:
             self.owner[node] = before[0]
 
     def _continue(self, node: Any, name: str, value: Tensor) -> None:
         part = self.parts[name]
         self.owner[node] = name
-        part.channels, part.height, part.width = value.shape[1:]
+        part.channels, (part.height, part.width) = value.shape[1], _sides(value)
         part.stride = self._stride(part.height)
 
     def _enter(self, node: Any, name: str, value: Tensor, before: list[str]) -> str:
         count = sum(other.partition("#")[0] == name for other in self.parts)
         name = f"{name}#{count}" if count else name
-        C, h, w = value.shape[1:]
-        self.parts[name] = Part(name, C, h, w, self._stride(h), before)
+        h, w = _sides(value)
+        self.parts[name] = Part(name, value.shape[1], h, w, self._stride(h), before)
         self.owner[node] = name
         return name
 
     def _stride(self, height: int) -> int:
-        return max(1, round(self.size[0] / height))
+        return 2 ** max(0, round(math.log2(self.size[0] / height)))
 
     def _path(self, node: Any) -> str | None:
         """The chosen module that this operation belongs to, "@1" for its second run; None where it is between them."""
@@ -164,13 +163,17 @@ class _Reader:
                        for m in module.modules())  # fmt: skip
 
 
+def _sides(value: Tensor) -> tuple[int, int]:
+    """Height and width of a map; of a vector, one cell."""
+    return (value.shape[2], value.shape[3]) if value.ndim == 4 else (1, 1)
+
+
 def _chosen(module: nn.Module, prefix: str) -> Iterator[str]:
     """Names of the modules that are blocks of their own."""
     for name, child in module.named_children():
         path = f"{prefix}{name}"
-        apart = isinstance(child, Encoder | nn.ModuleList) or any(
-            isinstance(grandchild, nn.ModuleList) for grandchild in child.children()
-        )
+        head = type(child).__module__.startswith("segkit.heads") and not isinstance(child, nn.Sequential)
+        apart = head or isinstance(child, Encoder | nn.ModuleList)
         if apart:
             yield from _chosen(child, f"{path}.")
         else:

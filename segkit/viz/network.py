@@ -111,9 +111,11 @@ def _block(axes: Axes, part: Any, place: tuple[float, float], name: str | None, 
             edgecolor=INK, linewidth=0.8, linestyle="--" if between else "-", zorder=3,
         )
     )  # fmt: skip
-    own = module.removeprefix("encoder.").removesuffix(" 1×1") if name is None else name
+    own = ".".join(module.removeprefix("encoder.").split(".")[-2:]) if name is None else name
     axes.text(place[0], place[1] + half_height + 0.04, own, ha="center", va="bottom", fontsize=7 * small, color=INK)
-    size = f"{part.channels} × {part.height}×{part.width}" + ("" if part.stride == 1 else f"\n1/{part.stride}")
+    size = f"{part.channels} × {part.height}×{part.width}" + (
+        "" if part.stride == 1 or between else f"\n1/{part.stride}"
+    )
     axes.text(place[0], place[1] - half_height - 0.04, size, ha="center", va="top", fontsize=6.5 * small, color=INK)
     return half_width, half_height
 
