@@ -56,7 +56,7 @@ def anatomy(model: nn.Module, size: tuple[int, int] = (128, 128), in_channels: i
     """
     from segkit.models import Model
 
-    channels = int(in_channels or getattr(model, "in_channels", 3))
+    channels: Any = in_channels or getattr(model, "in_channels", 3)
     options = {"outputs": True} if isinstance(model, Model) else {}
     with torch.no_grad(), use_engine("native"), evaluated(model, []):
         program = torch.export.export(model, (torch.zeros(1, channels, *size),), options, strict=False)
