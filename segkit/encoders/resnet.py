@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from segkit.checks import whole
+from segkit.checks import chosen, whole
 from segkit.encoders.dilation import dilate_strides_
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
@@ -90,13 +90,15 @@ class ResNetEncoder(Encoder):
         in_channels: channels of the picture.
         stride_in: which convolution of a bottleneck strides: "3x3" as torchvision's weights want it, "1x1" as in the
             paper.
+        stem: the first layer: "7x7" as in the paper, or "deep": three 3×3 convolutions with width, width and 2·width
+            channels, as PSPNet has it.
 
     Shape:
         N×C×H×W → five maps N×channels[i]×⌈H/strides[i]⌉×⌈W/strides[i]⌉. Any H, W ≥ 1. Cell (i, j) of stride s has its
         centre on pixel (s·i, s·j).
 
     Raises:
-        ValueError: a depth, width, output_stride or stride_in that is not among these.
+        ValueError: a depth, width, output_stride, stride_in or stem that is not among these.
 
     Source:
         He, Zhang, Ren & Sun, "Deep residual learning…", CVPR 2016, Table 1 and Figure 5. The receptive field of the
@@ -113,6 +115,7 @@ class ResNetEncoder(Encoder):
         output_stride: int = 32,
         in_channels: int = 3,
         stride_in: str = "3x3",
+        stem: str = "7x7",
     ) -> None:
         super().__init__(in_channels, width, "ResNet")
         if depth not in BLOCKS:
@@ -121,16 +124,17 @@ class ResNetEncoder(Encoder):
             raise ValueError(f"ResNet got output_stride={output_stride!r}; it can be 32, 16 or 8")
         if stride_in not in ("3x3", "1x1"):
             raise ValueError(f'ResNet got stride_in={stride_in!r}; a bottleneck strides in its "3x3" or first "1x1"')
-        width = self.width
+        width, deep = self.width, chosen(stem, "stem", "ResNet", ("7x7", "deep")) == "deep"
         block = BasicBlock if depth < 50 else Bottleneck
-        self.channels = (width, *(width * block.expansion * 2**i for i in range(4)))
+        self.channels = (2 * width if deep else width, *(width * block.expansion * 2**i for i in range(4)))
         self.strides = (2, 4, 8, 16, 32)
-        self.torchvision = f"resnet{depth}" if stride_in == "3x3" or depth < 50 else ""
-        self.conv1 = Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.torchvision = f"resnet{depth}" if not deep and (stride_in == "3x3" or depth < 50) else ""
+        first = _deep_stem(in_channels, width) if deep else Conv2d(in_channels, width, 7, 2, padding=3, bias=False)
+        self.conv1 = first
+        self.bn1 = nn.BatchNorm2d(self.channels[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = MaxPool2d(3, 2, padding=1)
-        before = width
+        before = self.channels[0]
         for i, blocks in enumerate(BLOCKS[depth]):
             stage = nn.Sequential()
             for j in range(blocks):
@@ -154,9 +158,9 @@ class ResNetEncoder(Encoder):
     def maps(self, x: Tensor) -> list[Tensor]:
         """The five maps, finest first."""
         picture_size(x, "ResNet", self.in_channels)
-        x = self.relu(self.bn1(self.conv1(x)))  # N, width, H/2, W/2
+        x = self.relu(self.bn1(self.conv1(x)))  # N, channels[0], H/2, W/2
         maps = [x]
-        x = self.maxpool(x)  # N, width, H/4, W/4
+        x = self.maxpool(x)  # N, channels[0], H/4, W/4
         for stage in self.stages:
             x = stage(x)  # N, channels[i], H/strides[i], W/strides[i]
             maps.append(x)
@@ -198,3 +202,12 @@ def _shortcut(before: int, channels: int, stride: int) -> nn.Sequential | None:
     if stride == 1 and before == channels:
         return None
     return nn.Sequential(Conv2d(before, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+
+def _deep_stem(in_channels: int, width: int) -> nn.Sequential:
+    """Three 3×3 convolutions that see 11 pixels instead of one 7×7 that sees 7; bn1 and a ReLU come after the last."""
+    layers: list[nn.Module] = []
+    for before, channels, stride in ((in_channels, width, 2), (width, width, 1)):
+        layers += [Conv2d(before, channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels)]
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers, Conv2d(width, 2 * width, 3, padding=1, bias=False))

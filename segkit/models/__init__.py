@@ -7,12 +7,14 @@ from segkit.models.dilated import ContextModule, Dilated
 from segkit.models.duc_hdc import DUCHDC
 from segkit.models.enet import ENet
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
+from segkit.models.fcn_resnet import FCNResNet
 from segkit.models.segnet import SegNet
+from segkit.models.torchvision_segmentation import load_torchvision_segmentation
 from segkit.models.unet import UNet
 from segkit.models.weights import load, load_torchvision, read_header, save
 
 __all__ = [
-    "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "Dilated", "ENet", "Model", "SegNet", "UNet", "available",
-    "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision", "options",
-    "read_header", "register", "save", "unwrapped",
+    "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "Dilated", "ENet", "FCNResNet", "Model", "SegNet", "UNet",
+    "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly",
+    "load_torchvision", "load_torchvision_segmentation", "options", "read_header", "register", "save", "unwrapped",
 ]  # fmt: skip
