@@ -76,9 +76,10 @@ class DeepLabV1(FullyConnectedHead, Model):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        num_classes = whole(num_classes, "num_classes", "DeepLabV1", 1)
+        name = type(self).__name__
+        num_classes = whole(num_classes, "num_classes", name, 1)
         kernel, rate, times = _field(fov)
-        self.encoder = vgg_at_stride_8("DeepLabV1", encoder, in_channels, width, batch_norm, pool=3, beyond="plain")
+        self.encoder = vgg_at_stride_8(name, encoder, in_channels, width, batch_norm, pool=3, beyond="plain")
         self.num_classes, self.in_channels = num_classes, self.encoder.in_channels
         hidden = times * width if hidden is None else hidden
         self.add_fully_connected(hidden, batch_norm, dropout, kernel, rate)
