@@ -140,14 +140,11 @@ class ResNetEncoder(Encoder):
             raise ValueError(f'ResNet got stride_in={stride_in!r}; a bottleneck strides in its "3x3" or first "1x1"')
         width, deep = self.width, chosen(stem, "stem", "ResNet", ("7x7", "deep")) == "deep"
         block = BasicBlock if depth < 50 else Bottleneck
-        self.channels = (
-            2 * width if deep else width,
-            *(width * block.expansion * 2 ** min(i, 3) for i in range(4 + extra)),
-        )
+        wide = [width * block.expansion * 2 ** min(i, 3) for i in range(4 + extra)]
+        self.channels = (2 * width if deep else width, *wide)
         self.strides = tuple(2**i for i in range(1, 6 + extra))
         self.torchvision = f"resnet{depth}" if not deep and (stride_in == "3x3" or depth < 50) else ""
-        first = _deep_stem(in_channels, width) if deep else Conv2d(in_channels, width, 7, 2, padding=3, bias=False)
-        self.conv1 = first
+        self.conv1 = (_deep_stem if deep else _plain_stem)(in_channels, width)
         self.bn1 = nn.BatchNorm2d(self.channels[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = MaxPool2d(3, 2, padding=1)
@@ -155,8 +152,8 @@ class ResNetEncoder(Encoder):
         for i, blocks in enumerate((*BLOCKS[depth], *BLOCKS[depth][3:] * extra)):
             stage = nn.Sequential()
             for j in range(blocks):
-                stage.append(block(before, self.channels[i + 1] // block.expansion, 2 if i and not j else 1, stride_in))
-                before = self.channels[i + 1]
+                stage.append(block(before, wide[i] // block.expansion, 2 if i and not j else 1, stride_in))
+                before = wide[i]
             self.add_module(f"layer{i + 1}", stage)
         self.added = tuple(f"layer{i}." for i in range(5, 5 + extra))
         if multi_grid is not None:
@@ -221,6 +218,10 @@ def _shortcut(before: int, channels: int, stride: int) -> nn.Module | None:
     if before == channels:
         return MaxPool2d(1, stride) if stride > 1 else None
     return nn.Sequential(Conv2d(before, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+
+def _plain_stem(in_channels: int, width: int) -> nn.Module:
+    return Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
 
 
 def _deep_stem(in_channels: int, width: int) -> nn.Sequential:
