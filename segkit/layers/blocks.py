@@ -1,0 +1,44 @@
+"""What heads are made of: convolution, BatchNorm and ReLU; a score layer; and BatchNorm's one impossible input."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def check_statistics(norm: nn.Module, values: int, who: str) -> None:
+    """Refuse to take BatchNorm's mean and variance of a single value per channel.
+
+    Args:
+        norm: the layer; anything but a BatchNorm in training mode passes.
+        values: how many values of each channel it is about to see: pictures × cells.
+        who: the caller, for the message.
+
+    Raises:
+        ValueError: it is one value, whose variance is 0 whatever it is.
+    """
+    live = isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training
+    if live and values == 1:
+        raise ValueError(
+            f"{who} pools one picture to one cell, and a single value has no variance for BatchNorm; train with at "
+            "least 2 pictures per step, or keep the statistics fixed (norm='fixed' in the recipe, or .eval() on the "
+            "BatchNorms)"
+        )
+
+
+def conv_norm_relu(conv: nn.Conv2d, norm: bool = True) -> nn.Sequential:
+    """A convolution with BatchNorm and ReLU after it, initialised for ReLU (He et al. 2015)."""
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    layers: list[nn.Module] = [conv, *([nn.BatchNorm2d(conv.out_channels)] if norm else []), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def score_layer(conv: nn.Conv2d, std: float = 0.01) -> nn.Conv2d:
+    """A layer that gives scores, started near zero so that no class is ahead."""
+    with torch.no_grad():
+        conv.weight.normal_(std=std)
+        if conv.bias is not None:
+            conv.bias.zero_()
+    return conv
