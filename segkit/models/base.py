@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from segkit.encoders.encoder import Encoder, picture_size
+from segkit.encoders.weights import load_exactly
 from segkit.layers.borders import cut
 
 _MODELS: dict[str, tuple[type[Model], dict[str, Any]]] = {}  # name → class, and the options that the name decides
@@ -80,6 +81,33 @@ class Model(nn.Module):
         """Name of the torchvision classifier whose ImageNet weights `load_torchvision` can take; None if none fits."""
         encoder = getattr(self, "encoder", None)
         return (encoder.torchvision or None) if isinstance(encoder, Encoder) else None
+
+    def at_output_stride(self, output_stride: int) -> Self:
+        """A copy with the same weights at another output stride, all rates following: what DeepLab v3 tests at 8.
+
+        Args:
+            output_stride: as the model's own option of that name.
+
+        Returns:
+            The copy, in the same mode and on the same device; its configuration says what it is now. In evaluation
+            mode the finer of the two last maps of the encoder holds the coarser one, response for response.
+
+        Raises:
+            ValueError: the model has no such option or does not take this value, or its weights are of another shape
+                there (DUC, whose head makes output_stride² scores a cell).
+        """
+        who, taken = type(self).__name__, list(inspect.signature(type(self).__init__).parameters)
+        if "output_stride" not in taken:
+            raise ValueError(f"{who} has no option output_stride to change; it takes {', '.join(taken[2:])}")
+        made = {**self.config, "output_stride": output_stride}
+        name, here = made.pop("name"), next(self.parameters())
+        twin = create(name, **made) if name else type(self)(**made)
+        load_exactly(twin.to(here.device, here.dtype), self.state_dict())
+        for ours, theirs in zip(twin.modules(), self.modules(), strict=True):
+            ours.training = theirs.training
+        for p, own in zip(twin.parameters(), self.parameters(), strict=True):
+            p.requires_grad_(own.requires_grad)
+        return twin  # type: ignore[return-value]
 
 
 def available() -> list[str]:
