@@ -41,8 +41,8 @@ class SPPNet(Model):
         width: 64 is the paper's size, 8 to 16 the course's.
         bins: of the pyramid, per side; the paper's 6, 3, 2, 1 are 50 bins.
         head: what is put between the map and the fully connected layers. "spp": the pyramid. "gap": the mean of the
-            map, for any size too. "fixed": the map itself (after one more pooling in zf5), for pictures of `size` alone: the
-            network that the pyramid replaces.
+            map, for any size too. "fixed": the map itself (after one more pooling in zf5), for pictures of `size`
+            alone: the network that the pyramid replaces.
         size: (height, width) of the pictures, where the head is fixed; None for 224 (zf5) or 48 (small).
         hidden: units of each hidden layer; None for what the base says.
         batch_norm: BatchNorm after each convolution, to train from scratch.
