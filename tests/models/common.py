@@ -167,5 +167,41 @@ def _deeplab_v3() -> list[Case]:
     return cases
 
 
+RESNET18: dict[str, Any] = {"width": 4, "encoder": "resnet18"}
+
+
+def _fcn_resnet() -> list[Case]:
+    coarse = {"output_stride": 32, "aux": True, "in_channels": 2, "align_corners": False}
+    return [
+        Case("fcn_resnet", RESNET18, {"score": (8, CLASSES)}),
+        Case("fcn_resnet", {**RESNET18, **coarse}, {"score": (32, CLASSES), "aux": (16, CLASSES)}, side=65),
+    ]
+
+
+def _pspnet() -> list[Case]:
+    maps = {"score": (8, CLASSES), "aux": (8, CLASSES)}
+    coarse = {"output_stride": 16, "align_corners": False, "aux": False, "in_channels": 4, "bins": (0, 2)}
+    return [
+        Case("pspnet", RESNET18, maps),
+        Case("pspnet", {**RESNET18, "pooling": "max", "stem": "7x7", "reduction": False}, maps),
+        Case("pspnet", {**RESNET18, **coarse}, {"score": (16, CLASSES)}),
+    ]
+
+
+def _parsenet() -> list[Case]:
+    choices = [{}, {"normalise": False, "in_channels": 1}]
+    return [Case("parsenet", {**VGG11, **choice}, {"score": (8, CLASSES)}, side=65) for choice in choices]
+
+
+def _sppnet() -> list[Case]:
+    small = {"base": "small", "width": 4, "batch_norm": True}
+    return [
+        Case("sppnet", {"width": 2, "hidden": 16}, {"vector": (None, 50 * 8)}),
+        Case("sppnet", small, {"vector": (None, 50 * 16)}),
+        Case("sppnet", {**small, "head": "gap", "in_channels": 1}, {"vector": (None, 16)}),
+    ]
+
+
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
-CASES += [*_deeplab_v2(), *_deeplab_v3()]
+CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3()]
+CLASSIFIERS = _sppnet()  # scores for each picture, of any size
