@@ -1,7 +1,7 @@
 """ParseNet (Liu et al. 2015): the mean of the whole picture beside every cell, both brought to one scale first.
 
-  picture ── VGG16, stride 8 ── fc6 3×3 ×12 ── fc7 ──┬── L2 norm, ×scale ───────────────────────┬── score ── ×8 ── logits
-             (DeepLab v1, LargeFOV)                  └── mean ── L2 norm, ×scale ── spread out ─┘
+  picture ── VGG16, stride 8 ── fc6 3×3 ×12 ── fc7 ──┬── L2 norm, ×scale ──────────────────────┬── score ── ×8 ── logits
+             (DeepLab v1, LargeFOV)                  └── mean ── L2 norm, ×scale ── spread out ┘
 
 Reference: "ParseNet: Looking Wider to See Better", ICLR 2016 workshop (arXiv 1506.04579).
 """
