@@ -95,8 +95,9 @@ class ResNetEncoder(Encoder):
         stem: the first layer: "7x7" as in the paper, or "deep": three 3×3 convolutions with width, width and 2·width
             channels, as PSPNet has it.
         multi_grid: unit rates: how many cells of the stage's own map the 3×3 of each unit of the last stage steps, and
-            of each extra block; (1, 2, 4) in DeepLab v3. What output_stride asks for is multiplied by it. None and
-            (1, 1, 1) leave every filter response where a classifier has it.
+            of each extra block; (1, 2, 4) in DeepLab v3, of which a ResNet-18, with two units, takes the first two.
+            What output_stride asks for is multiplied by it. None and (1, 1, 1) leave every filter response where a
+            classifier has it.
         extra_blocks: up to 3 more stages, layer5 to layer7 (the paper's block5 to block7), in shape copies of the last
             one, each striding by 2 until output_stride is reached.
 
@@ -237,6 +238,8 @@ def _set_unit_rates(stages: Sequence[nn.Sequential], unit_rates: Sequence[int]) 
     """Multi-grid: the unit rates for each stage, counted in cells of the map that it makes."""
     units = len(stages[0])
     rates = [whole(rate, "multi_grid", "ResNet", 1) for rate in unit_rates]
+    if (units, len(rates)) == (2, 3):
+        rates = rates[:2]
     if len(rates) != units:
         fit = tuple(2**i for i in range(units))
         raise ValueError(

@@ -113,6 +113,11 @@ class DeepLabV2(FullyConnectedHead, Model):
         found = {f"scale_{float(scale):g}": self.at_scale(x, scale) for scale in SCALES}  # N, K, H, W each
         return {"logits": torch.stack(list(found.values())).amax(0), **found}
 
+    def _check_statistics(self, pictures: int, height: int, width: int) -> None:
+        """The smallest scale is the first to be left with a single cell."""
+        smallest = SCALES[0] if self.msc else Fraction(1)
+        super()._check_statistics(pictures, *(_scaled(n, smallest) for n in (height, width)))
+
     def scores(self, x: Tensor) -> Tensor:
         """Class scores at stride 8, N×K×⌈H/8⌉×⌈W/8⌉."""
         return self.pyramid(self.encoder(x)[-1])
@@ -123,7 +128,7 @@ class DeepLabV2(FullyConnectedHead, Model):
         The corners of the pictures and of the scores fall together, so that no scale is shifted against another.
         """
         H, W = x.shape[-2:]
-        h, w = (1 + (2 * (n - 1) * scale.numerator + scale.denominator) // (2 * scale.denominator) for n in (H, W))
+        h, w = (_scaled(n, scale) for n in (H, W))
         if scale != 1:
             x = engine().interpolate(x, (h, w), mode="bilinear", align_corners=True)
         logits = cut(to_picture(self.scores(x), self.encoder, h, w), h, w)  # N, K, h, w
@@ -140,6 +145,11 @@ class DeepLabV2(FullyConnectedHead, Model):
     def from_classifier(self, name: str, weight: Tensor, first: bool) -> Tensor:
         """As in `DeepLabV1`: rows, columns and channels at even distances."""
         return decimated(weight, self.get_parameter(name).shape, first)
+
+
+def _scaled(side: int, scale: Fraction) -> int:
+    """So many pixels that the distance of the first to the last is `scale` times what it was, rounded."""
+    return 1 + (2 * (side - 1) * scale.numerator + scale.denominator) // (2 * scale.denominator)
 
 
 def _rates(rates: str | Sequence[int]) -> Sequence[int]:

@@ -37,7 +37,7 @@ class DeepLabV3(Model):
         num_classes: number of classes K, void not counted.
         encoder: "resnet50" or "resnet101" as in the paper; or resnet18, 34, 152.
         output_stride: 16 as in the paper's training, 8 as in its testing, or 32.
-        multi_grid: unit rates of layer4, one for each of its units (two in resnet18); None for torchvision's network.
+        multi_grid: unit rates of layer4, one for each unit (resnet18 takes the first two); None for torchvision's net.
         rates: of the 3×3 kernels of the pyramid at output stride 16; doubled at 8 and halved at 32.
         image_pooling: the branch that pools the whole map.
         head_width: channels of each branch and behind them; None for 4·width, 256 at the paper's size.

@@ -56,6 +56,11 @@ def test_every_response_stands_on_the_old_grid_at_every_output_stride(options) -
             assert all(torch.equal(a, b) for a, b in zip(converted(x), maps, strict=True))
 
 
+def test_two_units_take_the_first_two_rates() -> None:
+    found = [[b.conv1.dilation[0], b.conv2.dilation[0]] for b in ResNetEncoder(18, 2, 16, multi_grid=(1, 2, 4)).layer4]
+    assert found == [[2, 2], [4, 4]]
+
+
 def test_unit_rates_of_one_change_nothing() -> None:
     with torch.device("meta"):
         for stride in (32, 16, 8):
@@ -124,6 +129,7 @@ def test_what_is_added_starts_at_random_and_stays_when_weights_come() -> None:
 
 def test_what_cannot_be_is_named() -> None:
     for wrong, message in (
+        ({"multi_grid": (1, 2, 4, 8)}, "4, 8.*give 3 rates"),
         ({"multi_grid": (1, 2)}, r"multi_grid=\(1, 2\).*3 units, so give 3 rates, such as \(1, 2, 4\)"),
         ({"multi_grid": (1, 2, 0)}, "multi_grid=0"),
         ({"multi_grid": (1, 2.0, 4)}, "multi_grid=2.0"),

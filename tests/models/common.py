@@ -133,40 +133,6 @@ def _deeplab_v1() -> list[Case]:
             Case("deeplab_v1_msc", {**VGG11, "in_channels": 4}, score)]  # fmt: skip
 
 
-def _deeplab_v2() -> list[Case]:
-    score, rates = {"score": (8, CLASSES)}, (1, 2)
-    scales = {f"scale_{scale}": (1, CLASSES) for scale in ("0.5", "0.75", "1")}
-    residual = {"width": 4, "encoder": "resnet18"}
-    return [
-        Case("deeplab_v2", {**VGG11, "rates": rates}, score),
-        Case("deeplab_v2", {**VGG11, "rates": "small", "in_channels": 2}, score),
-        Case("deeplab_v2", {**residual, "rates": rates}, score),
-        Case("deeplab_v2", {**residual, "rates": rates, "msc": True}, scales),
-    ]
-
-
-def _deeplab_v3() -> list[Case]:
-    small = {"width": 4, "encoder": "resnet18", "multi_grid": (1, 2), "rates": (2, 4)}
-    forms: list[dict[str, Any]] = [
-        {"dropout": 0.0},
-        {"image_pooling": False, "output_stride": 8, "stem": "deep", "head_width": 6},
-        {"output_stride": 32, "multi_grid": None, "aux": True, "in_channels": 1},
-        {"output_stride": 8, "extra_conv": True, "aux": True, "align_corners": False},
-    ]
-    cases = []
-    for form in forms:
-        stride = form.get("output_stride", 16)
-        maps = {"score": (stride, CLASSES), **({"aux": (min(stride, 16), CLASSES)} if "aux" in form else {})}
-        cases.append(Case("deeplab_v3", {**small, **form}, maps, side=65))
-    cascade = {"width": 4, "encoder": "resnet18", "multi_grid": (1, 2)}
-    cases += [
-        Case("deeplab_v3_cascade", {**cascade, "extra_blocks": extra, "output_stride": stride},
-             {"score": (stride, CLASSES)}, side=2 * stride + 1)
-        for extra, stride in ((1, 16), (2, 64))
-    ]  # fmt: skip
-    return cases
-
-
 RESNET18: dict[str, Any] = {"width": 4, "encoder": "resnet18"}
 
 
@@ -199,6 +165,27 @@ def _sppnet() -> list[Case]:
         Case("sppnet", {"width": 2, "hidden": 16}, {"vector": (None, 50 * 8)}),
         Case("sppnet", small, {"vector": (None, 50 * 16)}),
         Case("sppnet", {**small, "head": "gap", "in_channels": 1}, {"vector": (None, 16)}),
+    ]
+
+
+def _deeplab_v2() -> list[Case]:
+    scales = {f"scale_{scale}": (1, CLASSES) for scale in ("0.5", "0.75", "1")}
+    return [
+        Case("deeplab_v2", {**VGG11, "rates": (1, 2), "in_channels": 2}, {"score": (8, CLASSES)}),
+        Case("deeplab_v2", RESNET18, {"score": (8, CLASSES)}),
+        Case("deeplab_v2", {**VGG11, "rates": "fov", "msc": True}, scales),
+    ]
+
+
+def _deeplab_v3() -> list[Case]:
+    half_pixel = {"output_stride": 8, "extra_conv": True, "aux": True, "align_corners": False}
+    coarse = {"output_stride": 32, "multi_grid": None, "rates": (2, 4), "image_pooling": False, "head_width": 6}
+    cascade = {"extra_blocks": 2, "output_stride": 64}
+    return [
+        Case("deeplab_v3", RESNET18, {"score": (16, CLASSES)}, side=65),
+        Case("deeplab_v3", {**RESNET18, **half_pixel}, {"score": (8, CLASSES), "aux": (8, CLASSES)}),
+        Case("deeplab_v3", {**RESNET18, **coarse, "stem": "deep"}, {"score": (32, CLASSES)}, side=65),
+        Case("deeplab_v3_cascade", {**RESNET18, **cascade}, {"score": (64, CLASSES)}, side=129),
     ]
 
 
