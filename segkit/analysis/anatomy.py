@@ -83,9 +83,19 @@ class _Reader:
                 self._operation(node, value)
             elif node.op == "call_function" and (known := [a for a in node.all_input_nodes if a in self.owner]):
                 self.owner[node] = self.owner[known[0]]  # several results, such as maxima and their places
+        self._merge_sums()
         for path in self.chosen & set(self.parts):
             self.parts[path].parameters = sum(p.numel() for p in self.modules[path].parameters())
         return list(self.parts.values())
+
+    def _merge_sums(self) -> None:
+        """a + b + c is one sum."""
+        for name, part in list(self.parts.items()):
+            readers = [p for p in self.parts.values() if name in p.reads]
+            if name.startswith("+") and len(readers) == 1 and readers[0].name.startswith("+"):
+                at = readers[0].reads.index(name)
+                readers[0].reads[at : at + 1] = part.reads
+                del self.parts[name]
 
     @staticmethod
     def _is_state(node: Any) -> bool:
@@ -95,10 +105,13 @@ class _Reader:
         before = list(dict.fromkeys(self.owner[a] for a in node.all_input_nodes if a in self.owner))
         if not before:
             return
+        path, kind = self._path(node), getattr(node.target, "__name__", "").partition(".")[0].rstrip("_")
+        if kind == "stack" and len(before) > 1:
+            self._enter(node, kind, value, before)
+            return
         if value.ndim not in (2, 4):  # neither a map nor a vector: a step on the way to one
             self.owner[node] = before[0]
             return
-        path, kind = self._path(node), getattr(node.target, "__name__", "").partition(".")[0].rstrip("_")
         if path is None:
             self._between(node, value, kind, before)
         elif (name := self.latest.get(path)) and (name in before or self.parts[name].reads == before):
@@ -123,7 +136,7 @@ class _Reader:
             if here.name.startswith("pool"):  # rows first, then columns: one pooling
                 here = self.parts.pop(here.name)
                 before = here.reads
-            self._enter(node, f"pool {sides[0]}×{sides[1]}", value, before)
+            self._enter(node, "shrink" if kind.startswith("upsample") else f"pool {sides[0]}×{sides[1]}", value, before)
         elif sides > (here.height, here.width):
             self._enter(node, "enlarge", value, before)
         else:
@@ -139,7 +152,7 @@ class _Reader:
         count = sum(other.partition("#")[0] == name for other in self.parts)
         name = f"{name}#{count}" if count else name
         h, w = _sides(value)
-        self.parts[name] = Part(name, value.shape[1], h, w, self._stride(h), before)
+        self.parts[name] = Part(name, value.shape[-3 if value.ndim > 2 else 1], h, w, self._stride(h), before)
         self.owner[node] = name
         return name
 
@@ -165,7 +178,7 @@ class _Reader:
 
 def _sides(value: Tensor) -> tuple[int, int]:
     """Height and width of a map; of a vector, one cell."""
-    return (value.shape[2], value.shape[3]) if value.ndim == 4 else (1, 1)
+    return (value.shape[-2], value.shape[-1]) if value.ndim > 2 else (1, 1)
 
 
 def _chosen(module: nn.Module, prefix: str) -> Iterator[str]:

@@ -99,7 +99,7 @@ def _block(axes: Axes, part: Any, place: tuple[float, float], name: str | None, 
     from matplotlib.patches import FancyBboxPatch
 
     module = part.name.partition("#")[0].partition("@")[0]
-    between = module in ("concat", "enlarge") or " " in module or not module[0].isalpha()
+    between = module in ("concat", "enlarge", "shrink", "stack", "max") or " " in module or not module[0].isalpha()
     kind = "picture" if module == "picture" else "encoder" if module.startswith("encoder") else "head"
     half_width = 0.05 + 0.022 * math.log2(part.channels + 1)
     half_height = 0.10 + 0.035 * math.log2(max(part.height, 1))
