@@ -27,9 +27,10 @@ def test_fields_are_small_and_cells_eight_pixels_apart(encoder, field):
     assert tuple(last.receptive_field) == (field, field) and tuple(last.stride) == (8, 8)
 
 
-@pytest.mark.parametrize(
-    "make", [pyramids.pyramid_pooling, pyramids.parsenet, pyramids.aspp_rates, deeplab_v3.image_pooling]
-)
+FAIR = (pyramids.pyramid_pooling, pyramids.parsenet, pyramids.aspp_rates, deeplab_v3.image_pooling)
+
+
+@pytest.mark.parametrize("make", FAIR)
 def test_arms_have_equal_weights_and_answer_at_the_pictures_size(make):
     experiment, sizes = make(OPTIONS), {}
     for name, arm in experiment.arms.items():
