@@ -18,8 +18,9 @@ from segkit.ops.stitching import shifted_maps, stitched_size
 IntOrPair = int | Sequence[int]
 
 __all__ = [
-    "adaptive_avg_pool2d", "avg_pool2d", "bed_of_nails", "conv2d", "conv_transpose2d", "interpolate", "max_pool2d",
-    "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "shift_and_stitch",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "bed_of_nails", "conv2d", "conv_transpose2d",
+    "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "shift_and_stitch",
+    "spatial_pyramid_pool",
 ]  # fmt: skip
 
 
@@ -80,6 +81,20 @@ def avg_pool2d(
 def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """`torch.nn.functional.adaptive_avg_pool2d`; see `segkit.ops.adaptive_avg_pool2d`."""
     return F.adaptive_avg_pool2d(input, output_size)  # type: ignore[arg-type]
+
+
+def adaptive_max_pool2d(
+    input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
+) -> Any:
+    """`torch.nn.functional.adaptive_max_pool2d`; see `segkit.ops.adaptive_max_pool2d`."""
+    pool: Any = F.adaptive_max_pool2d  # its stub knows `return_indices` only as a constant
+    return pool(input, output_size, return_indices)
+
+
+def spatial_pyramid_pool(input: Tensor, bins: Sequence[int] = (6, 3, 2, 1), mode: str = "max") -> Tensor:
+    """Bins of each level, lined up, by torch's adaptive poolings; see `segkit.ops.spatial_pyramid_pool`."""
+    pool: Any = {"max": F.adaptive_max_pool2d, "avg": F.adaptive_avg_pool2d}[mode]
+    return torch.cat([pool(input, side).flatten(-3) for side in bins], -1)
 
 
 def max_unpool2d(

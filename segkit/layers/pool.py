@@ -41,6 +41,13 @@ class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
         return engine().adaptive_avg_pool2d(input, self.output_size)
 
 
+class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d):
+    """`torch.nn.AdaptiveMaxPool2d` on `segkit.engine()`; with `return_indices=True` it gives (values, indices)."""
+
+    def forward(self, input: Tensor) -> Any:
+        return engine().adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+
 class MaxUnpool2d(nn.MaxUnpool2d):
     """`torch.nn.MaxUnpool2d` on `segkit.engine()`."""
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.ops.arguments import IntOrPair, batched, floating, in_float32, pair, whole
-from segkit.ops.windows import pooled_size
+from segkit.ops.arguments import IntOrPair, batched, floating, in_float32, pair
+from segkit.ops.windows import pooled_size, shared_out
 
 
 @in_float32
@@ -84,8 +84,8 @@ def _window_sizes(n: int, k: int, s: int, p: int, count: int, include_pad: bool)
 def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """The mean of each of h×w windows that share the picture out evenly, as `torch.nn.functional.adaptive_avg_pool2d`.
 
-    Window u of h on an axis of H pixels goes from ⌊u·H/h⌋ to ⌈(u + 1)·H/h⌉; windows overlap by a pixel where h does not
-    divide H.
+    Window u of h on an axis of H pixels goes from ⌊u·H/h⌋ to ⌈(u + 1)·H/h⌉ (`windows.bin_bounds`); neighbours may share
+    a pixel where h does not divide H.
 
     Args:
         input: the maps; the batch may be empty.
@@ -100,15 +100,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
     """
     x, single = batched(input, "adaptive_avg_pool2d", empty_channels=True)
     floating(x, "adaptive_avg_pool2d")
-    wanted = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
-    if len(wanted) != 2:
-        raise ValueError(
-            f"adaptive_avg_pool2d got output_size={output_size!r}; give one number or two, (height, width)"
-        )
-    for axis, size in zip((3, 2), reversed(wanted), strict=True):
-        n = x.shape[axis]
-        count = n if size is None else whole(size, "output_size", "adaptive_avg_pool2d", 0)
-        bounds = [(u * n // count, -(-(u + 1) * n // count)) for u in range(count)]
-        means = [x.narrow(axis, start, end - start).mean(axis) for start, end in bounds]
+    for axis, bins in enumerate(shared_out(x.shape[2:], output_size, "adaptive_avg_pool2d"), 2):
+        means = [x.narrow(axis, start, end - start).mean(axis) for start, end in bins]
         x = torch.stack(means, axis) if means else x.narrow(axis, 0, 0)
     return x[0] if single else x

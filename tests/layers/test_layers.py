@@ -30,6 +30,8 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("AvgPool2d", (3, 2, 1), {"count_include_pad": False}),
     ("AvgPool2d", (2,), {"divisor_override": 3}),
     ("AdaptiveAvgPool2d", ((None, 3),), {}),
+    ("AdaptiveMaxPool2d", ((None, 3),), {}),
+    ("AdaptiveMaxPool2d", (4,), {"return_indices": True}),
     ("Upsample", (), {"scale_factor": 2}),
     ("Upsample", ((20, 7),), {"mode": "bilinear", "align_corners": True}),
     ("Upsample", (), {"scale_factor": (1.3, 2.6), "mode": "bilinear", "recompute_scale_factor": True}),

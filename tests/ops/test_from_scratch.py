@@ -66,12 +66,14 @@ def calls() -> dict[str, Any]:
         "max_pool2d": lambda m: m.max_pool2d(x, 2),
         "avg_pool2d": lambda m: m.avg_pool2d(x, 2),
         "adaptive_avg_pool2d": lambda m: m.adaptive_avg_pool2d(x, 3),
+        "adaptive_max_pool2d": lambda m: m.adaptive_max_pool2d(x, 3),
         "max_unpool2d": lambda m: m.max_unpool2d(values, places, 2),
         "bed_of_nails": lambda m: m.bed_of_nails(x, 2),
         "interpolate": lambda m: m.interpolate(x, scale_factor=2, mode="bilinear") + m.interpolate(x, (40, 36)),
         "pixel_shuffle": lambda m: m.pixel_shuffle(x, 2),
         "pixel_unshuffle": lambda m: m.pixel_unshuffle(x, 2),
         "shift_and_stitch": lambda m: m.shift_and_stitch(lambda p: ops.avg_pool2d(p, 2), x, 2),
+        "spatial_pyramid_pool": lambda m: m.spatial_pyramid_pool(x) + m.spatial_pyramid_pool(x, mode="avg"),
     }
 
 
@@ -105,8 +107,8 @@ def test_both_engines_have_the_same_functions_and_signatures() -> None:
 def test_arguments_have_torchs_names_and_order(name: str) -> None:
     """As torch's signature has them, or its documentation where the function is built in."""
     ours = list(inspect.signature(getattr(ops, name)).parameters)
-    if name in ("interpolate", "adaptive_avg_pool2d", "max_unpool2d"):
-        theirs = list(inspect.signature(getattr(F, name)).parameters)
+    if name in ("interpolate", "adaptive_avg_pool2d", "adaptive_max_pool2d", "max_unpool2d"):
+        theirs = list(inspect.signature(getattr(F, name.replace("max_pool2d", "max_pool2d_with_indices"))).parameters)
         assert ours == theirs[: len(ours)] and set(theirs[len(ours) :]) <= {"antialias"}
     else:
         form = re.search(rf"(?m)^\s*{name}\((.*?)\) ->", getattr(F, name).__doc__ or "")

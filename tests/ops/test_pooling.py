@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from torch import Tensor
 
-from segkit import ops
+from segkit import native, ops
 from tests.ops.cases import agree, both, distinct, grad_exact, many, pairs, pictures, seeds
 
 
@@ -50,16 +50,33 @@ def test_avg_pool2d_equals_torch(case: Any, count: bool, divisor: int | None, se
 
 
 sizes = st.integers(1, 14)
+output_sizes = st.one_of(sizes, st.tuples(sizes, sizes), st.tuples(st.none(), sizes), st.just((None, None)))
+
+
+@many
+@given(x=pictures(), size=output_sizes, seed=seeds)
+def test_adaptive_avg_pool2d_equals_torch(x: Tensor, size: Any, seed: int) -> None:
+    agree("adaptive_avg_pool2d", x, seed=seed, output_size=size)
+
+
+@many
+@given(x=pictures(), size=output_sizes, indices=st.booleans(), seed=seeds)
+def test_adaptive_max_pool2d_equals_torch(x: Tensor, size: Any, indices: bool, seed: int) -> None:
+    """Values, gradients, and the winners' places, also of ties; and the values alone where nobody asks who won."""
+    agree("adaptive_max_pool2d", x, seed=seed, output_size=size, return_indices=indices)
+    theirs = native.adaptive_max_pool2d(x.detach(), size)
+    assert torch.equal(ops.adaptive_max_pool2d(x.detach(), size), theirs)
 
 
 @many
 @given(
     x=pictures(),
-    size=st.one_of(sizes, st.tuples(sizes, sizes), st.tuples(st.none(), sizes), st.just((None, None))),
+    bins=st.lists(st.integers(1, 7), min_size=1, max_size=4),
+    mode=st.sampled_from(["max", "avg"]),
     seed=seeds,
 )
-def test_adaptive_avg_pool2d_equals_torch(x: Tensor, size: Any, seed: int) -> None:
-    agree("adaptive_avg_pool2d", x, seed=seed, output_size=size)
+def test_spatial_pyramid_pool_equals_torchs_poolings_lined_up(x: Tensor, bins: list[int], mode: str, seed: int) -> None:
+    agree("spatial_pyramid_pool", x, seed=seed, bins=bins, mode=mode)
 
 
 @many
@@ -95,6 +112,10 @@ def test_max_unpool2d_equals_torch(case: Any, data: st.DataObject, seed: int) ->
         ("avg_pool2d", {"kernel_size": (3, 2), "stride": 1, "divisor_override": 5}),
         ("adaptive_avg_pool2d", {"output_size": 1}),
         ("adaptive_avg_pool2d", {"output_size": (3, 7)}),
+        ("adaptive_max_pool2d", {"output_size": 1}),
+        ("adaptive_max_pool2d", {"output_size": (3, 7)}),
+        ("spatial_pyramid_pool", {"bins": (3, 1)}),
+        ("spatial_pyramid_pool", {"bins": (7, 2), "mode": "avg"}),
     ],
     ids=str,
 )
@@ -130,6 +151,18 @@ def test_nan_wins_and_all_minus_infinity_is_a_pixel_of_the_picture() -> None:
             torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
     everywhere = ops.max_pool2d(torch.full((1, 1, 4, 4), -torch.inf), 3, 2, 1, return_indices=True)[1]
     assert everywhere.flatten().tolist() == [0, 1, 4, 5]
+
+
+@pytest.mark.parametrize("size", [1, 3, (2, 9), (None, 4), (0, 2)], ids=str)
+def test_adaptive_max_nan_wins_and_minus_infinity_is_a_pixel(size: Any) -> None:
+    """The last NaN of a window, the first of equal infinities; as torch has it."""
+    for fill in (torch.nan, -torch.inf, torch.inf):
+        x = torch.randn(2, 3, 7, 8)
+        x[:, :, 2:6, 1:5] = fill
+        x[1] = fill
+        ours, theirs = (engine.adaptive_max_pool2d(x, size, True) for engine in (ops, native))
+        for a, b in zip((*ours, ops.adaptive_max_pool2d(x, size)), (*theirs, theirs[0]), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def test_a_window_without_a_pixel_is_minus_infinity_and_gives_no_gradient() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from segkit import native, ops
+from segkit.ops import windows
 
 X, W = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 3, 3)
 V = W.transpose(0, 1)  # for conv_transpose2d
@@ -69,6 +70,20 @@ REJECTED: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda m: m.adaptive_avg_pool2d(X, (1, 2, 3)), ValueError, r"give one number or two, \(height, width\)"),
     (lambda m: m.adaptive_avg_pool2d(X[:, :, :0], 2), ValueError, "only the batch may be empty"),
     (lambda m: m.adaptive_avg_pool2d(X.long(), 2), TypeError, "floating-point"),
+    (lambda m: m.adaptive_max_pool2d(X, -1), ValueError, "adaptive_max_pool2d got output_size=-1"),
+    (lambda m: m.adaptive_max_pool2d(X, (1, 2, 3)), ValueError, r"adaptive_max.*one number or two, \(height, width\)"),
+    (lambda m: m.adaptive_max_pool2d(X, 2.5), TypeError, r"adaptive_max_pool2d got output_size=2\.5"),
+    (lambda m: m.adaptive_max_pool2d(X[:, :0], 2), ValueError, "adaptive_max_pool2d got.*only the batch may be empty"),
+    (lambda m: m.adaptive_max_pool2d(X[0, 0], 2), ValueError, r"adaptive_max_pool2d got input of shape \(6, 6\)"),
+    (lambda m: m.adaptive_max_pool2d(X.long(), 2), TypeError, "adaptive_max_pool2d got input.*floating-point"),
+    (lambda m: m.spatial_pyramid_pool(X, (2, -1)), ValueError, "bins=-1; bins is a whole number from 1 up"),
+    (lambda m: m.spatial_pyramid_pool(X, ()), ValueError, r"bins=\(\); give one whole number for each level"),
+    (lambda m: m.spatial_pyramid_pool(X, 6), ValueError, "bins=6; give one whole number for each level"),
+    (lambda m: m.spatial_pyramid_pool(X, "63"), ValueError, "bins='63'"),
+    (lambda m: m.spatial_pyramid_pool(X, (2, 1.5)), TypeError, r"bins=1\.5"),
+    (lambda m: m.spatial_pyramid_pool(X, mode="sum"), ValueError, "mode='sum'; it takes 'max', 'avg'"),
+    (lambda m: m.spatial_pyramid_pool(X.long()), TypeError, "spatial_pyramid_pool got input of type.*floating"),
+    (lambda m: m.spatial_pyramid_pool(X[:, :, :0]), ValueError, "spatial_pyramid_.*only the batch may be empty"),
     (lambda m: m.max_unpool2d(Y, INDICES.int(), 2), TypeError, r"torch\.int32; it takes an int64 tensor"),
     (lambda m: m.max_unpool2d(Y, INDICES[..., :2], 2), ValueError, "they have one shape"),
     (lambda m: m.max_unpool2d(Y, INDICES + 100, 2), ValueError, "from 100 to 108.*places 0 to 35"),
@@ -114,6 +129,14 @@ def test_what_only_ours_reject() -> None:
         ops.shift_and_stitch(lambda x: x, X, 9)
     with pytest.raises(ValueError, match="stride=0"):
         ops.bed_of_nails(X, 0)
+    with pytest.raises(ValueError, match="bins=0"):
+        ops.spatial_pyramid_pool(X, (2, 0))
+    with pytest.raises(ValueError, match="a=0; a is a whole number from 1 up"):
+        windows.paper_windows(0, 1)
+    with pytest.raises(ValueError, match="n=6; n is a whole number from 1 to 5"):
+        windows.paper_windows(5, 6)
+    with pytest.raises(TypeError, match=r"n=1\.5"):
+        windows.paper_windows(5, 1.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"got a map of .*; is 4 the network's output stride"):
         ops.shift_and_stitch(lambda x: ops.max_pool2d(x, 2, 2), X, 4)
 

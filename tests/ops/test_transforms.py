@@ -44,6 +44,8 @@ CASES: dict[str, tuple[Call, list[tuple[int, ...]]]] = {
     "max_pool2d indices": (lambda e, x: e.max_pool2d(x, 2, return_indices=True)[0], [(4, 12, 10)]),
     "avg_pool2d": (lambda e, x: e.avg_pool2d(x, 3, 2, 1, True, False), [(2, 4, 12, 10)]),
     "adaptive_avg_pool2d": (lambda e, x: e.adaptive_avg_pool2d(x, (5, 3)), [(2, 4, 12, 10)]),
+    "adaptive_max_pool2d": (lambda e, x: e.adaptive_max_pool2d(x, (5, 3)), [(2, 4, 12, 10)]),
+    "adaptive_max_pool2d indices": (lambda e, x: e.adaptive_max_pool2d(x, (None, 4), True)[0], [(4, 3, 10)]),
     "max_unpool2d": (lambda e, x: e.max_unpool2d(x, PLACES, 2, output_size=(13, 11)), [(2, 4, 6, 5)]),
     "bed_of_nails": (lambda e, x: e.bed_of_nails(x, (2, 3)), [(2, 4, 6, 5)]),
     "interpolate bilinear": (lambda e, x: e.interpolate(x, (9, 13), mode="bilinear"), [(2, 4, 6, 5)]),
@@ -51,13 +53,15 @@ CASES: dict[str, tuple[Call, list[tuple[int, ...]]]] = {
     "pixel_shuffle": (lambda e, x: e.pixel_shuffle(x, 2), [(2, 4, 6, 5)]),
     "pixel_unshuffle": (lambda e, x: e.pixel_unshuffle(x, 2), [(2, 4, 6, 8)]),
     "shift_and_stitch": (lambda e, x: e.shift_and_stitch(lambda p: network(e, p), x, 2), [(2, 4, 6, 8)]),
+    "spatial_pyramid_pool": (lambda e, x: e.spatial_pyramid_pool(x, (5, 2)), [(2, 4, 4, 8)]),
+    "spatial_pyramid_pool avg": (lambda e, x: e.spatial_pyramid_pool(x, (3, 1), "avg"), [(4, 4, 8)]),
 }
 every_case = pytest.mark.parametrize("name", CASES)
 
 
 def inputs(name: str, *before: int, seed: int = 0) -> list[Tensor]:
     """Numbers for a case, with further dimensions in front; for poolings all different."""
-    make = distinct if "pool2d" in name and not seed else normal
+    make = distinct if "pool" in name and not seed else normal
     return [make(*before, *shape, seed=seed + place) for place, shape in enumerate(CASES[name][1])]
 
 
