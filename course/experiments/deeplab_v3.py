@@ -14,10 +14,9 @@ from typing import Any
 from library import Arm, Experiment, ahead, main
 from pictures import Rendered
 from pyramid_networks import build, changed
-from pyramids import ALIKE, LIT, RECIPE, heads, score, sized
+from pyramids import ALIKE, LIT, RECIPE, STREET, heads, score, sized
 from torch import nn
 
-STREET = {"set": "street", "size": [96, 128], "train": 1600, "test": 200}
 WHOLE = {"name": "whole", "encoder": "resnet18", "width": 8}
 STRIDES = (32, 16, 8)
 
