@@ -101,10 +101,13 @@ def _one_map(local: Tensor, context: Tensor, a: Tensor, b: Tensor, which: int) -
     return fuse(first, second, a, b, unit=lambda x: x)
 
 
-def _tiled(context: Tensor, size: tuple[int, int]) -> Tensor:
-    return context.repeat(1, 1, *(-(-big // small) for big, small in zip(size, context.shape[2:], strict=True)))[
-        :, :, : size[0], : size[1]
-    ]
+def _tiled(context: Tensor, size: tuple[int, int], axes: tuple[int, ...] = (0, 1)) -> Tensor:
+    """Laid out again and again along some axes."""
+    rows, columns = (
+        torch.arange(big) % small if axis in axes else torch.arange(big) * small // big
+        for axis, (big, small) in enumerate(zip(size, context.shape[2:], strict=True))
+    )
+    return context[:, :, rows][:, :, :, columns]
 
 
 def _repeated(context: Tensor, size: tuple[int, int]) -> Tensor:
@@ -167,7 +170,7 @@ WAYS = {
         lambda local, context: (local + context) / 2,
     ),
     "one-map-only": _join(lambda local, context: local, lambda local, context: context),
-    "tiled": _enlarge(_tiled),
+    "tiled": _enlarge(_tiled, partial(_tiled, axes=(0,)), partial(_tiled, axes=(1,))),
     "interpolated": _enlarge(
         lambda x, size: F.interpolate(x, size, mode="bilinear", align_corners=False),
         lambda x, size: F.interpolate(x, size, mode="bilinear", align_corners=True),

@@ -25,7 +25,7 @@ def _product(value: float, factor: float) -> float:
 
 
 def walk(
-    stages: Stages, power: float, warmup: int, factors: list[float],
+    stages: Stages, power: float, warmup: int, factors: list[float], *,
     one: Function = rate, join: Function = _product, steps: Function = range, always: bool = False,
 ) -> Rows:  # fmt: skip
     """The schedule with its parts replaced.

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from segkit.training import Recipe
+
 # spatial_pyramid_pool ----------------------------------------------------------------------------------------------
 
 
@@ -518,22 +520,13 @@ def poly_torch(stages, power, warmup, factors):
     return torch.cat(rates)[:, None] * torch.tensor(factors)
 
 
-def poly_scheduler(stages, power, warmup, factors):
-    """torch's optimizer, stepped."""
-    rows = []
-    for base, steps in stages:
-        warm = 0 if rows else warmup
-        groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": base * factor} for factor in factors]
-        optimizer = torch.optim.SGD(groups, lr=base)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda t, w=warm, n=steps: (t + 1) / (w + 1) if t < w else max(n - t, 0) ** power / (n - w) ** power,
-        )
-        for _ in range(steps):
-            rows.append([group["lr"] for group in optimizer.param_groups])
-            optimizer.step()
-            schedule.step()
-    return rows
+def poly_recipe(stages, power, warmup, factors):
+    """The package's own rate, a recipe for each stage."""
+    recipes = [
+        Recipe(steps=steps, lr=base, schedule="poly", power=power, warmup=0 if number else warmup)
+        for number, (base, steps) in enumerate(stages)
+    ]
+    return [[recipe.rate(t) * factor for factor in factors] for recipe in recipes for t in range(recipe.steps)]
 
 
 def poly_nested(stages, power, warmup, factors):
@@ -564,7 +557,7 @@ RIGHT = {
         "loops": poly_loops,
         "numpy": poly_numpy,
         "torch": poly_torch,
-        "an optimizer": poly_scheduler,
+        "the package": poly_recipe,
     },
 }
 
