@@ -41,6 +41,10 @@ FINISHED: dict[str, tuple[str, ...]] = {
     "spatial_pyramid_pool": ("adaptive_max_pool2d", "adaptive_max_pool2d_with_indices", "spatial_pyramid_pool"),
     "pyramid_pooling": ("adaptive_avg_pool2d", "PyramidPooling"),
     "l2_fusion": ("normalize", "L2Norm"),
+    "aspp": ("ASPP",),
+    "multi_grid_rates": ("multi_grid_rates",),
+    "valid_weights": ("valid_weights",),
+    "change_output_stride": ("dilate_strides", "dilate_strides_"),
 }
 OUR_OWN = ("find", "registry")  # segkit.grading.exercise: where the right answers are
 PLACES = {

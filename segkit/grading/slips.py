@@ -131,6 +131,26 @@ poly_schedule warmup-in-every-stage: warmup if number == 0 else 0 → warmup
 poly_schedule poly-not-shifted: (t - climb) / (steps - climb) → t / steps
 poly_schedule power-misplaced: (1 - (t - climb) / (steps - climb)) ** power
     → (1 - ((t - climb) / (steps - climb)) ** power)
+aspp branch-missing: branches.append(conv(mean, pooled[:, :, None, None]).expand(-1, -1, *x.shape[2:]))
+    → bias = bias[:-1]
+aspp pooling-not-broadcast: .expand(-1, -1, *x.shape[2:]) →
+aspp not-the-mean: x.mean((2, 3), keepdim=True) → x.amax((2, 3), keepdim=True)
+aspp rates-ignored: padding=rate, dilation=rate → padding=1
+aspp border-not-zero: branches.append(conv(x, kernel, padding=rate, dilation=rate))
+    → branches.append(conv(torch.nn.functional.pad(x, (rate,) * 4, mode="replicate"), kernel, dilation=rate))
+aspp relu-before-bias: shifted = [branch + b → shifted = [branch.relu() + b
+multi_grid_rates multi-grid-alone: rate * unit for → unit for
+multi_grid_rates stem-fixed: stem * 2**n for n in range(last)] → 4 * 2**n for n in range(last)]
+multi_grid_rates rate-below-one: max(1, stride // output_stride) → stride / output_stride
+multi_grid_rates unit-rate-not-refused: or min(multi_grid) < 1: → :
+valid_weights kernel-not-centred: - k // 2) → )
+valid_weights axes-added: sides[0][:, None] * sides[1] → sides[0][:, None] + sides[1]
+valid_weights border-off-by-one: taps < n → taps <= n
+change_output_stride new-rate-too-early: own * lost)) → own * lost * full))
+change_output_stride aspp-rates-inverted: return plan, [rate * present // output_stride
+    → return plan, [rate * output_stride / present
+change_output_stride own-rate-lost: full, own = step * gone, rate // was_lost → full, own = step * gone, 1
+change_output_stride uneven-rate-rounded: or any(rate * present % output_stride for rate in rates) →
 """
 
 
