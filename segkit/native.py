@@ -13,9 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.ops.masks import pool_by_masks
 from segkit.ops.stitching import shifted_maps, stitched_size
 
 IntOrPair = int | Sequence[int]
+exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 cannot tell
 
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "bed_of_nails", "conv2d", "conv_transpose2d",
@@ -87,6 +89,8 @@ def avg_pool2d(
 
 def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """`torch.nn.functional.adaptive_avg_pool2d`; see `segkit.ops.adaptive_avg_pool2d`."""
+    if exporting():
+        return pool_by_masks(input, output_size, "avg")
     return F.adaptive_avg_pool2d(input, output_size)  # type: ignore[arg-type]
 
 
@@ -94,13 +98,15 @@ def adaptive_max_pool2d(
     input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
 ) -> Any:
     """`torch.nn.functional.adaptive_max_pool2d`; see `segkit.ops.adaptive_max_pool2d`."""
+    if exporting() and not return_indices:
+        return pool_by_masks(input, output_size, "max")
     pool: Any = F.adaptive_max_pool2d  # its stub knows `return_indices` only as a constant
     return pool(input, output_size, return_indices)
 
 
 def spatial_pyramid_pool(input: Tensor, bins: Sequence[int] = (6, 3, 2, 1), mode: str = "max") -> Tensor:
     """Bins of each level, lined up, by torch's adaptive poolings; see `segkit.ops.spatial_pyramid_pool`."""
-    pool: Any = {"max": F.adaptive_max_pool2d, "avg": F.adaptive_avg_pool2d}[mode]
+    pool: Any = {"max": adaptive_max_pool2d, "avg": adaptive_avg_pool2d}[mode]
     return torch.cat([pool(input, side).flatten(-3) for side in bins], -1)
 
 

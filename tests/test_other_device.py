@@ -25,7 +25,7 @@ from segkit.training import (
     unet_weight_map,
 )
 from tests.crf.pictures import scene
-from tests.models.common import CASES, Case
+from tests.models.common import CASES, CLASSIFIERS, Case
 from tests.ops.test_devices import CASES as OPS
 from tests.ops.test_devices import NAMES
 from tests.other_device import THERE, Elsewhere, OtherDevice, other_device
@@ -100,7 +100,7 @@ def test_operators(name: str, tensors: list[Tensor], arguments: dict[str, Any]) 
     compare(lambda *leaves: getattr(ops, name)(*leaves, **arguments), *tensors)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [*CASES, *CLASSIFIERS], ids=str)
 def test_models(case: Case) -> None:
     def run(x: Tensor) -> Any:
         model = case.lively().eval().to(x.device)

@@ -10,10 +10,11 @@ from segkit.analysis.memory import Kept, KeptTable, kept_bytes, kept_table, save
 from segkit.analysis.receptive import receptive_field
 from segkit.analysis.rules import UnknownOperation
 from segkit.analysis.table import Box, Row, Table
+from segkit.analysis.valid_weights import ValidWeights, three_by_three, valid_weights
 
 __all__ = [
     "Box", "Contributions", "Cost", "EffectiveField", "Kept", "KeptTable", "LayerCost", "Part", "Row", "Table",
-    "UnknownOperation", "Verdict", "anatomy", "contributions", "cost", "effective_field", "fitted_ceiling",
-    "gradient_footprint", "hdc_verdict", "kept_bytes", "kept_table", "max_distances", "position_prior",
-    "receptive_field", "saved_for_backward",
+    "UnknownOperation", "ValidWeights", "Verdict", "anatomy", "contributions", "cost", "effective_field",
+    "fitted_ceiling", "gradient_footprint", "hdc_verdict", "kept_bytes", "kept_table", "max_distances",
+    "position_prior", "receptive_field", "saved_for_backward", "three_by_three", "valid_weights",
 ]  # fmt: skip

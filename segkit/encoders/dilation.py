@@ -191,5 +191,6 @@ def _convert(encoder: nn.Module, name: str, layer: Window, rate: int, stride: in
             f"dilate_strides: pooling {name} would keep stride {stride} of {layer.stride}; take all or none"
         )
     dense = DenseMaxPool2d(layer.kernel_size, 1, tuple(padding), tuple(dilation))  # type: ignore[arg-type]
+    kept = nn.Identity() if _pair(layer.kernel_size) == (1, 1) else dense  # a pooling that only left cells out
     parent, _, attribute = name.rpartition(".")
-    setattr(encoder.get_submodule(parent), attribute, dense.train(layer.training))
+    setattr(encoder.get_submodule(parent), attribute, kept.train(layer.training))

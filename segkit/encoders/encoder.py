@@ -21,6 +21,7 @@ class Encoder(nn.Module):
             the classifier is one layer on the mean over the map.
         classifier_channels: of the classifier's hidden layers; 0 where it has none.
         torchvision: the name of torchvision's classifier whose weights fit, "" where none do.
+        added: beginnings of the names of tensors that the classifier does not have; its weights leave them as they are.
 
     Shape:
         N×in_channels×H×W → maps N×channels[i]×⌈H/strides[i]⌉×⌈W/strides[i]⌉. Any H, W ≥ 1.
@@ -32,6 +33,7 @@ class Encoder(nn.Module):
     classifier_kernel = 0
     classifier_channels = 0
     torchvision = ""
+    added: tuple[str, ...] = ()
 
     def __init__(self, in_channels: int, width: int, name: str) -> None:
         super().__init__()

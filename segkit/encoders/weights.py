@@ -41,6 +41,8 @@ def load_exactly(model: nn.Module, state: Mapping[str, Tensor], dropped: tuple[s
 def load_body(target: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     """Fill a classifier, or an encoder without the classifier's head, with torchvision's weights.
 
+    What an encoder has beyond the classifier (`Encoder.added`) stays as it is.
+
     Returns:
         the names in `state` that have no place in the target, all of them in the head.
 
@@ -49,7 +51,9 @@ def load_body(target: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     """
     heads = tuple(f"{name}." for name in ("fc", "classifier") if not hasattr(target, name))
     left = [key for key in state if heads and key.startswith(heads)]
-    load_exactly(target, {key: value for key, value in state.items() if key not in left})
+    added = tuple(getattr(target, "added", ()))
+    own = tuple(key for key in target.state_dict() if added and key.startswith(added))
+    load_exactly(target, {key: value for key, value in state.items() if key not in left}, dropped=own)
     return left
 
 

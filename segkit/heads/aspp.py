@@ -79,7 +79,7 @@ class SummedASPP(nn.Module):
         self.rates = tuple(whole(rate, "rates", "SummedASPP", 1) for rate in rates)
         if not self.rates:
             raise ValueError("SummedASPP got no rates; give at least one, the paper has (6, 12, 18, 24)")
-        hidden = hidden and whole(hidden, "hidden", "SummedASPP", 1)
+        hidden = None if hidden is None else whole(hidden, "hidden", "SummedASPP", 1)
         self.branches = nn.ModuleList()
         for rate in self.rates:
             first = Conv2d(channels, hidden or num_classes, 3, padding=rate, dilation=rate)

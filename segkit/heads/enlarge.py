@@ -5,7 +5,27 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.encoders.encoder import Encoder
 from segkit.engine import engine
+
+
+def to_picture(score: Tensor, encoder: Encoder, height: int, width: int, align_corners: bool = True) -> Tensor:
+    """Enlarge a map of an encoder's last stride to the picture, by its geometry or as torchvision does.
+
+    Args:
+        score: the map.
+        encoder: it knows the stride, and where the cells stand.
+        height, width: of the picture.
+        align_corners: True: each cell where the encoder puts it. False: the map is spread over the picture with
+            half-pixel centres, as torchvision's networks do and were trained with: cell i of h then stands at pixel
+            (i + ½)·height/h − ½, half a stride further in than a ResNet's own kernels are centred.
+
+    Shape:
+        N×K×h×w → N×K×H×W with H ≥ height, W ≥ width; the first rows and columns are the picture's.
+    """
+    if align_corners:
+        return enlarge(score, encoder.output_stride, encoder.corner_aligned)
+    return engine().interpolate(score, (height, width), mode="bilinear", align_corners=False)
 
 
 def enlarge(score: Tensor, stride: int, corner_aligned: bool = False) -> Tensor:

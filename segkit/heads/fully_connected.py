@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -63,13 +64,17 @@ class FullyConnectedHead(nn.Module):
         x = self.drop(F.relu(self.fc6_norm(self.fc6(x))))  # N, hidden, h, w
         return self.drop(F.relu(self.fc7_norm(self.fc7(x))))
 
-    def from_classifier(self, name: str, weight: Tensor) -> Tensor:
-        """What "fc6.weight", "fc6.bias", "fc7.weight" or "fc7.bias" takes of the classifier's tensor: all of it."""
+    def fully_connected_layers(self) -> list[tuple[str, str]]:
+        """Names of what takes the classifier's first two fully connected layers: none where it has none."""
+        return [("fc6", "fc7")] if hasattr(self, "fc6") else []
+
+    def from_classifier(self, name: str, weight: Tensor, first: bool) -> Tensor:
+        """What a tensor of fc6 (the first) or fc7 takes of the classifier's tensor: all of it."""
         own = self.get_parameter(name)
         return weight.reshape(own.shape) if weight.numel() == own.numel() else weight
 
     def load_classifier(self, state: Mapping[str, Tensor]) -> list[str]:
-        """Fill the encoder, fc6 and fc7 with the weights of torchvision's VGG or AlexNet.
+        """Fill the encoder and every fc6 and fc7 with the weights of torchvision's VGG or AlexNet.
 
         Returns:
             the names in `state` that have no place here: those of the last fully connected layer.
@@ -83,14 +88,37 @@ class FullyConnectedHead(nn.Module):
             raise ValueError(
                 f"load_classifier got {len(linear)} fully connected layers {linear}; it takes a VGG or AlexNet, with 3"
             )
+        own = self.fully_connected_layers()
         renamed: dict[str, Any] = {}
         for key, value in state.items():
             layer, part = key.rsplit(".", 1)
             if layer in linear[:2]:
-                name = f"{('fc6', 'fc7')[linear.index(layer)]}.{part}"
-                renamed[name] = self.from_classifier(name, value)
+                number = linear.index(layer)
+                for name in (f"{pair[number]}.{part}" for pair in own):
+                    renamed[name] = self.from_classifier(name, value, first=not number)
             elif layer.startswith("features."):
                 renamed[f"encoder.{key}"] = value
-        taken = ("encoder.", "fc6.", "fc7.")  # all else is what the paper adds to the classifier
+        taken = ("encoder.", *(f"{name}." for pair in own for name in pair))  # the rest is not the classifier's
         load_exactly(self, renamed, dropped=tuple(k for k in self.state_dict() if not k.startswith(taken)))
         return [key for key in state if key.startswith(f"{linear[2]}.")]
+
+
+def decimated(weight: Tensor, shape: Sequence[int], first: bool) -> Tensor:
+    """A smaller layer out of a classifier's fully connected one: rows, columns and channels at even distances.
+
+    Args:
+        weight: a weight or bias of the classifier.
+        shape: of the convolution's own tensor.
+        first: it belongs to the first fully connected layer, which reads a square map.
+
+    Source:
+        DeepLab v1 (arXiv 1412.7062), section 3.2: "spatially subsampling (by simple decimation) the first FC layer"; it
+        keeps 1024 of the 4096 channels and does not say which, so here it is every fourth or so.
+    """
+    if weight.ndim == 2:
+        side = round((weight[0].numel() / shape[1]) ** 0.5) if first else 1  # 7
+        weight = weight.reshape(weight.shape[0], -1, side, side)
+    for axis, (wanted, there) in enumerate(zip(shape, weight.shape, strict=True)):
+        if wanted < there:
+            weight = weight.index_select(axis, torch.linspace(0, there - 1, wanted).round().long())
+    return weight

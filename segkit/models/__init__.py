@@ -3,16 +3,24 @@
 from segkit.encoders.weights import load_exactly
 from segkit.models.base import Model, available, create, options, register, unwrapped
 from segkit.models.deeplab_v1 import DeepLabV1
+from segkit.models.deeplab_v2 import DeepLabV2
+from segkit.models.deeplab_v3 import DeepLabV3, DeepLabV3Cascade
 from segkit.models.dilated import ContextModule, Dilated
 from segkit.models.duc_hdc import DUCHDC
 from segkit.models.enet import ENet
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
+from segkit.models.fcn_resnet import FCNResNet
+from segkit.models.parsenet import ParseNet
+from segkit.models.pspnet import PSPNet
 from segkit.models.segnet import SegNet
+from segkit.models.sppnet import SPPNet
+from segkit.models.torchvision_segmentation import load_torchvision_segmentation, torchvision_options
 from segkit.models.unet import UNet
 from segkit.models.weights import load, load_torchvision, read_header, save
 
 __all__ = [
-    "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "Dilated", "ENet", "Model", "SegNet", "UNet", "available",
-    "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision", "options",
-    "read_header", "register", "save", "unwrapped",
+    "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "DeepLabV2", "DeepLabV3", "DeepLabV3Cascade", "Dilated", "ENet",
+    "FCNResNet", "Model", "PSPNet", "ParseNet", "SPPNet", "SegNet", "UNet", "available", "convolutionalise", "create",
+    "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision", "load_torchvision_segmentation",
+    "options", "read_header", "register", "save", "torchvision_options", "unwrapped",
 ]  # fmt: skip

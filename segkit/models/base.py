@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
 
+from segkit.checks import chosen
 from segkit.encoders.encoder import Encoder, picture_size
+from segkit.encoders.weights import load_exactly
+from segkit.layers.blocks import check_statistics
 from segkit.layers.borders import cut
 
 _MODELS: dict[str, tuple[type[Model], dict[str, Any]]] = {}  # name → class, and the options that the name decides
+TASKS = ("segmentation", "classification")
 M = TypeVar("M", bound="type[Model]")
 
 
@@ -35,20 +39,28 @@ def register(name: str, **fixed: Any) -> Callable[[M], M]:
 class Model(nn.Module):
     """A network from pictures to class scores; a subclass says how in `compute`.
 
+    Most give scores for each pixel; where a subclass says task = "classification", for each picture.
+
     `model(x)` is the logits tensor, in training and in evaluation. `model(x, outputs=True)` is a dict with "logits" and
     whatever else the model knows, by name, from the same forward pass: hooks, DistributedDataParallel, torch.compile
     and export see both alike.
 
     Attributes:
+        task: "segmentation" or "classification".
         num_classes: K, void not counted.
         in_channels: of the picture.
         config: how it was made, JSON only: its registered name (None where its class has none), num_classes, and the
             options that were given.
 
     Shape:
-        N×in_channels×H×W → N×K×H×W, any H, W ≥ 1.
+        N×in_channels×H×W → N×K×H×W, any H, W ≥ 1; N×K from a classifier.
+
+    Raises:
+        ValueError: another shape; in training mode with BatchNorm, one picture so small that the encoder's last map is
+            one cell. TypeError: not of a floating-point type.
     """
 
+    task: ClassVar[str] = "segmentation"
     num_classes: int
     in_channels: int
     config: dict[str, Any]
@@ -60,15 +72,19 @@ class Model(nn.Module):
 
     def forward(self, x: Tensor, outputs: bool = False) -> Any:
         H, W = picture_size(x, type(self).__name__, self.in_channels)
+        if self.training:
+            self._check_statistics(x.shape[0], H, W)
         found = self.compute(x)
-        found["logits"] = cut(found["logits"], H, W)  # N, K, H, W
+        if self.task == "segmentation":
+            found["logits"] = cut(found["logits"], H, W)  # N, K, H, W
         return found if outputs else found["logits"]
 
     def compute(self, x: Tensor) -> dict[str, Tensor]:
         """Everything the model knows, by name, "logits" first; `forward` cuts these to the picture.
 
         Shape:
-            N×in_channels×H×W → "logits" N×K×(H or more)×(W or more), and what the model's own docstring names.
+            N×in_channels×H×W → "logits" N×K×(H or more)×(W or more), or N×K from a classifier, and what the model's own
+            docstring names.
         """
         raise NotImplementedError
 
@@ -76,21 +92,67 @@ class Model(nn.Module):
         """The same as `model(x, outputs=True)`."""
         return self(x, outputs=True)
 
+    def _check_statistics(self, pictures: int, height: int, width: int) -> None:
+        """Refuse to train BatchNorm on a single cell."""
+        encoder = getattr(self, "encoder", None)
+        if not isinstance(encoder, Encoder):
+            return
+        stride = encoder.output_stride
+        if pictures * -(-height // stride) * -(-width // stride) == 1:
+            for layer in encoder.modules():
+                check_statistics(layer, 1, f"{type(self).__name__}'s encoder, at {height}×{width} pixels,")
+
     def foundation(self) -> str | None:
         """Name of the torchvision classifier whose ImageNet weights `load_torchvision` can take; None if none fits."""
         encoder = getattr(self, "encoder", None)
         return (encoder.torchvision or None) if isinstance(encoder, Encoder) else None
 
+    def at_output_stride(self, output_stride: int) -> Self:
+        """A copy with the same weights at another output stride, all rates following: what DeepLab v3 tests at 8.
 
-def available() -> list[str]:
-    """Names that `create` knows."""
-    return sorted(_MODELS)
+        Args:
+            output_stride: as the model's own option of that name.
+
+        Returns:
+            The copy, in the same mode and on the same device; its configuration says what it is now. In evaluation
+            mode the finer of the two last maps of the encoder holds the coarser one, response for response.
+
+        Raises:
+            ValueError: the model has no such option or does not take this value, or its weights are of another shape
+                there (DUC, whose head makes output_stride² scores a cell).
+        """
+        who, taken = type(self).__name__, list(inspect.signature(type(self).__init__).parameters)
+        if "output_stride" not in taken:
+            raise ValueError(f"{who} has no option output_stride to change; it takes {', '.join(taken[2:])}")
+        made = {**self.config, "output_stride": output_stride}
+        name, here = made.pop("name"), next(self.parameters())
+        twin = create(name, **made) if name else type(self)(**made)
+        load_exactly(twin.to(here.device, here.dtype), self.state_dict())
+        for ours, theirs in zip(twin.modules(), self.modules(), strict=True):
+            ours.training = theirs.training
+        for p, own in zip(twin.parameters(), self.parameters(), strict=True):
+            p.requires_grad_(own.requires_grad)
+        return twin  # type: ignore[return-value]
+
+
+def available(task: str | None = "segmentation") -> list[str]:
+    """Names that `create` knows.
+
+    Args:
+        task: "segmentation": models that give scores for each pixel; "classification": for each picture; None: all.
+
+    Raises:
+        ValueError: another task.
+    """
+    if task is not None:
+        chosen(task, "task", "available", TASKS)
+    return sorted(name for name, (cls, _) in _MODELS.items() if task in (None, cls.task))
 
 
 def options(name: str) -> dict[str, Any]:
     """The options that a model takes besides num_classes, with their defaults."""
     if name not in _MODELS:
-        raise ValueError(f"there is no model {name!r}; segkit.models.available() gives {', '.join(available())}")
+        raise ValueError(f"there is no model {name!r}; segkit.models.available() gives {', '.join(available(None))}")
     cls, fixed = _MODELS[name]
     taken = {"self", "num_classes", *fixed}
     return {p.name: p.default for p in inspect.signature(cls.__init__).parameters.values() if p.name not in taken}
@@ -100,13 +162,13 @@ def create(name: str, num_classes: int, **choices: Any) -> Model:
     """Build a model by name.
 
     Args:
-        name: one of `available()`.
+        name: one of `available(None)`.
         num_classes: number of classes, void not counted.
         **choices: the model's own options (`options(name)`), `width` among them: 64 is the paper's size. `depth`, the
             old option for the depth of the encoder, still works.
 
     Shape:
-        of the model: N×in_channels×H×W → N×num_classes×H×W.
+        of the model: N×in_channels×H×W → N×num_classes×H×W, or N×num_classes from a classifier.
 
     Raises:
         ValueError: an unknown name, or an option that this model does not take.

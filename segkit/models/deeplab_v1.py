@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from segkit.checks import whole
 from segkit.heads import FullyConnectedHead, enlarge_from_corners
+from segkit.heads.fully_connected import decimated
 from segkit.layers import Conv2d
 from segkit.models.base import Model, register
 from segkit.models.dilated import vgg_at_stride_8
@@ -76,9 +77,10 @@ class DeepLabV1(FullyConnectedHead, Model):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        num_classes = whole(num_classes, "num_classes", "DeepLabV1", 1)
+        name = type(self).__name__
+        num_classes = whole(num_classes, "num_classes", name, 1)
         kernel, rate, times = _field(fov)
-        self.encoder = vgg_at_stride_8("DeepLabV1", encoder, in_channels, width, batch_norm, pool=3, beyond="plain")
+        self.encoder = vgg_at_stride_8(name, encoder, in_channels, width, batch_norm, pool=3, beyond="plain")
         self.num_classes, self.in_channels = num_classes, self.encoder.in_channels
         hidden = times * width if hidden is None else hidden
         self.add_fully_connected(hidden, batch_norm, dropout, kernel, rate)
@@ -97,27 +99,9 @@ class DeepLabV1(FullyConnectedHead, Model):
         score = self.score(torch.cat((x, *more), 1))  # N, K, H/8, W/8
         return {"logits": enlarge_from_corners(score, 8), "score": score}
 
-    def from_classifier(self, name: str, weight: Tensor) -> Tensor:
-        """What fc6 or fc7 takes of a VGG's fully connected layer: rows, columns and channels at even distances.
-
-        Args:
-            name: "fc6.weight", "fc6.bias", "fc7.weight" or "fc7.bias".
-            weight: the classifier's tensor of the same layer.
-
-        Source:
-            section 3.2: "spatially subsampling (by simple decimation) the first FC layer"; the paper keeps 1024 of the
-            4096 channels and does not say which, so here it is every fourth or so.
-        """
-        shape = self.get_parameter(name).shape
-        if name == "fc6.weight":
-            side = round((weight[0].numel() / shape[1]) ** 0.5)  # 7
-            weight = weight.reshape(-1, shape[1], side, side)
-        elif name == "fc7.weight":
-            weight = weight[..., None, None]  # 4096, 4096, 1, 1
-        for axis, (wanted, there) in enumerate(zip(shape, weight.shape, strict=True)):
-            if wanted < there:
-                weight = weight.index_select(axis, torch.linspace(0, there - 1, wanted).round().long())
-        return weight
+    def from_classifier(self, name: str, weight: Tensor, first: bool) -> Tensor:
+        """What fc6 or fc7 takes of a VGG's fully connected layer: rows, columns and channels at even distances."""
+        return decimated(weight, self.get_parameter(name).shape, first)
 
 
 def _field(fov: str | tuple[int, int]) -> tuple[int, int, int]:

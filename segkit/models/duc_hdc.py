@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from segkit import encoders
 from segkit.checks import whole
-from segkit.encoders import ResNetEncoder, set_rates
+from segkit.encoders import set_rates
 from segkit.heads import enlarge_from_corners as enlarge
 from segkit.layers import Conv2d, PixelShuffle
 from segkit.models.base import Model, register
+from segkit.models.fcn_resnet import resnet_for
 
 PATTERNS = ("none", "no_dilation", "conv", "rf", "bigger")
 
@@ -100,10 +100,8 @@ class DUCHDC(Model):
         num_classes = whole(num_classes, "num_classes", "DUCHDC", 1)
         if head not in ("duc", "bilinear"):
             raise ValueError(f'DUCHDC got head={head!r}; it has "duc" and "bilinear"')
-        if not str(encoder).startswith("resnet"):
-            raise ValueError(f"DUCHDC got encoder={encoder!r}; it is built on resnet18, 34, 50, 101 or 152")
         self.num_classes, self.head = num_classes, head
-        self.encoder: ResNetEncoder = encoders.create(encoder, in_channels, output_stride, width)  # type: ignore[assignment]
+        self.encoder = resnet_for("DUCHDC", encoder, in_channels, output_stride, width)
         self.in_channels, self.stride = self.encoder.in_channels, self.encoder.output_stride
         self._set_hybrid_rates(hdc)
         cell = self.stride**2 if head == "duc" else 1

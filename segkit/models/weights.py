@@ -81,7 +81,7 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     Args:
         model: a classifier (VGG, AlexNet, ResNet), which takes every tensor; an encoder of the same kind, or a model
             with `.encoder`, which take the convolutions; where the model has fc6 and fc7 (FCN, Dilated), these take the
-            first two fully connected layers, or, where they are smaller (DeepLabV1), evenly spaced rows, columns and
+            first two fully connected layers, or, where they are smaller (DeepLab), evenly spaced rows, columns and
             channels of them. Width 64; depth and BatchNorm as in the weights.
         state: `torchvision.models.vgg16(weights=…).state_dict()` or the like.
 
@@ -92,7 +92,7 @@ def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
         ValueError: keys or shapes do not fit; nothing is copied then.
     """
     model = unwrapped(model)
-    if isinstance(model, FullyConnectedHead) and hasattr(model, "fc6"):
+    if isinstance(model, FullyConnectedHead) and model.fully_connected_layers():
         return model.load_classifier(state)
     body = getattr(model, "encoder", model)
     return load_body(body if isinstance(body, nn.Module) else model, state)

@@ -10,6 +10,10 @@ from segkit.training.recipe import Recipe
 
 _COURSE: dict[str, Any] = {"flip": 0.5, "jitter": (0.3, 0.3, 0.3, 0.02)}  # AdamW, one-cycle, networks with BatchNorm
 _PAPER: dict[str, Any] = {"optimizer": "sgd", "schedule": "poly", "clip": None, "flip": 0.5}
+_DEEPLAB: dict[str, Any] = {  # Chen et al., DeepLab v2, arXiv 1606.00915, section 4.1; v1 has steps instead of "poly"
+    **_PAPER, "steps": 20000, "batch_size": 10, "lr": 2.5e-4, "weight_decay": 5e-4, "head_lr": 10.0,
+    "decay": "weights", "norm": "frozen", "scale": (0.5, 1.5), "crop": (321, 321),
+}  # fmt: skip
 
 _RECIPES: dict[str, dict[str, Any]] = {
     # data sets
@@ -22,9 +26,9 @@ _RECIPES: dict[str, dict[str, Any]] = {
     "nuclei": {**_COURSE, "steps": 3000, "batch_size": 8, "scale": (0.7, 1.4), "crop": (192, 192)},
     "folder": {**_COURSE, "steps": 1000, "batch_size": 8, "scale": (0.75, 1.25), "crop": (256, 256)},
     # papers, on PASCAL VOC 2012, from ImageNet's weights
-    "deeplab": {  # Chen et al., DeepLab v2, arXiv 1606.00915, section 4.1; v1 has steps in the rate instead of "poly"
-        **_PAPER, "steps": 20000, "batch_size": 10, "lr": 2.5e-4, "weight_decay": 5e-4, "head_lr": 10.0,
-        "decay": "weights", "norm": "frozen", "scale": (0.5, 1.5), "crop": (321, 321),
+    "deeplab": _DEEPLAB,
+    "deeplab_msc": {  # the same with msc=True, section 3.1: a loss on each scale and one on the largest score
+        **_DEEPLAB, "aux": {"scale_0.5": 1.0, "scale_0.75": 1.0, "scale_1": 1.0},
     },
     "deeplab_v3": {  # Chen et al., arXiv 1706.05587, section 4
         **_PAPER, "steps": 30000, "batch_size": 16, "lr": 7e-3, "weight_decay": 1e-4, "scale": (0.5, 2.0),

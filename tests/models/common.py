@@ -133,4 +133,62 @@ def _deeplab_v1() -> list[Case]:
             Case("deeplab_v1_msc", {**VGG11, "in_channels": 4}, score)]  # fmt: skip
 
 
+RESNET18: dict[str, Any] = {"width": 4, "encoder": "resnet18"}
+
+
+def _fcn_resnet() -> list[Case]:
+    coarse = {"output_stride": 32, "aux": True, "in_channels": 2, "align_corners": False}
+    return [
+        Case("fcn_resnet", RESNET18, {"score": (8, CLASSES)}),
+        Case("fcn_resnet", {**RESNET18, **coarse}, {"score": (32, CLASSES), "aux": (16, CLASSES)}, side=65),
+    ]
+
+
+def _pspnet() -> list[Case]:
+    maps = {"score": (8, CLASSES), "aux": (8, CLASSES)}
+    coarse = {"output_stride": 16, "align_corners": False, "aux": False, "in_channels": 4, "bins": (0, 2)}
+    return [
+        Case("pspnet", RESNET18, maps),
+        Case("pspnet", {**RESNET18, "pooling": "max", "stem": "7x7", "reduction": False}, maps),
+        Case("pspnet", {**RESNET18, **coarse}, {"score": (16, CLASSES)}),
+    ]
+
+
+def _parsenet() -> list[Case]:
+    choices = [{}, {"normalise": False, "in_channels": 1}]
+    return [Case("parsenet", {**VGG11, **choice}, {"score": (8, CLASSES)}, side=65) for choice in choices]
+
+
+def _sppnet() -> list[Case]:
+    small = {"base": "small", "width": 4, "batch_norm": True}
+    return [
+        Case("sppnet", {"width": 2, "hidden": 16}, {"vector": (None, 50 * 8)}),
+        Case("sppnet", small, {"vector": (None, 50 * 16)}),
+        Case("sppnet", {**small, "head": "gap", "in_channels": 1}, {"vector": (None, 16)}),
+    ]
+
+
+def _deeplab_v2() -> list[Case]:
+    scales = {f"scale_{scale}": (1, CLASSES) for scale in ("0.5", "0.75", "1")}
+    return [
+        Case("deeplab_v2", {**VGG11, "rates": (1, 2), "in_channels": 2}, {"score": (8, CLASSES)}),
+        Case("deeplab_v2", RESNET18, {"score": (8, CLASSES)}),
+        Case("deeplab_v2", {**VGG11, "rates": "fov", "msc": True}, scales),
+    ]
+
+
+def _deeplab_v3() -> list[Case]:
+    half_pixel = {"output_stride": 8, "extra_conv": True, "aux": True, "align_corners": False}
+    coarse = {"output_stride": 32, "multi_grid": None, "rates": (2, 4), "image_pooling": False, "head_width": 6}
+    cascade = {"extra_blocks": 2, "output_stride": 64}
+    return [
+        Case("deeplab_v3", RESNET18, {"score": (16, CLASSES)}, side=65),
+        Case("deeplab_v3", {**RESNET18, **half_pixel}, {"score": (8, CLASSES), "aux": (8, CLASSES)}),
+        Case("deeplab_v3", {**RESNET18, **coarse, "stem": "deep"}, {"score": (32, CLASSES)}, side=65, rate=3e-2),
+        Case("deeplab_v3_cascade", {**RESNET18, **cascade}, {"score": (64, CLASSES)}, side=129),
+    ]
+
+
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
+CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3()]
+CLASSIFIERS = _sppnet()  # scores for each picture, of any size

@@ -27,6 +27,7 @@ ROUTES = (
     "upsampling=bilinear",
     "same up=transposed skip=concat",
     "head=bilinear output_stride=8 hdc=bigger",
+    "rates=fov msc=True",
 )
 FIRST = {case.name: case for case in reversed(CASES)}
 EXPORTED = [case for case in WIDE if case is FIRST[case.name] or str(case).endswith(ROUTES)]

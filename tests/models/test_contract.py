@@ -106,10 +106,10 @@ def test_a_class_knows_how_it_was_made(made, config, tmp_path) -> None:
 def test_numbers_of_numpy_are_numbers(name: str, tmp_path) -> None:
     """Class numbers and widths often come out of arrays."""
     sizes = {size: np.int64(4) for size in ("width", "hidden") if size in options(name)}
-    model = create(name, np.int64(3), **sizes, **({"encoder": "resnet18"} if name == "duc_hdc" else {}))
+    encoder = {"encoder": "resnet18"} if str(options(name).get("encoder")).startswith("resnet") else {}
+    model = create(name, np.int64(3), **sizes, **encoder)
     assert type(model.num_classes) is int and type(model.config["width"]) is int
     assert load(save(model, tmp_path / "a.safetensors")).config == model.config
-    encoder = {"encoder": "resnet18"} if name == "duc_hdc" else {}
     also = create(name, np.int64(3), in_channels=np.int64(2), **sizes, **encoder)
     torch._dynamo.reset()
     assert type(also.in_channels) is int

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.common import CASES, Case
+from tests.models.common import CASES, CLASSIFIERS, Case
 
 RECORDED = Path(__file__).with_name("recorded.json")
 SHOWN = 5  # values of each output, evenly spread over it
@@ -49,7 +49,7 @@ def outputs(case: Case) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [*CASES, *CLASSIFIERS], ids=str)
 def test_outputs_are_those_recorded(case: Case) -> None:
     recorded, found = json.loads(RECORDED.read_text(encoding="utf-8"))[str(case)], outputs(case)
     assert list(found) == list(recorded)
@@ -63,5 +63,5 @@ def test_outputs_are_those_recorded(case: Case) -> None:
 
 if __name__ == "__main__":
     rows = json.loads(RECORDED.read_text(encoding="utf-8"))
-    rows |= {str(case): outputs(case) for case in CASES if str(case) not in rows}
+    rows |= {str(case): outputs(case) for case in [*CASES, *CLASSIFIERS] if str(case) not in rows}
     RECORDED.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
