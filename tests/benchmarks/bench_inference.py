@@ -40,7 +40,7 @@ def network(name: str) -> Any:
     """A shipped network; or "MODEL:K", an untrained one of course size with K classes."""
     if ":" in name:
         model, classes = name.split(":")
-        made = create(model, int(classes), width=8, **({"hidden": 128} if model != "unet" else {})).eval()
+        made = create(model, int(classes), width=8).eval()
     else:
         made = load(WEIGHTS / f"{name}.safetensors")
     return made.to(memory_format=torch.channels_last)
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--json", type=Path)
     o = parser.parse_args(arguments)
     torch.set_num_threads(o.threads)
-    names = o.network or list(NETWORKS)
+    names = o.network or list(NETWORKS[:2] if o.seams or o.command else NETWORKS)  # the last takes grey pictures
     sizes = [(int(h), int(w)) for h, w in (s.split(",") for s in o.size)] if o.size else SIZES
     if o.here:
         found: dict[str, Any] = one(names[0], *sizes[0], o.tile, o.overlap, o.wall)
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     if o.seams:
         size = sizes[0] if o.size else (768, 1024)
-        rows = [row for name in o.network or NETWORKS[:2] for row in seams(name, size, min(o.tile, 352), OVERLAPS)]
+        rows = [row for name in names for row in seams(name, size, min(o.tile, 352), OVERLAPS)]
     elif o.command:
         rows = [
             {"network": n, "size": list(s), "seconds": command(n, s)} for n in o.network or NETWORKS[:2] for s in sizes
