@@ -11,8 +11,8 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "engine", "use_engine"]
 
 _ROOMS = (
-    "analysis", "crf", "data", "encoders", "explore", "grading", "layers", "metrics", "models", "native", "ops",
-    "training", "viz",
+    "analysis", "crf", "data", "encoders", "explore", "grading", "inference", "layers", "metrics", "models", "native",
+    "ops", "training", "viz",
 )  # fmt: skip
 
 

@@ -49,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--json", help="also write the figures to this file")
 
-    predict = command("predict", "segment a picture and write it with its labels over it", "segkit.cli.predict:predict")
+    predict = command("predict", "segment a picture, or a folder, and write each with its labels over it",
+                      "segkit.cli.predict:predict")  # fmt: skip
     _predict_arguments(predict)
 
     sets = command("data", "get or check a real data set, or check a folder of yours", "segkit.cli.datasets:datasets")
@@ -66,12 +67,33 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict_arguments(predict: argparse.ArgumentParser) -> None:
-    predict.add_argument("picture", metavar="PICTURE")
-    predict.add_argument("-o", "--output", required=True, metavar="OVERLAY.png")
-    predict.add_argument("--model", metavar="RUN", help="folder of a run or a weights file (default: newest run)")
-    predict.add_argument("--labels", metavar="LABELS.png", help="also write the class numbers, one byte a pixel")
+    predict.add_argument("picture", metavar="PICTURE|FOLDER", help="a photograph, or a folder of them")
+    predict.add_argument("-o", "--output", metavar="OVERLAY.png|FOLDER",
+                         help="default: PICTURE_segmented.png beside it, or the folder FOLDER_segmented")  # fmt: skip
+    predict.add_argument("--model", metavar="RUN|NAME", help="folder of a run or a weights file (default: newest run); "
+                         "with --pretrained deeplab_v3, deeplab_v3_resnet101, fcn_resnet or fcn_resnet101")  # fmt: skip
+    predict.add_argument("--pretrained", action="store_true",
+                         help="torchvision's published weights for the 21 classes of VOC (downloads once)")  # fmt: skip
+    predict.add_argument("--labels", metavar="LABELS.png|FOLDER",
+                         help="also write the class numbers, one byte a pixel, with the palette inside")  # fmt: skip
     predict.add_argument("--alpha", type=float, default=0.5, help="opacity of the colours, 0 to 1 (default 0.5)")
+    predict.add_argument("--crf", action="store_true", help="sharpen the labels with a dense CRF")
+    predict.add_argument("--scales", type=_numbers, metavar="S,S,…", help="average over sizes, such as 0.75,1,1.25")
+    predict.add_argument("--flip", action="store_true", help="average with the mirrored picture")
+    predict.add_argument("--short-side", type=int, metavar="PIXELS", help="size that the network sees; 0 for the "
+                         "picture's own (default; with --pretrained 520, as the weights were trained)")  # fmt: skip
+    predict.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles; 0 for none (default: 1024 "
+                         "where the network sees more than 2 million pixels)")  # fmt: skip
+    predict.add_argument("--json", metavar="FILE", help="also write each class's share of each picture")
+    predict.add_argument("--csv", metavar="FILE", help="the same as a table: one row a picture")
     predict.add_argument("--device", default="auto")
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: give numbers with commas between, such as 0.75,1,1.25") from None
 
 
 def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:

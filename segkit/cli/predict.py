@@ -1,50 +1,116 @@
-"""`segkit predict`: one picture of any size in, the same picture with its labels over it out."""
+"""`segkit predict`: a picture of any size in, or a folder of them; the same with its labels over it out."""
 
 from __future__ import annotations
 
 import argparse
-import io
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor, nn
+from tqdm.auto import tqdm
 
+from segkit.checks import whole
+from segkit.cli.outputs import Job, Shares, plan, write_labels, write_overlay, write_shares
 from segkit.cli.runs import find_weights
-from segkit.data.files import read_picture
-from segkit.files import write_bytes
+from segkit.crf import DenseCRF
+from segkit.data.files import open_picture, to_pixels
+from segkit.inference import MultiScale, Segmenter
 from segkit.models import load, read_header
 from segkit.training import pick_device
-from segkit.viz import overlay
+from segkit.viz import default_palette
+
+_CRF_MOST = 120_000_000  # scores of one picture that the CRF is asked to sharpen: about 5 GiB
+
+
+class Kit(NamedTuple):
+    """What segments, and what its classes are called and look like."""
+
+    segment: Segmenter
+    classes: tuple[str, ...]
+    palette: np.ndarray
+    name: str
 
 
 def predict(o: argparse.Namespace) -> int:
-    """Run the command."""
-    for path in (o.output, o.labels):
-        if path and Path(path).suffix.lower() not in (".png", ".webp"):
-            raise ValueError(f"{path} would be blurred or is unknown; let the name end in .png (or .webp)")
+    """Run the command; 0 when every picture was segmented."""
     if not 0 <= o.alpha <= 1:
         raise ValueError(f"--alpha {o.alpha} is not a share; give 0 (picture alone) to 1 (colours alone)")
-    image = read_picture(o.picture)
-    path = find_weights(o.model)
+    jobs = plan(o.picture, o.output, o.labels, (o.json, o.csv))
+    single = not Path(o.picture).is_dir()
+    if single:
+        open_picture(o.picture)  # what is wrong with it is said before anything is loaded
+    kit = _kit(o)
+    found: list[Shares] = []
+    for job in tqdm(jobs, desc="predict", unit="picture", disable=single):
+        try:
+            found.append(_one(job, kit, o.alpha, "predict" if single else None))
+        except (ValueError, OSError) as error:
+            if single:
+                raise
+            tqdm.write(f"segkit predict: {error}", file=sys.stderr)
+        else:
+            tqdm.write(str(found[-1]))
+    write_shares(found, {"model": kit.name, "classes": list(kit.classes)}, o.json, o.csv)
+    if not single:
+        print(f"{len(found)} of {len(jobs)} pictures segmented; see {jobs[0].overlay.parent}")
+    return int(len(found) < len(jobs))
+
+
+def _one(job: Job, kit: Kit, alpha: float, bar: str | None) -> Shares:
+    image = to_pixels(open_picture(job.picture), job.picture)  # 3, H, W
+    labels = kit.segment(image, bar).cpu()  # H, W
+    write_overlay(image, labels, kit.palette, alpha, job.overlay)
+    if job.labels:
+        write_labels(labels, kit.palette, job.labels)
+    counts = torch.bincount(labels.flatten(), minlength=len(kit.classes))
+    return Shares(job, dict(zip(kit.classes, (counts / labels.numel()).tolist(), strict=True)))
+
+
+def _kit(o: argparse.Namespace) -> Kit:
     device = pick_device(o.device)
-    model, header = load(path, device), read_header(path)
-    with torch.no_grad():
-        labels = model(image[None].to(device)).argmax(1)[0].cpu()  # H, W
-    palette = np.array(header["palette"], np.uint8)
-    _write(Image.fromarray(overlay(image, labels, palette, o.alpha)), o.output)
-    if o.labels:
-        _write(Image.fromarray(labels.to(torch.uint8).numpy()), o.labels)
-    shares = torch.bincount(labels.flatten(), minlength=len(palette)) / labels.numel()
-    seen = [(header["classes"][i], float(shares[i])) for i in shares.argsort(descending=True) if shares[i] > 0]
-    print(f"{o.output}: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in seen[:6]))
-    return 0
+    short_side = None if o.short_side is None else whole(o.short_side, "--short-side", "segkit predict", 0)
+    tile = None if o.tile is None else whole(o.tile, "--tile", "segkit predict", 0)
+    options: dict[str, Any] = {"picture_max": 1}
+    if o.pretrained:
+        from segkit.cli.pretrained import DEFAULT, pretrained
 
-
-def _write(picture: Image.Image, path: str) -> None:
-    buffer = io.BytesIO()
-    if path.lower().endswith(".webp"):
-        picture.save(buffer, "WEBP", lossless=True)
+        name = o.model or DEFAULT
+        network: nn.Module
+        network, classes, palette, usual = pretrained(name)
+        short_side = usual if short_side is None else short_side
     else:
-        picture.save(buffer, "PNG")
-    write_bytes(buffer.getvalue(), path)
+        path = _weights(o.model)
+        network, header, name = load(path), read_header(path), str(path)
+        count = header["config"]["num_classes"]
+        classes = tuple(header.get("classes") or (f"class {k}" for k in range(count)))
+        palette = np.array(header.get("palette", default_palette(count)), np.uint8)
+        options |= header.get("crf", {})
+    if len(classes) > 255:
+        raise ValueError(f"{name} has {len(classes)} classes; a label map has one byte a pixel, and 255 is void")
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if o.scales or o.flip:
+        network = MultiScale(network, o.scales or (1.0,), o.flip)
+    refine = partial(_sharpen, DenseCRF(**options), bool(o.scales or o.flip)) if o.crf else None
+    return Kit(Segmenter(network, short_side or None, tile, refine), classes, palette, name)
+
+
+def _weights(run: str | None) -> Any:
+    try:
+        return find_weights(run)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; or add --pretrained for torchvision's networks") from None
+
+
+def _sharpen(crf: DenseCRF, probabilities: bool, scores: Tensor, pictures: Tensor) -> Tensor:
+    """Scores 1×K×h×w after the CRF."""
+    if scores.numel() > _CRF_MOST:
+        h, w = scores.shape[-2:]
+        raise ValueError(
+            f"--crf on {w}×{h} pixels and {scores.shape[1]} classes takes more than 5 GiB; let the network and the CRF "
+            "see a smaller picture with --short-side 1000"
+        )
+    return crf(scores.clamp_min(1e-8).log() if probabilities else scores, pictures)
