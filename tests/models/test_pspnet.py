@@ -92,7 +92,13 @@ def test_the_recipe_of_the_paper_trains_both_heads():
     trainer = Trainer(model, StreetScenes(length=4, size=(48, 64)), recipes.create("pspnet", **changes))
     assert trainer.recipe.aux == {"aux": 0.4}
     trainer.fit(quiet=True)
-    for key in ("aux.0.weight", "aux.4.weight", "score.weight", "pyramid.branches.0.0.weight", "encoder.conv1.0.weight"):
+    for key in (
+        "aux.0.weight",
+        "aux.4.weight",
+        "score.weight",
+        "pyramid.branches.0.0.weight",
+        "encoder.conv1.0.weight",
+    ):
         assert not torch.equal(trainer.model.state_dict()[key].cpu(), before[key]), key
 
 
