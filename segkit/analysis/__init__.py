@@ -1,5 +1,6 @@
 """Numbers about networks: what a layer can see, what it does see, what it costs, and what it has to beat."""
 
+from segkit.analysis.anatomy import Part, anatomy
 from segkit.analysis.baselines import fitted_ceiling, position_prior
 from segkit.analysis.cost import Cost, LayerCost, cost
 from segkit.analysis.effective import EffectiveField, effective_field
@@ -11,8 +12,8 @@ from segkit.analysis.rules import UnknownOperation
 from segkit.analysis.table import Box, Row, Table
 
 __all__ = [
-    "Box", "Contributions", "Cost", "EffectiveField", "Kept", "KeptTable", "LayerCost", "Row", "Table",
-    "UnknownOperation", "Verdict", "contributions", "cost", "effective_field", "fitted_ceiling", "gradient_footprint",
-    "hdc_verdict", "kept_bytes", "kept_table", "max_distances", "position_prior", "receptive_field",
-    "saved_for_backward",
+    "Box", "Contributions", "Cost", "EffectiveField", "Kept", "KeptTable", "LayerCost", "Part", "Row", "Table",
+    "UnknownOperation", "Verdict", "anatomy", "contributions", "cost", "effective_field", "fitted_ceiling",
+    "gradient_footprint", "hdc_verdict", "kept_bytes", "kept_table", "max_distances", "position_prior",
+    "receptive_field", "saved_for_backward",
 ]  # fmt: skip
