@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from segkit import ops, viz
 from segkit.analysis import effective_field
 from segkit.crf import BruteForceFilter, CRFasRNN, DenseCRF, PermutohedralLattice, unary_from_labels
+from segkit.inference import MultiScale, Normalised, Segmenter, tiled
 from segkit.metrics import CellScores, ConfusionMatrix, TrimapIoU, label_components
 from segkit.training import (
     cross_entropy,
@@ -160,3 +161,18 @@ def test_effective_field_of_a_network_elsewhere() -> None:
         with OtherDevice():
             fields.append(effective_field(case.lively().to(device), 65, samples=2).map)
     torch.testing.assert_close(*fields, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("home", ["cpu", THERE])
+def test_inference_with_a_network_elsewhere(home: str) -> None:
+    """The picture is here or there, the network there: tiles, scales and enlarged labels are as on the CPU."""
+    case, picture = next(c for c in CASES if c.name == "fcn8s"), torch.rand(3, 100, 120)
+    answers = []
+    for device in ("cpu", THERE):
+        with OtherDevice():
+            x = picture.to(home if device == THERE else device)
+            network = MultiScale(Normalised(case.lively().to(device), (0.5,) * 3, (0.2,) * 3).to(device), (0.5, 1.0))
+            parts = [tiled(network, x[None], 64, 0, scores=True), Segmenter(network, short_side=70)(x)]
+            answers.append([part.cpu() for part in parts])
+    torch.testing.assert_close(answers[0][0], answers[1][0], rtol=1e-4, atol=1e-6)
+    assert (answers[0][1] == answers[1][1]).double().mean() > 0.999

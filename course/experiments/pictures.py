@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from segkit.data import Sample
 from segkit.data import create as data_set
 from segkit.metrics import ConfusionMatrix, TrimapIoU
 from segkit.training import class_weights
+
+OWN: dict[str, Callable[..., Any]] = {}  # data sets that an experiment makes itself: name → (split, options) → data set
 
 
 class Rendered:
@@ -55,7 +57,8 @@ def _pictures(data: str, split: str) -> Rendered:
     count, only, name = found.get(split), found.pop("only", ()), found.pop("set")
     split = found.get("test_split", split) if split == "test" else split
     options = {k: v for k, v in found.items() if k not in ("train", "val", "test", "test_split", "label")}
-    return Rendered(data_set(name, split, **options), count, only)
+    made = OWN[name](split, **options) if name in OWN else data_set(name, split, **options)
+    return Rendered(made, count, only)
 
 
 def weights_of(scenes: Any, scheme: str = "log") -> Tensor | None:

@@ -87,15 +87,14 @@ class V3Head(nn.Sequential):
         super().__init__(aspp(channels, rates, width, dropout=0.0), score_layer(Conv2d(width, num_classes, 1)))
 
 
-class Times(nn.Module):
-    """Multiply by a number."""
+class FaintFeature(GlobalFeature):
+    """A global feature `shrink` times smaller, as if it came from another layer."""
 
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
+    shrink = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.factor * x
+        mean = self.whole(x.mean((2, 3), keepdim=True) / self.shrink)  # N, channels, 1, 1
+        return torch.cat([self.local(x), mean.expand_as(x)], 1)  # N, 2·channels, h, w
 
 
 class Parse(nn.Module):
@@ -103,7 +102,7 @@ class Parse(nn.Module):
 
     Args:
         looks: False puts the cell's own feature there once more: the same weights, no context.
-        shrink: what the global feature is divided by, as if it came from another layer.
+        shrink: what the global feature is divided by.
         normalise: L2 norm with learned scales on both.
     """
 
@@ -111,8 +110,8 @@ class Parse(nn.Module):
         self, channels: int, num_classes: int, looks: bool = True, shrink: float = 1.0, normalise: bool = False
     ) -> None:
         super().__init__()
-        self.looks, self.feature = looks, GlobalFeature(channels, normalise)
-        self.feature.whole = nn.Sequential(Times(1 / shrink), self.feature.whole)
+        self.looks, self.feature = looks, FaintFeature(channels, normalise)
+        self.feature.shrink = shrink
         mix = conv_norm_relu(Conv2d(self.feature.out_channels, channels, 1), norm=False)
         self.classify = nn.Sequential(*mix, score_layer(Conv2d(channels, num_classes, 1)))
 
@@ -228,11 +227,10 @@ def with_ghosts(model: nn.Module, group: int) -> nn.Module:
 
 
 def build(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) -> nn.Module:
-    """By the name in an arm's "model": "encoder and head", "whole" (with "ghosts" or not), or "as it was"."""
+    """By the name in an arm's "model": "encoder and head", "whole" (with "ghosts" or not), or "trained on"."""
     options = {k: v for k, v in model.items() if k not in ("name", "after", "from", "ghosts")}
-    if model["name"] == "as it was":
-        assert base is not None
-        return base
+    if model["name"] == "trained on":
+        return base  # type: ignore[return-value]
     if model["name"] == "encoder and head":
         return Network(num_classes, **options)
     net = Whole(num_classes, **options)

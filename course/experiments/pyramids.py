@@ -3,6 +3,8 @@
 python course/experiments/pyramids.py pyramid_pooling  bins against global, none, place → results/pyramid_pooling.json
 python course/experiments/pyramids.py parsenet         a global feature and its scale   → results/parsenet.json
 python course/experiments/pyramids.py aspp_rates       four rates or one, four times    → results/aspp_rates.json
+python course/experiments/pyramids.py spp_sizes        one classifier, pictures of any size → results/spp_sizes.json
+python course/experiments/pyramids.py aux_loss         an auxiliary loss, three depths  → results/aux_loss.json
 
 The networks' encoders see little (51 or 8 pixels), so that what a pyramid adds can show. Road and pavement, bus and
 house front look alike up close (ambiguity 2), and each picture has its own light where a global feature is in question.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import street_things
 from atrous import GROUPS
 from library import Arm, Experiment, ahead, main
 from object_sizes import by_size
@@ -20,7 +23,8 @@ from pictures import Rendered, scores
 from pyramid_networks import build
 from torch import nn
 
-ALIKE = {"set": "street", "size": [96, 128], "ambiguity": 2.0, "imbalance": 0.0, "train": 1600, "test": 200}
+STREET = {"set": "street", "size": [96, 128], "train": 1600, "test": 200}
+ALIKE = {**STREET, "ambiguity": 2.0, "imbalance": 0.0}
 LIT = {**ALIKE, "light": 1.0}
 RECIPE = {"steps": 1200, "batch_size": 16, "lr": 4e-3, "class_weights": "log", "ema": 0.99, "flip": 0.5}
 
@@ -35,9 +39,10 @@ def heads(encoder: str, head: str, data: dict[str, Any], options: dict[str, dict
     return {name: {"model": {**net, **own}, "data": data, "recipe": RECIPE} for name, own in options.items()}
 
 
-def sized(experiment: Experiment) -> Experiment:
+def sized(experiment: Experiment, classes: int = 13) -> Experiment:
     """The experiment, whose file also says how many parameters each arm has."""
-    own = {arm: build(s["model"], 13, None) for arm, s in experiment.arms.items() if "from" not in s["model"]}
+    new = {arm: s["model"] for arm, s in experiment.arms.items() if "from" not in s["model"]}
+    own = {arm: experiment.build(model, classes, None) for arm, model in new.items()}
     counts = {arm: sum(p.numel() for p in model.parameters()) for arm, model in own.items()}
     experiment.extra = lambda: {"parameters": counts}
     return experiment
@@ -89,5 +94,44 @@ def aspp_rates(o: argparse.Namespace) -> Experiment:
     )  # fmt: skip
 
 
+def spp_sizes(o: argparse.Namespace) -> Experiment:
+    """Things cut out of scenes, classified at six sizes by networks that were trained at one size or at three."""
+    data = {"set": "street things", "size": [192, 256], "imbalance": 0.0, "train": 3200, "test": 1300}
+    recipe = {**RECIPE, "steps": 900, "batch_size": 32}
+    kinds: dict[str, tuple[dict[str, Any], list[int]]] = {
+        "fully connected, 48": ({"pool": "fixed"}, [48]),
+        "pyramid, 48": ({"pool": "pyramid"}, [48]),
+        "pyramid, 40 48 56": ({"pool": "pyramid"}, [40, 48, 56]),
+        "mean, 40 48 56": ({"pool": "mean"}, [40, 48, 56]),
+    }
+    arms = {
+        name: {"model": {"name": "classifier", **model}, "data": data, "recipe": {**recipe, "sides": sides}}
+        for name, (model, sides) in kinds.items()
+    }
+    experiment = Experiment(
+        "spp_sizes", arms, street_things.score, street_things.build, street_things.sides_by_epoch,
+        claims=[
+            ahead("08", "accuracy_32", "pyramid, 40 48 56", "pyramid, 48", 0.05),
+            ahead("08", "accuracy_64", "pyramid, 40 48 56", "pyramid, 48", 0.02),
+        ],
+    )  # fmt: skip
+    return sized(experiment, 4)
+
+
+def aux_loss(o: argparse.Namespace) -> Experiment:
+    """With and without: a ResNet-34 on small pictures, then nearer to the paper, ResNet-50 and 101 on larger ones."""
+    large = {**STREET, "size": [192, 256]}
+    arms: dict[str, Arm] = {}
+    for encoder, width, data, batch in (
+        ("resnet34", 8, STREET, 16), ("resnet50", 8, large, 8), ("resnet101", 4, large, 8),
+    ):  # fmt: skip
+        net, recipe = {"name": "whole", "encoder": encoder, "width": width}, {**RECIPE, "batch_size": batch}
+        arms[encoder] = {"model": net, "data": data, "recipe": recipe}
+        helped = {**recipe, "aux": {"aux": 0.4}}
+        arms[f"{encoder}, auxiliary"] = {"model": {**net, "aux": True}, "data": data, "recipe": helped}
+    return sized(Experiment("aux_loss", arms, score, build))
+
+
 if __name__ == "__main__":
-    main(__doc__, {"pyramid_pooling": pyramid_pooling, "parsenet": parsenet, "aspp_rates": aspp_rates})
+    ways = (pyramid_pooling, parsenet, aspp_rates, spp_sizes, aux_loss)
+    main(__doc__, {way.__name__: way for way in ways})

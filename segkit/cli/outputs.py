@@ -78,16 +78,25 @@ def _refuse(jobs: Sequence[Job], others: Sequence[Path]) -> None:
             raise ValueError(f"{job.overlay} would be blurred or is unknown; let the name end in .png (or .webp)")
         if job.labels is not None and job.labels.suffix.lower() != ".png":
             raise ValueError(f"{job.labels} cannot hold a palette and its numbers; let the name end in .png")
-    inputs = {job.picture.resolve() for job in jobs}
+    inputs = {_identity(job.picture) for job in jobs}
     written = [path for job in jobs for path in (job.overlay, job.labels) if path is not None] + list(others)
     seen: set[Path] = set()
     for path in written:
         place = path.resolve()
-        if place in inputs or (path.exists() and any(p.exists() and path.samefile(p) for p in inputs)):
+        if _identity(path) in inputs:
             raise ValueError(f"{path} is the photograph itself, which is never written over; name another file")
         if place in seen:
             raise ValueError(f"{path} would be written twice; give each output a name of its own")
         seen.add(place)
+
+
+def _identity(path: Path) -> object:
+    """What two names of one file have in common, hard links and names in other letters included."""
+    try:
+        there = path.stat()
+    except OSError:
+        return path.resolve()
+    return there.st_dev, there.st_ino
 
 
 def write_overlay(image: Tensor, labels: Tensor, palette: np.ndarray, alpha: float, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ def predict(o: argparse.Namespace) -> int:
     if not 0 <= o.alpha <= 1:
         raise ValueError(f"--alpha {o.alpha} is not a share; give 0 (picture alone) to 1 (colours alone)")
     jobs = plan(o.picture, o.output, o.labels, (o.json, o.csv))
-    single = len(jobs) == 1 and str(jobs[0].picture) == o.picture
+    single = not Path(o.picture).is_dir()
     if single:
         open_picture(o.picture)  # what is wrong with it is said before anything is loaded
     kit = _kit(o)

@@ -40,6 +40,8 @@ ASSIGNMENTS: dict[str, dict[str, int]] = {
     "ch05": {"segnet_decoder_step": 7, "concat_skip": 6, "unet_weight_map": 7},
     "ch06": {"dilate_strides": 6, "gridding_counts": 4, "hdc_check": 5, "dense_upsample": 5},
     "ch07": {"bilateral_filter": 7, "compatibility_transform": 5, "mean_field_step": 8},
+    "ch08": {"spatial_pyramid_pool": 6, "pyramid_pooling": 6, "l2_fusion": 4, "poly_schedule": 4},
+    "ch09": {"aspp": 6, "multi_grid_rates": 4, "valid_weights": 4, "change_output_stride": 6},
 }
 
 Notebook = dict[str, Any]

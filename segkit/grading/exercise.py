@@ -25,6 +25,8 @@ NAMES = (
     "segnet_decoder_step", "concat_skip", "unet_weight_map",
     "dilate_strides", "gridding_counts", "hdc_check", "dense_upsample",
     "bilateral_filter", "compatibility_transform", "mean_field_step",
+    "spatial_pyramid_pool", "pyramid_pooling", "l2_fusion", "poly_schedule",
+    "aspp", "multi_grid_rates", "valid_weights", "change_output_stride",
 )  # fmt: skip
 
 

@@ -38,13 +38,21 @@ FINISHED: dict[str, tuple[str, ...]] = {
     "bilateral_filter": ("BruteForceFilter", "PermutohedralLattice", "brute_force"),
     "compatibility_transform": ("message_passing",),
     "mean_field_step": ("DenseCRF", "mean_field", "message_passing"),
+    "spatial_pyramid_pool": ("adaptive_max_pool2d", "adaptive_max_pool2d_with_indices", "spatial_pyramid_pool"),
+    "pyramid_pooling": ("adaptive_avg_pool2d", "PyramidPooling"),
+    "l2_fusion": ("normalize", "L2Norm"),
+    "aspp": ("ASPP",),
+    "multi_grid_rates": ("multi_grid_rates",),
+    "valid_weights": ("valid_weights",),
+    "change_output_stride": ("dilate_strides", "dilate_strides_"),
 }
 OUR_OWN = ("find", "registry")  # segkit.grading.exercise: where the right answers are
 PLACES = {
     "torch": "torch",
     "torch.nn.functional": "F",
     **{f"segkit.{name}": f"segkit.{name}" for name in
-       ("analysis", "crf", "encoders", "layers", "metrics", "models", "native", "ops", "training", "grading.exercise")},
+       ("analysis", "crf", "encoders", "heads", "layers", "metrics", "models", "native", "ops", "training",
+        "grading.exercise")},
 }  # fmt: skip
 
 

@@ -108,6 +108,49 @@ mean_field_step energies-not-negated: -unary - cost → unary + cost
 mean_field_step softmax-over-space: dim=0 → dim=1
 mean_field_step kernel-transposed: mij,kj->ki → mji,kj->ki
 mean_field_step not-normalised: torch.softmax(-unary - cost, dim=0) → torch.exp(-unary - cost)
+spatial_pyramid_pool first-cell-too-early: last = low // stride + 1, → last = low // stride,
+spatial_pyramid_pool last-cell-left-out: last + 1  # → last  #
+spatial_pyramid_pool empty-region-breaks: return min(first, last), → return first,
+spatial_pyramid_pool bins-transposed: for row in rows for j in range(b)] → for j in range(b) for row in rows]
+spatial_pyramid_pool average-taken: amax → mean
+spatial_pyramid_pool rows-columns-mixed: for x0, y0, x1, y1 in → for y0, x0, y1, x1 in
+pyramid_pooling relu-forgotten: torch.relu(torch.einsum("rc,ckl->rkl", weight, means))
+    → torch.einsum("rc,ckl->rkl", weight, means)
+pyramid_pooling align-corners-ignored: align_corners=align_corners → align_corners=False
+pyramid_pooling summed-not-averaged: return inside / inside.sum(1, keepdim=True) → return inside
+pyramid_pooling picture-last: torch.cat(parts) → torch.cat([*parts[1:], picture])
+pyramid_pooling bins-end-early: (cell * b < (k + 1) * n) → (cell < ((k + 1) * n // b).clamp(min=k * n // b + 1))
+l2_fusion zero-vector-nan: length.clamp(min=1e-12) → length
+l2_fusion epsilon-too-large: length.clamp(min=1e-12) → (length + 1e-5)
+l2_fusion square-root-missing: keepdim=True).sqrt() → keepdim=True)
+l2_fusion norm-over-space: sum(1, keepdim=True) → sum((2, 3), keepdim=True)
+l2_fusion tiled: * context.shape[2] // height → % context.shape[2]
+poly_schedule steps-miscounted: range(steps) → range(steps + 1)
+poly_schedule warmup-too-steep: (t + 1) / (climb + 1) → (t + 1) / climb
+poly_schedule warmup-in-every-stage: warmup if number == 0 else 0 → warmup
+poly_schedule poly-not-shifted: (t - climb) / (steps - climb) → t / steps
+poly_schedule power-misplaced: (1 - (t - climb) / (steps - climb)) ** power
+    → (1 - ((t - climb) / (steps - climb)) ** power)
+aspp branch-missing: branches.append(conv(mean, pooled[:, :, None, None]).expand(-1, -1, *x.shape[2:]))
+    → bias = bias[:-1]
+aspp pooling-not-broadcast: .expand(-1, -1, *x.shape[2:]) →
+aspp not-the-mean: x.mean((2, 3), keepdim=True) → x.amax((2, 3), keepdim=True)
+aspp rates-ignored: padding=rate, dilation=rate → padding=1
+aspp border-not-zero: branches.append(conv(x, kernel, padding=rate, dilation=rate))
+    → branches.append(conv(torch.nn.functional.pad(x, (rate,) * 4, mode="replicate"), kernel, dilation=rate))
+aspp relu-before-bias: shifted = [branch + b → shifted = [branch.relu() + b
+multi_grid_rates multi-grid-alone: rate * unit for → unit for
+multi_grid_rates stem-fixed: stem * 2**n for n in range(last)] → 4 * 2**n for n in range(last)]
+multi_grid_rates rate-below-one: max(1, stride // output_stride) → stride / output_stride
+multi_grid_rates unit-rate-not-refused: or min(multi_grid) < 1: → :
+valid_weights kernel-not-centred: - k // 2) → )
+valid_weights axes-added: sides[0][:, None] * sides[1] → sides[0][:, None] + sides[1]
+valid_weights border-off-by-one: taps < n → taps <= n
+change_output_stride new-rate-too-early: own * lost)) → own * lost * full))
+change_output_stride aspp-rates-inverted: return plan, [rate * present // output_stride
+    → return plan, [rate * output_stride / present
+change_output_stride own-rate-lost: full, own = step * gone, rate // was_lost → full, own = step * gone, 1
+change_output_stride uneven-rate-rounded: or any(rate * present % output_stride for rate in rates) →
 """
 
 

@@ -108,7 +108,22 @@ def _resized(x: Tensor, size: tuple[int, int], corners: bool) -> Tensor:
     if size == (x.shape[-2], x.shape[-1]):
         return x
     shrinks = size[0] < x.shape[-2] or size[1] < x.shape[-1]
+    if corners and shrinks:  # torch's antialias puts the first pixel of the small picture elsewhere
+        return _means(x.shape[-2], size[0], x) @ x @ _means(x.shape[-1], size[1], x).t()
     return F.interpolate(x, size, mode="bilinear", align_corners=corners, antialias=shrinks)
+
+
+def _means(before: int, after: int, like: Tensor) -> Tensor:
+    """The matrix that shrinks one side: weighted means around each new pixel, first on first and last on last.
+
+    Shape:
+        after×before, rows summing to 1: triangles that reach as far as the next new pixel.
+    """
+    step = (before - 1) / (after - 1) if after > 1 else max(1, before)
+    places = torch.arange(before, dtype=torch.float64)
+    centres = torch.arange(after, dtype=torch.float64) * step if after > 1 else torch.tensor([(before - 1) / 2])
+    weights = (1 - (places - centres[:, None]).abs() / max(1.0, step)).clamp_min(0)  # after, before
+    return (weights / weights.sum(1, keepdim=True)).to(like)
 
 
 def _enlarged(scores: Tensor, size: tuple[int, int], corners: bool) -> Tensor:

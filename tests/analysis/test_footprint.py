@@ -51,6 +51,8 @@ SMALL = [
     (networks.context_module(), (2, 51, 40)),
     (networks.deeplab_v1(3, 4, 4), (67, 91)),
     (networks.mobilenet_v1(), (97, 65)),
+    (networks.pyramid("avg"), (41, 54)),
+    (networks.pyramid("max"), (41, 54)),
 ]
 
 

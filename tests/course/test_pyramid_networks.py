@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from segkit.analysis import receptive_field
+from segkit.data import collate
 from segkit.metrics import ConfusionMatrix
 from tests.course.evidence import ROOT  # noqa: F401  it puts course/experiments on the path
 
 import deeplab_v3  # isort: skip
 import pyramid_networks as networks  # isort: skip
 import pyramids  # isort: skip
+import street_things  # isort: skip
 from object_sizes import CLASSES, SIZES, by_size  # isort: skip
 from pictures import pictures  # isort: skip
 
@@ -23,13 +25,14 @@ OPTIONS = argparse.Namespace(tier="cpu", seeds=1, processes=1, part=None, final=
 
 @pytest.mark.parametrize(("encoder", "field"), [("small", 51), ("patch", 8)])
 def test_fields_are_small_and_cells_eight_pixels_apart(encoder, field):
-    last = receptive_field(networks.ENCODERS[encoder](), (96, 128)).rows[-1]
+    last = receptive_field(networks.ENCODERS[encoder](), (64, 64)).rows[-1]
     assert tuple(last.receptive_field) == (field, field) and tuple(last.stride) == (8, 8)
 
 
-@pytest.mark.parametrize(
-    "make", [pyramids.pyramid_pooling, pyramids.parsenet, pyramids.aspp_rates, deeplab_v3.image_pooling]
-)
+FAIR = (pyramids.pyramid_pooling, pyramids.parsenet, pyramids.aspp_rates, deeplab_v3.image_pooling)
+
+
+@pytest.mark.parametrize("make", FAIR)
 def test_arms_have_equal_weights_and_answer_at_the_pictures_size(make):
     experiment, sizes = make(OPTIONS), {}
     for name, arm in experiment.arms.items():
@@ -126,3 +129,40 @@ def test_sizes_add_up_to_the_iou_of_the_class():
         whole = sum(n * found[f"{name}_{size}_iou"] for n, size in zip(thirds, SIZES, strict=True)) / sum(areas)
         assert whole == pytest.approx(float(matrix.iou()[k])), name
     assert found["small_iou"] == pytest.approx(sum(found[f"{name}_small_iou"] for name in CLASSES) / 3)
+
+
+def test_things_are_cut_out_whole_and_have_one_label():
+    data = {"set": "street things", "size": [96, 128], "side": 40, "imbalance": 0.0, "test": 12}
+    crops, scenes = pictures(data, "test"), pictures({"set": "street", "imbalance": 0.0, "test": 12}, "test")
+    assert len(crops) == 12 and crops.num_classes == 4 and crops.classes == ("car", "pedestrian", "bicyclist", "bus")
+    for crop in crops.samples:
+        *_, scene, number = crop.name.split("/")
+        whole = scenes[int(scene)]
+        labels = whole.labels[whole.instances == int(number)]
+        assert crop.image.shape == (3, 40, 40) and 0 <= float(crop.image.min()) <= float(crop.image.max()) <= 1
+        assert {crops.classes[k] for k in crop.labels.unique()} == {scenes.classes[k] for k in labels.unique()}
+    again = street_things.Things("test", (96, 128), 40, imbalance=0.0)
+    assert torch.equal(again[11].image, crops[11].image)
+
+
+@pytest.mark.parametrize(("pool", "parameters"), [("fixed", 96_700), ("pyramid", 46_000), ("mean", 16_000)])
+def test_classifiers_take_any_size(pool, parameters):
+    model = street_things.Classifier(4, pool).eval()
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(parameters, rel=0.01)
+    for side in street_things.SIDES:
+        assert model(torch.rand(2, 3, side, side)).shape == (2, 4)
+    x = torch.rand(1, 3, 48, 48)
+    torch.testing.assert_close(street_things.resized(x, 48), x)
+
+
+def test_sides_change_with_the_epoch_and_go_on_after_a_break():
+    train = pictures({"set": "street things", "size": [96, 128], "side": 40, "train": 4}, "train")
+    arm = {"model": {}, "data": {}, "recipe": {"sides": [32, 40], "class_weights": "none"}}
+    model, seen = street_things.Classifier(4, "pyramid"), []
+    model.register_forward_pre_hook(lambda _, x: seen.append(x[0].shape[-1]))
+    batch = collate(train.samples[:2])
+    for _ in range(3):
+        loss = street_things.sides_by_epoch(arm, 0, train)  # a new one each time, as after a break
+        for _ in range(2):
+            loss(model, batch)
+    assert seen == [32, 32, 40, 40, 32, 32]

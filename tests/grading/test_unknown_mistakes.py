@@ -363,3 +363,73 @@ def _paths(rates, kernel):
     for rate in rates:
         counts = np.convolve(counts, np.kron(np.ones(kernel), np.eye(1, rate)[0])[: (kernel - 1) * rate + 1])
     return counts
+
+
+def right(exercise, *args):
+    return find(exercise).reference(*args)
+
+
+def pyramid(x, point, dilated, pooled, bias, rates, last=1):
+    """ASPP with something done to its last branch."""
+    out = right("aspp", x, point, dilated, pooled, bias, rates)
+    return torch.cat([out[:, : -len(point)], last * out[:, -len(point) :]], 1)
+
+
+def turned(layers, rates, output_stride):
+    """Two columns of the layers exchanged, and ASPP's rates as they were."""
+    plan, pyramid = right("change_output_stride", layers, rates, output_stride)
+    return [(lost, stride, rate) for stride, lost, rate in plan], rates if pyramid else []
+
+
+@pytest.mark.parametrize(
+    ("exercise", "student", "codes"),
+    [
+        (
+            "aspp",
+            lambda x, p, d, q, b, r: right("aspp", x, p, d.flip(3, 4), q, 0 * b, r),
+            {"kernel-flipped", "bias-ignored"},
+        ),
+        (
+            "valid_weights",
+            lambda size, kernel, rate: right("valid_weights", size, (3, 3), rate[::-1]),
+            {"kernel-fixed", "rates-exchanged"},
+        ),
+        ("change_output_stride", turned, {"aspp-rates-kept", "columns-exchanged"}),
+    ],
+)
+def test_two_mistakes_at_once_in_chapter_09(exercise, student, codes):
+    result = check(exercise, student, quiet=True)
+    assert not result.passed and codes <= {d.code for d in result.diagnoses}, result.text()
+
+
+@pytest.mark.parametrize(
+    ("exercise", "student", "words"),
+    [
+        ("aspp", lambda *a: pyramid(*a, last=3 if len(a[0]) > 1 else 1), "one picture in the batch, and only then"),
+        ("aspp", lambda *a: pyramid(*a)[..., :-1], "the width has 1 too few"),
+        (
+            "multi_grid_rates",
+            lambda s, *a: [[v + (s != 4) for v in row] for row in right("multi_grid_rates", s, *a)],
+            "The shape is right and the values are not",
+        ),
+        (
+            "multi_grid_rates",
+            lambda *a: right("multi_grid_rates", *a) or [7],
+            "It fails when the plan cannot be built, and only then",
+        ),
+        (
+            "valid_weights",
+            lambda size, kernel, rate: right("valid_weights", size, kernel, rate) + (kernel != (3, 3)),
+            "It fails when the kernel is not 3×3, and only then",
+        ),
+        (
+            "change_output_stride",
+            lambda *a: (right("change_output_stride", *a)[0], [5] * len(a[1])),
+            "Part 2 of your result",
+        ),
+    ],
+)
+def test_an_unknown_mistake_of_chapter_09(exercise, student, words):
+    told = only(check(exercise, student, quiet=True))
+    assert told.code in ("wrong-values", "wrong-shape") and words in told.message, told
+    assert f"{exercise}(" in told.example and "should give" in told.example and "and gave" in told.example

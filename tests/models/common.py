@@ -184,7 +184,7 @@ def _deeplab_v3() -> list[Case]:
     return [
         Case("deeplab_v3", RESNET18, {"score": (16, CLASSES)}, side=65),
         Case("deeplab_v3", {**RESNET18, **half_pixel}, {"score": (8, CLASSES), "aux": (8, CLASSES)}),
-        Case("deeplab_v3", {**RESNET18, **coarse, "stem": "deep"}, {"score": (32, CLASSES)}, side=65),
+        Case("deeplab_v3", {**RESNET18, **coarse, "stem": "deep"}, {"score": (32, CLASSES)}, side=65, rate=3e-2),
         Case("deeplab_v3_cascade", {**RESNET18, **cascade}, {"score": (64, CLASSES)}, side=129),
     ]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -14,6 +17,7 @@ from segkit import native, ops
 from segkit.ops import convolution
 from tests.ops.cases import agree, both, dtypes, grad_exact, layouts, many, pairs, random, run, seeds
 
+ROOT = Path(__file__).resolve().parents[2]
 ways = st.sampled_from([0, 256, 10**9])  # maps of more outputs than this are convolved without columns
 
 
@@ -174,3 +178,32 @@ def test_no_channels_in_leaves_the_bias() -> None:
     bias = torch.tensor([1.0, 2.0])
     y = ops.conv2d(torch.empty(3, 0, 5, 5), torch.empty(2, 0, 3, 3), bias)
     assert torch.equal(y, bias.view(1, 2, 1, 1).expand(3, 2, 3, 3))
+
+
+CRASH = """
+import torch
+from segkit import native
+for C, (H, W), N in [(C, size, N) for C in (4, 8) for size in ((40, 56), (48, 64), (64, 64)) for N in (1, 8)]:
+    x = torch.randn(N, C, H, W).to(memory_format=torch.channels_last).requires_grad_()
+    w = torch.randn(2 * C, C, 1, 1).to(memory_format=torch.channels_last).requires_grad_()
+    native.conv2d(x, w, None, 2).square().sum().backward()
+    assert x.grad[..., ::2, ::2].any() and not x.grad[..., 1::2, :].any() and not x.grad[..., 1::2].any()
+print("alive")
+"""
+
+
+def test_a_strided_1x1_in_channels_last_order_does_not_end_the_process() -> None:
+    """torch 2.15's own kernel does, going backward with few channels, on processors with AVX-512."""
+    answer = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, cwd=ROOT)
+    assert answer.stdout.strip() == "alive", answer.stderr or f"ended with {answer.returncode}"
+
+
+@pytest.mark.parametrize(("size", "stride"), [((7, 9), 2), ((8, 8), 3), ((5, 6), (2, 1)), ((1, 1), 2)])
+def test_a_strided_1x1_is_torchs(size: tuple[int, int], stride: Any) -> None:
+    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(4, 3, 1, 1, dtype=torch.float64, requires_grad=True)
+    for y in (native.conv2d(x, w, None, stride), native.conv2d(x[0], w, None, stride)[None]):
+        there = torch.nn.functional.conv2d(x[: len(y)], w, None, stride)
+        torch.testing.assert_close(y, there)
+        ours, theirs = (torch.autograd.grad(t.square().sum(), (x, w)) for t in (y, there))
+        torch.testing.assert_close(ours, theirs)

@@ -1,0 +1,69 @@
+"""A photograph to labels of its own size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torchvision.transforms import functional as tv
+
+from segkit.inference import Segmenter, labels_at, to_short_side
+from tests.inference.common import Cells, picture
+
+
+@pytest.mark.parametrize("size", [(300, 401), (37, 53), (20, 30), (37, 60), (111, 53), (1, 1)])
+def test_labels_are_those_of_the_enlarged_scores(size, monkeypatch):
+    monkeypatch.setattr("segkit.inference.photograph._STRIP", 20_000)  # several strips
+    scores = torch.randn(2, 7, 37, 53)
+    enlarged = F.interpolate(scores, size, mode="bilinear")
+    found = labels_at(scores, *size).long()
+    wrong = found != enlarged.argmax(1)
+    assert wrong.double().mean() < 1e-3, "but for ties in the last digit"
+    top = enlarged.topk(2, 1).values
+    assert not wrong.any() or (top[:, 0] - top[:, 1])[wrong].max() < 1e-4
+
+
+@pytest.mark.parametrize("size", [(375, 500), (1200, 800), (64, 520), (300, 301)])
+def test_the_short_side_is_torchvisions(size):
+    x = picture(*size)
+    found = to_short_side(x, 130)
+    expected = tv.resize(x, 130, antialias=True)
+    assert found.shape == expected.shape and min(found.shape[2:]) == 130
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert to_short_side(x, None) is x
+
+
+def test_each_way_through_gives_labels_of_the_photographs_size():
+    network, x = Cells(), picture(150, 190)[0]
+    with torch.no_grad():
+        alone = network(x[None]).argmax(1)[0]
+    assert torch.equal(Segmenter(network)(x).long(), alone)
+    assert torch.equal(Segmenter(network, tile=0)(x).long(), alone)
+    assert (Segmenter(network, tile=64)(x).long() != alone).double().mean() < 0.02
+    small = Segmenter(network, short_side=75)(x)
+    assert small.shape == (150, 190) and small.dtype == torch.uint8 and not torch.equal(small.long(), alone)
+    seen = []
+
+    def refine(scores, pictures):
+        seen.append((scores.shape, pictures.shape))
+        return -scores
+
+    opposite = Segmenter(network, short_side=75, refine=refine)(x)
+    assert seen == [((1, 5, 75, 95), (1, 3, 75, 95))] and (opposite != small).all()
+
+
+def test_large_pictures_go_in_tiles_by_themselves(monkeypatch):
+    monkeypatch.setattr("segkit.inference.photograph.WHOLE", 100 * 100)
+    monkeypatch.setattr("segkit.inference.photograph.TILE", 64)
+    sizes = []
+
+    class Looks(Cells):
+        def forward(self, x):
+            sizes.append(tuple(x.shape[2:]))
+            return super().forward(x)
+
+    Segmenter(Looks())(picture(120, 130)[0])
+    assert len(sizes) == 9 and max(h for h, _ in sizes) <= 64
+    sizes.clear()
+    Segmenter(Looks())(picture(100, 90)[0])
+    assert sizes == [(100, 90)]
