@@ -4,8 +4,8 @@
 
 where x is padded with zeros, and c runs over the input channels of o's group. (The kernel is not flipped: what deep
 learning calls a convolution is a cross-correlation.) There are two ways to compute it, and each wins somewhere: as one
-matrix product with all patches as columns (`patches`), or as a sum of shifted 1×1 products that copies nothing
-(`correlation`).
+matrix product with all patches as columns (`patches`), or as a sum of products with shifted pictures, one for each row
+of the kernel (`correlation`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segkit.ops.arguments import IntOrPair, batched, check_weight, in_float32, p
 from segkit.ops.correlation import Pad, correlate
 from segkit.ops.patches import Pair, im2col
 
-SMALL_MAP = 256  # outputs per picture up to which one product with columns of all pictures beats k² little ones of each
+SMALL_MAP = 256  # outputs per picture up to which one product with columns of all pictures beats little ones of each
 
 
 @in_float32

@@ -1,34 +1,37 @@
-"""The heart of both convolutions: a kernel slid over a picture, as a sum of shifted 1×1 products.
+"""The heart of both convolutions: a kernel slid over a picture, as a sum of matrix products, one for each kernel row.
 
-A 1×1 convolution is one matrix product: weight (O×C) times pixels (C×HW). A k×k convolution is k² of them, one for each
-tap of the kernel, each on the picture shifted by that tap's place, all summed. Nothing has to be copied to shift: lay
-the rows of the padded picture end to end, and the pixel i rows down and j columns right of pixel q is q + i·W + j, for
-every q alike. The shifted picture is the same strip of memory, read from a later start:
+A 1×1 convolution is one matrix product: weight (O×C) times pixels (C×HW). So is a kernel of one row if each pixel
+brings the neighbours along that the row sees: stack kw copies of the picture, each shifted by the columns of one tap,
+with zeros where a tap looks past the edge. A kernel of kh rows is kh such products, each on the stack shifted by some
+rows, all summed. That shift copies nothing: lay the rows of the stack end to end, and what lies i rows down is i·w
+numbers further on, for every pixel alike. The shifted stack is the same strip of memory, read from a later start; and a
+row past the edge is not read at all, which for large dilations saves much of the work. A 3×3 kernel with padding 1:
 
-    strip   a b c d | e f g h | i j k l     3 rows of W = 4, kernel 2×2, output 2×3
-    tap 00  a b c d   e f g                 each row of the output gets W numbers, of which the last k − 1 mix the end
-    tap 01    b c d   e f g h               of one row with the start of the next and are dropped at the end
-    tap 10            e f g h   i j k
-    tap 11              f g h   i j k l
+    picture   the stack, rows end to end       kernel row   adds to output rows   from the stack's rows
+    a b c     tap 0   0 a b  0 d e  0 g h          0                1 2                    0 1
+    d e f     tap 1   a b c  d e f  g h i          1               0 1 2                  0 1 2
+    g h i     tap 2   b c 0  e f 0  h i 0          2               0 1                     1 2
 
-So no k²-fold columns are ever stored. What flows back is of the same kind: the gradient by the picture is the output's
-gradient correlated with the turned kernel, and the gradient by the kernel is one product of two strips per tap. The
-backward pass of each is written with the others, so they can be differentiated again and again. A dimension that
-torch.vmap hides joins the groups, or the batch where all share one kernel.
+So columns are stored for one direction of the kernel only, kw-fold and not kh·kw-fold, and only for a few pictures at a
+time. What flows back is of the same kind: the gradient by the picture is the output's gradient correlated with the
+turned kernel, and the gradient by the kernel is one product of two strips per kernel row. The backward pass of each is
+written with the others, so they can be differentiated again and again. A dimension that torch.vmap hides joins the
+groups, or the batch where all share one kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.ops.patches import hidden_first
 
 Pad = tuple[int, int, int, int]  # left, right, top, bottom as in F.pad; a negative number cuts off
+Spans = list[tuple[slice, slice]]  # of each tap on one axis: the outputs that it serves, and the pixels it sees there
+STACKED = 1 << 19  # numbers in a stack: it holds as many pictures as fit, at least one
 
 
 def correlate(x: Tensor, weight: Tensor, pad: Pad, dilation: tuple[int, int], groups: int) -> Tensor:
@@ -48,15 +51,16 @@ def turned(weight: Tensor, groups: int) -> Tensor:
 class _Correlate(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, pad: Pad, dilation: tuple[int, int], groups: int) -> Tensor:
-        N, (O, c, kh, kw) = len(x), weight.shape
-        strips, W = _strips(x, pad, groups)  # N·G, c, H·W
-        h, w = strips.shape[-1] // W - dilation[0] * (kh - 1), W - dilation[1] * (kw - 1)
-        length = (h - 1) * W + w
-        taps = weight.reshape(groups, O // groups, c, kh * kw).permute(3, 0, 1, 2).contiguous()  # kh·kw, G, o, c
-        total = strips.new_zeros(N * groups, O // groups, length)
-        for tap, start in enumerate(_starts(kh, kw, dilation, W)):
-            _add_product(total, taps[tap], strips[..., start : start + length])
-        return total.as_strided((N, O, h, w), (O * length, length, W, 1)).contiguous()  # N, O, h, w
+        O, c, kh, kw = weight.shape
+        rows, columns, size = _spans(x, (kh, kw), pad, dilation)
+        if c == 1 and O == groups:
+            return _each_alone(x, weight, rows, columns, size)
+        taps = weight.unflatten(0, (groups, -1)).permute(3, 0, 1, 4, 2).flatten(3)  # kh, G, o, kw·c
+        y = x.new_zeros(len(x), groups, O // groups, *size)  # N, G, o, h, w
+        for few, stack in _stacks(x, columns, size[1], groups):
+            for tap, (outputs, pixels) in zip(taps, rows, strict=True):
+                _add_product(y[few, ..., outputs, :], tap, stack[..., pixels, :])
+        return y.flatten(1, 2)  # N, O, h, w
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -93,15 +97,16 @@ class _KernelGradient(torch.autograd.Function):
     def forward(
         x: Tensor, y: Tensor, kernel: tuple[int, int], pad: Pad, dilation: tuple[int, int], groups: int
     ) -> Tensor:
-        (N, O, h, w), (kh, kw) = y.shape, kernel
-        strips, W = _strips(x, pad, groups)  # N·G, c, H·W
-        length = (h - 1) * W + w
-        given = F.pad(y, (0, W - w)).reshape(N * groups, O // groups, h * W)[..., :length]  # N·G, o, length
-        taps = [
-            _batch_product(given, strips[..., start : start + length], groups)  # G, o, c
-            for start in _starts(kh, kw, dilation, W)
-        ]
-        return torch.stack(taps, -1).flatten(0, 1).unflatten(-1, kernel)  # O, c, kh, kw
+        C, O, (kh, kw) = x.shape[1], y.shape[1], kernel
+        rows, columns, size = _spans(x, kernel, pad, dilation)
+        if C == O == groups:
+            return _each_alone_back(x, y, rows, columns)
+        y = y.contiguous().unflatten(1, (groups, -1))  # N, G, o, h, w
+        dw = x.new_zeros(kh, groups, O // groups, kw * C // groups)
+        for few, stack in _stacks(x, columns, size[1], groups):
+            for tap, (outputs, pixels) in zip(dw, rows, strict=True):
+                tap += (y[few, ..., outputs, :].flatten(3) @ stack[..., pixels, :].flatten(3).mT).sum(0)  # G, o, kw·c
+        return dw.view(kh, O, kw, C // groups).permute(1, 3, 0, 2).contiguous()  # O, c, kh, kw
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -151,27 +156,60 @@ def _correlate_back(y: Tensor, weight: Tensor, pad: Pad, dilation: tuple[int, in
     return correlate(y, turned(weight, groups), back, dilation, groups)
 
 
-def _strips(x: Tensor, pad: Pad, groups: int) -> tuple[Tensor, int]:
-    """The padded picture with its rows laid end to end, and the length W of one row."""
-    x = F.pad(x, pad) if any(pad) else x
+def _spans(
+    x: Tensor, kernel: tuple[int, int], pad: Pad, dilation: tuple[int, int]
+) -> tuple[Spans, Spans, tuple[int, int]]:
+    """Where the taps of rows and of columns see the picture and not its padding; and the output's size."""
+    spans, sizes = [], []
+    for n, k, d, before, after in zip(x.shape[2:], kernel, dilation, (pad[2], pad[0]), (pad[3], pad[1]), strict=True):
+        size = n + before + after - d * (k - 1)
+        steps = [tap * d - before for tap in range(k)]  # from an output to the pixel that the tap sees
+        ends = [(max(0, -step), max(0, -step, min(size, n - step))) for step in steps]
+        spans.append([(slice(a, b), slice(a + step, b + step)) for step, (a, b) in zip(steps, ends, strict=True)])
+        sizes.append(size)
+    return spans[0], spans[1], (sizes[0], sizes[1])
+
+
+def _stacks(x: Tensor, columns: Spans, w: int, groups: int) -> Iterator[tuple[slice, Tensor]]:
+    """A few pictures at a time: which, and what the taps of a kernel row see in them, one on top of the other.
+
+    The next few overwrite the last ones; the zeros past the edge stay where they are.
+
+    Shape:
+        x N×C×H×W → n×G×(kw·c)×H×w, the channels of each tap together.
+    """
     N, C, H, W = x.shape
-    return x.reshape(N * groups, C // groups, H * W), W  # N·G, c, H·W
+    if columns == [(slice(0, W), slice(0, W))]:  # one tap that sees everything
+        yield slice(N), x.contiguous().unflatten(1, (groups, -1))
+        return
+    several = max(1, STACKED // (len(columns) * C * H * w))
+    stack = x.new_zeros(min(several, N), groups, len(columns), C // groups, H, w)
+    for start in range(0, N, several):
+        few = x[start : start + several].unflatten(1, (groups, -1))  # n, G, c, H, W
+        for tap, (outputs, pixels) in enumerate(columns):
+            stack[: len(few), :, tap, ..., outputs] = few[..., pixels]
+        yield slice(start, start + several), stack[: len(few)].flatten(2, 3)
 
 
-def _starts(kh: int, kw: int, dilation: tuple[int, int], W: int) -> list[int]:
-    """Where each tap begins to read the strip, in the order of the kernel's rows."""
-    return [i * dilation[0] * W + j * dilation[1] for i in range(kh) for j in range(kw)]
+def _add_product(total: Tensor, tap: Tensor, seen: Tensor) -> None:
+    """total += tap · seen, with their rows end to end; n×G×o×r×w, G×o×K, n×G×K×r×w."""
+    taps = tap.expand(len(total), *tap.shape).flatten(0, 1)  # n·G, o, K
+    total.flatten(3).flatten(0, 1).baddbmm_(taps, seen.flatten(3).flatten(0, 1))
 
 
-def _add_product(total: Tensor, tap: Tensor, strips: Tensor) -> None:
-    """total += tap · strips; N·G×o×L, G×o×c, N·G×c×L."""
-    taps = tap.expand(len(strips) // len(tap), *tap.shape).flatten(0, 1)  # N·G, o, c
-    if taps.shape[1:] == (1, 1):  # depthwise: a product of numbers, not of matrices
-        total.addcmul_(taps, strips)
-    else:
-        total.baddbmm_(taps, strips)
+def _each_alone(x: Tensor, weight: Tensor, rows: Spans, columns: Spans, size: tuple[int, int]) -> Tensor:
+    """Channel by channel (depthwise) there is no matrix: a tap is a number, times the rectangle that it sees."""
+    y = x.new_zeros(*x.shape[:2], *size)
+    for i, (u, row) in enumerate(rows):
+        for j, (v, column) in enumerate(columns):
+            y[..., u, v].addcmul_(weight[:, :, i, j, None], x[..., row, column])
+    return y
 
 
-def _batch_product(y: Tensor, x: Tensor, groups: int) -> Tensor:
-    """Sum over the batch of y · xᵀ; N·G×o×L, N·G×c×L → G×o×c."""
-    return torch.bmm(y, x.transpose(1, 2)).unflatten(0, (-1, groups)).sum(0)
+def _each_alone_back(x: Tensor, y: Tensor, rows: Spans, columns: Spans) -> Tensor:
+    """The gradient by the kernels of `_each_alone`."""
+    dw = x.new_zeros(x.shape[1], 1, len(rows), len(columns))
+    for i, (u, row) in enumerate(rows):
+        for j, (v, column) in enumerate(columns):
+            dw[:, 0, i, j] = (y[..., u, v] * x[..., row, column]).sum((0, 2, 3))
+    return dw

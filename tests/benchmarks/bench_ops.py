@@ -1,9 +1,11 @@
 """How fast the operators from scratch are beside torch's kernels: `python tests/benchmarks/bench_ops.py [--json FILE]`.
 
-Forward and backward of every distinct convolution, pooling and upsampling of VGG16 (as FCN uses it) and ResNet-50 at
-course size: width 16, 8 pictures of 96×128, 12 classes. Both engines take turns in one process, and the best time of
-each counts, which is what a busy machine disturbs least. Beside the times stands the arithmetic floor: the
-multiply-adds that the output and the gradients need, at the rate of the fastest matrix product of this machine.
+Forward and backward, in three groups: every distinct convolution, pooling and upsampling of VGG16 (as FCN uses it) and
+ResNet-50 at course size (width 16, 8 pictures of 96×128, 12 classes); dilated 3×3 convolutions, those of ASPP at paper
+size and those of dilated stages at course size; and the poolings of pyramids. Both engines take turns in one process,
+and the best time of each counts: on one thread its processor time, which a busy machine disturbs least, on more the
+time on the clock. Beside the times stands the arithmetic floor: the multiply-adds of the output and the gradients,
+those with padding included, at the rate of the fastest matrix product of this machine.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import math
 import platform
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -125,19 +128,49 @@ def resnet50(layers: dict[Layer, None], batch: int, size: tuple[int, int], width
     t.up(32)
 
 
+def dilated(layers: dict[Layer, None], tiny: bool) -> None:
+    """ASPP's branches for output stride 16 and 8 of pictures of 513 pixels, and dilated stages at course size."""
+    shapes = [((2, 256, 33, 33), 256, (6, 12, 18, 24, 36)), ((1, 256, 65, 65), 256, (6, 12, 18, 24, 36))]
+    shapes += [((1, 2048, 33, 33), 256, (6, 12, 18))]
+    shapes += [((8, width, 48, 64), width, (1, 2)) for width in (16, 32, 64)]
+    shapes += [((8, width, 24, 32), width, (1, 2)) for width in (32, 64, 128)]
+    for (N, C, H, W), out, rates in shapes:
+        C, out = (C // 16, out // 16) if tiny else (C, out)
+        network = "ASPP" if max(rates) > 2 else "dilated"
+        for rate in rates:
+            settings = (("padding", rate), ("dilation", rate))
+            layers[Layer(network, "conv2d", (N, C, H, W), (out, C, 3, 3), settings)] = None
+
+
+def pyramids(layers: dict[Layer, None], tiny: bool) -> None:
+    """PSPNet's bins, by mean and by maximum, and SPPNet's whole pyramid."""
+    C = 16 if tiny else 256
+    for operator in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
+        for bins in (1, 2, 3, 6):
+            layers[Layer("pyramid", operator, (2, C, 33, 33), None, (("output_size", bins),))] = None
+    for mode in ("max", "avg"):
+        layers[Layer("pyramid", "spatial_pyramid_pool", (8, C, 13, 13), None, (("mode", mode),))] = None
+
+
+def clock() -> Callable[[], float]:
+    """Processor time on one thread, else time on the clock; in seconds."""
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+
+
 def time_once(engine: ModuleType, layer: Layer, x: Tensor, weight: Tensor | None) -> tuple[float, float]:
     """Seconds forward and backward."""
     x.grad = None
     tensors = [x] if weight is None else [x, weight]
     for tensor in tensors:
         tensor.grad = None
-    start = time.perf_counter()
+    now = clock()
+    start = now()
     y = getattr(engine, layer.operator)(*tensors, **dict(layer.arguments))
-    middle = time.perf_counter()
+    middle = now()
     above = torch.ones_like(y)
-    begin = time.perf_counter()
+    begin = now()
     y.backward(above)
-    return middle - start, time.perf_counter() - begin
+    return middle - start, now() - begin
 
 
 def measure(layer: Layer, seconds: float, rate: float) -> Result:
@@ -165,18 +198,19 @@ def multiply_adds(layer: Layer) -> int | None:
     places = math.prod(layer.input[2:])
     if layer.operator == "conv2d":
         k = layer.weight[2]
-        places = math.prod((n + 2 * settings["padding"] - k) // settings["stride"] + 1 for n in layer.input[2:])
+        reach, stride = settings.get("dilation", 1) * (k - 1) + 1, settings.get("stride", 1)
+        places = math.prod((n + 2 * settings["padding"] - reach) // stride + 1 for n in layer.input[2:])
     return layer.input[0] * places * math.prod(layer.weight)
 
 
 def fastest_product(n: int = 1024) -> float:
     """Multiply-adds per second of the best of twenty n×n matrix products."""
     a, b = torch.randn(n, n), torch.randn(n, n)
-    best = math.inf
+    best, now = math.inf, clock()
     for _ in range(20):
-        start = time.perf_counter()
+        start = now()
         torch.mm(a, b)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, now() - start)
     return n**3 / best
 
 
@@ -184,28 +218,42 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-HEADER = f"""{"":82}   native ms       scratch ms    ratio    floor scratch
-{"network":9} {"operator":19} {"input":18} {"arguments":33}forw.  backw.   forw.  backw.           ms / floor"""
+GROUPS = ("networks", "dilated", "pyramids")
+HEADER = f"""{"":86}   native ms       scratch ms    ratio    floor scratch
+{"network":9} {"operator":20} {"input":18} {"arguments":36}forw.  backw.   forw.  backw.           ms / floor"""
 
 
 def line(result: Result) -> str:
     r, layer = result, result.layer
-    settings = [f"{k.split('_')[0]} {v}" for k, v in layer.arguments if k not in ("mode", "align_corners")]
+    settings = [f"{k.split('_')[0]} {v}" for k, v in layer.arguments if k != "align_corners" and v != "bilinear"]
     if layer.weight:
         settings = [f"kernel {layer.weight[2]}", *settings]
     shape = "×".join(map(str, layer.input[1:]))
     if layer.weight and layer.operator == "conv2d":
         shape += f" → {layer.weight[0]}"
     times = [r.native_forward, r.native_backward, r.scratch_forward, r.scratch_backward]
-    text = f"{layer.network:9} {layer.operator:19} {shape:18} {', '.join(settings):30}"
+    text = f"{layer.network:9} {layer.operator:20} {shape:18} {', '.join(settings):33}"
     text += "".join(f"{t:8.2f}" for t in times) + f"{r.ratio:8.2f}"
     return (
         text if r.floor is None else text + f"{r.floor:9.2f}{(r.scratch_forward + r.scratch_backward) / r.floor:8.1f}"
     )
 
 
-def main(arguments: list[str] | None = None) -> float:
-    """Print the table; returns the geometric mean of the ratios."""
+def layers_of(groups: Sequence[str], tiny: bool) -> dict[str, dict[Layer, None]]:
+    """The layers of each group."""
+    chosen: dict[str, dict[Layer, None]] = {group: {} for group in groups}
+    for group, layers in chosen.items():
+        if group == "networks":
+            size = (1, (32, 32), 2, 3) if tiny else (8, (96, 128), 16, 12)
+            vgg16(layers, *size)
+            resnet50(layers, *size)
+        else:
+            {"dilated": dilated, "pyramids": pyramids}[group](layers, tiny)
+    return chosen
+
+
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    """Print the table; returns the geometric mean of the ratios of each group."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     parser.add_argument(
@@ -213,34 +261,34 @@ def main(arguments: list[str] | None = None) -> float:
     )
     parser.add_argument("--seconds", type=float, default=1.0, help="time for each layer (1)")
     parser.add_argument("--tiny", action="store_true", help="one picture of 32×32, width 2: only to see that it runs")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=GROUPS, help="which groups of layers (all)")
     options = parser.parse_args(arguments)
     threads = torch.get_num_threads()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    layers: dict[Layer, None] = {}
-    size = (1, (32, 32), 2, 3) if options.tiny else (8, (96, 128), 16, 12)
-    vgg16(layers, *size)
-    resnet50(layers, *size)
+    groups = layers_of(options.groups, options.tiny)
     rate = fastest_product(128 if options.tiny else 1024)
     print(f"torch {torch.__version__}, {options.threads} threads, {platform.processor() or platform.machine()}")
     print(f"fastest matrix product: {rate / 1e9:.1f} G multiply-adds per second\n")
     print(HEADER)
-    results = []
-    for layer in layers:
-        results.append(measure(layer, 0 if options.tiny else options.seconds, rate))
-        print(line(results[-1]), flush=True)
+    results: dict[str, list[Result]] = {group: [] for group in groups}
+    for group, layers in groups.items():
+        for layer in layers:
+            results[group].append(measure(layer, 0 if options.tiny else options.seconds, rate))
+            print(line(results[group][-1]), flush=True)
     torch.set_num_threads(threads)
-    mean = geometric_mean([r.ratio for r in results])
-    print(
-        f"\n{len(results)} layers: geometric mean of the ratios {mean:.2f}, largest {max(r.ratio for r in results):.2f}"
-    )
+    means = {group: geometric_mean([r.ratio for r in rows]) for group, rows in results.items()}
+    print()
+    for group, rows in results.items():
+        largest = max(r.ratio for r in rows)
+        print(f"{group}, {len(rows)} layers: geometric mean of the ratios {means[group]:.2f}, largest {largest:.2f}")
     if options.json:
         about = {"torch": torch.__version__, "threads": options.threads, "multiply_adds_per_second": rate}
-        rows = [{**asdict(r), "ratio": r.ratio} for r in results]
+        written = [{**asdict(r), "group": g, "ratio": r.ratio} for g, rows in results.items() for r in rows]
         options.json.write_text(
-            json.dumps({**about, "geometric_mean": mean, "layers": rows}, indent=1), encoding="utf-8"
+            json.dumps({**about, "geometric_means": means, "layers": written}, indent=1), encoding="utf-8"
         )
-    return mean
+    return means
 
 
 if __name__ == "__main__":

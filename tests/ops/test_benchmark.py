@@ -12,14 +12,25 @@ from tests.benchmarks.bench_ops import Layer, geometric_mean, multiply_adds
 
 
 def test_it_runs_and_writes_every_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    mean = bench_ops.main(["--tiny", "--threads", "1", "--json", str(tmp_path / "ops.json")])
+    means = bench_ops.main(["--tiny", "--threads", "1", "--json", str(tmp_path / "ops.json")])
     written = json.loads((tmp_path / "ops.json").read_text(encoding="utf-8"))
     rows = written["layers"]
-    assert written["geometric_mean"] == mean == geometric_mean([r["ratio"] for r in rows]) and mean > 0
-    assert f"{len(rows)} layers: geometric mean of the ratios {mean:.2f}" in capsys.readouterr().out
-    operators = {r["layer"]["operator"] for r in rows}
+    out = capsys.readouterr().out
+    assert written["geometric_means"] == means and list(means) == ["networks", "dilated", "pyramids"]
+    for group, mean in means.items():
+        ratios = [r["ratio"] for r in rows if r["group"] == group]
+        assert mean == geometric_mean(ratios) > 0
+        assert (
+            f"{group}, {len(ratios)} layers: geometric mean of the ratios {mean:.2f}, largest {max(ratios):.2f}" in out
+        )
+    operators = {r["layer"]["operator"] for r in rows if r["group"] == "networks"}
     assert operators == {"conv2d", "conv_transpose2d", "max_pool2d", "adaptive_avg_pool2d", "interpolate"}
-    assert {r["layer"]["network"] for r in rows} == {"VGG16", "ResNet-50"}
+    assert {r["layer"]["network"] for r in rows} == {"VGG16", "ResNet-50", "ASPP", "dilated", "pyramid"}
+
+
+def test_one_group_is_measured_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    means = bench_ops.main(["--tiny", "--threads", "1", "--groups", "pyramids"])
+    assert list(means) == ["pyramids"] and "spatial_pyramid_pool" in capsys.readouterr().out
 
 
 def test_the_layers_are_those_of_the_networks() -> None:
@@ -37,6 +48,8 @@ def test_the_layers_are_those_of_the_networks() -> None:
 def test_multiply_adds_of_a_layer_by_hand() -> None:
     conv = Layer("", "conv2d", (2, 3, 5, 7), (4, 3, 3, 3), (("stride", 2), ("padding", 1)))
     assert multiply_adds(conv) == 2 * (3 * 4) * 4 * 3 * 9
+    dilated = Layer("", "conv2d", (2, 3, 9, 7), (4, 3, 3, 3), (("padding", 2), ("dilation", 3)))
+    assert multiply_adds(dilated) == 2 * (7 * 5) * 4 * 3 * 9
     transposed = Layer("", "conv_transpose2d", (2, 3, 5, 7), (3, 4, 4, 4), (("stride", 2), ("padding", 1)))
     assert multiply_adds(transposed) == 2 * (5 * 7) * 3 * 4 * 16
 

@@ -14,11 +14,12 @@ from hypothesis import given
 from torch import Tensor
 
 from segkit import native, ops
-from segkit.ops import convolution
+from segkit.ops import convolution, correlation
 from tests.ops.cases import agree, both, dtypes, grad_exact, layouts, many, pairs, random, run, seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 ways = st.sampled_from([0, 256, 10**9])  # maps of more outputs than this are convolved without columns
+stacked = st.sampled_from([1, 300, 1 << 19])  # numbers in a stack: one picture at a time, a few, all
 
 
 @st.composite
@@ -60,11 +61,12 @@ def convolutions(draw: st.DrawFn, transposed: bool) -> tuple[list[Tensor], dict[
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch, about its own speed
 @many
-@given(case=convolutions(transposed=False), way=ways, seed=seeds)
-def test_conv2d_equals_torch(case: Any, way: int, seed: int) -> None:
+@given(case=convolutions(transposed=False), way=ways, numbers=stacked, seed=seeds)
+def test_conv2d_equals_torch(case: Any, way: int, numbers: int, seed: int) -> None:
     tensors, settings = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convolution, "SMALL_MAP", way)
+        patch.setattr(correlation, "STACKED", numbers)
         agree("conv2d", *tensors, seed=seed, **settings)
 
 
@@ -138,6 +140,21 @@ def test_conv2d_is_the_sum_in_its_docstring() -> None:
                             pixel = padded[:, o // 3 * 2 + c, u * 3 + i * 2, v * 3 + j]
                             expected[:, o, u, v] += weight[o, c, i, j] * pixel
     assert torch.equal(ops.conv2d(x, weight, None, 3, (1, 2), (2, 1), groups=2), expected)
+
+
+@pytest.mark.parametrize("rate", [3, 5, 9, 30])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_a_rate_beyond_the_map_leaves_the_taps_that_see_it(rate: int, groups: int) -> None:
+    """ASPP's large rates: at the end only the middle tap sees anything, and the gradient of the others is zero."""
+    make = torch.Generator().manual_seed(rate)
+    x = torch.randn(3, 4, 9, 8, generator=make, dtype=torch.float64)
+    weight = torch.randn(4, 4 // groups, 3, 3, generator=make, dtype=torch.float64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolution, "SMALL_MAP", 0)
+        agree("conv2d", x, weight, padding=rate, dilation=rate, groups=groups)
+        by_weight = run(ops, "conv2d", [x, weight], {"padding": rate, "dilation": rate, "groups": groups}, 0)[2]
+    seen = by_weight.ne(0).any(0).any(0)
+    assert seen.tolist() == [[a * rate < 9 and b * rate < 8 for b in (1, 0, 1)] for a in (1, 0, 1)]
 
 
 def test_whole_numbers_stay_whole() -> None:
