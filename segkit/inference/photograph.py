@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.inference.network import Network
+from segkit.inference.network import Network, cell_stride
 from segkit.inference.tiles import tiled
 
 WHOLE = 2048 * 1024  # pixels up to which a picture goes through the network in one piece, unless a tile is given
@@ -26,7 +26,7 @@ class Segmenter:
         short_side: pixels that the shorter side is brought to for the network, the longer in proportion, both rounded
             down as torchvision does; None for the photograph's own size.
         tile: side of the tiles, pixels; 0 for the whole picture at once; None for tiles of 1024 where the picture has
-            more than 2 million pixels.
+            more than 2 million pixels. They overlap by 192 pixels, or by half their side where that is less.
         refine: from scores 1×K×h×w and the picture 1×3×h×w that they are of to better ones, such as a dense CRF.
     """
 
@@ -49,7 +49,8 @@ class Segmenter:
         small = to_short_side(image[None], self.short_side)  # 1, 3, h, w
         h, w = small.shape[-2:]
         tile = self.tile if self.tile is not None else TILE if h * w > WHOLE else 0
-        side, overlap = (tile, min(OVERLAP, tile // 4)) if tile else (max(h, w, 4096), 0)
+        cell = cell_stride(self.network)
+        side, overlap = (tile, min(OVERLAP, tile // 2 // cell * cell)) if tile else (max(h, w, cell), 0)
         bar = bar if max(h, w) > side else None
         if (h, w) == (H, W) and self.refine is None:
             return tiled(self.network, small, side, overlap, bar=bar)[0]

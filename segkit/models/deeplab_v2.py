@@ -157,6 +157,6 @@ def _rates(rates: str | Sequence[int]) -> Sequence[int]:
         if rates not in RATES:
             raise ValueError(f"DeepLabV2 got rates={rates!r}; the paper has {', '.join(RATES)}, or give the numbers")
         return RATES[rates]
-    if not isinstance(rates, Sequence):
+    if not isinstance(rates, tuple | list):
         raise ValueError(f"DeepLabV2 got rates={rates!r}; it takes {', '.join(RATES)}, or several numbers: (6, 12)")
     return rates

@@ -141,8 +141,8 @@ def test_what_would_be_lost_is_refused_before_anything_is_written(run, tmp_path,
 def test_tiles_scales_and_the_crf_have_their_say(run, tmp_path):
     picture, found = photograph(tmp_path / "p.png", 100, 130), {}
     arms = {
-        "plain": (), "one tile": ("--tile", 160), "tiles": ("--tile", 64), "several": ("--scales", "0.5,1", "--flip"),
-        "crf": ("--crf",), "both": ("--crf", "--flip", "--short-side", 50),
+        "plain": (), "one tile": ("--tile", 160), "tiles": ("--tile", 64), "no overlap": ("--tile", 32),
+        "several": ("--scales", "0.5,1", "--flip"), "crf": ("--crf",), "both": ("--crf", "--flip", "--short-side", 50),
     }  # fmt: skip
     for name, words in arms.items():
         labels = tmp_path / "l.png"
@@ -150,7 +150,7 @@ def test_tiles_scales_and_the_crf_have_their_say(run, tmp_path):
         found[name] = np.asarray(Image.open(labels))
         assert found[name].shape == (100, 130)
     assert (found["plain"] == found["one tile"]).all()
-    for name in ("tiles", "several", "crf", "both"):
+    for name in ("tiles", "no overlap", "several", "crf", "both"):
         assert 0 < (found["plain"] != found[name]).mean() < 0.6, name
 
 

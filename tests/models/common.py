@@ -180,12 +180,12 @@ def _deeplab_v2() -> list[Case]:
 def _deeplab_v3() -> list[Case]:
     half_pixel = {"output_stride": 8, "extra_conv": True, "aux": True, "align_corners": False}
     coarse = {"output_stride": 32, "multi_grid": None, "rates": (2, 4), "image_pooling": False, "head_width": 6}
-    cascade = {"extra_blocks": 2, "output_stride": 64}
+    cascade = {"extra_blocks": 2, "output_stride": 32}
     return [
         Case("deeplab_v3", RESNET18, {"score": (16, CLASSES)}, side=65),
         Case("deeplab_v3", {**RESNET18, **half_pixel}, {"score": (8, CLASSES), "aux": (8, CLASSES)}),
         Case("deeplab_v3", {**RESNET18, **coarse, "stem": "deep"}, {"score": (32, CLASSES)}, side=65, rate=3e-2),
-        Case("deeplab_v3_cascade", {**RESNET18, **cascade}, {"score": (64, CLASSES)}, side=129),
+        Case("deeplab_v3_cascade", {**RESNET18, **cascade}, {"score": (32, CLASSES)}, side=65),
     ]
 
 
