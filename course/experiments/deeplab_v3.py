@@ -99,8 +99,8 @@ def batch_norm(o: argparse.Namespace) -> Experiment:
 def multi_grid(o: argparse.Namespace) -> Experiment:
     """Three residual blocks at stride 8, base rate 2, times a unit rate each; then three more at base rate 4.
 
-    Pictures of 192×256 have maps of 24×32 cells, a third less than the paper's 33×33 at the same rates. A basic block has
-    two 3×3 convolutions, so each rate counts twice: 1 2 4 spans 57 cells, more than the map.
+    Pictures of 192×256 have maps of 24×32 cells, a third less than the paper's 33×33 at the same rates. A basic block
+    has two 3×3 convolutions, so each rate counts twice: 1 2 4 spans 57 cells, more than the map.
     """
     data, recipe = {**ALIKE, "size": [192, 256]}, {**RECIPE, "batch_size": 8}
     options: dict[str, dict[str, Any]] = {}
