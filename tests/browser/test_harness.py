@@ -12,7 +12,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tests.browser.controls import move_all
 from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, Lab
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM),
+    pytest.mark.xdist_group("harness"),  # one JupyterLab for all
+]
 
 GOOD = """
 import io, ipywidgets as w, numpy as np, PIL.Image
