@@ -258,7 +258,7 @@ class Lab:
         try:
             if not (self.home / "course" / name).is_file():
                 raise FileNotFoundError(f"{self.folder} has no notebook {name}")
-            page.goto(f"{self.base}/doc/tree/{name}?reset")
+            page.goto(f"{self.base}/doc/tree/{name}?reset", timeout=60000)
             page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60000)
             book.wait_for_kernel()
             yield book
