@@ -99,13 +99,13 @@ def batch_norm(o: argparse.Namespace) -> Experiment:
 def multi_grid(o: argparse.Namespace) -> Experiment:
     """Three residual blocks at stride 8, base rate 2, times a unit rate each; then three more at base rate 4.
 
-    Pictures of 192×256 have maps of 24×32 cells, so that rates of 2 to 16 cells are the share of the map that the
-    paper's are of 33×33 cells at stride 16.
+    Pictures of 192×256 have maps of 24×32 cells, a third less than the paper's 33×33 at the same rates. A basic block
+    has two 3×3 convolutions, so each rate counts twice: 1 2 4 spans 57 cells, more than the map.
     """
     data, recipe = {**ALIKE, "size": [192, 256]}, {**RECIPE, "batch_size": 8}
     options: dict[str, dict[str, Any]] = {}
     for title, bases in (("block 4", (2,)), ("blocks 4 and 5", (2, 4))):
-        for grid in ((1, 1, 1), (1, 2, 1), (1, 2, 4)):
+        for grid in ((1, 1, 1), (2, 2, 2), (1, 2, 1), (1, 2, 4)):
             name = f"{title}, grid " + " ".join(map(str, grid))
             options[name] = {"rates": [base * unit for base in bases for unit in grid]}
     arms = {name: {**arm, "recipe": recipe} for name, arm in heads("small", "units", data, options).items()}

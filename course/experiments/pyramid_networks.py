@@ -98,7 +98,7 @@ class FaintFeature(GlobalFeature):
 
 
 class Parse(nn.Module):
-    """ParseNet's global feature beside each cell, then 1×1 without BatchNorm, which would repair any scale.
+    """ParseNet's global feature beside each cell, then a 1×1 without BatchNorm.
 
     Args:
         looks: False puts the cell's own feature there once more: the same weights, no context.

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,21 @@ SETTINGS = {  # no news, no update check; every cell stays in the page, so that 
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none", "scrollPastLastCell": False},
 }
+WIDGET = "application/vnd.jupyter.widget-view+json"
+Cleared = Callable[[nbformat.NotebookNode], Collection[int]]
 STATE = """() => {
     const panel = window.jupyterapp.shell.currentWidget, cells = [...panel.content.model.cells];
     const code = cells.filter(c => c.type === 'code' && c.sharedModel.getSource().trim());
     const errors = code.flatMap(c => c.outputs.toJSON().filter(o => o.output_type === 'error'));
     return {idle: panel.sessionContext.session.kernel.status === 'idle', error: errors.length ? errors[0] : null,
             waiting: code.filter(c => c.executionCount === null).length}; }"""
+RUN = """numbers => { (async () => {
+    const app = window.jupyterapp, book = app.shell.currentWidget.content;
+    for (const number of numbers) {
+        book.deselectAll();
+        book.activeCellIndex = number;
+        await app.commands.execute('notebook:run-cell');
+    } })(); }"""
 PICTURES = "[...(e.closest('.jp-OutputArea') || document).querySelectorAll('img.widget-image')]"
 LAYOUT = """e => {
     const last = [...e.querySelectorAll('.jp-Cell')].pop().getBoundingClientRect().bottom;
@@ -85,6 +94,15 @@ class Notebook:
         self.wait_for_kernel()
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
+        self.wait_for_cells(seconds)
+
+    def run(self, numbers: Iterable[int], seconds: float = 300) -> None:
+        """Run some cells, which have no outputs yet, one after the other; the same otherwise."""
+        self.wait_for_kernel()
+        self.page.evaluate(RUN, list(numbers))
+        self.wait_for_cells(seconds)
+
+    def wait_for_cells(self, seconds: float) -> None:
         deadline, calm = time.monotonic() + seconds, 0
         while calm < 3:  # idle three times in a row: between two cells the kernel is idle for a moment
             state = self.page.evaluate(STATE)
@@ -142,13 +160,33 @@ class Notebook:
 
 
 class Lab:
-    """JupyterLab on a copy of a folder of notebooks, whose outputs are cleared unless they are to be kept."""
+    """JupyterLab on a copy of a folder of notebooks.
 
-    def __init__(self, folder: Path, keep_outputs: bool = False, environment: dict[str, str] | None = None) -> None:
+    Args:
+        folder: of notebooks, and of what they need.
+        keep_outputs: False clears all outputs, True keeps them; a function of a notebook gives the numbers of the cells
+            whose outputs are cleared, since only these are to run.
+        environment: variables for the server and its kernels.
+    """
+
+    def __init__(
+        self, folder: Path, keep_outputs: bool | Cleared = False, environment: dict[str, str] | None = None
+    ) -> None:
         if CHROMIUM is None:
             raise RuntimeError(HOW_TO_GET_CHROMIUM)
         self.folder, self.keep_outputs = Path(folder), keep_outputs
         self.environment = environment or {}
+
+    def clear(self, book: nbformat.NotebookNode) -> None:
+        """Clear the outputs of the cells that are to run, and in the others the widgets, which are not alive."""
+        if self.keep_outputs is True:
+            return
+        cleared = self.keep_outputs(book) if self.keep_outputs else range(len(book.cells))
+        for number, cell in enumerate(book.cells):
+            if cell.cell_type == "code" and number in cleared:
+                cell.outputs, cell.execution_count = [], None
+            for output in cell.get("outputs", []):
+                output.get("data", {}).pop(WIDGET, None)
 
     def __enter__(self) -> Lab:
         self.home = Path(tempfile.mkdtemp(prefix="segkit-lab-")).resolve()
@@ -165,9 +203,7 @@ class Lab:
         for path in course.glob("*.ipynb"):
             book = nbformat.read(path, as_version=4)
             book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-            for cell in book.cells:
-                if cell.cell_type == "code" and not self.keep_outputs:
-                    cell.outputs, cell.execution_count = [], None
+            self.clear(book)
             nbformat.write(book, path)
             if self.keep_outputs:  # an unsigned notebook would have its HTML outputs cut down
                 (self.home / "data").mkdir(exist_ok=True)  # the notary does not make it
@@ -222,7 +258,7 @@ class Lab:
         try:
             if not (self.home / "course" / name).is_file():
                 raise FileNotFoundError(f"{self.folder} has no notebook {name}")
-            page.goto(f"{self.base}/doc/tree/{name}?reset")
+            page.goto(f"{self.base}/doc/tree/{name}?reset", timeout=60000)
             page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60000)
             book.wait_for_kernel()
             yield book

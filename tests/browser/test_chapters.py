@@ -1,5 +1,7 @@
 """Every chapter with a widget in a real JupyterLab: run, every control moved, every picture seen to answer.
 
+Chapters that train for long are opened with their stored outputs, and only what their widgets need is run: pytest
+--nbval runs every cell of them, and sees that the stored outputs, which are drawn here, are those of today.
 Screenshots and latencies go to artefacts/browser/, which git ignores.
 """
 
@@ -15,28 +17,47 @@ import nbformat
 import pytest
 
 from tests.browser.controls import bring_into_view, move_all
-from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, Lab
+from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, WIDGET, Lab
+from tests.course.needed import needed
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "artefacts" / "browser"
 STEP_MS = 500  # a median above this fails, on a busy machine too; the aim on a quiet one is 120
-WIDGET = "application/vnd.jupyter.widget-view+json"
+LONG = 30  # seconds that the last run of a chapter took, above which not all of it is run here
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM)
 
 
-def has_widget(path: Path) -> bool:
-    cells = nbformat.read(path, as_version=4).cells
-    return any(WIDGET in o.get("data", {}) for c in cells if c.cell_type == "code" for o in c.outputs)
+BOOKS = {p.name: nbformat.read(p, as_version=4) for p in sorted((ROOT / "course").glob("*.ipynb"))}
 
 
-CHAPTERS = [p.name for p in sorted((ROOT / "course").glob("*.ipynb")) if has_widget(p)]
+def widgets(book: nbformat.NotebookNode) -> dict[int, int]:
+    """The cells that show widgets, progress bars apart, and how many each shows."""
+    found = {}
+    for number, cell in enumerate(book.cells):
+        shown = [o.data for o in cell.get("outputs", []) if WIDGET in o.get("data", {})]
+        found[number] = sum("%|" not in data["text/plain"] for data in shown)
+    return {number: count for number, count in found.items() if count}
+
+
+def seconds_of(book: nbformat.NotebookNode) -> int:
+    return int(book.metadata.get("segkit", {}).get("seconds", 0))
+
+
+def to_run(book: nbformat.NotebookNode) -> list[int]:
+    """Numbers of the code cells that are run here."""
+    every = [number for number, cell in enumerate(book.cells) if cell.cell_type == "code"]
+    return every if seconds_of(book) <= LONG else needed(book, widgets(book))
+
+
+# The longest first: two run at a time, and the short ones even out the ends.
+CHAPTERS = sorted((n for n, book in BOOKS.items() if widgets(book)), key=lambda name: -seconds_of(BOOKS[name]))
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     empty = tmp_path_factory.mktemp("no-data")
     data = os.environ.get("SEGKIT_DATA", str(empty))
-    with Lab(ROOT / "course", environment={"SEGKIT_DATA": data}) as running:
+    with Lab(ROOT / "course", keep_outputs=to_run, environment={"SEGKIT_DATA": data}) as running:
         yield running
 
 
@@ -45,13 +66,16 @@ def test_widgets_answer(lab: Lab, chapter: str) -> None:
     stem = chapter.removesuffix(".ipynb")
     with lab.open(chapter) as book:
         began = time.monotonic()
-        book.run_all(300)
+        if seconds_of(BOOKS[chapter]) <= LONG:
+            book.run_all(300)
+        else:
+            book.run(to_run(BOOKS[chapter]))
         ran = time.monotonic()
         report = move_all(book)
         seconds = {"run_all": round(ran - began), "controls": round(time.monotonic() - ran)}
-        widgets = book.page.locator(".jp-OutputArea .jupyter-widgets").all()
-        if widgets:
-            bring_into_view(book, widgets[0])
+        alive = book.page.locator(".jp-OutputArea-output:has(.jupyter-widgets)")
+        shown = alive.filter(has=book.page.locator("img, .noUi-handle, select, input, button")).count()
+        bring_into_view(book, alive.first)
         book.picture(ARTEFACTS / f"{stem}.png")
         broken = book.page.get_by_text("Error displaying widget").count()
     steps = {name: [round(ms) for ms in times] for name, times in report.milliseconds.items()}
@@ -59,6 +83,7 @@ def test_widgets_answer(lab: Lab, chapter: str) -> None:
     note["seconds"] = seconds
     (ARTEFACTS / f"{stem}.json").write_text(json.dumps(note, indent=1, ensure_ascii=False))
     assert report.moved, "a widget without a control"
+    assert shown == sum(widgets(BOOKS[chapter]).values()), f"{shown} widgets are shown"
     assert not broken and not book.errors, book.errors
     assert not book.outside, f"requests to other hosts: {book.outside}"
     assert not report.silent, f"no picture answers to {report.silent}"

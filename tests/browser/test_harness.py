@@ -7,12 +7,15 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.browser.controls import move_all
-from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, Lab
+from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, WIDGET, Lab
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM),
+    pytest.mark.xdist_group("harness"),  # one JupyterLab for all
+]
 
 GOOD = """
 import io, ipywidgets as w, numpy as np, PIL.Image
@@ -42,8 +45,17 @@ BOOKS = {
     "deaf": [DEAF],
     "broken": ["1 + 1", "raise ValueError('planted')", "print('never')"],
     "astray": [OUTSIDE, SCRIPT],
+    "partly": ["raise ValueError('not to be run')", GOOD],
     "grows": [GROWS, *["print(1)"] * 12],
 }
+
+
+STORED = {"text/html": "<b>kept</b><script>throw new Error('drawn')</script>", WIDGET: {"model_id": "of long ago"}}
+
+
+def to_run(book: nbformat.NotebookNode) -> range:
+    """All cells, but of "partly" the last alone."""
+    return range(2 if "not to be run" in book.cells[1].source else 0, len(book.cells))
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +63,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("books")
     for name, sources in BOOKS.items():
         cells = [new_markdown_cell("# A small book"), *map(new_code_cell, sources)]
+        cells[1].outputs, cells[1].execution_count = [new_output("display_data", STORED)], 1
         nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
-    with Lab(folder) as running:
+    with Lab(folder, keep_outputs=to_run) as running:
         yield running
 
 
@@ -66,6 +79,16 @@ def test_every_control_is_moved_and_answers(lab: Lab, tmp_path: Path) -> None:
         assert len(report.milliseconds["radius"]) >= 3 and 0 < report.median() < 1000
         assert not book.errors and not book.outside
     assert (tmp_path / "good.png").stat().st_size > 10_000
+
+
+def test_some_cells_are_run_beside_stored_outputs(lab: Lab) -> None:
+    """What is stored is drawn and watched as if it were new, apart from widgets, which are no longer alive."""
+    with lab.open("partly.ipynb") as book:
+        book.run([2], 60)
+        assert move_all(book).moved == ["slider radius", "dropdown colour", "checkbox invert"]
+        assert book.page.get_by_text("kept", exact=True).count() == 1
+        assert book.page.get_by_text("Error displaying widget").count() == 0
+        assert any("drawn" in error for error in book.errors)
 
 
 def test_a_control_without_effect_is_noticed(lab: Lab) -> None:

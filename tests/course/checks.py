@@ -9,8 +9,12 @@ from pathlib import Path
 
 import nbformat
 
+from segkit.data import registry
+
 LINES, MEGABYTES, CHAPTER_SECONDS = 25, 3.0, 150
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|work|farm|tmp|var|opt|private)/\w|[A-Z]:\\+Users\\")
+REAL_SETS = [name for name in registry.available() if name not in registry.MADE_UP]
+CLASSES = [registry._SETS[name][1] for name in REAL_SETS]
 Check = Callable[[nbformat.NotebookNode, Path], list[str]]
 
 
@@ -114,9 +118,13 @@ def can_fail(test: ast.expr) -> bool:
     return any(isinstance(node, (ast.Name, ast.Call)) for node in ast.walk(test))
 
 
-def asserts(source: str) -> list[ast.Assert]:
+def nodes(source: str) -> list[ast.AST]:
     lines = [line if not line.lstrip().startswith(("%", "!")) else "pass" for line in source.splitlines()]
-    return [node for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Assert)]
+    return list(ast.walk(ast.parse("\n".join(lines))))
+
+
+def asserts(source: str) -> list[ast.Assert]:
+    return [node for node in nodes(source) if isinstance(node, ast.Assert)]
 
 
 def claims(book: nbformat.NotebookNode, path: Path) -> list[str]:
@@ -130,7 +138,18 @@ def claims(book: nbformat.NotebookNode, path: Path) -> list[str]:
     return out
 
 
+def data_are_tagged(book: nbformat.NotebookNode, path: Path) -> list[str]:
+    """Whatever reads a real data set is tagged needs-data: only those cells are run with data."""
+    out = []
+    for i, cell in code(book):
+        for node in nodes(cell.source) if "needs-data" not in tags(cell) else []:
+            word = node.value if isinstance(node, ast.Constant) else node.id if isinstance(node, ast.Name) else None
+            if word in (*REAL_SETS, "data_root") or (isinstance(node, ast.Call) and ast.unparse(node.func) in CLASSES):
+                out.append(f"cell {i} reads real data without the tag needs-data: {ast.unparse(node)}")
+    return out
+
+
 CHECKS: list[Check] = [
     short_cells, small_file, executed_in_order, no_errors, no_machine_paths, clean_metadata, recorded_time, opening,
-    pictures_have_words, claims,
+    pictures_have_words, claims, data_are_tagged,
 ]  # fmt: skip

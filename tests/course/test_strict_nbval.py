@@ -203,23 +203,6 @@ def test_time_limits(tmp_path: Path) -> None:
     assert code == 0 and "together" in said
 
 
-def test_real_data_run_stops_at_the_last_cell_that_needs_them(tmp_path: Path) -> None:
-    later = ("assert False, 'not reached'", "")
-    with_data = small_book(("print('a')", ""), ("print('data')", "needs-data"), ("pass", ""))
-    with_data.cells[0].source = "print('changed, and not compared')"
-    with_data.cells[2].source = later[0]
-    nbformat.write(with_data, tmp_path / "with.ipynb")
-    without = small_book(("pass", ""))
-    without.cells[0].source = later[0]
-    nbformat.write(without, tmp_path / "without.ipynb")
-    code, said = run_pytest(tmp_path, "--nbval", "--real-data")
-    assert code == 0 and "2 passed, 2 deselected" in said, said
-    with_data.cells[1].source = "assert 0.3 > 0.5, 'the claim on real pictures'"
-    nbformat.write(with_data, tmp_path / "with.ipynb")
-    code, said = run_pytest(tmp_path, "--nbval", "--real-data")
-    assert code == 1 and "the claim on real pictures" in said, said
-
-
 def test_assignments_are_not_compared(tmp_path: Path) -> None:
     (tmp_path / "assignments").mkdir()
     nbformat.write(new_notebook(cells=[new_code_cell("1")]), tmp_path / "assignments" / "a.ipynb")
