@@ -1,5 +1,6 @@
 """Numbers about networks: what a layer can see, what it does see, what it costs, and what it has to beat."""
 
+from segkit.analysis.anatomy import Part, anatomy
 from segkit.analysis.baselines import fitted_ceiling, position_prior
 from segkit.analysis.cost import Cost, LayerCost, cost
 from segkit.analysis.effective import EffectiveField, effective_field
@@ -12,8 +13,8 @@ from segkit.analysis.table import Box, Row, Table
 from segkit.analysis.valid_weights import ValidWeights, three_by_three, valid_weights
 
 __all__ = [
-    "Box", "Contributions", "Cost", "EffectiveField", "Kept", "KeptTable", "LayerCost", "Row", "Table",
-    "UnknownOperation", "ValidWeights", "Verdict", "contributions", "cost", "effective_field", "fitted_ceiling",
-    "gradient_footprint", "hdc_verdict", "kept_bytes", "kept_table", "max_distances", "position_prior",
-    "receptive_field", "saved_for_backward", "three_by_three", "valid_weights",
+    "Box", "Contributions", "Cost", "EffectiveField", "Kept", "KeptTable", "LayerCost", "Part", "Row", "Table",
+    "UnknownOperation", "ValidWeights", "Verdict", "anatomy", "contributions", "cost", "effective_field",
+    "fitted_ceiling", "gradient_footprint", "hdc_verdict", "kept_bytes", "kept_table", "max_distances",
+    "position_prior", "receptive_field", "saved_for_backward", "three_by_three", "valid_weights",
 ]  # fmt: skip

@@ -38,6 +38,13 @@ class Dice:
         """A number in [low, high)."""
         return low + (high - low) * self.unit()
 
+    def bell(self) -> float:
+        """A number that is normally distributed to within 1 % or so: mean 0, standard deviation 1, never beyond 6."""
+        total = -6.0
+        for _ in range(12):
+            total += self.unit()
+        return total
+
     def whole(self, low: int, high: int) -> int:
         """A whole number from low to high, both included."""
         return low + int((high - low + 1) * self.unit())

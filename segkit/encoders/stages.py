@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.layers import Conv2d, MaxPool2d
+from segkit.layers.blocks import conv_norm_relu
 
 # kernel, stride and channels (in halves of the width) of each convolution, and whether a pooling comes after it
 BASES = {
@@ -36,13 +37,12 @@ class StagesEncoder(Encoder):
 
     def __init__(self, base: str, width: int, batch_norm: bool, in_channels: int) -> None:
         super().__init__(in_channels, width, "SPPNet")
-        before, layers, stride = self.in_channels, [], 1
+        layers: list[nn.Module] = []
+        before, stride = self.in_channels, 1
         for kernel, step, halves, pooled in BASES[base]:
             channels = max(1, halves * self.width // 2)
-            layers.append(Conv2d(before, channels, kernel, step, padding=kernel // 2, bias=not batch_norm))
-            nn.init.kaiming_normal_(layers[-1].weight, nonlinearity="relu")
-            layers += [nn.BatchNorm2d(channels)] if batch_norm else []
-            layers += [nn.ReLU(inplace=True), *([MaxPool2d(3, 2, padding=1)] if pooled else [])]
+            conv = Conv2d(before, channels, kernel, step, padding=kernel // 2, bias=not batch_norm)
+            layers += [*conv_norm_relu(conv, batch_norm), *([MaxPool2d(3, 2, padding=1)] if pooled else [])]
             before, stride = channels, stride * step * (2 if pooled else 1)
         self.features = nn.Sequential(*layers)
         self.channels, self.strides = (before,), (stride,)

@@ -11,16 +11,18 @@ except ModuleNotFoundError as error:
         f"segkit.explore needs {error.name}, which the course extra brings: pip install segkit[course]", name=error.name
     ) from None
 
+from segkit.explore.aspp import AsppExplorer
 from segkit.explore.crf import CrfExplorer
 from segkit.explore.gridding import GriddingExplorer
 from segkit.explore.metrics import MetricsExplorer
 from segkit.explore.picture import Picture
+from segkit.explore.pyramid import PyramidExplorer
 from segkit.explore.receptive import ReceptiveFieldExplorer
 from segkit.explore.skip import SkipExplorer
 from segkit.explore.unpool import UnpoolExplorer
 from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
-    "CrfExplorer", "GriddingExplorer", "MetricsExplorer", "Picture", "ReceptiveFieldExplorer", "SkipExplorer",
-    "UnpoolExplorer", "UpsampleExplorer",
+    "AsppExplorer", "CrfExplorer", "GriddingExplorer", "MetricsExplorer", "Picture", "PyramidExplorer",
+    "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
 ]  # fmt: skip

@@ -36,6 +36,7 @@ class Explorer:
     Attributes:
         controls: sliders and menus by name; setting `.value` on one is what moving it does.
         results: what was computed for the picture that shows now.
+        last: what was computed for the one before, which may stay on the canvas as a ghost; None at the start.
         picture: the picture; `.value` is a PNG file, `.x` and `.y` the point last clicked (0–1).
         caption: the line under it.
     """
@@ -46,9 +47,11 @@ class Explorer:
     def __init__(self, canvas: Canvas, clickable: bool = True) -> None:
         self.canvas = canvas
         self.controls: dict[str, Any] = {}
+        self._start: dict[str, Any] = {}  # what the controls stood at when they were made
         self.picture = Picture(clickable=clickable)
         self.caption = ipywidgets.HTML()
         self.results: Any = None
+        self.last: Any = None
         self._held = False
         self.picture.observe(self._clicked, ["x", "y"])
 
@@ -97,7 +100,7 @@ class Explorer:
     def _add(self, name: str, kind: Callable[..., Any], label: str, help: str, **settings: Any) -> Any:
         control = kind(description=label, tooltip=help, layout=LAYOUT, style=STYLE, **settings)
         control.add_class("segkit-control")
-        self.controls[name] = control
+        self.controls[name], self._start[name] = control, control.value
         control.observe(self.update, "value")
         return control
 
@@ -113,7 +116,7 @@ class Explorer:
             return
         with one_thread():
             try:
-                self.results = self.compute()
+                self.last, self.results = self.results, self.compute()
             except ValueError as error:
                 self.caption.value = f'<div role="alert" style="color:#a33d00">{html.escape(str(error))}</div>'
                 return
@@ -132,6 +135,15 @@ class Explorer:
             self._held = before
         self.update()
 
+    def reset(self, _: Any = None) -> None:
+        """Put every control back to where it stood at first, and forget the ghost."""
+        self.results = None
+        with self.together():
+            for name, value in self._start.items():
+                control = self.controls[name]
+                if value in [o[1] if isinstance(o, tuple) else o for o in getattr(control, "options", [value])]:
+                    control.value = value
+
     def _clicked(self, change: Any) -> None:
         place = self.canvas.place(self.picture.x, self.picture.y)
         if place is not None and not self._held:
@@ -148,7 +160,9 @@ class Explorer:
     def widget(self) -> ipywidgets.VBox:
         """Controls, picture and caption in one box."""
         if not hasattr(self, "_box"):
-            grid = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap"})
+            back = ipywidgets.Button(description="reset", tooltip="put every control back to where it stood at first")
+            back.on_click(self.reset)
+            grid = ipywidgets.Box([*self.controls.values(), back], layout={"flex_flow": "row wrap"})
             self._box = ipywidgets.VBox([grid, self.picture, self.caption])
             self._box.add_class("segkit-explorer")
         return self._box

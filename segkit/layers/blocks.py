@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import nn
+
+C = TypeVar("C", bound=nn.Conv2d)
 
 
 def check_statistics(norm: nn.Module, values: int, who: str) -> None:
@@ -35,7 +39,7 @@ def conv_norm_relu(conv: nn.Conv2d, norm: bool = True) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def score_layer(conv: nn.Conv2d, std: float = 0.01) -> nn.Conv2d:
+def score_layer(conv: C, std: float = 0.01) -> C:
     """A layer that gives scores, started near zero so that no class is ahead."""
     with torch.no_grad():
         conv.weight.normal_(std=std)

@@ -196,7 +196,7 @@ class SPPNet(Model):
                     "left, bottom, right) inside the picture, with top < bottom and left < right"
                 )
         vectors = [self.describe(part) for part in self._parts(x, boxes)]  # 1, D each
-        return self.classifier(torch.cat(vectors) if vectors else x.new_zeros(0, self.classifier[0].in_features))
+        return self.classifier(torch.cat(vectors)) if vectors else x.new_zeros(0, self.num_classes)
 
     def regions_one_by_one(self, x: Tensor, boxes: Sequence[Box], size: int | Sequence[int]) -> Tensor:
         """The same the way of R-CNN: each region cut out, warped to one size, and passed through the whole network.
@@ -213,4 +213,6 @@ class SPPNet(Model):
         size = pair(size, "size", "SPPNet.regions_one_by_one", 1)
         cut = [x[:1, :, top:bottom, left:right] for top, left, bottom, right in boxes]
         warped = [engine().interpolate(part, size, mode="bilinear", align_corners=False) for part in cut]
-        return torch.cat([self(part) for part in warped]) if warped else x.new_zeros(0, self.num_classes)
+        if not warped:
+            return x.new_zeros(0, self.num_classes)
+        return torch.cat([self(some) for some in torch.cat(warped).split(32)])  # R, K

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from segkit.data import VOID, Batch, collate, describe
+from segkit.engine import engine
 from segkit.heads import enlarge
 from segkit.layers.borders import cut
 from segkit.models import unwrapped
@@ -195,12 +196,15 @@ def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Modu
 
 
 def _at_pixels(scores: Tensor, labels: Tensor, model: nn.Module) -> Tensor:
-    """Auxiliary scores at the size of the labels, each cell where the model's encoder has it."""
+    """Auxiliary scores at the size of the labels, each cell where the model has those of its logits."""
     H, W = labels.shape[-2:]
+    network = unwrapped(model)
+    if not getattr(network, "align_corners", True):  # as torchvision trains them
+        return engine().interpolate(scores, (H, W), mode="bilinear", align_corners=False)
     strides = [s for s in (1, 2, 4, 8, 16, 32, 64) if (-(-H // s), -(-W // s)) == tuple(scores.shape[-2:])]
     if not strides:
         raise ValueError(f"an auxiliary output has {tuple(scores.shape)} scores for labels of {H}×{W}: no whole stride")
-    corners = getattr(getattr(unwrapped(model), "encoder", None), "corner_aligned", False)
+    corners = getattr(getattr(network, "encoder", None), "corner_aligned", False)
     return scores if strides[0] == 1 else cut(enlarge(scores, strides[-1], corners), H, W)
 
 

@@ -7,6 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import Conv2d
 
+from segkit.heads import GlobalFeature, PyramidPooling
+from segkit.layers import L2Norm
+
 
 class Unpooling(nn.Module):
     """SegNet in small: overlapping or adjoining windows, indices, an odd size to go back to."""
@@ -170,3 +173,9 @@ def mobilenet_v1() -> list[nn.Module]:
     for stride in (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1):
         layers += [Conv2d(2, 2, 3, stride, 1, groups=2), Conv2d(2, 2, 1)]
     return layers
+
+
+def pyramid(mode: str) -> list[nn.Module]:
+    """Normalised cells, grids of two and five cells a side that do not divide the map, then the whole picture."""
+    grids = PyramidPooling(4, (2, 5), mode=mode)
+    return [Conv2d(3, 4, 3, 2), L2Norm(4), grids, Conv2d(8, 2, 3, padding=1), GlobalFeature(2)]

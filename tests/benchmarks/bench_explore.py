@@ -32,6 +32,8 @@ def explorers() -> dict[str, Explorer]:
         "UpsampleExplorer": explore.UpsampleExplorer(),
         "UnpoolExplorer": explore.UnpoolExplorer(),
         "GriddingExplorer": explore.GriddingExplorer(),
+        "PyramidExplorer": explore.PyramidExplorer(),
+        "AsppExplorer": explore.AsppExplorer(),
         "SkipExplorer": explore.SkipExplorer(model),
         "CrfExplorer": explore.CrfExplorer(model),
     }

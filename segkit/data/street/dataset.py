@@ -30,7 +30,7 @@ class StreetScenes(MadeSet):
         length: how many scenes there are; by default 2000 for training, 200 for val and for test.
         seed: another seed, another town.
         domain: "day", "dusk", "fog" or "foreign".
-        thin, ambiguity, noise, shadows, objects, imbalance: difficulty from 0 (off) over 1 to 2, see `Knobs`.
+        thin, ambiguity, noise, shadows, objects, imbalance, light: difficulty from 0 (off) over 1 to 2, see `Knobs`.
         void_border: label 255 within this many pixels of the edge of a class or an instance.
         motion: also give `next_image` and `flow`.
         supersample: average the image (not the labels) from this many times the pixels each way; 2 is for posters.
@@ -68,6 +68,7 @@ class StreetScenes(MadeSet):
         shadows: float = 1.0,
         objects: float = 1.0,
         imbalance: float = 1.0,
+        light: float = 0.0,
         void_border: int = 0,
         motion: bool = False,
         supersample: int = 1,
@@ -82,7 +83,7 @@ class StreetScenes(MadeSet):
         self.seed = whole(seed, "seed", who, 0, 1 << 63)
         self.void_border = whole(void_border, "void_border", who, 0, 64)
         self.supersample = whole(supersample, "supersample", who, 1, 4)
-        self.knobs = Knobs(thin, ambiguity, noise, shadows, objects, imbalance)
+        self.knobs = Knobs(thin, ambiguity, noise, shadows, objects, imbalance, light)
         self.motion = bool(motion)
         self.transform = transform
         self._kept: dict[int, Sample] | None = {} if cache else None

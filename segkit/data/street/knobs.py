@@ -1,4 +1,4 @@
-"""The difficulty knobs: each from 0 (that difficulty is off) over 1 (the course's setting) to 2 (hard)."""
+"""The difficulty knobs: each from 0 (that difficulty is off) over 1 (the course's setting, but for `light`) to 2."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Knobs:
         shadows: strength of cast shadows, stains and puddles: edges that are no boundaries.
         objects: how many cars, buses, pedestrians and bicyclists there are, and so how much hides what is behind.
         imbalance: how rare the rare classes are; 0 makes buses, bicyclists and pedestrians as frequent as cars.
+        light: how much brightness and colour cast differ from picture to picture; off by default. Only the whole
+            picture tells what its light is, so this gives a global feature something to say.
     """
 
     thin: float = 1.0
@@ -24,6 +26,7 @@ class Knobs:
     shadows: float = 1.0
     objects: float = 1.0
     imbalance: float = 1.0
+    light: float = 0.0
 
     def __post_init__(self) -> None:
         for knob in fields(self):
@@ -31,7 +34,7 @@ class Knobs:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"knob {knob.name} got {value!r}; it takes a number from 0 (off) to 2 (hard)")
             if not 0.0 <= value <= 2.0:
-                raise ValueError(f"knob {knob.name} got {value}; it goes from 0 (off) over 1 (default) to 2 (hard)")
+                raise ValueError(f"knob {knob.name} got {value}; it goes from 0 (off) over 1 to 2 (hard)")
 
     @property
     def width(self) -> float:

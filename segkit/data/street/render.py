@@ -144,7 +144,8 @@ def render(scene: Scene, size: tuple[int, int], time: int = 0, supersample: int 
         fine = fine.moved(street.drift * time, street.speed * time)
         big = light.develop(paint(scene, fine, float(time)), street, scene.domain, scene.materials)
         picture = _shrink(big, supersample)
-    image = light.expose(picture, (*scene.key, 4 + time), scene.domain, scene.knobs)
+    gain = light.gains((*scene.key, 6), scene.knobs.light)  # the same at each moment
+    image = light.expose(picture, (*scene.key, 4 + time), scene.domain, scene.knobs, gain)
     labels = np.array(scene.materials.labels, np.uint8).take(painting.key)
     instances = np.array(scene.materials.instances, np.int64).take(painting.key)
     return Rendered(image, labels, instances, painting.depth)

@@ -1,0 +1,93 @@
+"""Chapter 08's experiments.
+
+python course/experiments/pyramids.py pyramid_pooling  bins against global, none, place → results/pyramid_pooling.json
+python course/experiments/pyramids.py parsenet         a global feature and its scale   → results/parsenet.json
+python course/experiments/pyramids.py aspp_rates       four rates or one, four times    → results/aspp_rates.json
+
+The networks' encoders see little (51 or 8 pixels), so that what a pyramid adds can show. Road and pavement, bus and
+house front look alike up close (ambiguity 2), and each picture has its own light where a global feature is in question.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from atrous import GROUPS
+from library import Arm, Experiment, ahead, main
+from object_sizes import by_size
+from pictures import Rendered, scores
+from pyramid_networks import build
+from torch import nn
+
+ALIKE = {"set": "street", "size": [96, 128], "ambiguity": 2.0, "imbalance": 0.0, "train": 1600, "test": 200}
+LIT = {**ALIKE, "light": 1.0}
+RECIPE = {"steps": 1200, "batch_size": 16, "lr": 4e-3, "class_weights": "log", "ema": 0.99, "flip": 0.5}
+
+
+def score(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
+    return scores(model, test, groups=GROUPS)
+
+
+def heads(encoder: str, head: str, data: dict[str, Any], options: dict[str, dict[str, Any]]) -> dict[str, Arm]:
+    """Arms that differ in their head's options alone."""
+    net = {"name": "encoder and head", "encoder": encoder, "head": head}
+    return {name: {"model": {**net, **own}, "data": data, "recipe": RECIPE} for name, own in options.items()}
+
+
+def sized(experiment: Experiment) -> Experiment:
+    """The experiment, whose file also says how many parameters each arm has."""
+    own = {arm: build(s["model"], 13, None) for arm, s in experiment.arms.items() if "from" not in s["model"]}
+    counts = {arm: sum(p.numel() for p in model.parameters()) for arm, model in own.items()}
+    experiment.extra = lambda: {"parameters": counts}
+    return experiment
+
+
+def pyramid_pooling(o: argparse.Namespace) -> Experiment:
+    """Four branches: pooled to 1, 2, 3, 6 bins, all to one, or not at all; the first and last with places, too."""
+    bins = {"bins 1 2 3 6": [1, 2, 3, 6], "bins 1 1 1 1": [1, 1, 1, 1], "not pooled": [0, 0, 0, 0]}
+    options: dict[str, dict[str, Any]] = {name: {"bins": b} for name, b in bins.items()}
+    options |= {f"{name}, places": {"bins": bins[name], "places": True} for name in ("bins 1 2 3 6", "not pooled")}
+    claims = [
+        ahead("08", "mean_iou", "bins 1 2 3 6", "not pooled", 0.015),
+        ahead("08", "ambiguous_iou", "bins 1 2 3 6", "not pooled", 0.02),
+        ahead("08", "mean_iou", "bins 1 2 3 6", "bins 1 1 1 1", 0.01),
+        ahead("08", "mean_iou", "bins 1 2 3 6, places", "not pooled, places"),
+    ]
+    arms = heads("small", "pyramid", LIT, options)
+    return sized(Experiment("pyramid_pooling", arms, score, build, claims=claims))
+
+
+def parsenet(o: argparse.Namespace) -> Experiment:
+    """The mean of the map beside each cell: absent, at its own scale, a hundredth of it, and normalised."""
+    options: dict[str, dict[str, Any]] = {
+        "local feature twice": {"looks": False},
+        "global": {},
+        "global / 100": {"shrink": 100.0},
+        "global / 100, L2 norm": {"shrink": 100.0, "normalise": True},
+    }
+    claims = [
+        ahead("08", "mean_iou", "global", "local feature twice", 0.02),
+        ahead("08", "mean_iou", "global / 100, L2 norm", "global / 100", 0.02),
+        ahead("08", "mean_iou", "global", "global / 100", 0.02),
+    ]
+    arms = heads("patch", "parsenet", LIT, options)
+    return sized(Experiment("parsenet", arms, score, build, claims=claims))
+
+
+def aspp_rates(o: argparse.Namespace) -> Experiment:
+    """DeepLab v2's sum of four branches at equal cost: the same rate four times, or four rates."""
+    rates = ([1, 1, 1, 1], [2, 2, 2, 2], [4, 4, 4, 4], [1, 2, 3, 4], [2, 4, 6, 8])
+    names = [" ".join(map(str, r)) for r in rates]
+    arms = heads("patch", "v2", ALIKE, {name: {"rates": r} for name, r in zip(names, rates, strict=True)})
+    return sized(
+        Experiment(
+            "aspp_rates", arms,
+            lambda model, arm, test: {**by_size(model, test), **score(model, arm, test)}, build,
+            claims=[ahead("08", "mean_iou", "1 2 3 4", name) for name in names[:3]],
+        )
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(__doc__, {"pyramid_pooling": pyramid_pooling, "parsenet": parsenet, "aspp_rates": aspp_rates})

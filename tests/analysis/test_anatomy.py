@@ -1,0 +1,87 @@
+"""Anatomy: parts, maps and who reads whom, from the network itself; and the drawing of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from segkit import viz
+from segkit.analysis import Part, anatomy
+from segkit.heads import PyramidPooling
+from segkit.models import create
+
+
+class Twice(nn.Module):
+    """Two branches that are joined, a module that runs on two maps, and a change of size between modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 1))
+        self.norm = nn.BatchNorm2d(6)
+        self.left, self.shared = nn.Conv2d(6, 5, 1), nn.Conv2d(5, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.stem(x))
+        a = self.left(x).relu()
+        b = nn.functional.adaptive_avg_pool2d(a, 1)
+        return self.shared(a) + self.shared(b)
+
+
+def test_parts_of_a_network_of_ones_own() -> None:
+    parts = {part.name: part for part in anatomy(Twice(), (32, 48))}
+    assert list(parts) == ["picture", "stem", "stem#1", "left", "pool 1×1", "shared", "shared#1", "+"]
+    assert [(p.channels, p.height, p.width, p.stride) for p in parts.values()][:4] == [
+        (3, 32, 48, 1), (4, 32, 48, 1), (6, 16, 24, 2), (5, 16, 24, 2),
+    ]  # fmt: skip
+    assert parts["+"].reads == ["shared", "shared#1"] and parts["shared#1"].reads == ["pool 1×1"]
+    assert parts["left"].reads == ["stem#1"], "BatchNorm belongs to what it follows"
+    assert parts["left"].parameters == 35
+
+
+def test_an_encoder_comes_apart_into_stages_and_skips_are_seen() -> None:
+    model = create("fcn8s", 5, encoder="resnet18", width=4)
+    parts = {part.name: part for part in anatomy(model, (64, 64))}
+    stages = [parts[f"encoder.layer{i}"] for i in (1, 2, 3, 4)]
+    assert [p.stride for p in stages] == [4, 8, 16, 32] and [p.channels for p in stages] == [4, 8, 16, 32]
+    assert parts["score_pool4"].reads == ["encoder.layer3"] and set(parts["+"].reads) == {"upscore2", "score_pool4"}
+    assert sum(p.parameters for p in parts.values()) + 8 == sum(p.numel() for p in model.parameters()), "all but bn1"
+    assert model.training, "as it was before"
+
+
+def test_a_pyramid_comes_apart_into_branches() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), PyramidPooling(8, (1, 2, 3)))
+    parts = anatomy(model, (24, 24))
+    grids = [(p.height, p.width) for p in parts if p.name.startswith("pool")]
+    assert grids == [(1, 1), (2, 2), (3, 3)]
+    assert parts[-1].name == "concat" and len(parts[-1].reads) == 4 and parts[-1].channels == 14
+
+
+def test_the_drawing_has_a_block_and_a_name_for_each_part() -> None:
+    parts = anatomy(Twice(), (32, 48))
+    figure = viz.network(parts, names={"left": "what the paper calls it"}, caption="a drawing")
+    axes = figure.axes[0]
+    assert len(axes.patches) == len(parts)
+    words = [text.get_text() for text in [*axes.texts, *figure.texts]]
+    assert {"picture", "what the paper calls it", "a drawing", "6 × 16×24\n1/2"} <= set(words)
+    arrows = [text for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
+    assert len(arrows) == sum(len(part.reads) for part in parts)
+    tall, wide = axes.patches[1], axes.patches[2]  # finer and narrower, coarser and wider
+    assert tall.get_height() > wide.get_height() and tall.get_width() < wide.get_width()
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [([], "no parts"), ([Part("a", 1, 2, 2, 1, ["b"])], "read b")],
+)
+def test_refuses(parts: list[Part], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        viz.network(parts)
+
+
+def test_blocks_do_not_lie_on_each_other() -> None:
+    figure = viz.network(anatomy(create("deeplab_v1_msc", 5, width=4, hidden=8, encoder="vgg11"), (64, 64)))
+    boxes = [patch.get_bbox() for patch in figure.axes[0].patches]
+    for i, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[i + 1 :])
+    assert torch.is_grad_enabled()
