@@ -24,7 +24,7 @@ class L2Norm(nn.Module):
 
     Source:
         Liu, Rabinovich & Berg, "ParseNet: Looking Wider to See Better" (arXiv 1506.04579), section 3.3, equations 1–4.
-        The paper names no start for the scale; ports of its code begin at 10.
+        Ports of the authors' code start the scale at 10.
     """
 
     def __init__(self, channels: int, scale: float = 10.0, eps: float = 1e-10) -> None:

@@ -43,9 +43,9 @@ class ParseNet(DeepLabV1):
         ValueError: an option that is not among these.
 
     Source:
-        Sections 3.1 (global feature), 3.2 (early fusion), 3.3 (normalisation); 4.2: on PASCAL VOC 2012 it stands on
-        DeepLab's LargeFOV network, its tables' "pool6 + fc7". Scales that start at 10 are those of later networks that
-        took it over from the authors' Caffe code.
+        Sections 3.1 (global feature), 3.2 (early fusion), 3.3 (normalisation). That on PASCAL VOC 2012 it stands on fc7
+        of DeepLab's LargeFOV is taken from reviews, the authors' model zoo and two ports, and so are scales that start
+        at 10.
 
     Differs from the paper:
         early fusion throughout: the same 1×1 scores on both parts as a score for each, summed. On SiftFlow and
