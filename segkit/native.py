@@ -37,10 +37,11 @@ def conv2d(
 ) -> Tensor:
     """`torch.nn.functional.conv2d`; see `segkit.ops.conv2d`.
 
-    A 1×1 kernel with a stride reads every stride-th pixel and no other, so it is given those alone: torch 2.15's kernel
+    A 1×1 kernel with a stride and fewer than 16 channels is given only the pixels that it reads: torch 2.15's kernel
     for this case ends the process on some processors when it goes backward in channels-last order.
     """
-    if weight.shape[-2:] == (1, 1) and stride not in (1, (1, 1), [1, 1]) and padding in (0, (0, 0), [0, 0], "valid"):
+    few = weight.shape[1] < 16 and weight.shape[-2:] == (1, 1)
+    if few and stride not in (1, (1, 1), [1, 1]) and padding in (0, (0, 0), [0, 0], "valid"):
         steps = (stride, stride) if isinstance(stride, int) else (stride[0], stride[-1])
         input, stride = input[..., :: steps[0], :: steps[1]], 1
     return F.conv2d(input, weight, bias, stride, padding, dilation, groups)  # type: ignore[arg-type, call-overload]

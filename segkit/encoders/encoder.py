@@ -45,6 +45,11 @@ class Encoder(nn.Module):
         """The stride of the last map."""
         return self.strides[-1]
 
+    @property
+    def normalised(self) -> bool:
+        """Whether BatchNorm, if there is any, sees the last map, and not only the larger one before a last pooling."""
+        return self.strides[-2:-1] == self.strides[-1:]
+
     def forward(self, x: Tensor) -> list[Tensor]:
         raise NotImplementedError
 

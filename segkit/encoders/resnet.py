@@ -118,6 +118,7 @@ class ResNetEncoder(Encoder):
     """
 
     corner_aligned = True
+    normalised = True  # type: ignore[assignment]
 
     def __init__(
         self,

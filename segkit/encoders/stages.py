@@ -46,6 +46,11 @@ class StagesEncoder(Encoder):
             before, stride = channels, stride * step * (2 if pooled else 1)
         self.features = nn.Sequential(*layers)
         self.channels, self.strides = (before,), (stride,)
+        self.ends_pooled = BASES[base][-1][3]
+
+    @property
+    def normalised(self) -> bool:
+        return not self.ends_pooled
 
     def forward(self, x: Tensor) -> list[Tensor]:
         picture_size(x, "SPPNet", self.in_channels)

@@ -95,7 +95,7 @@ class Model(nn.Module):
     def _check_statistics(self, pictures: int, height: int, width: int) -> None:
         """Refuse to train BatchNorm on a single cell."""
         encoder = getattr(self, "encoder", None)
-        if not isinstance(encoder, Encoder):
+        if not isinstance(encoder, Encoder) or not encoder.normalised:
             return
         stride = encoder.output_stride
         if pictures * -(-height // stride) * -(-width // stride) == 1:

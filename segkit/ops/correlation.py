@@ -179,7 +179,7 @@ def _stacks(x: Tensor, columns: Spans, w: int, groups: int) -> Iterator[tuple[sl
         x N×C×H×W → n×G×(kw·c)×H×w, the channels of each tap together.
     """
     N, C, H, W = x.shape
-    if columns == [(slice(0, W), slice(0, W))]:  # one tap that sees everything
+    if w == W and columns == [(slice(0, W), slice(0, W))]:  # one tap that sees everything, and nothing beyond
         yield slice(N), x.contiguous().unflatten(1, (groups, -1))
         return
     several = max(1, STACKED // (len(columns) * C * H * w))

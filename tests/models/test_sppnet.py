@@ -195,5 +195,7 @@ def test_bad_arguments_are_named() -> None:
     for box in ((0, 0, 9, 8), (4, 4, 4, 8), (-1, 0, 8, 8)):
         with pytest.raises(ValueError, match="inside the picture"):
             model.eval().regions(torch.zeros(1, 3, 8, 8), [box])
-    with pytest.raises(ValueError, match=r"SPPNet's encoder, at 8×8 pixels, pools one picture to one cell"):
-        model.train()(torch.zeros(1, 3, 8, 8))
+    model.train()(torch.zeros(1, 3, 8, 8))  # one cell after the last pooling, which is after the last BatchNorm
+    last = create("sppnet", 3, base="zf5", width=2, hidden=4, batch_norm=True).train()
+    with pytest.raises(ValueError, match=r"SPPNet's encoder, at 16×16 pixels, pools one picture to one cell"):
+        last(torch.zeros(1, 3, 16, 16))

@@ -224,3 +224,10 @@ def test_a_strided_1x1_is_torchs(size: tuple[int, int], stride: Any) -> None:
         torch.testing.assert_close(y, there)
         ours, theirs = (torch.autograd.grad(t.square().sum(), (x, w)) for t in (y, there))
         torch.testing.assert_close(ours, theirs)
+
+
+def test_one_column_of_weights_and_room_beyond_the_picture() -> None:
+    """A kernel one column wide sees the whole picture, and the output is wider still."""
+    x, w = torch.randn(1, 2, 3, 1, dtype=torch.float64), torch.randn(2, 3, 2, 1, dtype=torch.float64)
+    settings = {"dilation": 2, "output_padding": (0, 1)}
+    torch.testing.assert_close(ops.conv_transpose2d(x, w, **settings), native.conv_transpose2d(x, w, **settings))
