@@ -15,7 +15,7 @@ from segkit.explore.shell import Explorer
 from segkit.heads import rates_at
 
 SIDES = (65, 129, 257, 321, 513, 769, 1025)  # pixels: 16·k + 1, so that cells stand on both corners
-STRIDES = (32, 16, 8)
+STRIDES = (32, 16, 8, 4)
 LIMIT = 72  # the largest rate that can be chosen: 36, doubled at stride 8
 RATES = tuple(range(1, LIMIT + 1))
 SHADES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,6 +108,16 @@ def point(book: Notebook, picture: Any) -> Iterator[None]:
     yield
 
 
+def differs(book: Notebook, control: Any, before: str, patience: float = 1.0) -> bool:
+    """Whether a picture beside the control looks different, now or a moment later: a busy browser sends late."""
+    end = time.monotonic() + patience
+    while book.digests(control) == before:
+        if time.monotonic() > end:
+            return False
+        book.page.wait_for_timeout(50)
+    return True
+
+
 def watch(book: Notebook, report: Report, kind: str, control: Any, action: Callable[[], Any]) -> None:
     """Do something with a control and note whether a picture in the same output differs at any moment after it."""
     bring_into_view(book, control)
@@ -115,7 +126,7 @@ def watch(book: Notebook, report: Report, kind: str, control: Any, action: Calla
     report.moved.append(f"{kind} {label}".strip())
     before, changed = book.digests(control), False
     for _ in action():
-        changed = changed or book.digests(control) != before
+        changed = changed or differs(book, control, before)
     if not changed:
         report.silent.append(report.moved[-1])
 
