@@ -1,7 +1,7 @@
 """Every chapter with a widget in a real JupyterLab: run, every control moved, every picture seen to answer.
 
-Chapters that train for long are opened with their stored outputs, and only what their widgets need is run: pytest
---nbval runs every cell of them, and sees that the stored outputs, which are drawn here, are those of today.
+Chapters that train for long are opened with their stored outputs, and only what their widgets need is run. All their
+cells run under pytest --nbval, which compares the stored outputs drawn here, but for those that are tagged not to be.
 Screenshots and latencies go to artefacts/browser/, which git ignores.
 """
 

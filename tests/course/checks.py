@@ -118,9 +118,13 @@ def can_fail(test: ast.expr) -> bool:
     return any(isinstance(node, (ast.Name, ast.Call)) for node in ast.walk(test))
 
 
+def plain(source: str) -> str:
+    """Lines that only IPython understands left out."""
+    return "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+
+
 def nodes(source: str) -> list[ast.AST]:
-    lines = [line if not line.lstrip().startswith(("%", "!")) else "pass" for line in source.splitlines()]
-    return list(ast.walk(ast.parse("\n".join(lines))))
+    return list(ast.walk(ast.parse(plain(source))))
 
 
 def asserts(source: str) -> list[ast.Assert]:

@@ -171,9 +171,12 @@ def changed_in_place(source: str) -> set[str]:
             targets = [node.value.func]
         elif isinstance(node, (ast.Assign, ast.AugAssign)):
             targets = list(node.targets) if isinstance(node, ast.Assign) else [node.target]
-        for found in targets:
-            while isinstance(found, (ast.Attribute, ast.Subscript, ast.Call)):
-                found = found.func if isinstance(found, ast.Call) else found.value
-                if isinstance(found, ast.Name):
-                    out.add(found.id)
-    return out
+        out |= {root(found) for found in targets if not isinstance(found, ast.Name)}
+    return out - {""}
+
+
+def root(node: ast.AST) -> str:
+    """The name at the root of x, x.a.b, x[0] or x.f().g; nothing for any other expression."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
