@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from segkit.checks import whole
 from segkit.engine import use_engine
+from segkit.models.modes import in_evaluation
 
 Model = nn.Module | Sequence[nn.Module]
 Size = int | Sequence[int]
@@ -54,16 +55,12 @@ def _channels(network: nn.Module) -> int:
 @contextmanager
 def evaluated(network: nn.Module, hooks: Sequence[Any] = ()) -> Iterator[None]:
     """The network in evaluation on the native engine; then its modules' modes are as before and the hooks gone."""
-    modes = [(module, module.training) for module in network.modules()]
     try:
-        network.eval()
-        with use_engine("native"):
+        with in_evaluation(network), use_engine("native"):
             yield
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in modes:
-            module.training = training
 
 
 def hooked(network: nn.Module, name: str, keep: Callable[[Tensor], Any]) -> Any:

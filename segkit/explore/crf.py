@@ -15,6 +15,7 @@ from segkit.crf.mean_field import Term
 from segkit.data.sample import VOID, Sample
 from segkit.explore.canvas import BLUE, INK, VERMILION, Canvas
 from segkit.explore.labelled import LabelledExplorer, mean_iou, panels, street
+from segkit.models.modes import in_evaluation
 from segkit.viz import colourise, legend, to_picture
 
 STEPS = 10
@@ -218,10 +219,8 @@ def _with(stops: tuple[int, ...], value: int) -> list[int]:
 def _logits(scores: Tensor | nn.Module, image: Tensor) -> Tensor:
     """K×H×W for this picture."""
     if isinstance(scores, nn.Module):
-        model, training = scores, scores.training
-        with torch.no_grad():
-            scores = model.eval()(image[None])[0]
-        model.train(training)
+        with in_evaluation(scores), torch.no_grad():
+            scores = scores(image[None])[0]
     if not isinstance(scores, Tensor) or scores.ndim != 3 or scores.shape[1:] != image.shape[1:]:
         shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ValueError(f"CrfExplorer got scores {shape} for a picture {tuple(image.shape)}; they are K×H×W")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from segkit.data.sample import Sample
 from segkit.explore.canvas import Canvas
 from segkit.explore.labelled import LabelledExplorer, mean_iou, panels, street
+from segkit.models.modes import in_evaluation
 from segkit.viz import colourise, legend, to_picture
 
 HEADS = ("score_32", "score_16", "score_8")
@@ -49,10 +50,8 @@ def head_scores(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
         raise ValueError(
             f"{type(model).__name__} has no contributions(x); SkipExplorer needs a model of segkit, an fcn8s"
         )
-    training = model.training
-    with torch.no_grad():
-        found = model.eval().contributions(image[None])  # type: ignore[operator]
-    model.train(training)
+    with in_evaluation(model), torch.no_grad():
+        found = contributions(image[None])
     missing = [name for name in HEADS if name not in found]
     if missing:
         raise ValueError(

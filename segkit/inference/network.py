@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from segkit.checks import finite
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.models import unwrapped
+from segkit.models.modes import in_evaluation
 
 Network = Callable[[Tensor], Tensor]
 UNKNOWN_STRIDE = 32  # of a network that does not say: a multiple of 2, 4, 8 and 16
@@ -88,16 +89,8 @@ def corner_aligned(network: Any) -> bool:
 @contextmanager
 def evaluating(network: Any) -> Iterator[None]:
     """The network in evaluation and without gradients; afterwards each of its modules has its mode back."""
-    modules = list(network.modules()) if isinstance(network, nn.Module) else []
-    modes = [module.training for module in modules]
-    try:
-        for module in modules:
-            module.training = False
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in zip(modules, modes, strict=True):
-            module.training = training
+    with in_evaluation(network) if isinstance(network, nn.Module) else nullcontext(), torch.no_grad():
+        yield
 
 
 def checked_pictures(network: Any, image: Tensor, who: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from segkit.data import Batch, Sample, collate, describe
 from segkit.data.sample import as_sample
 from segkit.metrics import ConfusionMatrix
+from segkit.models.modes import in_evaluation
 from segkit.training.loop import pick_device
 from segkit.training.losses import check_labels
 
@@ -61,15 +62,12 @@ def evaluate(
 @contextmanager
 def _scoring(model: nn.Module, device: torch.device) -> Iterator[None]:
     """The model in eval on a device for a while; afterwards each module has its mode back, whatever happened."""
-    modes = [(module, module.training) for module in model.modules()]
     home = next((p.device for p in model.parameters()), device)
     try:
-        model.to(device).eval()
-        yield
+        with in_evaluation(model.to(device)):
+            yield
     finally:
         model.to(home)
-        for module, training in modes:
-            module.training = training
 
 
 def _batches(dataset: Any, size: int) -> Iterator[Batch]:
