@@ -87,36 +87,34 @@ class V3Head(nn.Sequential):
         super().__init__(aspp(channels, rates, width, dropout=0.0), score_layer(Conv2d(width, num_classes, 1)))
 
 
-class FaintFeature(GlobalFeature):
-    """A global feature `shrink` times smaller, as if it came from another layer."""
-
-    shrink = 1.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean = self.whole(x.mean((2, 3), keepdim=True) / self.shrink)  # N, channels, 1, 1
-        return torch.cat([self.local(x), mean.expand_as(x)], 1)  # N, 2·channels, h, w
-
-
-class Parse(nn.Module):
-    """ParseNet's global feature beside each cell, then a 1×1 without BatchNorm.
+class Beside(GlobalFeature):
+    """The global feature and its controls.
 
     Args:
+        channels, normalise: of the feature.
         looks: False puts the cell's own feature there once more: the same weights, no context.
-        shrink: what the global feature is divided by.
-        normalise: L2 norm with learned scales on both.
+        shrink: what the global feature is divided by, as if it came from another layer.
     """
+
+    def __init__(self, channels: int, normalise: bool, looks: bool, shrink: float) -> None:
+        super().__init__(channels, normalise)
+        self.looks, self.shrink = looks, shrink
+
+    def forward(self, x: Tensor) -> Tensor:
+        other = x.mean((2, 3), keepdim=True) if self.looks else x
+        other = self.whole(other / self.shrink)  # N, channels, 1 or h, 1 or w
+        return torch.cat([self.local(x), other.expand_as(x)], 1)  # N, 2·channels, h, w
+
+
+class Parse(nn.Sequential):
+    """ParseNet's global feature beside each cell, or a control, then a 1×1 without BatchNorm, and scores."""
 
     def __init__(
         self, channels: int, num_classes: int, looks: bool = True, shrink: float = 1.0, normalise: bool = False
     ) -> None:
-        super().__init__()
-        self.looks, self.feature = looks, FaintFeature(channels, normalise)
-        self.feature.shrink = shrink
-        mix = conv_norm_relu(Conv2d(self.feature.out_channels, channels, 1), norm=False)
-        self.classify = nn.Sequential(*mix, score_layer(Conv2d(channels, num_classes, 1)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.feature(x) if self.looks else torch.cat([x, x], 1))  # N, K, h, w
+        mix = conv_norm_relu(Conv2d(2 * channels, channels, 1), norm=False)
+        scores = score_layer(Conv2d(channels, num_classes, 1))
+        super().__init__(Beside(channels, normalise, looks, shrink), *mix, scores)
 
 
 class Units(nn.Module):

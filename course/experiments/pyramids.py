@@ -67,6 +67,7 @@ def parsenet(o: argparse.Namespace) -> Experiment:
     """The mean of the map beside each cell: absent, at its own scale, a hundredth of it, and normalised."""
     options: dict[str, dict[str, Any]] = {
         "local feature twice": {"looks": False},
+        "local feature twice, L2 norm": {"looks": False, "normalise": True},
         "global": {},
         "global / 100": {"shrink": 100.0},
         "global / 100, L2 norm": {"shrink": 100.0, "normalise": True},
@@ -74,6 +75,7 @@ def parsenet(o: argparse.Namespace) -> Experiment:
     claims = [
         ahead("08", "mean_iou", "global", "local feature twice", 0.02),
         ahead("08", "mean_iou", "global / 100, L2 norm", "global / 100", 0.02),
+        ahead("08", "mean_iou", "global / 100, L2 norm", "local feature twice, L2 norm", 0.02),
         ahead("08", "mean_iou", "global", "global / 100", 0.02),
     ]
     arms = heads("patch", "parsenet", LIT, options)
@@ -82,34 +84,39 @@ def parsenet(o: argparse.Namespace) -> Experiment:
 
 def aspp_rates(o: argparse.Namespace) -> Experiment:
     """DeepLab v2's sum of four branches at equal cost: the same rate four times, or four rates."""
-    rates = ([1, 1, 1, 1], [2, 2, 2, 2], [4, 4, 4, 4], [1, 2, 3, 4], [2, 4, 6, 8])
+    rates = (*([r] * 4 for r in (1, 2, 3, 4)), [1, 2, 3, 4], [2, 4, 6, 8])
     names = [" ".join(map(str, r)) for r in rates]
     arms = heads("patch", "v2", ALIKE, {name: {"rates": r} for name, r in zip(names, rates, strict=True)})
     return sized(
         Experiment(
             "aspp_rates", arms,
             lambda model, arm, test: {**by_size(model, test), **score(model, arm, test)}, build,
-            claims=[ahead("08", "mean_iou", "1 2 3 4", name) for name in names[:3]],
+            claims=[ahead("08", "mean_iou", "1 2 3 4", name) for name in names[:4]],
         )
     )  # fmt: skip
 
 
 def spp_sizes(o: argparse.Namespace) -> Experiment:
-    """Things cut out of scenes, classified at six sizes by networks that were trained at one size or at three."""
+    """Things cut out of scenes, classified at six sizes by networks that were trained at one size or at three.
+
+    The size is drawn anew for each batch. One size an epoch, as in the paper, leaves BatchNorm with statistics of the
+    last epoch's size.
+    """
     data = {"set": "street things", "size": [192, 256], "imbalance": 0.0, "train": 3200, "test": 1300}
     recipe = {**RECIPE, "steps": 900, "batch_size": 32}
-    kinds: dict[str, tuple[dict[str, Any], list[int]]] = {
-        "fully connected, 48": ({"pool": "fixed"}, [48]),
-        "pyramid, 48": ({"pool": "pyramid"}, [48]),
-        "pyramid, 40 48 56": ({"pool": "pyramid"}, [40, 48, 56]),
-        "mean, 40 48 56": ({"pool": "mean"}, [40, 48, 56]),
+    net = {"name": "sppnet", "base": "small", "width": 12, "bins": [3, 2, 1], "batch_norm": True, "dropout": 0.0}
+    kinds: dict[str, tuple[str, list[int]]] = {
+        "fully connected, 48": ("fixed", [48]),
+        "pyramid, 48": ("spp", [48]),
+        "pyramid, 40 48 56": ("spp", [40, 48, 56]),
+        "mean, 40 48 56": ("gap", [40, 48, 56]),
     }
     arms = {
-        name: {"model": {"name": "classifier", **model}, "data": data, "recipe": {**recipe, "sides": sides}}
-        for name, (model, sides) in kinds.items()
+        name: {"model": {**net, "head": head}, "data": data, "recipe": {**recipe, "sides": sides}}
+        for name, (head, sides) in kinds.items()
     }
     experiment = Experiment(
-        "spp_sizes", arms, street_things.score, street_things.build, street_things.sides_by_epoch,
+        "spp_sizes", arms, street_things.score, loss=street_things.a_side_a_batch,
         claims=[ahead("08", "accuracy_32", "pyramid, 40 48 56", "pyramid, 48", 0.05)],
     )  # fmt: skip
     return sized(experiment, 4)

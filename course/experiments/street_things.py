@@ -5,8 +5,6 @@ A crop is a sample whose labels are all the same class, so it is kept, trained o
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +15,6 @@ from torch import Tensor, nn
 
 from segkit.data import VOID, Batch, Sample
 from segkit.data.street import StreetScenes
-from segkit.engine import engine
-from segkit.layers import Conv2d, MaxPool2d
-from segkit.layers.blocks import conv_norm_relu
 from segkit.metrics import ConfusionMatrix
 
 SIDES = (32, 40, 48, 56, 64, 80)  # pixels, at which a network is tested
@@ -80,49 +75,20 @@ def resized(x: Tensor, side: int) -> Tensor:
     return F.interpolate(x, (side, side), mode="bilinear", antialias=True, align_corners=False)
 
 
-class Classifier(nn.Module):
-    """Three convolutions with pooling, then two fully connected layers on what is made of the last map.
-
-    Args:
-        pool: "fixed" (the map itself, for which every picture is warped to `side`), "pyramid" (SPP's bins) or "mean".
-
-    Shape:
-        N×3×H×W → N×num_classes.
-    """
-
-    def __init__(
-        self, num_classes: int, pool: str, bins: Sequence[int] = (3, 2, 1), side: int = 48, width: int = 12
-    ) -> None:
-        super().__init__()
-        self.pool, self.bins, self.side = pool, tuple(bins), side
-        channels = (3, width, 2 * width, 4 * width)
-        layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(channels):
-            layers += [*conv_norm_relu(Conv2d(before, after, 3, padding=1, bias=False)), MaxPool2d(2)]
-        self.features = nn.Sequential(*layers)
-        cells = {"fixed": (side // 8) ** 2, "pyramid": sum(b * b for b in self.bins), "mean": 1}[pool]
-        last = channels[-1]
-        self.classify = nn.Sequential(nn.Linear(last * cells, last), nn.ReLU(), nn.Linear(last, num_classes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.features(resized(x, self.side) if self.pool == "fixed" else x)  # N, 4·width, H/8, W/8
-        if self.pool == "pyramid":
-            x = engine().spatial_pyramid_pool(x, self.bins)  # N, 4·width·Σb²
-        return self.classify(x.mean((2, 3)) if self.pool == "mean" else x.flatten(1))  # N, K
+def seen(model: nn.Module, images: Tensor, side: int) -> Tensor:
+    """Scores of windows brought to `side` pixels; an SPPNet with a fixed head is shown its own size instead."""
+    return model(resized(images, model.size[0] if getattr(model, "head", None) == "fixed" else side))  # type: ignore[index]
 
 
-def build(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) -> nn.Module:
-    return Classifier(num_classes, **{k: v for k, v in model.items() if k != "name"})
-
-
-def sides_by_epoch(arm: Arm, seed: int, train: Rendered) -> Any:
-    """Cross-entropy at one side an epoch, in turn; which epoch it is, BatchNorm has counted."""
+def a_side_a_batch(arm: Arm, seed: int, train: Rendered) -> Any:
+    """Cross-entropy at a side drawn anew for each batch; BatchNorm has counted which batch it is."""
     sides, weight = arm["recipe"]["sides"], weights_of(train, arm["recipe"]["class_weights"])
 
-    def loss(model: Classifier, batch: Batch) -> Tensor:
-        epoch = int(model.features[1].num_batches_tracked) * len(batch.labels) // len(train)  # type: ignore[arg-type, operator]
-        scores = model(resized(batch.image, sides[epoch % len(sides)]))
-        return F.cross_entropy(scores, batch.labels[:, 0, 0], weight)
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        count = next(m.num_batches_tracked for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+        draw = torch.Generator().manual_seed(1_000_000 * seed + int(count))  # type: ignore[arg-type]
+        side = sides[int(torch.randint(len(sides), (), generator=draw))]
+        return F.cross_entropy(seen(model, batch.image, side), batch.labels[:, 0, 0], weight)
 
     return loss
 
@@ -133,7 +99,7 @@ def score(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
     truth = torch.stack([s.labels[0, 0] for s in test.samples])
     found: dict[str, Any] = {}
     for side in SIDES:
-        parts = [model(resized(s.image[None], side)) for s in test.samples]
+        parts = [seen(model, s.image[None], side) for s in test.samples]
         labels = torch.cat([p.flatten(2).mean(2) if p.ndim == 4 else p for p in parts]).argmax(1)
         matrix = ConfusionMatrix(test.num_classes)
         matrix.update(labels[None, None], truth[None, None])
