@@ -52,8 +52,8 @@ def output_stride(o: argparse.Namespace) -> Experiment:
     models: dict[str, dict[str, Any]] = {}
     for s in STRIDES:
         net = {**WHOLE, "output_stride": s}
-        models |= {f"plain {s}, tested at {t}": {**net, "after": {"output_stride": t}} for t in STRIDES if t != s}
         models[f"plain {s}"] = net
+        models |= {f"plain {s}, tested at {t}": {**net, "after": {"output_stride": t}} for t in STRIDES if t != s}
     head = {**WHOLE, "output_stride": 16, "rates": [1, 2, 3]}
     models["v3 16, rates 1 2 3"] = head
     models["tested at 8, rates follow"] = {**head, "after": {"output_stride": 8, "rates": [2, 4, 6]}}

@@ -103,7 +103,7 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
         (drawn[name],) = lines.plot([], [], style, color=colour, lw=1.8, label=label)
     (ghost,) = lines.plot([], [], "-", color=FAINT, lw=1.2, label="mean, before the last move")
     (here,) = lines.plot([], [], "o", color=ORANGE, ms=9)
-    lines.legend(loc="upper right", fontsize=7, frameon=False)
+    lines.legend(loc="center right", fontsize=7, frameon=True, framealpha=0.9, edgecolor="none")
     canvas.moves(image, read, lost, ring, ghost, *drawn.values(), here)
     return {"cells": cells, "image": image, "read": read, "lost": lost, "ring": ring, "lines": lines, "curves": drawn,
             "ghost": ghost, "here": here}  # fmt: skip
@@ -131,7 +131,7 @@ class AsppExplorer(Explorer):
         super().__init__(Canvas(9.8, 3.5))
         self.parts = drawing(self.canvas)
         with self.together():
-            self.stops("pixels", "picture", [(f"{n}×{n}", n) for n in SIDES], pixels, "side of the picture in pixels")
+            self.stops("pixels", "picture, side", SIDES, pixels, "in pixels; the picture is square")
             self.stops("stride", "output stride", STRIDES, output_stride, "pixels from one cell to the next")
             self.slider("rate", "rate at stride 16", 2, 36, rate, "as DeepLab v3 writes it: 6, 12, 18 for stride 16")
             follow = [("follows the output stride", True), ("stays as it is", False)]

@@ -144,12 +144,12 @@ class PyramidExplorer(Explorer):
         top, bottom, left, right = results.region
         share = (bottom - top) * (right - left) / self.cells[0][0].numel()
         word = "mean" if self["mode"] == "avg" else "maximum"
-        span = 2 * self["rate"] + 1
+        span, read = 2 * self["rate"] + 1, int(results.inside.sum())
+        rest = f"{read} of its nine; the other {9 - read} lie outside, on zeros" if read < 9 else "all its nine"
         return (
             f"{results.bins}×{results.bins} bins: the cell in row {place[0]}, column {place[1]} hears the {word} of "
-            f"{bottom - top}×{right - left} cells, {100 * share:.0f} % of the picture, and no single one of them. "
-            f"The kernel at rate {self['rate']} spans {span}×{span} cells and reads {int(results.inside.sum())} of its "
-            f"nine; the other {9 - int(results.inside.sum())} lie outside, on zeros."
+            f"{bottom - top}×{right - left} cells, {100 * share:.0f} % of the picture, and nothing of where in them. "
+            f"The kernel at rate {self['rate']} spans {span}×{span} cells and reads {rest}."
         )
 
     def click(self, axes: Any, column: float, row: float) -> None:

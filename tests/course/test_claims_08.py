@@ -62,5 +62,5 @@ def test_the_norm_lets_the_global_feature_be_heard(target: str, source: str) -> 
 def test_four_rates_beat_one_four_times() -> None:
     words = "four rates beat each rate four times"
     run("08", words)
-    for single in ("1 1 1 1", "2 2 2 2", "4 4 4 4"):
+    for single in ("1 1 1 1", "2 2 2 2", "3 3 3 3", "4 4 4 4"):
         refuted("08", words, results=recorded(aspp_rates=put("1 2 3 4", single)))

@@ -33,3 +33,18 @@ def test_counts() -> None:
     words = "39_048_533"
     run("09", words)
     refuted("09", words, parameters=lambda old: lambda *names, **options: old(*names, **{**options, "stem": "deep"}))
+
+
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [
+        ("plain 16", "plain 32"),
+        ("plain 8", "plain 16"),
+        ("tested at 8, rates follow", "tested at 8, rates stay"),
+        ("plain 16, tested at 8", "half-pixel 16, tested at 8"),
+    ],
+)
+def test_stride_rates_and_places(target: str, source: str) -> None:
+    words = "cells that move cost more"
+    run("09", words)
+    refuted("09", words, results=recorded(output_stride=put(target, source)))

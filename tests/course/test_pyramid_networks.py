@@ -14,6 +14,7 @@ from segkit.metrics import ConfusionMatrix
 from tests.course.evidence import ROOT  # noqa: F401  it puts course/experiments on the path
 
 import deeplab_v3  # isort: skip
+import library  # isort: skip
 import pyramid_networks as networks  # isort: skip
 import pyramids  # isort: skip
 import street_things  # isort: skip
@@ -50,7 +51,7 @@ def test_what_pools_looks_around_and_what_does_not_does_not():
     x = torch.rand(1, 48, 12, 16, requires_grad=True)
     for pooled, still in (
         (networks.Pooled(48, 13, (1, 2, 3, 6)), networks.Pooled(48, 13, (0, 0, 0, 0))),
-        (networks.Parse(48, 13), networks.Parse(48, 13, looks=False)),
+        *((networks.Parse(48, 13, normalise=n), networks.Parse(48, 13, False, normalise=n)) for n in (False, True)),
     ):
         for head, wide in ((pooled, True), (still, False)):
             (seen,) = torch.autograd.grad(head.eval()(x)[0, :, 6, 8].square().sum(), x)
@@ -145,24 +146,35 @@ def test_things_are_cut_out_whole_and_have_one_label():
     assert torch.equal(again[11].image, crops[11].image)
 
 
-@pytest.mark.parametrize(("pool", "parameters"), [("fixed", 96_700), ("pyramid", 46_000), ("mean", 16_000)])
-def test_classifiers_take_any_size(pool, parameters):
-    model = street_things.Classifier(4, pool).eval()
+def sppnet(head):
+    arms = pyramids.spp_sizes(OPTIONS).arms.values()
+    return library.build(next(arm["model"] for arm in arms if arm["model"]["head"] == head), 4, None)
+
+
+@pytest.mark.parametrize(("head", "parameters"), [("fixed", 96_700), ("spp", 46_000), ("gap", 16_000)])
+def test_classifiers_are_shown_any_size(head, parameters):
+    model = sppnet(head).eval()
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(parameters, rel=0.01)
     for side in street_things.SIDES:
-        assert model(torch.rand(2, 3, side, side)).shape == (2, 4)
+        assert street_things.seen(model, torch.rand(2, 3, 80, 80), side).shape == (2, 4)
     x = torch.rand(1, 3, 48, 48)
     torch.testing.assert_close(street_things.resized(x, 48), x)
 
 
-def test_sides_change_with_the_epoch_and_go_on_after_a_break():
+def sides_seen(arm, seed, train, breaks):
+    model, seen = sppnet("spp"), []
+    model.register_forward_pre_hook(lambda _, x: seen.append(x[0].shape[-1]))
+    loss = street_things.a_side_a_batch(arm, seed, train)
+    for _ in range(12):
+        if breaks:
+            loss = street_things.a_side_a_batch(arm, seed, train)
+        loss(model, collate(train.samples[:2]))
+    return seen
+
+
+def test_each_batch_has_a_side_of_its_own_and_the_same_after_a_break():
     train = pictures({"set": "street things", "size": [96, 128], "side": 40, "train": 4}, "train")
     arm = {"model": {}, "data": {}, "recipe": {"sides": [32, 40], "class_weights": "none"}}
-    model, seen = street_things.Classifier(4, "pyramid"), []
-    model.register_forward_pre_hook(lambda _, x: seen.append(x[0].shape[-1]))
-    batch = collate(train.samples[:2])
-    for _ in range(3):
-        loss = street_things.sides_by_epoch(arm, 0, train)  # a new one each time, as after a break
-        for _ in range(2):
-            loss(model, batch)
-    assert seen == [32, 32, 40, 40, 32, 32]
+    first = sides_seen(arm, 0, train, breaks=False)
+    assert first == sides_seen(arm, 0, train, breaks=True) != sides_seen(arm, 1, train, breaks=False)
+    assert set(first) == {32, 40} and first != [32, 40] * 6
