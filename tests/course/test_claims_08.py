@@ -56,7 +56,7 @@ def test_counts() -> None:
         ("global / 100, L2 norm", "global / 100"),
         ("global / 100", "global"),
         ("global / 100, L2 norm", "local feature twice, L2 norm"),
-    ],  # fmt: skip
+    ],
 )
 def test_the_norm_lets_the_global_feature_be_heard(target: str, source: str) -> None:
     words = "the norm lets the global feature be heard"
