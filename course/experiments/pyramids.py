@@ -117,7 +117,10 @@ def spp_sizes(o: argparse.Namespace) -> Experiment:
     }
     experiment = Experiment(
         "spp_sizes", arms, street_things.score, loss=street_things.a_side_a_batch,
-        claims=[ahead("08", "accuracy_32", "pyramid, 40 48 56", "pyramid, 48", 0.05)],
+        claims=[
+            ahead("08", f"accuracy_{side}", "pyramid, 40 48 56", "pyramid, 48", least)
+            for side, least in ((32, 0.04), (64, 0.02))
+        ],
     )  # fmt: skip
     return sized(experiment, 4)
 
