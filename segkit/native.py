@@ -20,9 +20,9 @@ IntOrPair = int | Sequence[int]
 exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 cannot tell
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "bed_of_nails", "conv2d", "conv_transpose2d",
-    "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "shift_and_stitch",
-    "spatial_pyramid_pool",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "bed_of_nails", "channel_shuffle", "conv2d",
+    "conv_transpose2d", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "prelu",
+    "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool",
 ]  # fmt: skip
 
 
@@ -45,6 +45,20 @@ def conv2d(
         steps = (stride, stride) if isinstance(stride, int) else (stride[0], stride[-1])
         input, stride = input[..., :: steps[0], :: steps[1]], 1
     return F.conv2d(input, weight, bias, stride, padding, dilation, groups)  # type: ignore[arg-type, call-overload]
+
+
+def separable_conv2d(
+    input: Tensor,
+    depthwise_weight: Tensor,
+    pointwise_weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
+) -> Tensor:
+    """Depthwise, then 1×1, by torch's convolution; see `segkit.ops.separable_conv2d`."""
+    y = conv2d(input, depthwise_weight, None, stride, padding, dilation, input.shape[-3])
+    return conv2d(y, pointwise_weight, bias)
 
 
 def conv_transpose2d(
@@ -140,6 +154,16 @@ def interpolate(
 ) -> Tensor:
     """`torch.nn.functional.interpolate`; see `segkit.ops.interpolate`."""
     return F.interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor)  # type: ignore[arg-type]
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """`torch.nn.functional.prelu`; see `segkit.ops.prelu`."""
+    return F.prelu(input, weight)
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """`torch.nn.functional.channel_shuffle`; see `segkit.ops.channel_shuffle`."""
+    return F.channel_shuffle(input, groups)
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:

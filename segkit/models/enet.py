@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from segkit.checks import whole
 from segkit.engine import engine
-from segkit.layers import Conv2d, ConvTranspose2d
+from segkit.layers import Conv2d, ConvTranspose2d, PReLU
 from segkit.layers.borders import cut
 from segkit.models.base import Model, register
 
@@ -251,4 +251,4 @@ def _extension(
 
 
 def _activation(name: str, channels: int) -> nn.Module:
-    return nn.PReLU(channels) if name == "prelu" else nn.ReLU(inplace=True)
+    return PReLU(channels) if name == "prelu" else nn.ReLU(inplace=True)

@@ -1,4 +1,4 @@
-"""Pixel shuffle: r² channels become one channel r times as high and wide, and back. Nothing is computed, only moved."""
+"""Shuffles, which compute nothing and only move: channels among groups, or into pixels r times as close, and back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,35 @@ from typing import Any
 from torch import Tensor
 
 from segkit.ops.arguments import whole
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Deal the channels of each group out over all groups, as `torch.nn.functional.channel_shuffle`.
+
+    Written down with a row for each group, the channels are read column by column. A grouped convolution sees its own
+    group alone; after a shuffle the next one sees some channels of every group:
+
+        groups = 3     1 2 3 4 | 5 6 7 8 | 9 10 11 12     →     1 5 9 2 | 6 10 3 7 | 11 4 8 12
+
+    Args:
+        input: the maps; their channels are the second dimension.
+        groups: g, the blocks that the channels come in.
+
+    Shape:
+        N×C×… with three dimensions at least → the same; output[:, i·g + j] = input[:, j·(C/g) + i].
+
+    Raises:
+        TypeError: the input is not a tensor, or groups is not a whole number.
+        ValueError: the groups do not divide the channels, or there are fewer than three dimensions.
+
+    Source:
+        Zhang, Zhou, Lin & Sun, "ShuffleNet", CVPR 2018 (arXiv 1707.01083), Figure 1c.
+    """
+    groups = whole(groups, "groups", "channel_shuffle", 1)
+    C = _shape(input, "channel_shuffle")[1]
+    if C % groups:
+        raise ValueError(f"channel_shuffle got {C} channels and groups={groups}; the channels are a multiple of groups")
+    return input.unflatten(1, (groups, C // groups)).transpose(1, 2).flatten(1, 2)  # N, C, …
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:

@@ -36,6 +36,9 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("Upsample", ((20, 7),), {"mode": "bilinear", "align_corners": True}),
     ("Upsample", (), {"scale_factor": (1.3, 2.6), "mode": "bilinear", "recompute_scale_factor": True}),
     ("PixelShuffle", (2,), {}),
+    ("ChannelShuffle", (2,), {}),
+    ("PReLU", (), {}),
+    ("PReLU", (4, 0.1), {}),
 ]
 NAMES = [f"{name} {i}" for i, (name, *_) in enumerate(CASES)]
 
@@ -71,7 +74,7 @@ def test_both_engines_give_torchs_values_and_gradients(
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):  # the same initialisation from the same seed
         assert torch.equal(a, b)
     everywhere_equal(ours, theirs, X)
-    if name not in ("PixelShuffle", "Upsample"):
+    if name not in ("ChannelShuffle", "PReLU", "PixelShuffle", "Upsample"):
         everywhere_equal(ours, theirs, X[0])
 
 
