@@ -105,6 +105,14 @@ def scaled(channels: int, width: int, multiple: int = 1) -> int:
     return nearest if 10 * 64 * nearest >= 9 * channels * width else nearest + multiple
 
 
+def check_output_stride(value: int, who: str) -> int:
+    """8, 16 or 32, as the networks of five maps take it; of Python or numpy."""
+    number = whole(value, "output_stride", who, 1)
+    if number not in (8, 16, 32):
+        raise ValueError(f"{who} got output_stride={value!r}; it can be 8, 16 or 32")
+    return number
+
+
 def init_relu_(network: nn.Module) -> None:
     """Start every convolution for a ReLU after it (He et al. 2015), by what one output sums: depthwise ones too."""
     for module in network.modules():

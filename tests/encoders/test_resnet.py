@@ -11,30 +11,7 @@ import segkit
 from segkit.analysis import receptive_field
 from segkit.encoders import ResNet, ResNetEncoder, VGGEncoder, dilate_strides, dilate_strides_, set_rates
 from segkit.models import load_torchvision
-
-SIZES = [(64, 64), (97, 130), (33, 31), (1, 1)]
-
-
-def lively(network):
-    """BatchNorm as after training: statistics and weights that are not 0 and 1."""
-    torch.manual_seed(0)
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.2)
-            layer.running_var.uniform_(0.5, 1.5)
-            layer.weight.data.uniform_(0.5, 1.5)
-            layer.bias.data.normal_(0, 0.2)
-    return network.eval()
-
-
-def furthest(coarse, fine, old, new):
-    """The largest difference between each old map and the new one sampled on the old grid, relative to the old map."""
-    found = 0.0
-    for a, b, s, t in zip(coarse, fine, old, new, strict=True):
-        sampled = b[..., :: s // t, :: s // t]
-        assert sampled.shape == a.shape
-        found = max(found, float((sampled - a).abs().max() / a.abs().max()))
-    return found
+from tests.encoders.common import SIZES, furthest, lively
 
 
 @pytest.mark.parametrize(
