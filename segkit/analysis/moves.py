@@ -187,7 +187,9 @@ def _unsqueezed(field: Field, dim: int) -> Field:
 
 
 def shuffled(call: Call) -> list[Field | None]:
-    """pixel_shuffle and pixel_unshuffle."""
+    """channel_shuffle, which leaves the axes of the picture alone; pixel_shuffle and pixel_unshuffle."""
+    if call.func._schema.name.endswith("channel_shuffle"):
+        return rearranged(call, call.first().lines)
     x, factor, up = call.first(), list(call.named.values())[1], "unshuffle" not in call.func._schema.name
     rule = taps.resize(1, factor, "nearest") if up else taps.window(factor, factor)
     return rearranged(call, slid(x, rule))

@@ -46,8 +46,8 @@ def _rules() -> dict[str, Rule]:
         moves.sliced: "slice select split split_with_sizes unbind",
         moves.padded: "constant_pad_nd reflection_pad2d replication_pad2d",
         moves.concatenated: "cat stack",
-        moves.shuffled: "pixel_shuffle pixel_unshuffle",
-        moves.unknown_axes: "roll flip index index_select gather repeat unfold channel_shuffle",
+        moves.shuffled: "pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle",
+        moves.unknown_axes: "roll flip index index_select gather repeat unfold",
         _expanded: "expand",
     }
     return {name: rule for rule, names in families.items() for name in names.split()}

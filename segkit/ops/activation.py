@@ -35,8 +35,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             f"prelu got input of shape {tuple(x.shape)} and weight of shape {tuple(slope.shape)}; the weight is one "
             f"number, or one for each channel: (1,) or ({channels},)"
         )
-    if slope.numel() > 1:
-        slope = slope.view(-1, *[1] * (x.ndim - 2))  # C, 1, 1
+    slope = slope.reshape(-1, *[1] * (x.ndim - 2)) if x.ndim > 1 else slope.reshape(())  # C, 1, 1
     zero = x.new_zeros(())
     positive, negative = torch.where(x > 0, x, zero), torch.where(x > 0, zero, x)
     return positive + slope * negative

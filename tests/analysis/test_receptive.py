@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torchvision import models as tv
 from torchvision.models.resnet import Bottleneck
 
+import segkit
 from segkit.analysis import UnknownOperation, receptive_field
+from segkit.layers import ChannelShuffle, Conv2d, ConvTranspose2d, MaxPool2d
 from tests.analysis import networks
 
 
@@ -118,6 +120,28 @@ def test_global_pooling_sees_the_whole() -> None:
     assert table["fc"].box(0, 0) == (0, 97, 0, 65)
 
 
+def test_a_channel_shuffle_leaves_the_field_and_mixes_the_groups() -> None:
+    """The first group sees 1 pixel, the second 3; behind the shuffle each group of the next layer has seen 3."""
+    for engine in ("native", "scratch"):
+        with segkit.use_engine(engine):
+            table = receptive_field(Halves(), 32)
+        assert table["shuffle"].exact and table["last"].exact
+        assert (table["shuffle"].receptive_field, table["shuffle"].stride) == ((3, 3), (1, 1))
+        assert [float(bound.amax()) for bound in table["last"].field.bounds[1][0, :, 8, 8]] == [9, 9]
+
+
+class Halves(nn.Module):
+    """Two halves of channels with unlike fields, shuffled, then two groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow, self.wide = Conv2d(3, 2, 1), Conv2d(3, 2, 3, padding=1)
+        self.shuffle, self.last = ChannelShuffle(2), Conv2d(4, 2, 1, groups=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.shuffle(torch.cat([self.narrow(x), self.wide(x)], 1)))
+
+
 def test_table_reads_well() -> None:
     model = meta(tv.resnet18)
     model.train()
@@ -139,9 +163,6 @@ def test_table_reads_well() -> None:
 
 
 def test_both_engines_read_the_same() -> None:
-    import segkit
-    from segkit.layers import Conv2d, ConvTranspose2d, MaxPool2d
-
     layers = [Conv2d(3, 4, 3, padding=1), MaxPool2d(2, ceil_mode=True), ConvTranspose2d(4, 4, 4, 2, 1)]
     native = str(receptive_field(layers, 33))
     with segkit.use_engine("scratch"):

@@ -35,6 +35,10 @@ CASES: list[tuple[str, list[Tensor], dict[str, Any]]] = [
     ("interpolate", [X], {"scale_factor": 2.5}),
     ("interpolate", [X], {"size": (30, 7), "mode": "bilinear"}),
     ("interpolate", [X], {"size": (30, 7), "mode": "bilinear", "align_corners": True}),
+    ("conv2d", [X, W[:, :1], B], {"groups": 4, "stride": 2, "padding": 1}),
+    ("separable_conv2d", [X, W[:, :1], W[..., :1, :1], B], {"padding": 6, "dilation": 6}),
+    ("prelu", [X - 2.5, B], {}),
+    ("channel_shuffle", [X], {"groups": 2}),
     ("pixel_shuffle", [X], {"upscale_factor": 2}),
     ("pixel_unshuffle", [X], {"downscale_factor": 3}),
 ]

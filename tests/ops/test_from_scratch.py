@@ -21,7 +21,7 @@ from tests.ops.cases import signature
 ROOT = Path(segkit.ops.__file__).parents[1]
 FILES = sorted([*(ROOT / "ops").glob("*.py"), *(ROOT / "crf").glob("*.py")])
 FORBIDDEN = re.compile(
-    r"\w*(conv\d?d|convolution|pool|fold|im2col|col2im|interpolate|upsample|shuffle|grid_sampl)\w*", re.IGNORECASE
+    r"\w*(conv\d?d|convolution|pool|fold|im2col|col2im|interpolate|upsample|shuffle|grid_sampl|prelu)\w*", re.IGNORECASE
 )
 OURS = {"segkit", "ops"}  # names that start a path to our own functions
 
@@ -71,6 +71,12 @@ def calls() -> dict[str, Any]:
         "max_unpool2d": lambda m: m.max_unpool2d(values, places, 2),
         "bed_of_nails": lambda m: m.bed_of_nails(x, 2),
         "interpolate": lambda m: m.interpolate(x, scale_factor=2, mode="bilinear") + m.interpolate(x, (40, 36)),
+        "channel_shuffle": lambda m: m.channel_shuffle(x, 2),
+        "prelu": lambda m: m.prelu(x, w[0, :, 0, 0]),
+        "separable_conv2d": lambda m: (
+            m.separable_conv2d(x, w[:, :1], w[..., :1, :1], None, 2)
+            + m.separable_conv2d(x, w[:, :1], w[..., :1, :1], padding=1).sum()
+        ),
         "pixel_shuffle": lambda m: m.pixel_shuffle(x, 2),
         "pixel_unshuffle": lambda m: m.pixel_unshuffle(x, 2),
         "shift_and_stitch": lambda m: m.shift_and_stitch(lambda p: ops.avg_pool2d(p, 2), x, 2),

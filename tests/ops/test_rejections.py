@@ -14,6 +14,7 @@ from segkit.ops import windows
 
 X, W = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 3, 3)
 V = W.transpose(0, 1)  # for conv_transpose2d
+D, P = torch.randn(4, 1, 3, 3), torch.randn(5, 4, 1, 1)  # a depthwise and a pointwise weight
 INDICES = torch.arange(9).repeat(8).view(2, 4, 3, 3)
 Y = X[..., :3, :3].contiguous()
 
@@ -104,6 +105,27 @@ REJECTED: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda m: m.interpolate(X, size=3, recompute_scale_factor=True), ValueError, "it is for scale_factor"),
     (lambda m: m.interpolate(X[:, :0], size=3), ValueError, "only the batch may be empty"),
     (lambda m: m.interpolate(X.long(), size=3), TypeError, "floating-point"),
+    (lambda m: m.channel_shuffle(X, 3), ValueError, "4 channels and groups=3; the channels are a multiple"),
+    (lambda m: m.channel_shuffle(X, 0), ValueError, "groups=0; groups is a whole number from 1 up"),
+    (lambda m: m.channel_shuffle(X, 2.0), TypeError, r"channel_shuffle got groups=2\.0"),
+    (lambda m: m.channel_shuffle(X[0, 0], 2), ValueError, r"channel_shuffle got input of shape \(6, 6\)"),
+    (lambda m: m.channel_shuffle(X.numpy(), 2), TypeError, "channel_shuffle got input of type ndarray"),
+    (lambda m: m.prelu(X, W[0, :3, 0, 0]), ValueError, r"weight of shape \(3,\).* one number.*\(1,\) or \(4,\)"),
+    (lambda m: m.prelu(X, W[:1, :1, 0, 0]), ValueError, r"prelu got.* weight of shape \(1, 1\)"),
+    (lambda m: m.prelu(X[0, 0, 0], W[0, 0, 0]), ValueError, r"weight of shape \(3,\)"),
+    (lambda m: m.prelu(X.long(), W[0, 0, 0, :1].long()), TypeError, "prelu got input of type torch.int64"),
+    (lambda m: m.prelu(X, W[0, 0, 0, :1].double()), TypeError, "prelu got tensors of torch.float32 and torch.float64"),
+    (lambda m: m.prelu(X, 0.25), TypeError, "prelu got weight of type float"),
+    (lambda m: m.separable_conv2d(X, W[:, :1], P), ValueError, r"separable_conv2d got weight of shape \(2, 1, 3, 3\)"),
+    (lambda m: m.separable_conv2d(X, D[:, 0], P), ValueError, "separable_conv2d got weight of shape"),
+    (lambda m: m.separable_conv2d(X, D.double(), P), TypeError, "separable_conv2d got tensors of"),
+    (lambda m: m.separable_conv2d(X, D, P[:, :3]), ValueError, r"pointwise_weight of shape \(5, 3, 1, 1\).*: O×4×1×1"),
+    (lambda m: m.separable_conv2d(X, D, P.expand(-1, -1, 7, 7)), ValueError, "makes: O×4×1×1"),
+    (lambda m: m.separable_conv2d(X, D, P.numpy()), TypeError, "pointwise_weight of type ndarray"),
+    (lambda m: m.separable_conv2d(X, D, P, torch.randn(4)), ValueError, r"bias of shape \(4,\); it takes \(5,\)"),
+    (lambda m: m.separable_conv2d(X, D, P, stride=0), ValueError, "stride=0"),
+    (lambda m: m.separable_conv2d(X, D, P, dilation=3), ValueError, "spans 7 pixels"),
+    (lambda m: m.separable_conv2d(X[0, 0], D, P), ValueError, "separable_conv2d got input of shape"),
     (lambda m: m.pixel_shuffle(X, 3), ValueError, "4 channels and upscale_factor=3.*3² = 9"),
     (lambda m: m.pixel_shuffle(X, 0), ValueError, "upscale_factor=0"),
     (lambda m: m.pixel_shuffle(X, 2.0), TypeError, r"upscale_factor=2\.0"),

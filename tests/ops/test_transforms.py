@@ -32,6 +32,10 @@ CASES: dict[str, tuple[Call, list[tuple[int, ...]]]] = {
     "conv2d shifted": (lambda e, x, w, b: e.conv2d(x, w, b, padding=1), [(2, 4, 20, 18), (6, 4, 3, 3), (6,)]),
     "conv2d groups": (lambda e, x, w: e.conv2d(x, w, None, 1, "same", 2, 2), [(2, 4, 20, 18), (6, 2, 3, 2)]),
     "conv2d depthwise": (lambda e, x, w: e.conv2d(x, w, None, 1, 2, 1, 4), [(2, 4, 7, 6), (8, 1, 3, 3)]),
+    "conv2d depthwise strided": (
+        lambda e, x, w: e.conv2d(x, w, None, (2, 1), 2, (1, 2), 4),
+        [(2, 4, 7, 9), (4, 1, 3, 3)],
+    ),
     "conv2d columns": (lambda e, x, w, b: e.conv2d(x, w, b, 2, 1, 1, 2), [(2, 4, 9, 8), (6, 2, 3, 3), (6,)]),
     "conv2d single": (lambda e, x, w: e.conv2d(x, w), [(4, 9, 8), (6, 4, 1, 3)]),
     "conv_transpose2d stamps": (
@@ -50,6 +54,17 @@ CASES: dict[str, tuple[Call, list[tuple[int, ...]]]] = {
     "bed_of_nails": (lambda e, x: e.bed_of_nails(x, (2, 3)), [(2, 4, 6, 5)]),
     "interpolate bilinear": (lambda e, x: e.interpolate(x, (9, 13), mode="bilinear"), [(2, 4, 6, 5)]),
     "interpolate nearest": (lambda e, x: e.interpolate(x, scale_factor=1.7), [(2, 4, 6, 5)]),
+    "channel_shuffle": (lambda e, x: e.channel_shuffle(x, 3), [(2, 6, 4, 3)]),
+    "prelu": (lambda e, x, w: e.prelu(x, w), [(2, 4, 6, 5), (4,)]),
+    "prelu single": (lambda e, x, w: e.prelu(x, w), [(2, 4, 6), (1,)]),
+    "separable_conv2d": (
+        lambda e, x, d, p, b: e.separable_conv2d(x, d, p, b, 1, 2, 2),
+        [(2, 4, 9, 8), (8, 1, 3, 3), (3, 8, 1, 1), (3,)],
+    ),
+    "separable_conv2d strided": (
+        lambda e, x, d, p: e.separable_conv2d(x, d, p, None, 2, 1),
+        [(4, 9, 8), (4, 1, 3, 3), (6, 4, 1, 1)],
+    ),
     "pixel_shuffle": (lambda e, x: e.pixel_shuffle(x, 2), [(2, 4, 6, 5)]),
     "pixel_unshuffle": (lambda e, x: e.pixel_unshuffle(x, 2), [(2, 4, 6, 8)]),
     "shift_and_stitch": (lambda e, x: e.shift_and_stitch(lambda p: network(e, p), x, 2), [(2, 4, 6, 8)]),
