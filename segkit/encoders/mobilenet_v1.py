@@ -55,7 +55,7 @@ class MobileNetV1Encoder(Encoder):
         super().__init__(in_channels, width, "MobileNetV1")
         stride_asked = check_output_stride(output_stride, "MobileNetV1")
         before = scaled(32, self.width)
-        layers = [conv_norm_relu(Conv2d(self.in_channels, before, 3, 2, padding=1, bias=False))]
+        layers: list[nn.Module] = [conv_norm_relu(Conv2d(self.in_channels, before, 3, 2, padding=1, bias=False))]
         wide, ends = [before], []
         for channels, stride in BLOCKS:
             if stride == 2:

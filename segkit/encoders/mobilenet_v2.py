@@ -9,6 +9,8 @@ Names are torchvision's (`features.0.0`, `features.1.conv.0.0` …), so its weig
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from segkit.checks import whole
@@ -81,7 +83,7 @@ class MobileNetV2Encoder(Encoder):
 
     @property
     def low_channels(self) -> int:
-        return self.features[LOW].conv[-2].in_channels
+        return cast(InvertedResidual, self.features[LOW]).wide_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.maps(x)
@@ -96,7 +98,7 @@ class MobileNetV2Encoder(Encoder):
         low = x
         for i, layer in enumerate(self.features):
             if i == LOW:
-                low, x = layer.with_wide(x)  # N, low_channels, H/4, W/4
+                low, x = cast(InvertedResidual, layer).with_wide(x)  # N, low_channels, H/4, W/4
             else:
                 x = layer(x)
         return low, x

@@ -98,7 +98,7 @@ class ShuffleNetEncoder(Encoder):
         self.conv1 = Conv2d(self.in_channels, before, 3, 2, padding=1, bias=False)
         self.bn1, self.relu = nn.BatchNorm2d(before), nn.ReLU(inplace=True)
         self.maxpool = MaxPool2d(3, 2, padding=1)
-        wide = [before, before]
+        wide, self.stages = [before, before], nn.ModuleList()
         for number, units in enumerate(UNITS):
             channels = scaled(FIRST[groups] * 2**number, self.width, 4 * groups)
             if channels <= before:  # only in the narrowest: the pooled input has to fit into the output
@@ -109,7 +109,7 @@ class ShuffleNetEncoder(Encoder):
                 first = 1 if not number and not i else None
                 stage.append(ShuffleUnit(before, channels, narrow, groups, 1 if i else 2, first))
                 before = channels
-            self.add_module(f"stage{number + 2}", stage)
+            self.stages.append(stage)  # the paper's stages 2, 3 and 4
             wide.append(channels)
         self.channels, self.strides = tuple(wide), (2, 4, 8, 16, 32)
         init_relu_(self)
@@ -118,6 +118,6 @@ class ShuffleNetEncoder(Encoder):
     def forward(self, x: Tensor) -> list[Tensor]:
         picture_size(x, "ShuffleNet", self.in_channels)
         maps = [self.relu(self.bn1(self.conv1(x)))]  # N, channels[0], H/2, W/2
-        for layer in (self.maxpool, self.stage2, self.stage3, self.stage4):
+        for layer in (self.maxpool, *self.stages):
             maps.append(layer(maps[-1]))  # N, channels[i], H/strides[i], W/strides[i]
         return maps

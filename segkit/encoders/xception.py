@@ -15,13 +15,14 @@ off and the kernel dilated (atrous separable convolution); BatchNorm stands afte
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.checks import chosen
 from segkit.encoders.dilation import dilate_strides_
-from segkit.encoders.encoder import Encoder, check_output_stride, init_relu_, picture_size, scaled
+from segkit.encoders.encoder import Encoder, at_ends, check_output_stride, init_relu_, picture_size, scaled
 from segkit.layers import Conv2d, MaxPool2d, SeparableConv2d
 
 VARIANTS = ("released", "paper")
@@ -54,15 +55,15 @@ class XceptionBlock(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.last = last
+        self.last, self.second_channels = last, channels[1]
         self.shortcut: nn.Module = nn.Identity()
         if not last and (before != channels[-1] or stride > 1):
             conv = Conv2d(before, channels[-1], 1, stride, bias=False)
             self.shortcut = nn.Sequential(conv, nn.BatchNorm2d(channels[-1], eps))
         end = len(channels) - 1
-        settings = {"padding": 1, "between": between, "after": "norm relu" if last else "norm", "eps": eps}
+        settings: dict[str, Any] = {"between": between, "after": "norm relu" if last else "norm", "eps": eps}
         self.convs = nn.ModuleList(
-            SeparableConv2d(c, o, 3, 1 if pool or i < end else stride, **settings)
+            SeparableConv2d(c, o, 3, 1 if pool or i < end else stride, 1, **settings)
             for i, (c, o) in enumerate(zip((before, *channels), channels, strict=False))
         )
         self.pool = MaxPool2d(3, stride, padding=1) if pool and stride > 1 else nn.Identity()
@@ -90,11 +91,19 @@ class _Blocks(Encoder):
     normalised = True  # type: ignore[assignment]
 
     def _build(
-        self, who: str, output_stride: int, repeats: int, middle: int, exits: Sequence[Sequence[int]], **options: object
+        self,
+        output_stride: int,
+        repeats: int,
+        middle: int,
+        exits: Sequence[Sequence[int]],
+        pool: bool,
+        between: tuple[str, str],
+        eps: float = 1e-5,
     ) -> None:
-        """The layers: `repeats` convolutions in a block of the entry, `middle` blocks, and those at the end."""
-        stride_asked = check_output_stride(output_stride, who)
-        eps = float(options.get("eps", 1e-5))  # type: ignore[arg-type]
+        """The layers: `repeats` convolutions in a block of the entry, `middle` blocks, and those at the end.
+
+        `between` is for all blocks but the last, and for the last.
+        """
         plan = [(channels, repeats, 2) for channels in (128, 256, 728)] + [(728, 3, 1)] * middle
         sizes = [[scaled(channels, self.width)] * times for channels, times, _ in plan]
         sizes += [[scaled(channels, self.width) for channels in block] for block in exits]
@@ -105,15 +114,14 @@ class _Blocks(Encoder):
         self.conv2 = Conv2d(first, before, 3, padding=1, bias=False)
         self.bn2, self.relu = nn.BatchNorm2d(before, eps), nn.ReLU(inplace=True)
         self.channels = before, *(block[-1] for block in (*sizes[:2], sizes[-3], sizes[-1]))
-        self.blocks = nn.ModuleList()
+        blocks = []
         for channels, stride in zip(sizes[:-1], strides, strict=False):
-            self.blocks.append(XceptionBlock(before, channels, stride, **options))  # type: ignore[arg-type]
+            blocks.append(XceptionBlock(before, channels, stride, pool, between[0], eps=eps))
             before = channels[-1]
-        between = "norm relu" if options.get("between") else ""
-        self.blocks.append(XceptionBlock(before, sizes[-1], between=between, last=True, eps=eps))
-        self.strides = (2, 4, 8, 16, 32)
+        blocks.append(XceptionBlock(before, sizes[-1], between=between[1], last=True, eps=eps))
+        self.blocks, self.strides = nn.Sequential(*blocks), (2, 4, 8, 16, 32)
         init_relu_(self)
-        dilate_strides_(self, stride_asked)
+        dilate_strides_(self, output_stride)
 
     def _stem(self, x: Tensor) -> Tensor:
         picture_size(x, type(self).__name__.removesuffix("Encoder"), self.in_channels)
@@ -121,21 +129,18 @@ class _Blocks(Encoder):
         return self.relu(self.bn2(self.conv2(x)))  # N, 64, H/2, W/2
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        maps, ends = [self._stem(x)], (0, 1, len(self.blocks) - 3, len(self.blocks) - 1)
-        x = maps[0]
-        for i, block in enumerate(self.blocks):
-            x = block(x)
-            if i in ends:
-                maps.append(x)  # N, channels[i], H/strides[i], W/strides[i]
-        return maps
+        x = self._stem(x)
+        ends = 0, 1, len(self.blocks) - 3, len(self.blocks) - 1
+        return [x, *at_ends(self.blocks, ends, x)]  # N, channels[i], H/strides[i], W/strides[i] each
 
     @property
     def low_channels(self) -> int:
-        return self.blocks[1].convs[1].out_channels
+        return cast(XceptionBlock, self.blocks[1]).second_channels
 
     def with_low_level(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, x = self.blocks[1].with_second(self.blocks[0](self._stem(x)))  # N, low_channels, H/4, W/4
-        for block in self.blocks[2:]:
+        first, second, *others = self.blocks
+        low, x = cast(XceptionBlock, second).with_second(first(self._stem(x)))  # N, low_channels, H/4, W/4
+        for block in others:
             x = block(x)
         return low, x
 
@@ -168,7 +173,8 @@ class XceptionEncoder(_Blocks):
     def __init__(self, width: int = 64, output_stride: int = 32, in_channels: int = 3, between: str = "") -> None:
         super().__init__(in_channels, width, "Xception")
         exits = (728, 1024), (1536, 2048)
-        self._build("Xception", output_stride, 2, 8, exits, pool=True, between=between)
+        stride = check_output_stride(output_stride, "Xception")
+        self._build(stride, 2, 8, exits, True, (between, between))
 
 
 class Xception65Encoder(_Blocks):
@@ -201,4 +207,5 @@ class Xception65Encoder(_Blocks):
         super().__init__(in_channels, width, "Xception65")
         exits = (728, 1024, 1024), (1536, 1536, 2048)
         between = "norm relu" if chosen(variant, "variant", "Xception65", VARIANTS) == "paper" else "norm"
-        self._build("Xception65", output_stride, 3, 16, exits, between=between, eps=1e-3)
+        stride = check_output_stride(output_stride, "Xception65")
+        self._build(stride, 3, 16, exits, False, (between, "norm relu"), eps=1e-3)

@@ -179,7 +179,7 @@ class InvertedResidual(nn.Module):
         widen = [_conv_norm_relu6(Conv2d(in_channels, wide, 1, bias=False))] if t > 1 else []
         depthwise = Conv2d(wide, wide, k, stride, rate * (k // 2), rate, groups=wide, bias=False)
         narrow = [Conv2d(wide, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)]
-        self.depthwise_at = len(widen)
+        self.depthwise_at, self.wide_channels = len(widen), wide
         self.conv = nn.Sequential(*widen, _conv_norm_relu6(depthwise), *narrow)
         if not linear:
             self.conv.append(nn.ReLU6(inplace=True))

@@ -93,11 +93,12 @@ def test_multiply_adds_of_xception_with_its_unpadded_beginning() -> None:
     [("mobilenet_v1", 315), ("mobilenet_v2", 491), ("shufflenet", 527), ("xception", 1083), ("xception65", 1915)],
 )
 def test_fields(name: str, field: int) -> None:
-    """Of the last map; the same at output stride 8."""
-    for stride in (32, 8):
-        with torch.device("meta"):
-            encoder = create(name, output_stride=stride, width=4)
-        assert list(receptive_field(encoder, 64).rows)[-1].receptive_field == (field, field)
+    """Of the last map; and each reaches equally far to both sides: cell i of stride s is centred on pixel s·i."""
+    with torch.device("meta"):
+        encoder = create(name, width=1)
+    rows = list(receptive_field(encoder, 16).rows)
+    assert encoder.corner_aligned and rows[-1].receptive_field == (field, field)
+    assert all(2 * row.padding[0] + 1 == row.receptive_field[0] for row in rows)
 
 
 @pytest.mark.parametrize("stride", [16, 8])
