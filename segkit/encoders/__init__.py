@@ -12,24 +12,36 @@ from torch import Tensor
 
 from segkit.checks import whole
 from segkit.encoders.alexnet import AlexNet, AlexNetEncoder
+from segkit.encoders.classifier import Classifier
 from segkit.encoders.dilation import dilate_strides, dilate_strides_, set_rates
 from segkit.encoders.encoder import Encoder
+from segkit.encoders.mobilenet_v1 import MobileNetV1Encoder
+from segkit.encoders.mobilenet_v2 import MobileNetV2, MobileNetV2Encoder
 from segkit.encoders.resnet import BLOCKS as RESNETS
 from segkit.encoders.resnet import ResNet, ResNetEncoder
+from segkit.encoders.shufflenet import ShuffleNetEncoder
 from segkit.encoders.vgg import BLOCKS as VGGS
 from segkit.encoders.vgg import VGG, VGGEncoder
 from segkit.encoders.weights import imagenet, load_body
+from segkit.encoders.xception import Xception65Encoder, XceptionEncoder
 
-_ENCODERS: dict[str, Any] = {  # under torchvision's names
+_ENCODERS: dict[str, Any] = {  # under torchvision's names, where it has them
     "alexnet": AlexNetEncoder,
     **{f"vgg{depth}": partial(VGGEncoder, depth) for depth in VGGS},
     **{f"vgg{depth}_bn": partial(VGGEncoder, depth, batch_norm=True) for depth in VGGS},
     **{f"resnet{depth}": partial(ResNetEncoder, depth) for depth in RESNETS},
+    "mobilenet_v1": MobileNetV1Encoder,
+    "mobilenet_v2": MobileNetV2Encoder,
+    "shufflenet": ShuffleNetEncoder,
+    "xception": XceptionEncoder,
+    "xception65": Xception65Encoder,
 }
+_OWN = ("mobilenet_v1", "shufflenet", "xception", "xception65")  # torchvision has no network of this kind
 
 __all__ = [
-    "VGG", "AlexNet", "AlexNetEncoder", "Encoder", "ResNet", "ResNetEncoder", "VGGEncoder", "available", "create",
-    "dilate_strides", "dilate_strides_", "set_rates", "with_batch_norm",
+    "VGG", "AlexNet", "AlexNetEncoder", "Classifier", "Encoder", "MobileNetV1Encoder", "MobileNetV2",
+    "MobileNetV2Encoder", "ResNet", "ResNetEncoder", "ShuffleNetEncoder", "VGGEncoder", "Xception65Encoder",
+    "XceptionEncoder", "available", "create", "dilate_strides", "dilate_strides_", "set_rates", "with_batch_norm",
 ]  # fmt: skip
 
 
@@ -60,10 +72,11 @@ def create(
     """An encoder by name.
 
     Args:
-        name: one of `available()`: torchvision's names of the classifiers.
+        name: one of `available()`: torchvision's names of the classifiers, where it has them.
         in_channels: channels of the picture.
         output_stride: no map is coarser than this; strides beyond it turn into dilation.
-        width: channels of the first layer; 64 is the paper's size, 8 to 16 the course's.
+        width: 64 is the paper's size, 8 to 16 the course's; channels are in proportion. In VGG and ResNet it is the
+            number of channels of the first layer.
         weights: "imagenet" for torchvision's (from its cache or from the network), a state dict of torchvision's
             classifier, or None to start at random.
         **options: whatever else this encoder takes.
@@ -72,7 +85,8 @@ def create(
         of the encoder: N×in_channels×H×W → its maps, fine to coarse (`Encoder`).
 
     Raises:
-        ValueError: an unknown name, choices that this encoder does not have, or weights that do not fit.
+        ValueError: an unknown name, choices that this encoder does not have, weights that do not fit, or "imagenet"
+            where torchvision has none.
         OSError: ImageNet weights are not in the cache and cannot be fetched.
     """
     if not isinstance(name, str) or name not in _ENCODERS:
@@ -91,5 +105,9 @@ def create(
     if weights is not None:
         if weights != "imagenet" if isinstance(weights, str) else not isinstance(weights, Mapping):
             raise ValueError(f"encoders.create got weights={weights!r}; it takes 'imagenet', a state dict or None")
+        if isinstance(weights, str) and name in _OWN:
+            raise ValueError(
+                f"encoders.create got weights='imagenet' for {name}; torchvision has none: give a state dict"
+            )
         load_body(encoder, imagenet(encoder.torchvision or name) if isinstance(weights, str) else weights)
     return encoder

@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.engine import engine, use_engine
-from segkit.layers import MaxPool2d
+from segkit.layers import AvgPool2d, MaxPool2d
 
 PROBE = 256  # pixels; the picture from which the stride of each layer is read, never computed (meta tensors)
-Window = nn.Conv2d | nn.MaxPool2d
+Window = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
 
 
 class DenseMaxPool2d(MaxPool2d):
@@ -39,26 +39,43 @@ class DenseMaxPool2d(MaxPool2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        kernel, padding, dilation = (_pair(v) for v in (self.kernel_size, self.padding, self.dilation))
-        low_y, low_x = padding
-        high_y, high_x = (d * (k - 1) - p for k, p, d in zip(kernel, padding, dilation, strict=True))
-        input = F.pad(input, (low_x, high_x, low_y, high_y), value=-torch.inf)
-        return engine().max_pool2d(input, kernel, 1, 0, dilation)  # N, C, H, W
+        input = _padded(self, input, -torch.inf)  # N, C, H + …, W + …
+        return engine().max_pool2d(input, self.kernel_size, 1, 0, self.dilation)  # N, C, H, W
+
+
+class DenseAvgPool2d(AvgPool2d):
+    """An average pooling without its stride: as many values out as in, the window's cells `dilation` apart.
+
+    Beyond the border lie zeros, which count. No engine has an average pooling with holes: it is the depthwise
+    convolution whose weights are all 1/(kh·kw).
+
+    Shape:
+        N×C×H×W → N×C×H×W; output (i, j) looks at rows i − padding + t·dilation for t < kernel_size.
+    """
+
+    def __init__(self, kernel_size: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]) -> None:
+        super().__init__(kernel_size, 1, padding)
+        self.dilation = dilation
+
+    def forward(self, input: Tensor) -> Tensor:
+        C, (kh, kw) = input.shape[1], _pair(self.kernel_size)
+        mean = input.new_full((C, 1, kh, kw), 1 / (kh * kw))
+        return engine().conv2d(_padded(self, input, 0.0), mean, None, 1, 0, self.dilation, C)  # N, C, H, W
 
 
 def dilate_strides(encoder: nn.Module, output_stride: int) -> nn.Module:
     """A copy of an encoder whose maps are no coarser than `output_stride`, with the same weights.
 
     Args:
-        encoder: a ResNetEncoder, a VGGEncoder, or any module from pictures to maps, made of convolutions and max
-            poolings that divide 256×256 pixels evenly. It stays as it is.
+        encoder: a ResNetEncoder, a VGGEncoder, or any module from pictures to maps, made of convolutions and poolings
+            that divide 256×256 pixels evenly. It stays as it is.
         output_stride: pixels of the picture from one cell of the last map to the next, 1, 2, 4, …
 
     Returns:
         The copy, with `strides` brought up to date where the encoder has them. In evaluation mode its map of stride s,
         sampled at every (s_old / s)-th row and column from the first, *is* the old map:
-        - ResNetEncoder and VGGEncoder: at every size, the border included, because each stride that was taken off had
-          made ⌈h/stride⌉ cells of h, and then a tap falls outside the fine map exactly where it did outside the coarse.
+        - segkit's encoders: at every size, the border included, because each stride that was taken off had made
+          ⌈h/stride⌉ cells of h, and then a tap falls outside the fine map exactly where it did outside the coarse.
         - A pooling that rounds down (torchvision's VGG) drops the last row of an odd map, and the layers behind saw
           zeros in its place; the fine map keeps it. The sampled map then has a row or column more, and its old cells
           differ within reach of the bottom and right border, in VGG-11 at 248 pixels the last row and column of 7,
@@ -68,7 +85,8 @@ def dilate_strides(encoder: nn.Module, output_stride: int) -> nn.Module:
 
     Raises:
         ValueError: an output_stride that is not a power of two (one larger than the encoder's changes nothing); a layer
-            that has no dilation (average pooling, transposed convolution), pads by other than zeros, returns indices.
+            that has no dilation (transposed convolution), pads by other than zeros, leaves padding out of a mean,
+            returns indices.
 
     Source:
         Chen et al., ICLR 2015 (arXiv 1412.7062), section 3.1; Yu & Koltun, ICLR 2016, section 4 (which also removes the
@@ -89,7 +107,7 @@ def dilate_strides_(encoder: nn.Module, output_stride: int) -> nn.Module:
         return encoder  # it is as fine already
     changes = []
     for name, layer, before in _strides_seen(encoder):
-        stride = _pair(layer.stride)[0]
+        stride = _pair(getattr(layer, "stride", None) or layer.kernel_size)[0]  # type: ignore[arg-type]
         single = _pair(layer.kernel_size) == (1, 1)  # one tap: nothing to spread
         rate = 1 if single else max(1, before // output_stride)  # the strides that were taken off before this layer
         kept = max(1, min(stride, output_stride // before))
@@ -124,6 +142,13 @@ def set_rates(blocks: Iterable[nn.Module], rates: Sequence[int]) -> None:
             if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
                 layer.dilation = rate, rate
                 layer.padding = tuple(rate * (k // 2) for k in layer.kernel_size)
+
+
+def _padded(pool: Any, x: Tensor, value: float) -> Tensor:
+    """The input of a dense pooling, continued by what its windows hang over."""
+    kernel, (low_y, low_x), dilation = (_pair(v) for v in (pool.kernel_size, pool.padding, pool.dilation))
+    high_y, high_x = (d * (k - 1) - p for k, p, d in zip(kernel, (low_y, low_x), dilation, strict=True))
+    return F.pad(x, (low_x, high_x, low_y, high_y), value=value)
 
 
 def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
@@ -167,7 +192,7 @@ def _strides_seen(encoder: nn.Module) -> list[tuple[str, Window, int]]:
 
 def _check(name: str, layer: nn.Module) -> None:
     """Only what has a dilation and a border that scales with it can be converted."""
-    if not isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+    if not isinstance(layer, Window):
         raise ValueError(f"dilate_strides: layer {name} is a {type(layer).__name__}, which has no dilation; replace it")
     if len(set(_pair(layer.stride))) > 1:
         raise ValueError(f"dilate_strides: layer {name} has strides {layer.stride}; both axes need the same")
@@ -176,21 +201,32 @@ def _check(name: str, layer: nn.Module) -> None:
             f"dilate_strides: layer {name} pads by {layer.padding!r}, {layer.padding_mode}; "
             "write the padding as numbers, with zeros"
         )
+    if isinstance(layer, nn.AvgPool2d) and (layer.ceil_mode or not layer.count_include_pad or layer.divisor_override):
+        raise ValueError(
+            f"dilate_strides: layer {name} divides by a number that changes at the border; leave ceil_mode, "
+            "count_include_pad and divisor_override as they are by default"
+        )
     if isinstance(layer, nn.MaxPool2d) and layer.return_indices:
         raise ValueError(f"dilate_strides: layer {name} returns indices, which name cells of the coarse map")
 
 
 def _convert(encoder: nn.Module, name: str, layer: Window, rate: int, stride: int) -> None:
     """Dilate one layer by `rate`, and give it what is left of its stride."""
-    padding, dilation = ([rate * v for v in _pair(value)] for value in (layer.padding, layer.dilation))  # type: ignore[arg-type]
+    settings = layer.padding, getattr(layer, "dilation", 1)
+    padding, dilation = (tuple(rate * v for v in _pair(value)) for value in settings)  # type: ignore[arg-type]
     if isinstance(layer, nn.Conv2d):
-        layer.stride, layer.padding, layer.dilation = (stride, stride), tuple(padding), tuple(dilation)  # type: ignore[assignment]
+        layer.stride, layer.padding, layer.dilation = (stride, stride), padding, dilation  # type: ignore[assignment]
         return
     if stride != 1:
         raise ValueError(
             f"dilate_strides: pooling {name} would keep stride {stride} of {layer.stride}; take all or none"
         )
-    dense = DenseMaxPool2d(layer.kernel_size, 1, tuple(padding), tuple(dilation))  # type: ignore[arg-type]
-    kept = nn.Identity() if _pair(layer.kernel_size) == (1, 1) else dense  # a pooling that only left cells out
+    kernel = _pair(layer.kernel_size)
+    dense: nn.Module
+    if isinstance(layer, nn.AvgPool2d):
+        dense = DenseAvgPool2d(kernel, padding, dilation)  # type: ignore[arg-type]
+    else:
+        dense = DenseMaxPool2d(kernel, 1, padding, dilation)  # type: ignore[arg-type]
+    kept = nn.Identity() if kernel == (1, 1) else dense  # a pooling that only left cells out
     parent, _, attribute = name.rpartition(".")
     setattr(encoder.get_submodule(parent), attribute, kept.train(layer.training))

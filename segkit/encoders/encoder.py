@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from torch import Tensor, nn
 
 from segkit.checks import whole
@@ -22,6 +24,8 @@ class Encoder(nn.Module):
         classifier_channels: of the classifier's hidden layers; 0 where it has none.
         torchvision: the name of torchvision's classifier whose weights fit, "" where none do.
         added: beginnings of the names of tensors that the classifier does not have; its weights leave them as they are.
+        left_out: beginnings of the names of the classifier's tensors, besides its last layers, that the encoder does
+            without.
 
     Shape:
         N×in_channels×H×W → maps N×channels[i]×⌈H/strides[i]⌉×⌈W/strides[i]⌉. Any H, W ≥ 1.
@@ -34,6 +38,7 @@ class Encoder(nn.Module):
     classifier_channels = 0
     torchvision = ""
     added: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __init__(self, in_channels: int, width: int, name: str) -> None:
         super().__init__()
@@ -52,6 +57,67 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         raise NotImplementedError
+
+    @property
+    def low_channels(self) -> int:
+        """Channels of the first map that `with_low_level` gives.
+
+        Raises:
+            ValueError: the encoder has no map of stride 4.
+        """
+        if 4 not in self.strides:
+            raise ValueError(
+                f"{type(self).__name__} has maps of strides {self.strides}; what reads low-level features needs one of "
+                "stride 4: choose another encoder, or a larger output_stride"
+            )
+        return self.channels[self.strides.index(4)]
+
+    def with_low_level(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The map of stride 4 that the decoder of DeepLab v3+ reads, and the last map; both from one pass.
+
+        Shape:
+            N×in_channels×H×W → N×low_channels×⌈H/4⌉×⌈W/4⌉ and N×channels[−1]×⌈H/d⌉×⌈W/d⌉, d = output_stride.
+        """
+        maps = self(x)
+        return maps[self.strides.index(4)], maps[-1]
+
+
+def at_ends(layers: nn.Sequential, ends: Container[int], x: Tensor) -> list[Tensor]:
+    """Run layers one after the other, and keep what comes out of those at the places `ends`."""
+    maps = []
+    for i, layer in enumerate(layers):
+        x = layer(x)
+        if i in ends:
+            maps.append(x)
+    return maps
+
+
+def scaled(channels: int, width: int, multiple: int = 1) -> int:
+    """Channels of a layer that has `channels` in the paper, at another width: width / 64 times as many.
+
+    Args:
+        channels: at width 64, the paper's size.
+        width: of the encoder.
+        multiple: what the number has to be a multiple of; the nearest is taken, or the next above where that would lose
+            more than a tenth.
+    """
+    nearest = (2 * channels * width + 64 * multiple) // (128 * multiple) * multiple
+    return nearest if 10 * 64 * nearest >= 9 * channels * width else nearest + multiple
+
+
+def check_output_stride(value: int, who: str) -> int:
+    """8, 16 or 32, as the networks of five maps take it; of Python or numpy."""
+    number = whole(value, "output_stride", who, 1)
+    if number not in (8, 16, 32):
+        raise ValueError(f"{who} got output_stride={value!r}; it can be 8, 16 or 32")
+    return number
+
+
+def init_relu_(network: nn.Module) -> None:
+    """Start every convolution for a ReLU after it (He et al. 2015), by what one output sums: depthwise ones too."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
 
 def picture_size(x: Tensor, who: str, channels: int = 3) -> tuple[int, int]:

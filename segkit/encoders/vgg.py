@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from segkit.encoders.dilation import dilate_strides_
-from segkit.encoders.encoder import Encoder, picture_size
+from segkit.encoders.encoder import Encoder, at_ends, picture_size
 from segkit.engine import engine
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
 
@@ -108,12 +108,7 @@ class VGGEncoder(Encoder):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         picture_size(x, "VGG", self.in_channels)
-        pooled = []
-        for i, layer in enumerate(self.features):
-            x = layer(x)
-            if i in self.ends:
-                pooled.append(x)  # N, channels[i], H/strides[i], W/strides[i]
-        return pooled
+        return at_ends(self.features, self.ends, x)  # N, channels[i], H/strides[i], W/strides[i] each
 
     def with_indices(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, tuple[int, int]]]]:
         """The last map, and for each 2×2 pooling, finest first, where its maxima stood and the size that was pooled.

@@ -44,12 +44,13 @@ def load_body(target: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     What an encoder has beyond the classifier (`Encoder.added`) stays as it is.
 
     Returns:
-        the names in `state` that have no place in the target, all of them in the head.
+        the names in `state` that have no place in the target, all of them in the head or in `Encoder.left_out`.
 
     Raises:
         ValueError: as `load_exactly`.
     """
     heads = tuple(f"{name}." for name in ("fc", "classifier") if not hasattr(target, name))
+    heads += tuple(getattr(target, "left_out", ()))
     left = [key for key in state if heads and key.startswith(heads)]
     added = tuple(getattr(target, "added", ()))
     own = tuple(key for key in target.state_dict() if added and key.startswith(added))

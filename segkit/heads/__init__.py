@@ -1,7 +1,7 @@
 """Heads: what several papers share to turn an encoder's maps into class scores."""
 
 from segkit.heads.aspp import ASPP, SummedASPP, rates_at
-from segkit.heads.enlarge import enlarge, enlarge_from_corners, to_picture
+from segkit.heads.enlarge import enlarge, enlarge_from_corners, to_picture, to_size
 from segkit.heads.fcn_head import FCNHead
 from segkit.heads.fully_connected import FullyConnectedHead
 from segkit.heads.global_feature import GlobalFeature
@@ -9,5 +9,5 @@ from segkit.heads.pyramid import PyramidPooling
 
 __all__ = [
     "ASPP", "FCNHead", "FullyConnectedHead", "GlobalFeature", "PyramidPooling", "SummedASPP", "enlarge",
-    "enlarge_from_corners", "rates_at", "to_picture",
+    "enlarge_from_corners", "rates_at", "to_picture", "to_size",
 ]  # fmt: skip

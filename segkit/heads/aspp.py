@@ -1,5 +1,5 @@
 """Atrous spatial pyramid pooling: one map read by kernels of several rates at once (DeepLab v2), later normalised and
-joined by the mean of the whole picture (DeepLab v3).
+joined by the mean of the whole picture (DeepLab v3), with separable kernels at last (DeepLab v3+).
 
   v2   map ──┬── 3×3 rate 6 ── … scores ──┐          v3   map ──┬── 1×1 ───────────────────────┐
              ├── 3×3 rate 12 ─ … scores ──┼── sum              ├── 3×3 rate 6 ────────────────┤
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from segkit.checks import whole
 from segkit.engine import engine
 from segkit.layers import Conv2d
-from segkit.layers.blocks import check_statistics, conv_norm_relu, score_layer
+from segkit.layers.blocks import check_statistics, conv_norm_relu, norm_relu_3x3, score_layer
 
 SMALL, LARGE = (2, 4, 8, 12), (6, 12, 18, 24)  # v2's ASPP-S and ASPP-L
 
@@ -99,10 +99,11 @@ class ASPP(nn.Module):
 
     Args:
         channels: of the map.
-        rates: of the 3×3 convolutions, in cells: (6, 12, 18) at output stride 16, see `rates_at`.
+        rates: of the 3×3 convolutions, in cells: (6, 12, 18) at output stride 16, see `rates_at`; () for none.
         width: channels of each branch and of what comes out.
         image_pooling: the branch that pools the whole map.
         dropout: after the projection.
+        separable: each 3×3 as an atrous separable convolution (DeepLab v3+).
 
     Shape:
         N×channels×h×w → N×width×h×w, any h, w ≥ 1.
@@ -112,6 +113,7 @@ class ASPP(nn.Module):
 
     Source:
         Chen, Papandreou, Schroff & Adam, "Rethinking atrous convolution…" (arXiv 1706.05587), section 3.3, Figure 5.
+        separable: arXiv 1802.02611, section 3.1.
     """
 
     def __init__(
@@ -121,13 +123,13 @@ class ASPP(nn.Module):
         width: int = 256,
         image_pooling: bool = True,
         dropout: float = 0.1,
+        separable: bool = False,
     ) -> None:
         super().__init__()
         self.rates = tuple(whole(rate, "rates", "ASPP", 1) for rate in rates)
         self.width = width = whole(width, "width", "ASPP", 1)
-        kernels = [Conv2d(channels, width, 1, bias=False)]
-        kernels += [Conv2d(channels, width, 3, padding=rate, dilation=rate, bias=False) for rate in self.rates]
-        self.branches = nn.ModuleList(map(conv_norm_relu, kernels))
+        atrous = [norm_relu_3x3(channels, width, rate, separable) for rate in self.rates]
+        self.branches = nn.ModuleList([conv_norm_relu(Conv2d(channels, width, 1, bias=False)), *atrous])
         self.pool = conv_norm_relu(Conv2d(channels, width, 1, bias=False)) if image_pooling else None
         joined = (len(self.branches) + bool(image_pooling)) * width
         self.project = conv_norm_relu(Conv2d(joined, width, 1, bias=False))

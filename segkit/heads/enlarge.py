@@ -23,9 +23,26 @@ def to_picture(score: Tensor, encoder: Encoder, height: int, width: int, align_c
     Shape:
         N×K×h×w → N×K×H×W with H ≥ height, W ≥ width; the first rows and columns are the picture's.
     """
+    return to_size(score, encoder.output_stride, height, width, encoder.corner_aligned, align_corners)
+
+
+def to_size(
+    x: Tensor, factor: int, height: int, width: int, corner_aligned: bool = True, align_corners: bool = True
+) -> Tensor:
+    """Enlarge a map to the size of one whose cells are `factor` times as close, or of the picture.
+
+    Args:
+        x: the map.
+        factor: how many times closer.
+        height, width: of the larger one.
+        corner_aligned, align_corners: as in `enlarge` and `to_picture`.
+
+    Shape:
+        N×C×h×w → N×C×H×W with H ≥ height, W ≥ width; the first rows and columns are those of the larger map.
+    """
     if align_corners:
-        return enlarge(score, encoder.output_stride, encoder.corner_aligned)
-    return engine().interpolate(score, (height, width), mode="bilinear", align_corners=False)
+        return enlarge(x, factor, corner_aligned)
+    return engine().interpolate(x, (height, width), mode="bilinear", align_corners=False)
 
 
 def enlarge(score: Tensor, stride: int, corner_aligned: bool = False) -> Tensor:

@@ -7,6 +7,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from segkit.layers.conv import Conv2d
+from segkit.layers.separable import SeparableConv2d
+
 C = TypeVar("C", bound=nn.Conv2d)
 
 
@@ -37,6 +40,24 @@ def conv_norm_relu(conv: nn.Conv2d, norm: bool = True) -> nn.Sequential:
         nn.init.zeros_(conv.bias)
     layers: list[nn.Module] = [conv, *([nn.BatchNorm2d(conv.out_channels)] if norm else []), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
+
+
+def norm_relu_3x3(before: int, channels: int, rate: int = 1, separable: bool = False) -> nn.Module:
+    """A 3×3 convolution that keeps the size, with BatchNorm and ReLU, initialised for ReLU (He et al. 2015).
+
+    Args:
+        before, channels: in and out.
+        rate: dilation.
+        separable: a depthwise and a pointwise step in its place, with BatchNorm and ReLU after each, as the authors of
+            DeepLab v3+ have it in pyramid and decoder.
+    """
+    if not separable:
+        return conv_norm_relu(Conv2d(before, channels, 3, padding=rate, dilation=rate, bias=False))
+    both = "norm relu"
+    conv = SeparableConv2d(before, channels, 3, padding=rate, dilation=rate, between=both, after=both)
+    for step in (conv.depthwise, conv.pointwise):
+        nn.init.kaiming_normal_(step.weight, nonlinearity="relu")
+    return conv
 
 
 def score_layer(conv: C, std: float = 0.01) -> C:

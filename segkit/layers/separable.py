@@ -179,13 +179,22 @@ class InvertedResidual(nn.Module):
         widen = [_conv_norm_relu6(Conv2d(in_channels, wide, 1, bias=False))] if t > 1 else []
         depthwise = Conv2d(wide, wide, k, stride, rate * (k // 2), rate, groups=wide, bias=False)
         narrow = [Conv2d(wide, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)]
+        self.depthwise_at, self.wide_channels = len(widen), wide
         self.conv = nn.Sequential(*widen, _conv_norm_relu6(depthwise), *narrow)
         if not linear:
             self.conv.append(nn.ReLU6(inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv(x)  # N, out_channels, H/stride, W/stride
-        return x + y if self.use_res_connect else y
+        return self.with_wide(x)[1]
+
+    def with_wide(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the depthwise step makes, its BatchNorm and ReLU6 included, and the output."""
+        y = wide = x
+        for i, layer in enumerate(self.conv):
+            y = layer(y)
+            if i == self.depthwise_at:
+                wide = y  # N, expansion·in_channels, H/stride, W/stride
+        return wide, x + y if self.use_res_connect else y  # N, out_channels, H/stride, W/stride
 
 
 def _steps(who: str, between: str, after: str) -> tuple[str, str]:

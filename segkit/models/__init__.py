@@ -5,6 +5,7 @@ from segkit.models.base import Model, available, create, options, register, unwr
 from segkit.models.deeplab_v1 import DeepLabV1
 from segkit.models.deeplab_v2 import DeepLabV2
 from segkit.models.deeplab_v3 import DeepLabV3, DeepLabV3Cascade
+from segkit.models.deeplab_v3plus import DeepLabV3Plus
 from segkit.models.dilated import ContextModule, Dilated
 from segkit.models.duc_hdc import DUCHDC
 from segkit.models.enet import ENet
@@ -19,8 +20,9 @@ from segkit.models.unet import UNet
 from segkit.models.weights import load, load_torchvision, read_header, save
 
 __all__ = [
-    "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "DeepLabV2", "DeepLabV3", "DeepLabV3Cascade", "Dilated", "ENet",
-    "FCNResNet", "Model", "PSPNet", "ParseNet", "SPPNet", "SegNet", "UNet", "available", "convolutionalise", "create",
-    "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision", "load_torchvision_segmentation",
-    "options", "read_header", "register", "save", "torchvision_options", "unwrapped",
+    "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "DeepLabV2", "DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus",
+    "Dilated", "ENet", "FCNResNet", "Model", "PSPNet", "ParseNet", "SPPNet", "SegNet", "UNet", "available",
+    "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision",
+    "load_torchvision_segmentation", "options", "read_header", "register", "save", "torchvision_options",
+    "unwrapped",
 ]  # fmt: skip

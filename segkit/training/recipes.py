@@ -34,6 +34,10 @@ _RECIPES: dict[str, dict[str, Any]] = {
         **_PAPER, "steps": 30000, "batch_size": 16, "lr": 7e-3, "weight_decay": 1e-4, "scale": (0.5, 2.0),
         "crop": (513, 513),
     },
+    "deeplab_v3plus": {  # Chen et al., arXiv 1802.02611, section 4; weight decay of their code, 1e-4 on a ResNet-101
+        **_PAPER, "steps": 30000, "batch_size": 16, "lr": 7e-3, "weight_decay": 4e-5, "scale": (0.5, 2.0),
+        "crop": (513, 513),
+    },
     "pspnet": {  # Zhao et al., arXiv 1612.01105, section 5.1; without its rotation and blur
         **_PAPER, "steps": 30000, "batch_size": 16, "lr": 1e-2, "weight_decay": 1e-4, "aux": {"aux": 0.4},
         "scale": (0.5, 2.0), "crop": (473, 473),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from torch import nn
 
 from segkit import encoders
 
+CHEAP = ("mobilenet_v1", "mobilenet_v2", "shufflenet", "xception", "xception65")
 STRIDES = {name: (32,) if name == "alexnet" else (32, 16, 8) for name in encoders.available()}
+MOVED = ("alexnet", "vgg11", "vgg13_bn", "resnet18", "mobilenet_v1")
 EVERY = [(name, stride) for name, strides in STRIDES.items() for stride in strides]
 
 
@@ -33,7 +36,23 @@ def test_channels_and_sizes(name: str, stride: int, size: tuple[int, int]) -> No
         assert x.shape == (1, channels, *(-(-n // s) for n in size))
 
 
-@pytest.mark.parametrize(("name", "stride"), [e for e in EVERY if e[0] in ("alexnet", "vgg11", "vgg13_bn", "resnet18")])
+@pytest.mark.parametrize(("name", "stride"), EVERY)
+def test_the_low_level_map_stands_at_stride_4(name: str, stride: int) -> None:
+    """And comes from the same pass: the last map beside it is the last map."""
+    encoder = small(name, stride)
+    if name == "alexnet":
+        with pytest.raises(ValueError, match=r"AlexNetEncoder has maps of strides \(8, 16, 32\)"):
+            encoder.low_channels  # noqa: B018
+        return
+    x = torch.randn(2, 3, 45, 70, dtype=torch.float64)
+    with torch.no_grad():
+        low, last = encoder.with_low_level(x)
+        assert torch.equal(last, encoder(x)[-1]) and low.shape == (2, encoder.low_channels, 12, 18)
+    with pytest.raises(ValueError, match=r"\(3, 8, 8\); it takes N×3×H×W"):
+        encoder.with_low_level(torch.zeros(3, 8, 8))
+
+
+@pytest.mark.parametrize(("name", "stride"), [e for e in EVERY if e[0] in MOVED])
 def test_a_picture_moved_by_one_stride_moves_its_map_by_one_cell(name: str, stride: int) -> None:
     """In the interior, where no border is in sight; moved by less than a stride it is another map."""
     encoder, side = small(name, stride), 544
@@ -71,11 +90,17 @@ def test_cells_stand_where_the_encoder_says(name: str, pool: int) -> None:
 
 @pytest.mark.parametrize("name", encoders.available())
 def test_torchvisions_weights_fit_under_the_same_name(name: str) -> None:
+    if name not in torchvision.models.list_models():
+        with pytest.raises(ValueError, match=f"weights='imagenet' for {name}; torchvision has none"):
+            encoders.create(name, width=4, weights="imagenet")
+        assert encoders.create(name, width=4).torchvision == ""
+        return
     with torch.device("meta"):
         theirs = torchvision.models.get_model(name, weights=None).state_dict()
         encoder = encoders.create(name)
     assert encoder.torchvision == name
-    own, body = encoder.state_dict(), {k: v for k, v in theirs.items() if not k.startswith(("fc.", "classifier."))}
+    heads = ("fc.", "classifier.", *encoder.left_out)
+    own, body = encoder.state_dict(), {k: v for k, v in theirs.items() if not k.startswith(heads)}
     assert list(own) == list(body) and all(own[key].shape == body[key].shape for key in own)
 
 
@@ -107,17 +132,18 @@ def test_what_is_not_there_is_named() -> None:
         encoders.create("resnet20")
     with pytest.raises(ValueError, match="output_stride=16"):
         encoders.create("alexnet", output_stride=16)
-    for stride in (3, 64, "8"):
+    for stride, name in itertools.product((3, 64, "8"), ("vgg11", *CHEAP)):
         with pytest.raises(ValueError, match=r"output_stride="):
-            encoders.create("vgg11", output_stride=stride)
+            encoders.create(name, output_stride=stride)
     with pytest.raises(ValueError, match="'plain' needs pool=3"):
         encoders.create("vgg11", beyond="plain")
-    for name, option in (("resnet50", "batch_norm"), ("resnet50", "depth"), ("vgg11", "colour"), ("alexnet", "pool")):
+    unknown = {"resnet50": "batch_norm depth", "vgg11": "colour", "alexnet": "pool", "shufflenet": "between"}
+    for name, option in ((name, option) for name, options in unknown.items() for option in options.split()):
         with pytest.raises(ValueError, match=f"{name} takes no option {option}"):
             encoders.create(name, **{option: 3})
     with pytest.raises(ValueError, match="weights=5"):
         encoders.create("vgg11", weights=5)
-    for name in ("alexnet", "vgg11", "resnet18"):
+    for name in ("alexnet", "vgg11", "resnet18", *CHEAP):
         for wrong in ("width", "in_channels"):
             with pytest.raises(ValueError, match=f"{wrong}=0"):
                 encoders.create(name, **{wrong: 0})
@@ -132,7 +158,7 @@ def test_create_takes_what_the_design_says() -> None:
 
 
 def test_output_strides_of_numpy_are_numbers() -> None:
-    for name in ("vgg11", "resnet18"):
+    for name in ("vgg11", "resnet18", *CHEAP):
         assert encoders.create(name, output_stride=np.int64(8), width=2).strides == (2, 4, 8, 8, 8)
     finer = encoders.dilate_strides(encoders.create("resnet18", width=2), np.int64(8))
     assert finer.strides == (2, 4, 8, 8, 8) and type(finer.output_stride) is int

@@ -11,30 +11,7 @@ import segkit
 from segkit.analysis import receptive_field
 from segkit.encoders import ResNet, ResNetEncoder, VGGEncoder, dilate_strides, dilate_strides_, set_rates
 from segkit.models import load_torchvision
-
-SIZES = [(64, 64), (97, 130), (33, 31), (1, 1)]
-
-
-def lively(network):
-    """BatchNorm as after training: statistics and weights that are not 0 and 1."""
-    torch.manual_seed(0)
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.2)
-            layer.running_var.uniform_(0.5, 1.5)
-            layer.weight.data.uniform_(0.5, 1.5)
-            layer.bias.data.normal_(0, 0.2)
-    return network.eval()
-
-
-def furthest(coarse, fine, old, new):
-    """The largest difference between each old map and the new one sampled on the old grid, relative to the old map."""
-    found = 0.0
-    for a, b, s, t in zip(coarse, fine, old, new, strict=True):
-        sampled = b[..., :: s // t, :: s // t]
-        assert sampled.shape == a.shape
-        found = max(found, float((sampled - a).abs().max() / a.abs().max()))
-    return found
+from tests.encoders.common import SIZES, furthest, lively
 
 
 @pytest.mark.parametrize(
@@ -171,6 +148,20 @@ def test_conversion_leaves_mode_statistics_and_type_alone():
         assert encoder.training and all(torch.equal(v, before[k]) for k, v in encoder.state_dict().items())
 
 
+def test_average_pooling_keeps_its_values_too():
+    """Of 3×3 cells, 2 apart, padded: as in ShuffleNet; converted at once and in two steps."""
+    layers = [nn.Conv2d(3, 4, 3, 2, 1), nn.AvgPool2d(3, 2, 1), nn.Conv2d(4, 4, 3, padding=1), nn.AvgPool2d(3, 2, 1)]
+    coarse = nn.Sequential(*layers).double()
+    at_once, in_steps = dilate_strides(coarse, 2), dilate_strides(dilate_strides(coarse, 4), 2)
+    for size in SIZES:
+        x = torch.randn(1, 3, *size, dtype=torch.float64)
+        with torch.no_grad():
+            assert furthest([coarse(x)], [at_once(x)], [8], [2]) < 1e-12
+            assert torch.equal(at_once(x), in_steps(x))
+            with segkit.use_engine("scratch"):
+                torch.testing.assert_close(at_once(x), in_steps(x), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(("pixels", "differ"), [(256, 0), (248, 1), (240, 0)])
 def test_rounding_down_differs_at_the_far_border_only_and_only_where_a_map_is_odd(pixels, differ):
     """248 / 8 = 31: a pool4 that rounds down drops the last row and conv5 finds zeros there; the fine map keeps it."""
@@ -207,8 +198,10 @@ def test_gradients_and_engines_agree():
 
 def test_what_cannot_be_dilated_is_named():
     conv = nn.Conv2d(3, 4, 3, 2, 1)
-    with pytest.raises(ValueError, match="layer 1 is a AvgPool2d"):
-        dilate_strides(nn.Sequential(conv, nn.AvgPool2d(2)), 2)
+    with pytest.raises(ValueError, match="layer 1 is a LPPool2d"):
+        dilate_strides(nn.Sequential(conv, nn.LPPool2d(2, 2)), 2)
+    with pytest.raises(ValueError, match="layer 1 divides by a number that changes at the border"):
+        dilate_strides(nn.Sequential(conv, nn.AvgPool2d(3, 2, 1, count_include_pad=False)), 2)
     with pytest.raises(ValueError, match=r"layer 1 pads by .*reflect"):
         dilate_strides(nn.Sequential(conv, nn.Conv2d(4, 4, 3, 2, 1, padding_mode="reflect")), 2)
     with pytest.raises(ValueError, match=r"layer 1 reads a map of 127×127"):

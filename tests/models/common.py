@@ -189,6 +189,24 @@ def _deeplab_v3() -> list[Case]:
     ]
 
 
+def _deeplab_v3plus() -> list[Case]:
+    """Every encoder that is new with it, at every output stride."""
+    fine: dict[str, Any] = {"score": (4, CLASSES)}
+    control = {"separable": "none", "low_level": 0, "output_stride": 8, "align_corners": False, "in_channels": 2}
+    plain = {"decoder": False, "rates": (), "output_stride": 32, "encoder_options": {"stem": "deep"}}
+    other = {"decoder_convs": 1, "head_width": 6, "separable": "aspp", "output_stride": 32}
+    return [
+        Case("deeplab_v3plus", {"width": 4, "encoder": "mobilenet_v2"}, fine),
+        Case("deeplab_v3plus", {**RESNET18, **control}, fine),
+        Case("deeplab_v3plus", {**RESNET18, **plain}, {"score": (32, CLASSES)}, side=65, rate=3e-2),
+        Case("deeplab_v3plus", {"width": 8, "encoder": "mobilenet_v1", **other}, fine),
+        Case("deeplab_v3plus", {"width": 4, "encoder": "shufflenet", "output_stride": 8}, fine),
+        Case("deeplab_v3plus", {"width": 2, "encoder": "xception", "output_stride": 8}, fine),
+        Case("deeplab_v3plus", {"width": 2, "encoder_options": {"variant": "paper"}}, fine),
+        Case("deeplab_v3plus", {"width": 4, "encoder": "vgg11_bn", "separable": "decoder"}, fine),
+    ]
+
+
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
-CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3()]
+CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3(), *_deeplab_v3plus()]
 CLASSIFIERS = _sppnet()  # scores for each picture, of any size
