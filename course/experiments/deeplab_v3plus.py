@@ -1,0 +1,62 @@
+"""Chapter 11's experiments.
+
+python course/experiments/deeplab_v3plus.py decoder    low-level maps; separable in parts  → results/v3plus_decoder.json
+python course/experiments/deeplab_v3plus.py dial       one network at three strides         → results/v3plus_dial.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cheap import DATA, RECIPE, arms_of, priced, score
+from library import Arm, Experiment, ahead, main
+from pictures import Rendered, scores
+from torch import nn
+
+NET = {"name": "deeplab_v3plus", "encoder": "resnet18", "width": 16, "rates": [1, 2, 3], "separable": "none"}
+CHANNELS = (0, 8, 16, 48)  # of the low-level map beside the pyramid's 64
+
+
+def decoder(o: argparse.Namespace) -> Experiment:
+    """Without a decoder, at stride 16 and 8; with one that sees 0 to 48 low-level channels; separable in parts."""
+    models: dict[str, dict[str, Any]] = {
+        "no decoder": {**NET, "decoder": False},
+        "no decoder, stride 8": {**NET, "decoder": False, "output_stride": 8, "rates": [1, 2, 3]},
+    }
+    models |= {f"{c} low-level channels": {**NET, "low_level": c} for c in CHANNELS}
+    kinds = {"aspp": "separable pyramid", "decoder": "separable decoder", "both": "both separable"}
+    models |= {title: {**NET, "low_level": 16, "separable": kind} for kind, title in kinds.items()}
+    seen, blind = "16 low-level channels", "0 low-level channels"
+    claims = [
+        ahead("11", metric, seen, other, least)
+        for other in (blind, "no decoder")
+        for metric, least in (("mean_iou", 0.05), ("trimap_iou_1px", 0.05), ("trimap_iou_3px", 0.05))
+    ]
+    experiment = Experiment("v3plus_decoder", arms_of(models), near_edges, claims=claims, ceilings=(16, 8, 4))
+    return priced(experiment)
+
+
+def near_edges(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
+    return scores(model, test, (1, 3, 6))
+
+
+def dialled(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
+    """The figures of the network at the output stride that the arm names."""
+    stride = arm["model"].get("after", {}).get("output_stride")
+    return score(model if stride is None else model.at_output_stride(stride), arm, test)  # type: ignore[operator]
+
+
+def dial(o: argparse.Namespace) -> Experiment:
+    """Trained at stride 16; tested at 32, 16 and 8, the rates following; with the decoder and without."""
+    models: dict[str, dict[str, Any]] = {}
+    for name, has in (("v3+", True), ("v3", False)):
+        net = {**NET, "rates": [2, 4, 6], "low_level": 16, "decoder": has}
+        models[f"{name} at 16"] = net
+        models |= {f"{name} at {s}": {**net, "after": {"output_stride": s}} for s in (32, 8)}
+    arms = {name: {"model": model, "data": DATA, "recipe": RECIPE} for name, model in models.items()}
+    return Experiment("v3plus_dial", arms, dialled)
+
+
+if __name__ == "__main__":
+    main(__doc__, {"decoder": decoder, "dial": dial})

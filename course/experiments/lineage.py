@@ -1,0 +1,74 @@
+"""Chapter 11's table of all ancestors.
+
+python course/experiments/lineage.py lineage    FCN-32s to DeepLab v3+, trained alike    → results/lineage.json
+
+One recipe for all, and as many steps as it takes for the order to be the same at half of them. The papers moved from
+VGG to ResNet between v1 and v3, so v2 is here with both.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+from atrous import GROUPS
+from library import Experiment, main
+from pictures import Rendered, scores
+from torch import nn
+
+from segkit.analysis import cost, saved_for_backward
+from segkit.metrics import BoundaryIoU
+
+DATA = {"set": "street", "size": [96, 128], "train": 1600, "test": 200}
+RECIPE = {"steps": 3000, "batch_size": 8, "lr": 6e-3, "class_weights": "log", "ema": 0.99, "flip": 0.5}
+VGG = {"encoder": "vgg11", "width": 8, "hidden": 128, "batch_norm": True, "dropout": 0.1}
+RESNET = {"encoder": "resnet18", "width": 16, "dropout": 0.1}
+NEAR, AROUND = {"rates": [1, 2, 3]}, {"rates": [1, 2, 3, 4]}  # for maps of 6×8 and 12×16 cells
+MODELS: dict[str, dict[str, Any]] = {
+    "FCN-32s": {"name": "fcn32s", **VGG},
+    "FCN-16s": {"name": "fcn16s", **VGG},
+    "FCN-8s": {"name": "fcn8s", **VGG},
+    "DeepLab v1": {"name": "deeplab_v1", "fov": [3, 3], **VGG},
+    "U-Net": {"name": "unet", "width": 8, "padding": "same"},
+    "SegNet": {"name": "segnet", "encoder": "vgg11", "width": 8},
+    "ParseNet": {"name": "parsenet", **VGG},
+    "dilated": {"name": "dilated", **VGG},
+    "DeepLab v2, VGG": {"name": "deeplab_v2", **AROUND, **VGG},
+    "DeepLab v2": {"name": "deeplab_v2", **AROUND, **RESNET},
+    "PSPNet": {"name": "pspnet", "aux": True, **RESNET},
+    "DeepLab v3": {"name": "deeplab_v3", "multi_grid": [1, 2], **NEAR, **RESNET},
+    "DeepLab v3+": {"name": "deeplab_v3plus", **NEAR, **RESNET},
+}
+
+
+def score(model: nn.Module, arm: dict[str, Any], test: Rendered) -> dict[str, Any]:
+    """Over all pixels, near true outlines, and along the outlines of both."""
+    edges = BoundaryIoU(test.num_classes)
+    for sample in test.samples:
+        edges.update(model(sample.image[None]).argmax(1), sample.labels[None])
+    return {**scores(model, test, (1, 3), GROUPS), "boundary_iou": edges.mean_iou()}
+
+
+def price(model: nn.Module) -> dict[str, Any]:
+    """What a network costs: counted, and timed on one picture at a time."""
+    size = (3, *DATA["size"])  # type: ignore[misc]
+    found = cost(model.eval(), size, repeats=30)
+    return {
+        "parameters": found.parameters, "macs": found.macs, "milliseconds": round(1000 * found.seconds, 2),
+        "threads": torch.get_num_threads(), "bytes_of_maps": found.activations,
+        "bytes_to_train": saved_for_backward(model, size, RECIPE["batch_size"]),
+    }  # fmt: skip
+
+
+def lineage(o: argparse.Namespace) -> Experiment:
+    """Every network of the main line, from scratch, on the same streets."""
+    recipes = {"PSPNet": {**RECIPE, "aux": {"aux": 0.4}}}
+    arms = {name: {"model": model, "data": DATA, "recipe": recipes.get(name, RECIPE)} for name, model in MODELS.items()}
+    experiment = Experiment("lineage", arms, score, ceilings=(32, 16, 8, 4))
+    experiment.extra = lambda: {"price": {name: price(experiment.network(name, 0)) for name in arms}}
+    return experiment
+
+
+if __name__ == "__main__":
+    main(__doc__, {"lineage": lineage})
