@@ -54,11 +54,12 @@ class _Correlate(torch.autograd.Function):
         O, _, kh, kw = weight.shape
         rows, columns, size = _spans(x, (kh, kw), pad, dilation)
         taps = weight.unflatten(0, (groups, -1)).permute(3, 0, 1, 4, 2).flatten(3)  # kh, G, o, kw·c
-        y = x.new_zeros(len(x), groups, O // groups, *size)  # N, G, o, h, w
+        y = x.new_zeros(len(x), O, *size)
+        by_group = y.unflatten(1, (groups, -1))  # N, G, o, h, w
         for few, stack in _stacks(x, columns, size[1], groups):
             for tap, (outputs, pixels) in zip(taps, rows, strict=True):
-                _add_product(y[few, ..., outputs, :], tap, stack[..., pixels, :])
-        return y.flatten(1, 2)  # N, O, h, w
+                _add_product(by_group[few, ..., outputs, :], tap, stack[..., pixels, :])
+        return y  # itself, not a view of it: a ReLU in place may come next
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -79,29 +79,31 @@ class _Desk:
 
 
 def _look(x: Tensor, weight: Tensor, plan: Plan) -> Tensor:
-    planes, numbers = x.flatten(0, 1), _numbers(weight, len(x))
-    y, desk = x.new_empty(len(planes), *plan.size), _Desk(x, len(planes), plan)
+    y, numbers = x.new_empty(*x.shape[:2], *plan.size), _numbers(weight, len(x))  # N, C, h, w
+    planes, out = x.flatten(0, 1), y.flatten(0, 1)
+    desk = _Desk(x, len(planes), plan)
     for few in desk:
         desk.lay(planes[few])
         desk.sums.zero_()
         taps = numbers[:, few].unbind(0)
         for place, sums, seen in desk.meetings:
             sums.addcmul_(taps[place], seen)
-        y[few] = desk.y
-    return y.unflatten(0, x.shape[:2])  # N, C, h, w
+        out[few] = desk.y
+    return y
 
 
 def _paint(y: Tensor, weight: Tensor, plan: Plan) -> Tensor:
-    planes, numbers = y.flatten(0, 1), _numbers(weight, len(y))
-    x, desk = y.new_zeros(len(planes), *plan.picture), _Desk(y, len(planes), plan)
+    x, numbers = y.new_zeros(*y.shape[:2], *plan.picture), _numbers(weight, len(y))  # N, C, H, W
+    planes, out = y.flatten(0, 1), x.flatten(0, 1)
+    desk = _Desk(y, len(planes), plan)
     for few in desk:
         desk.y.copy_(planes[few])
         desk.strips.zero_()
         taps = numbers[:, few].unbind(0)
         for place, sums, seen in desk.meetings:
             seen.addcmul_(taps[place], sums)
-        desk.take(x[few])
-    return x.unflatten(0, y.shape[:2])  # N, C, H, W
+        desk.take(out[few])
+    return x
 
 
 def _weigh(x: Tensor, y: Tensor, plan: Plan) -> Tensor:
@@ -115,7 +117,7 @@ def _weigh(x: Tensor, y: Tensor, plan: Plan) -> Tensor:
         for place, sums, seen in desk.meetings:
             product = torch.mul(sums, seen, out=products[:, : sums.shape[1]])
             torch.sum(product, 1, out=taps[place])
-    return numbers.view(kh * kw, N, C).sum(1).mT.reshape(C, 1, kh, kw)
+    return numbers.view(1, kh, kw, N, C).sum(3).movedim(-1, 0).contiguous()  # C, 1, kh, kw
 
 
 def _numbers(weight: Tensor, pictures: int) -> Tensor:
