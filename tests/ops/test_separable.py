@@ -247,6 +247,19 @@ def test_prelu_at_zero_and_at_infinity() -> None:
             torch.testing.assert_close(a, b, equal_nan=True)
 
 
+def test_autocast_gives_its_type_as_torch_does() -> None:
+    x, depthwise_weight, pointwise_weight = torch.randn(2, 4, 9, 9), torch.randn(4, 1, 3, 3), torch.randn(5, 4, 1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        for name, tensors in (
+            ("prelu", [x, x[0, :, 0, 0]]),
+            ("separable_conv2d", [x, depthwise_weight, pointwise_weight]),
+        ):
+            ours, theirs = (run(engine, name, tensors, {}, 0) for engine in (ops, native))
+            assert [t.dtype for t in ours] == [t.dtype for t in theirs] and ours[0].dtype == torch.bfloat16
+            for a, b in zip(ours, theirs, strict=True):
+                torch.testing.assert_close(a, b, rtol=3e-2, atol=3e-2 * float(b.detach().abs().max()))
+
+
 def test_gradients_of_shuffle_and_prelu_are_exact_twice() -> None:
     grad_exact("channel_shuffle", distinct(2, 6, 2, 3), groups=3)
     grad_exact("prelu", distinct(2, 3, 4, 2) - 2.45, torch.tensor([0.25, -0.5, 2.0]))
