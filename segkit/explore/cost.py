@@ -197,8 +197,8 @@ class CostExplorer(Explorer):
         self.parts = drawing(self.canvas)
         with self.together():
             self.stops("channels", "channels", CHANNELS, channels, "of the input and of the output")
-            self.stops("side", "map", [(f"{n}×{n}", n) for n in SIDES], side, "rows and columns of the input, in cells")
-            self.stops("kernel", "kernel", [(f"{n}×{n}", n) for n in KERNELS], kernel, "of the convolution")
+            self.stops("side", "map, side", SIDES, side, "of the input, in cells; the map is square")
+            self.stops("kernel", "kernel, side", KERNELS, kernel, "of the convolution; the kernel is square")
             self.stops("groups", "groups", GROUPS, 3, "of the grouped form; ShuffleNet takes 3")
             self.slider("expansion", "expansion", 1, 8, 6, "how many times wider the inverted residual is inside")
             self.stops("stride", "stride", STRIDES, 1, "cells from one output to the next")
