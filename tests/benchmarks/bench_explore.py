@@ -34,6 +34,7 @@ def explorers() -> dict[str, Explorer]:
         "GriddingExplorer": explore.GriddingExplorer(),
         "PyramidExplorer": explore.PyramidExplorer(),
         "AsppExplorer": explore.AsppExplorer(),
+        "CostExplorer": explore.CostExplorer(),
         "SkipExplorer": explore.SkipExplorer(model),
         "CrfExplorer": explore.CrfExplorer(model),
     }

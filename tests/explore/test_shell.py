@@ -36,7 +36,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
     "skip": skip_explorer,
     "crf": lambda: explore.CrfExplorer(torch.randn(13, 96, 128, generator=torch.Generator().manual_seed(0))),
 }
-MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer}
+MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "cost": explore.CostExplorer}
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -47,6 +47,7 @@ MOVES = {  # a control of each, and another place for it
     "crf": ("bilateral", 9),
     "pyramid": ("bins", 6),
     "aspp": ("rate", 30),
+    "cost": ("channels", 24),
 }
 
 
@@ -71,7 +72,7 @@ def test_a_control_changes_picture_and_caption(name: str) -> None:
     after = decoded(e.picture.value)
     assert after.shape == before.shape and (after != before).any(2).mean() > 0.001 and e.caption.value != text
     e.controls[control].value = old
-    if name in ("pyramid", "aspp"):
+    if name in ("pyramid", "aspp", "cost"):
         e.reset()  # which takes the ghost of the last value away too
     assert np.array_equal(decoded(e.picture.value), before) and e.caption.value == text, "nothing is left behind"
 
