@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 from segkit.explore.aspp import AsppExplorer
 from segkit.explore.crf import CrfExplorer
 from segkit.explore.gridding import GriddingExplorer
+from segkit.explore.lineage import LineageExplorer
 from segkit.explore.metrics import MetricsExplorer
 from segkit.explore.picture import Picture
 from segkit.explore.pyramid import PyramidExplorer
@@ -23,6 +24,6 @@ from segkit.explore.unpool import UnpoolExplorer
 from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
-    "AsppExplorer", "CrfExplorer", "GriddingExplorer", "MetricsExplorer", "Picture", "PyramidExplorer",
-    "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
+    "AsppExplorer", "CrfExplorer", "GriddingExplorer", "LineageExplorer", "MetricsExplorer", "Picture",
+    "PyramidExplorer", "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
 ]  # fmt: skip
