@@ -48,3 +48,9 @@ def test_stride_rates_and_places(target: str, source: str) -> None:
     words = "cells that move cost more"
     run("09", words)
     refuted("09", words, results=recorded(output_stride=put(target, source)))
+
+
+def test_a_crop_has_room_for_the_rates() -> None:
+    words = "a crop has to have room for the rates"
+    run("09", words)
+    refuted("09", words, results=recorded(batch_norm=put("whole pictures, 16", "quarters, 64")))

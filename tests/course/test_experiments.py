@@ -249,8 +249,8 @@ def scripts():
     for script, names in {
         "fcn": ("skips", "patches"), "segnet_unet": ("decoders", "advice"), "cells": ("few",), "enet": ("choices",),
         "atrous": ("finetune", "grids", "context"), "crf": ("fields", "sharpen", "joint"),
-        "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes"),
-        "deeplab_v3": ("image_pooling", "output_stride"),
+        "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes", "aux_loss"),
+        "deeplab_v3": ("image_pooling", "output_stride", "multi_grid", "batch_norm"),
     }.items():  # fmt: skip
         yield from (getattr(importlib.import_module(script), name) for name in names)
     cells, atrous = importlib.import_module("cells"), importlib.import_module("atrous")

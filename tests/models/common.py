@@ -196,11 +196,11 @@ def _deeplab_v3plus() -> list[Case]:
     plain = {"decoder": False, "rates": (), "output_stride": 32, "encoder_options": {"stem": "deep"}}
     other = {"decoder_convs": 1, "head_width": 6, "separable": "aspp", "output_stride": 32}
     return [
+        Case("deeplab_v3plus", {"width": 4, "encoder": "shufflenet", "output_stride": 8}, fine),
         Case("deeplab_v3plus", {"width": 4, "encoder": "mobilenet_v2"}, fine),
         Case("deeplab_v3plus", {**RESNET18, **control}, fine),
         Case("deeplab_v3plus", {**RESNET18, **plain}, {"score": (32, CLASSES)}, side=65, rate=3e-2),
         Case("deeplab_v3plus", {"width": 8, "encoder": "mobilenet_v1", **other}, fine),
-        Case("deeplab_v3plus", {"width": 4, "encoder": "shufflenet", "output_stride": 8}, fine),
         Case("deeplab_v3plus", {"width": 2, "encoder": "xception", "output_stride": 8}, fine),
         Case("deeplab_v3plus", {"width": 2, "encoder_options": {"variant": "paper"}}, fine),
         Case("deeplab_v3plus", {"width": 4, "encoder": "vgg11_bn", "separable": "decoder"}, fine),

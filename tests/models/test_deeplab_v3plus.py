@@ -176,7 +176,10 @@ def test_the_papers_recipe() -> None:
 @pytest.mark.parametrize("separable", [True, False])
 def test_mmsegmentation_gives_the_same_scores(monkeypatch, training: bool, separable: bool) -> None:
     """Its head on our maps. It joins the branches, the mean first, by a 3×3: ours gets one in that order here."""
-    reason = "pip install --no-deps mmsegmentation==1.2.2 mmengine==0.10.7 mmcv-lite==2.1.0, and what they import"
+    reason = (
+        "pip install --no-deps mmsegmentation==1.2.2 mmengine==0.10.7 mmcv-lite==2.1.0 addict yapf termcolor ftfy "
+        "regex opencv-python-headless, into an environment of its own: remove the package `tests` that comes with it"
+    )
     monkeypatch.setitem(sys.modules, "mmcv._ext", MagicMock())  # compiled operators, of which the head needs none
     module = pytest.importorskip("mmseg.models.decode_heads.sep_aspp_head", reason=reason)
     bricks = pytest.importorskip("mmcv.cnn", reason=reason)

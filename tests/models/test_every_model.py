@@ -102,7 +102,7 @@ def test_a_saved_model_comes_back(case: Case, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", available())
 def test_what_cannot_be_is_named(name: str) -> None:
-    deep = str(options(name).get("encoder")).startswith("resnet")
+    deep = str(options(name).get("encoder")).startswith(("resnet", "xception"))
     model = create(name, 2, width=2, **({"encoder": "resnet18"} if deep else {}))
     for shape in ((3, 32, 32), (1, 1, 32, 32), (1, 4, 32, 32), (1, 3, 0, 32), (2, 1, 3, 32, 32)):
         with pytest.raises(ValueError, match=rf"\({shape[0]}, {shape[1]}, .*it takes N×3×H×W"):
