@@ -20,7 +20,7 @@ def as_plain(old: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def test_separable_costs_less_than_no_decoder() -> None:
-    words = "of pyramid and decoder, not a quarter is left"
+    words = "of pyramid and decoder, not a fifth is left"
     run("11", words)
     refuted("11", words, spent=as_plain)
     refuted("11", words, nets=as_plain)
