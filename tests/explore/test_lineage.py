@@ -134,7 +134,7 @@ def test_the_lineage_has_the_names_of_its_experiment(monkeypatch: pytest.MonkeyP
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "course" / "experiments"))
     import lineage
 
-    assert list(LINEAGE.values()) == list(lineage.MODELS)
+    assert [(name, key) for key, name in LINEAGE.items()] == list(lineage.KEYS.items())
 
 
 def test_refuses() -> None:
