@@ -76,8 +76,9 @@ def resized(x: Tensor, side: int) -> Tensor:
 
 
 def seen(model: nn.Module, images: Tensor, side: int) -> Tensor:
-    """Scores of windows brought to `side` pixels; an SPPNet with a fixed head is shown its own size instead."""
-    return model(resized(images, model.size[0] if getattr(model, "head", None) == "fixed" else side))  # type: ignore[index]
+    """Scores of windows brought to `side` pixels; an SPPNet with a fixed head has them warped to its own size then."""
+    small = resized(images, side)
+    return model(resized(small, model.size[0]) if getattr(model, "head", None) == "fixed" else small)  # type: ignore[index]
 
 
 def a_side_a_batch(arm: Arm, seed: int, train: Rendered) -> Any:

@@ -1,4 +1,4 @@
-"""What a network costs, as a total and layer by layer: parameters, multiply-adds, memory of its maps, and time."""
+"""What a network costs, as a total and layer by layer: parameters, multiply-adds, bytes kept and moved, and time."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class LayerCost:
         parameters: numbers that it owns and no row above does.
         macs: multiply-adds, for all inputs of the batch and all uses of the layer.
         activations: bytes, see `cost`.
+        moved: bytes, see `cost`.
         seconds: median time; NaN where it was not measured.
     """
 
@@ -49,21 +50,27 @@ class LayerCost:
     parameters: int
     macs: int
     activations: int
+    moved: int
     seconds: float
+
+    @property
+    def intensity(self) -> float:
+        """Multiply-adds per byte that is moved; where it is low, memory sets the pace, not arithmetic."""
+        return self.macs / self.moved if self.moved else math.nan
 
 
 class Cost(Printed[LayerCost]):
     """A row for each layer, and for each module that works outside its layers.
 
-    `parameters`, `macs` and `activations` are the sums over all rows.
+    `parameters`, `macs`, `activations` and `moved` are the sums over all rows.
     `seconds` is the median time of the whole network, measured apart from the layers'.
     """
 
     def __init__(self, rows: list[LayerCost], shape: tuple[int, ...], seconds: float) -> None:
         super().__init__(rows)
         self.shape, self.seconds = shape, seconds
-        self.parameters, self.macs, self.activations = (
-            sum(getattr(row, name) for row in rows) for name in ("parameters", "macs", "activations")
+        self.parameters, self.macs, self.activations, self.moved = (
+            sum(getattr(row, name) for row in rows) for name in ("parameters", "macs", "activations", "moved")
         )
 
     def of(self, kind: str) -> Cost:
@@ -78,11 +85,12 @@ class Cost(Printed[LayerCost]):
 
     def cells(self) -> list[list[str]]:
         timed = not math.isnan(self.seconds)
-        head = ["layer", "kind", "parameters", "multiply-adds", "maps", *["time"] * timed]
-        total = LayerCost("all", "", self.parameters, self.macs, self.activations, self.seconds)
+        head = ["layer", "kind", "parameters", "multiply-adds", "maps", "moved", *["time"] * timed]
+        total = LayerCost("all", "", self.parameters, self.macs, self.activations, self.moved, self.seconds)
         lines = []
         for row in [*self.rows, total]:
-            counts = [f"{row.parameters:,}", number_text(row.macs), number_text(row.activations, "B")]
+            sizes = number_text(row.activations, "B"), number_text(row.moved, "B")
+            counts = [f"{row.parameters:,}", number_text(row.macs), *sizes]
             lines.append([row.name or "(outside layers)", row.kind, *counts, *[f"{1000 * row.seconds:.2f} ms"] * timed])
         return [head, *lines]
 
@@ -99,6 +107,8 @@ def cost(model: Model, input: Size | Tensor | tuple[Any, ...], *, batch_size: in
     Memory is the bytes of every new tensor that an operation of the forward pass makes, held until its end: outputs
     of layers, sums and concatenations between them, indices of poolings. Views, what is written in place, the
     parameters and the input are not new. Training keeps about that much, `saved_for_backward` says exactly how much.
+    Bytes moved are the inputs, the outputs and the weights of every operation, as if nothing stayed in a cache between
+    two of them; views move nothing.
 
     Args:
         model: a network, or a list of layers; from segkit, torchvision or elsewhere.
@@ -126,11 +136,11 @@ def cost(model: Model, input: Size | Tensor | tuple[Any, ...], *, batch_size: in
     for name, module in network.named_modules():
         own = [p for p in module.parameters(recurse=False) if id(p) not in owned]
         owned |= set(map(id, own))
-        macs, memory = counted.get(name, (0, 0))
+        macs, memory, moved = counted.get(name, (0, 0, 0))
         leaf = name in counted and not any(True for _ in module.children())
         if own or macs or memory or leaf:
             size, seconds = sum(p.numel() for p in own), float(times.get(name, math.nan))
-            rows.append(LayerCost(name, type(module).__name__, size, int(macs), int(memory), seconds))
+            rows.append(LayerCost(name, type(module).__name__, size, int(macs), int(memory), int(moved), seconds))
     return Cost(rows, shape, total)
 
 
@@ -150,12 +160,12 @@ def _bare(value: Any) -> Any:
 
 
 class _NewTensors(ShapesOnly):
-    """Adds up the bytes of all tensors that operations make."""
+    """Adds up the bytes of all tensors that operations make, and of all that they read and write."""
 
     def __init__(self, known: list[Tensor]) -> None:
         super().__init__()
         self.held = {t.untyped_storage()._cdata: t for t in known}  # kept, so that no address is used twice
-        self.bytes = 0
+        self.bytes = self.moved = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = super().__torch_dispatch__(func, types, args, kwargs)
@@ -163,16 +173,23 @@ class _NewTensors(ShapesOnly):
             if isinstance(t, Tensor) and t.untyped_storage()._cdata not in self.held:
                 self.held[t.untyped_storage()._cdata] = t
                 self.bytes += t.untyped_storage().nbytes()
+        if not any(value.alias_info and not value.alias_info.is_write for value in func._schema.returns):  # no view
+            self.moved += sum(_bytes(t) for t in tree_leaves((args, kwargs, out)) if isinstance(t, Tensor))
         return out
 
 
+def _bytes(t: Tensor) -> int:
+    """Of a tensor's values; one that only repeats them has no more than it stores."""
+    return min(t.numel() * t.element_size(), t.untyped_storage().nbytes())
+
+
 def _count(network: nn.Module, example: tuple[Any, ...]) -> dict[str, np.ndarray]:
-    """By module: multiply-adds and bytes of new tensors."""
+    """By module: multiply-adds, bytes of new tensors, bytes moved."""
     given = [t for t in tree_leaves(example) if isinstance(t, Tensor)]
     memory = _NewTensors([*network.parameters(), *network.buffers(), *given])
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), memory, counter:
-        return _own(network, example, lambda: np.array([counter.get_total_flops() // 2, memory.bytes]))
+        return _own(network, example, lambda: np.array([counter.get_total_flops() // 2, memory.bytes, memory.moved]))
 
 
 def _own(network: nn.Module, example: tuple[Any, ...], read: Reading) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from segkit.explore.aspp import AsppExplorer
+from segkit.explore.cost import CostExplorer
 from segkit.explore.crf import CrfExplorer
 from segkit.explore.gridding import GriddingExplorer
 from segkit.explore.lineage import LineageExplorer
@@ -24,6 +25,6 @@ from segkit.explore.unpool import UnpoolExplorer
 from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
-    "AsppExplorer", "CrfExplorer", "GriddingExplorer", "LineageExplorer", "MetricsExplorer", "Picture",
+    "AsppExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "LineageExplorer", "MetricsExplorer", "Picture",
     "PyramidExplorer", "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
 ]  # fmt: skip

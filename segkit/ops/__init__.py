@@ -1,8 +1,8 @@
 """The operators of segmentation networks from tensor arithmetic alone: indexing, padding, matrix products, scatter.
 
 Names and arguments are those of torch.nn.functional, so that `ops.conv2d` can stand where `F.conv2d` stands;
-`segkit.native` has the same functions on torch's kernels. Read `convolution` first, then `patches` and `correlation`,
-its two ways to compute.
+`segkit.native` has the same functions on torch's kernels. Read `convolution` first, then `patches`, `correlation`
+and `depthwise`, its three ways to compute.
 """
 
 from segkit.ops.activation import prelu

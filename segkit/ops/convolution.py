@@ -3,9 +3,10 @@
     y[n, o, u, v] = bias[o] + Σ_{c, i, j} weight[o, c, i, j] · x[n, c, u·stride + i·dilation, v·stride + j·dilation]
 
 where x is padded with zeros, and c runs over the input channels of o's group. (The kernel is not flipped: what deep
-learning calls a convolution is a cross-correlation.) There are two ways to compute it, and each wins somewhere: as one
-matrix product with all patches as columns (`patches`), or as a sum of products with shifted pictures, one for each row
-of the kernel (`correlation`).
+learning calls a convolution is a cross-correlation.) There are three ways to compute it, and each wins somewhere: as
+one matrix product with all patches as columns (`patches`); as a sum of products with shifted pictures, one for each row
+of the kernel (`correlation`); and where each channel has a kernel to itself, so that there is no matrix, as a sum of
+numbers times shifted pictures (`depthwise`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.ops.arguments import IntOrPair, batched, check_weight, in_float32, pair, whole
-from segkit.ops.correlation import Pad, correlate
+from segkit.ops.correlation import correlate
+from segkit.ops.depthwise import depthwise
 from segkit.ops.patches import Pair, im2col
+from segkit.ops.strips import Pad
 
 SMALL_MAP = 256  # outputs per picture up to which one product with columns of all pictures beats little ones of each
 
@@ -64,12 +67,14 @@ def conv2d(
 
 
 def convolve(x: Tensor, weight: Tensor, pad: Pad, stride: Pair, dilation: Pair, groups: int) -> Tensor:
-    """Shifted products at stride 1 where maps are large or depthwise, columns otherwise. The caller has checked all."""
+    """Depthwise; shifted products at stride 1 where maps are large; columns otherwise. The caller has checked all."""
     N, C, H, W = x.shape
     O, _, kh, kw = weight.shape
     h = _windows(H + pad[2] + pad[3], kh, stride[0], dilation[0], "height")
     w = _windows(W + pad[0] + pad[1], kw, stride[1], dilation[1], "width")
-    if stride == (1, 1) and (h * w > SMALL_MAP or groups == C):  # channel by channel, columns never pay
+    if groups == C == O:
+        return depthwise(x, weight, pad, stride, dilation)
+    if stride == (1, 1) and (h * w > SMALL_MAP or groups == C):  # with a channel in each group, columns never pay
         return correlate(x, weight, pad, dilation, groups)
     x = F.pad(x, pad) if any(pad) else x
     columns = im2col(x, (kh, kw), stride, dilation, (h, w))  # C, kh, kw, N, h, w

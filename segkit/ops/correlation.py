@@ -28,8 +28,8 @@ import torch
 from torch import Tensor
 
 from segkit.ops.patches import hidden_first
+from segkit.ops.strips import Pad
 
-Pad = tuple[int, int, int, int]  # left, right, top, bottom as in F.pad; a negative number cuts off
 Spans = list[tuple[slice, slice]]  # of each tap on one axis: the outputs that it serves, and the pixels it sees there
 STACKED = 1 << 19  # numbers in a stack: it holds as many pictures as fit, at least one
 
@@ -51,16 +51,15 @@ def turned(weight: Tensor, groups: int) -> Tensor:
 class _Correlate(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, pad: Pad, dilation: tuple[int, int], groups: int) -> Tensor:
-        O, c, kh, kw = weight.shape
+        O, _, kh, kw = weight.shape
         rows, columns, size = _spans(x, (kh, kw), pad, dilation)
-        if c == 1 and O == groups:
-            return _each_alone(x, weight, rows, columns, size)
         taps = weight.unflatten(0, (groups, -1)).permute(3, 0, 1, 4, 2).flatten(3)  # kh, G, o, kw·c
-        y = x.new_zeros(len(x), groups, O // groups, *size)  # N, G, o, h, w
+        y = x.new_zeros(len(x), O, *size)
+        by_group = y.unflatten(1, (groups, -1))  # N, G, o, h, w
         for few, stack in _stacks(x, columns, size[1], groups):
             for tap, (outputs, pixels) in zip(taps, rows, strict=True):
-                _add_product(y[few, ..., outputs, :], tap, stack[..., pixels, :])
-        return y.flatten(1, 2)  # N, O, h, w
+                _add_product(by_group[few, ..., outputs, :], tap, stack[..., pixels, :])
+        return y  # itself, not a view of it: a ReLU in place may come next
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -99,8 +98,6 @@ class _KernelGradient(torch.autograd.Function):
     ) -> Tensor:
         C, O, (kh, kw) = x.shape[1], y.shape[1], kernel
         rows, columns, size = _spans(x, kernel, pad, dilation)
-        if C == O == groups:
-            return _each_alone_back(x, y, rows, columns)
         y = y.contiguous().unflatten(1, (groups, -1))  # N, G, o, h, w
         dw = x.new_zeros(kh, groups, O // groups, kw * C // groups)
         for few, stack in _stacks(x, columns, size[1], groups):
@@ -195,21 +192,3 @@ def _add_product(total: Tensor, tap: Tensor, seen: Tensor) -> None:
     """total += tap · seen, with their rows end to end; n×G×o×r×w, G×o×K, n×G×K×r×w."""
     taps = tap.expand(len(total), *tap.shape).flatten(0, 1)  # n·G, o, K
     total.flatten(3).flatten(0, 1).baddbmm_(taps, seen.flatten(3).flatten(0, 1))
-
-
-def _each_alone(x: Tensor, weight: Tensor, rows: Spans, columns: Spans, size: tuple[int, int]) -> Tensor:
-    """Channel by channel (depthwise) there is no matrix: a tap is a number, times the rectangle that it sees."""
-    y = x.new_zeros(*x.shape[:2], *size)
-    for i, (u, row) in enumerate(rows):
-        for j, (v, column) in enumerate(columns):
-            y[..., u, v].addcmul_(weight[:, :, i, j, None], x[..., row, column])
-    return y
-
-
-def _each_alone_back(x: Tensor, y: Tensor, rows: Spans, columns: Spans) -> Tensor:
-    """The gradient by the kernels of `_each_alone`."""
-    dw = x.new_zeros(x.shape[1], 1, len(rows), len(columns))
-    for i, (u, row) in enumerate(rows):
-        for j, (v, column) in enumerate(columns):
-            dw[:, 0, i, j] = (y[..., u, v] * x[..., row, column]).sum((0, 2, 3))
-    return dw

@@ -78,12 +78,13 @@ class _Col2Im(torch.autograd.Function):
         (H, W), (sh, sw), (dh, dw) = size, stride, dilation
         cells_h = max(-(-H // sh), (kh - 1) * dh // sh + h)
         cells_w = max(-(-W // sw), (kw - 1) * dw // sw + w)
-        x = columns.new_zeros(N, C, cells_h, sh, cells_w, sw)  # the picture in cells of one stride each
+        x = columns.new_zeros(N, C, cells_h * sh, cells_w * sw)
+        cells = x.view(N, C, cells_h, sh, cells_w, sw)  # the picture in cells of one stride each
         for top, a, i, n in _cells(kh, sh, dh):
             for left, b, j, m in _cells(kw, sw, dw):
                 part = columns[:, i : i + n, j : j + m].permute(3, 0, 4, 1, 5, 2)  # N, C, h, n, w, m
-                x[:, :, top : top + h, a : a + n, left : left + w, b : b + m] += part
-        return x.view(N, C, cells_h * sh, cells_w * sw)[..., :H, :W]  # N, C, H, W
+                cells[:, :, top : top + h, a : a + n, left : left + w, b : b + m] += part
+        return x if x.shape[2:] == size else x[..., :H, :W]  # N, C, H, W
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

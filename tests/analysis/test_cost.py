@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision import models as tv
 
 from segkit.analysis import cost
+from segkit.layers import SeparableConv2d
 from segkit.models import create
 
 
@@ -20,6 +21,10 @@ def test_by_hand() -> None:
     assert (conv.parameters, conv.macs, conv.activations) == (4 * 9 + 4, 4 * 6 * 8 * 9, 4 * 6 * 8 * 4)
     assert (relu.parameters, relu.macs, relu.activations) == (0, 0, 0)  # in place: nothing new
     assert (pool.macs, pool.activations) == (0, 4 * 3 * 4 * (4 + 8))  # its indices are new too
+    picture, maps, small = 2 * 6 * 8 * 4, 4 * 6 * 8 * 4, 4 * 3 * 4
+    assert conv.moved == picture + maps + 4 * conv.parameters and conv.intensity == conv.macs / conv.moved
+    assert (relu.moved, pool.moved) == (2 * maps, maps + small * (4 + 8)), "in place: read and written"
+    assert found.moved == conv.moved + relu.moved + pool.moved and "moved" in str(found)
     assert found.macs == conv.macs and found.activations == conv.activations + pool.activations
     assert math.isnan(found.seconds) and all(math.isnan(row.seconds) for row in found)
 
@@ -47,6 +52,26 @@ def test_what_happens_between_layers_has_a_row_too() -> None:
     assert sums + joined + product <= outside.activations <= sums + 2 * joined + product  # a copy for the product
     assert found.inside("a", "up").macs == a.macs + up.macs and found.of("ConvTranspose2d").macs == up.macs
     assert "(outside layers)" in str(found) and "2×3×4×6" in found._repr_html_()
+
+
+def test_views_move_nothing() -> None:
+    moved = cost([nn.Flatten(), nn.Unflatten(1, (6, 8)), nn.Identity()], (1, 6, 8)).moved
+    assert moved == 0
+    assert cost([nn.Flatten(), nn.Linear(48, 2, bias=False)], (1, 6, 8)).moved == 4 * (48 + 96 + 2)
+
+
+def test_the_arithmetic_that_summaries_of_separable_convolution_print() -> None:
+    """12×12×3 → 8×8×256 by 5×5 kernels: 256·3·25·64 multiplications, against 3·25·64 and 256·3·64."""
+    plain = cost(nn.Conv2d(3, 256, 5, bias=False), (3, 12, 12))
+    separable = cost(SeparableConv2d(3, 256, 5, bias=False), (3, 12, 12))
+    assert plain.macs == 1_228_800
+    assert separable["depthwise"].macs == 4_800 and separable["pointwise"].macs == 49_152
+    assert separable.macs == 53_952
+    assert separable.macs / plain.macs == pytest.approx(1 / 256 + 1 / 25)
+    assert (plain.parameters, separable.parameters) == (19_200, 843)
+    sizes = {name: 4 * n for name, n in (("in", 432), ("between", 192), ("out", 16_384))}
+    assert plain.moved == sizes["in"] + sizes["out"] + 4 * 19_200
+    assert separable.moved == sizes["in"] + 2 * sizes["between"] + sizes["out"] + 4 * 843
 
 
 def test_published_figures() -> None:

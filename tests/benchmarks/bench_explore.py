@@ -34,6 +34,7 @@ def explorers() -> dict[str, Explorer]:
         "GriddingExplorer": explore.GriddingExplorer(),
         "PyramidExplorer": explore.PyramidExplorer(),
         "AsppExplorer": explore.AsppExplorer(),
+        "CostExplorer": explore.CostExplorer(),
         "SkipExplorer": explore.SkipExplorer(model),
         "LineageExplorer": explore.LineageExplorer({"FCN-8s": model, "SegNet": segnet}),
         "CrfExplorer": explore.CrfExplorer(model),

@@ -1,11 +1,12 @@
 """How fast the operators from scratch are beside torch's kernels: `python tests/benchmarks/bench_ops.py [--json FILE]`.
 
-Forward and backward, in three groups: every distinct convolution, pooling and upsampling of VGG16 (as FCN uses it) and
+Forward and backward, in four groups: every distinct convolution, pooling and upsampling of VGG16 (as FCN uses it) and
 ResNet-50 at course size (width 16, 8 pictures of 96×128, 12 classes); dilated 3×3 convolutions, those of ASPP at paper
-size and those of dilated stages at course size; and the poolings of pyramids. Both engines take turns in one process,
-and the best time of each counts: on one thread its processor time, which a busy machine disturbs least, on more the
-time on the clock. Beside the times stands the arithmetic floor: the multiply-adds of the output and the gradients,
-those with padding included, at the rate of the fastest matrix product of this machine.
+size and those of dilated stages at course size; depthwise convolutions, those of MobileNets and Xception-65 and every
+stride and rate on two maps, with ShuffleNet's grouped 1×1 convolutions; and the poolings of pyramids. Both engines take
+turns in one process, and the best time of each counts: on one thread its processor time, which a busy machine disturbs
+least, on more the time on the clock. Beside the times stands the arithmetic floor: the multiply-adds of the output and
+the gradients, those with padding included, at the rate of the fastest matrix product of this machine.
 """
 
 from __future__ import annotations
@@ -152,6 +153,43 @@ def pyramids(layers: dict[Layer, None], tiny: bool) -> None:
         layers[Layer("pyramid", "spatial_pyramid_pool", (8, C, 13, 13), None, (("mode", mode),))] = None
 
 
+# depthwise 3×3 convolutions: channels and side of the map, and every (stride, rate) that it meets
+DEPTHWISE = {
+    "MobNetV1": [(32, 112, 1, 1), (64, 112, 2, 1), (128, 56, 1, 1), (128, 56, 2, 1), (256, 28, 1, 1), (256, 28, 2, 1),
+                 (512, 14, 1, 1), (512, 14, 2, 1), (1024, 7, 1, 1)],
+    "MobNetV2": [(96, 112, 2, 1), (144, 56, 1, 1), (144, 56, 2, 1), (192, 28, 1, 1), (384, 14, 1, 1), (576, 14, 2, 1),
+                 (960, 7, 1, 1), (960, 14, 1, 2)],
+    "Xcept.65": [(128, 129, 2, 1), (304, 129, 1, 1), (728, 33, 1, 1), (728, 33, 1, 2), (1536, 33, 1, 4),
+                 (2048, 33, 1, 6), (2048, 33, 1, 12)],
+}  # fmt: skip
+GROUPED = [
+    (240, 60, 28),
+    (60, 240, 28),
+    (480, 120, 14),
+    (120, 480, 14),
+    (960, 240, 7),
+    (240, 960, 7),
+]  # ShuffleNet, g = 3
+
+
+def depthwise(layers: dict[Layer, None], tiny: bool) -> None:
+    """Of MobileNets, Xception-65 and ASPP; every stride and rate on two maps; ShuffleNet's grouped 1×1 convolutions."""
+    rows = [
+        (name, (2 if name == "Xcept.65" else 8, C, side, side), s, rate)
+        for name, shapes in DEPTHWISE.items()
+        for C, side, s, rate in shapes
+    ]
+    for shape in ((2, 256, 33, 33), (8, 64, 24, 32)):
+        rows += [("any rate", shape, s, rate) for s in (1, 2) for rate in (1, 2, 4, 6, 12)]
+    for name, (N, C, H, W), s, rate in rows:
+        C = C // 16 if tiny else C
+        settings = (("stride", s), ("padding", rate), ("dilation", rate), ("groups", C))
+        layers[Layer(name, "conv2d", (N, C, H, W), (C, 1, 3, 3), settings)] = None
+    for C, out, side in GROUPED:
+        settings = (("padding", 0), ("groups", 3))
+        layers[Layer("ShuffleNt", "conv2d", (8, C, side, side), (out, C // 3, 1, 1), settings)] = None
+
+
 def clock() -> Callable[[], float]:
     """Processor time on one thread, else time on the clock; in seconds."""
     return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
@@ -218,7 +256,7 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-GROUPS = ("networks", "dilated", "pyramids")
+GROUPS = ("networks", "dilated", "depthwise", "pyramids")
 HEADER = f"""{"":86}   native ms       scratch ms    ratio    floor scratch
 {"network":9} {"operator":20} {"input":18} {"arguments":36}forw.  backw.   forw.  backw.           ms / floor"""
 
@@ -248,7 +286,7 @@ def layers_of(groups: Sequence[str], tiny: bool) -> dict[str, dict[Layer, None]]
             vgg16(layers, *size)
             resnet50(layers, *size)
         else:
-            {"dilated": dilated, "pyramids": pyramids}[group](layers, tiny)
+            {"dilated": dilated, "depthwise": depthwise, "pyramids": pyramids}[group](layers, tiny)
     return chosen
 
 

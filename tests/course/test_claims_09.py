@@ -50,7 +50,7 @@ def test_stride_rates_and_places(target: str, source: str) -> None:
     refuted("09", words, results=recorded(output_stride=put(target, source)))
 
 
-def test_a_crop_has_room_for_the_rates() -> None:
-    words = "a crop has to have room for the rates"
+def test_small_crops_cost_a_lot() -> None:
+    words = "small crops cost a lot"
     run("09", words)
     refuted("09", words, results=recorded(batch_norm=put("whole pictures, 16", "quarters, 64")))

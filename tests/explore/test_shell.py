@@ -45,7 +45,8 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
     "skip": skip_explorer,
     "crf": lambda: explore.CrfExplorer(torch.randn(13, 96, 128, generator=torch.Generator().manual_seed(0))),
 }
-MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "lineage": lineage_explorer}
+MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "cost": explore.CostExplorer}
+MAKERS["lineage"] = lineage_explorer
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -56,6 +57,7 @@ MOVES = {  # a control of each, and another place for it
     "crf": ("bilateral", 9),
     "pyramid": ("bins", 6),
     "aspp": ("rate", 30),
+    "cost": ("channels", 24),
     "lineage": ("left", "SegNet"),
 }
 
@@ -81,7 +83,7 @@ def test_a_control_changes_picture_and_caption(name: str) -> None:
     after = decoded(e.picture.value)
     assert after.shape == before.shape and (after != before).any(2).mean() > 0.001 and e.caption.value != text
     e.controls[control].value = old
-    if name in ("pyramid", "aspp", "lineage"):
+    if name in ("pyramid", "aspp", "cost", "lineage"):
         e.reset()  # which takes the ghost of the last value away too
     assert np.array_equal(decoded(e.picture.value), before) and e.caption.value == text, "nothing is left behind"
 

@@ -100,6 +100,16 @@ def test_transposed_convolution_finds_the_output_padding_of_a_size() -> None:
         ours(X, output_size=(30, 30))
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("name", ["Conv2d", "ConvTranspose2d"])
+def test_a_relu_in_place_may_follow(name: str, stride: int, groups: int) -> None:
+    """Without a bias the convolution's own output is overwritten: on large maps and small ones, cropped or not."""
+    layer = getattr(layers, name)(4, 8 if groups == 2 else 4, 3, stride, groups=groups, bias=False).double()
+    for x in (X, torch.cat([X, X, X, X], 2)):
+        everywhere_equal(nn.Sequential(layer, nn.ReLU(inplace=True)), nn.Sequential(layer, nn.ReLU()), x)
+
+
 def test_transposed_convolution_pads_with_zeros_only() -> None:
     with pytest.raises(ValueError, match="zeros"):
         layers.ConvTranspose2d(4, 3, 3, padding_mode="reflect")

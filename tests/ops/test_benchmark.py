@@ -16,7 +16,7 @@ def test_it_runs_and_writes_every_layer(tmp_path: Path, capsys: pytest.CaptureFi
     written = json.loads((tmp_path / "ops.json").read_text(encoding="utf-8"))
     rows = written["layers"]
     out = capsys.readouterr().out
-    assert written["geometric_means"] == means and list(means) == ["networks", "dilated", "pyramids"]
+    assert written["geometric_means"] == means and list(means) == list(bench_ops.GROUPS)
     for group, mean in means.items():
         ratios = [r["ratio"] for r in rows if r["group"] == group]
         assert mean == geometric_mean(ratios) > 0
@@ -25,7 +25,8 @@ def test_it_runs_and_writes_every_layer(tmp_path: Path, capsys: pytest.CaptureFi
         )
     operators = {r["layer"]["operator"] for r in rows if r["group"] == "networks"}
     assert operators == {"conv2d", "conv_transpose2d", "max_pool2d", "adaptive_avg_pool2d", "interpolate"}
-    assert {r["layer"]["network"] for r in rows} == {"VGG16", "ResNet-50", "ASPP", "dilated", "pyramid"}
+    cheap = {"MobNetV1", "MobNetV2", "Xcept.65", "any rate", "ShuffleNt"}
+    assert {r["layer"]["network"] for r in rows} == {"VGG16", "ResNet-50", "ASPP", "dilated", "pyramid", *cheap}
 
 
 def test_one_group_is_measured_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +51,8 @@ def test_multiply_adds_of_a_layer_by_hand() -> None:
     assert multiply_adds(conv) == 2 * (3 * 4) * 4 * 3 * 9
     dilated = Layer("", "conv2d", (2, 3, 9, 7), (4, 3, 3, 3), (("padding", 2), ("dilation", 3)))
     assert multiply_adds(dilated) == 2 * (7 * 5) * 4 * 3 * 9
+    depthwise = Layer("", "conv2d", (2, 6, 5, 7), (6, 1, 3, 3), (("stride", 2), ("padding", 1), ("groups", 6)))
+    assert multiply_adds(depthwise) == 2 * (3 * 4) * 6 * 9
     transposed = Layer("", "conv_transpose2d", (2, 3, 5, 7), (3, 4, 4, 4), (("stride", 2), ("padding", 1)))
     assert multiply_adds(transposed) == 2 * (5 * 7) * 3 * 4 * 16
 

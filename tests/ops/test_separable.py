@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import hypothesis.strategies as st
@@ -12,6 +13,7 @@ from hypothesis import given
 from torch import Tensor
 
 from segkit import native, ops
+from segkit.ops import depthwise
 from segkit.ops.separable import spatial_factors
 from tests.ops.cases import (
     agree,
@@ -56,11 +58,46 @@ def test_separable_conv2d_equals_torch(case: Any, seed: int) -> None:
 
 
 @many
-@given(case=separables(), seed=seeds)
-def test_depthwise_equals_torch(case: Any, seed: int) -> None:
-    """Its first half by itself: as many groups as channels, at any stride and rate, in either direction."""
+@given(case=separables(), numbers=st.sampled_from([1, 300, 1 << 19]), seed=seeds)
+def test_depthwise_equals_torch(case: Any, numbers: int, seed: int) -> None:
+    """Its first half by itself, one plane at a time, a few, or all."""
     (x, weight, *_), settings = case
-    agree("conv2d", x, weight, seed=seed, groups=x.shape[-3], **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise, "NUMBERS", numbers)
+        agree("conv2d", x, weight[: x.shape[-3]], seed=seed, groups=x.shape[-3], **settings)
+
+
+@pytest.mark.parametrize("rate", [1, 2, 4, 6, 12])
+@pytest.mark.parametrize("stride", [1, 2, (1, 2), 3])
+@pytest.mark.parametrize("size", [(9, 14), (1, 1), (5, 3)], ids=str)
+def test_depthwise_at_every_stride_and_rate(rate: int, stride: Any, size: tuple[int, int]) -> None:
+    """As encoders and ASPP use it, the padding as large as the rate; also where most taps see zeros alone."""
+    x, weight = random((3, 5, *size), torch.float64, "contiguous", 4), random((5, 1, 3, 3), torch.float64, "", 6)
+    agree("conv2d", x, weight, stride=stride, padding=rate, dilation=rate, groups=5)
+
+
+def test_depthwise_is_the_sum_in_its_docstring() -> None:
+    make = torch.Generator().manual_seed(0)
+    x, kernel = torch.randint(-9, 10, (2, 3, 7, 8), generator=make), torch.randint(-9, 10, (3, 1, 3, 2), generator=make)
+    expected = torch.zeros(2, 3, 2, 2, dtype=torch.int64)
+    for u, v, i, j in itertools.product(range(2), range(2), range(3), range(2)):
+        expected[:, :, u, v] += kernel[:, 0, i, j] * x[:, :, u * 3 + i, v * 3 + j * 4]
+    assert torch.equal(ops.conv2d(x, kernel, None, 3, 0, (1, 4), groups=3), expected)
+
+
+def test_an_infinite_pixel_stays_in_its_windows() -> None:
+    """At the end of a row, behind which the strip goes on with the next one."""
+    x, weight = torch.randn(1, 2, 9, 9), torch.rand(2, 1, 3, 3) + 0.1
+    x[0, 0, 4, 8] = torch.inf
+    for stride, seeing in ((1, 6), (2, 1)):
+        y, expected = (m.conv2d(x, weight, None, stride, 1, groups=2) for m in (ops, native))
+        assert torch.equal(y.isinf(), expected.isinf()) and y.isinf().sum() == seeing
+        torch.testing.assert_close(y, expected)
+
+
+def test_a_transposed_depthwise_convolution_that_cuts_off_more_than_there_is() -> None:
+    x, weight, bias = torch.randn(1, 2, 1, 1), torch.randn(2, 1, 1, 1), torch.randn(2)
+    agree("conv_transpose2d", x, weight, bias, padding=2, output_padding=4, groups=2, dilation=5)
 
 
 @pytest.mark.parametrize("settings", [{"padding": 1}, {"stride": 2}, {"padding": 2, "dilation": 2}], ids=str)
@@ -208,6 +245,19 @@ def test_prelu_at_zero_and_at_infinity() -> None:
         ours, theirs = (run(m, "prelu", [x, torch.tensor([slope])], {}, 3) for m in (ops, native))
         for a, b in zip(ours, theirs, strict=True):
             torch.testing.assert_close(a, b, equal_nan=True)
+
+
+def test_autocast_gives_its_type_as_torch_does() -> None:
+    x, depthwise_weight, pointwise_weight = torch.randn(2, 4, 9, 9), torch.randn(4, 1, 3, 3), torch.randn(5, 4, 1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        for name, tensors in (
+            ("prelu", [x, x[0, :, 0, 0]]),
+            ("separable_conv2d", [x, depthwise_weight, pointwise_weight]),
+        ):
+            ours, theirs = (run(engine, name, tensors, {}, 0) for engine in (ops, native))
+            assert [t.dtype for t in ours] == [t.dtype for t in theirs] and ours[0].dtype == torch.bfloat16
+            for a, b in zip(ours, theirs, strict=True):
+                torch.testing.assert_close(a, b, rtol=3e-2, atol=3e-2 * float(b.detach().abs().max()))
 
 
 def test_gradients_of_shuffle_and_prelu_are_exact_twice() -> None:
