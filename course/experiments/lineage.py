@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from atrous import GROUPS
-from library import Experiment, main
+from library import Experiment, main, ship
 from pictures import Rendered, scores
 from torch import nn
 
@@ -40,6 +40,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "DeepLab v3": {"name": "deeplab_v3", "multi_grid": [1, 2], **NEAR, **RESNET},
     "DeepLab v3+": {"name": "deeplab_v3plus", **NEAR, **RESNET},
 }
+KEYS = {name: model["name"] + "_vgg" * name.endswith("VGG") for name, model in MODELS.items()}  # of the shipped files
 
 
 def score(model: nn.Module, arm: dict[str, Any], test: Rendered) -> dict[str, Any]:
@@ -66,7 +67,14 @@ def lineage(o: argparse.Namespace) -> Experiment:
     recipes = {"PSPNet": {**RECIPE, "aux": {"aux": 0.4}}}
     arms = {name: {"model": model, "data": DATA, "recipe": recipes.get(name, RECIPE)} for name, model in MODELS.items()}
     experiment = Experiment("lineage", arms, score, ceilings=(32, 16, 8, 4))
-    experiment.extra = lambda: {"price": {name: price(experiment.network(name, 0)) for name in arms}}
+
+    def prices() -> dict[str, Any]:
+        found: dict[str, Any] = {"price": {name: price(experiment.network(name, 0)) for name in arms}}
+        if o.final:  # for LineageExplorer
+            found["shipped"] = [ship(experiment, name, f"lineage_{key}")["shipped"] for name, key in KEYS.items()]
+        return found
+
+    experiment.extra = prices
     return experiment
 
 

@@ -15,6 +15,7 @@ from segkit.explore.aspp import AsppExplorer
 from segkit.explore.cost import CostExplorer
 from segkit.explore.crf import CrfExplorer
 from segkit.explore.gridding import GriddingExplorer
+from segkit.explore.lineage import LineageExplorer
 from segkit.explore.metrics import MetricsExplorer
 from segkit.explore.picture import Picture
 from segkit.explore.pyramid import PyramidExplorer
@@ -24,6 +25,6 @@ from segkit.explore.unpool import UnpoolExplorer
 from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
-    "AsppExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "MetricsExplorer", "Picture",
+    "AsppExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "LineageExplorer", "MetricsExplorer", "Picture",
     "PyramidExplorer", "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
 ]  # fmt: skip

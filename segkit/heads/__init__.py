@@ -1,6 +1,7 @@
 """Heads: what several papers share to turn an encoder's maps into class scores."""
 
 from segkit.heads.aspp import ASPP, SummedASPP, rates_at
+from segkit.heads.decoder import Decoder
 from segkit.heads.enlarge import enlarge, enlarge_from_corners, to_picture, to_size
 from segkit.heads.fcn_head import FCNHead
 from segkit.heads.fully_connected import FullyConnectedHead
@@ -8,6 +9,6 @@ from segkit.heads.global_feature import GlobalFeature
 from segkit.heads.pyramid import PyramidPooling
 
 __all__ = [
-    "ASPP", "FCNHead", "FullyConnectedHead", "GlobalFeature", "PyramidPooling", "SummedASPP", "enlarge",
+    "ASPP", "Decoder", "FCNHead", "FullyConnectedHead", "GlobalFeature", "PyramidPooling", "SummedASPP", "enlarge",
     "enlarge_from_corners", "rates_at", "to_picture", "to_size",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ AIM = 50.0
 
 def explorers() -> dict[str, Explorer]:
     """One of each, on the street scenes that they show by default."""
-    model = segkit.models.create("fcn8s", num_classes=13, width=8)
+    model, segnet = (segkit.models.create(name, num_classes=13, width=8) for name in ("fcn8s", "segnet"))
     return {
         "ReceptiveFieldExplorer": explore.ReceptiveFieldExplorer(),
         "MetricsExplorer": explore.MetricsExplorer(),
@@ -36,6 +36,7 @@ def explorers() -> dict[str, Explorer]:
         "AsppExplorer": explore.AsppExplorer(),
         "CostExplorer": explore.CostExplorer(),
         "SkipExplorer": explore.SkipExplorer(model),
+        "LineageExplorer": explore.LineageExplorer({"FCN-8s": model, "SegNet": segnet}),
         "CrfExplorer": explore.CrfExplorer(model),
     }
 

@@ -27,6 +27,15 @@ def skip_explorer() -> explore.SkipExplorer:
     return explore.SkipExplorer(model)
 
 
+def lineage_explorer() -> explore.LineageExplorer:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        names = {"SegNet": "segnet", "FCN-8s": "fcn8s", "DeepLab v3+": "deeplab_v3plus"}
+        more = {"deeplab_v3plus": {"encoder": "resnet18"}}
+        made = {name: segkit.models.create(key, 13, width=2, **more.get(key, {})) for name, key in names.items()}
+    return explore.LineageExplorer({name: made[name] for name in ("FCN-8s", "SegNet", "DeepLab v3+")})
+
+
 MAKERS: dict[str, Callable[[], Explorer]] = {
     "receptive": explore.ReceptiveFieldExplorer,
     "metrics": explore.MetricsExplorer,
@@ -37,6 +46,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
     "crf": lambda: explore.CrfExplorer(torch.randn(13, 96, 128, generator=torch.Generator().manual_seed(0))),
 }
 MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "cost": explore.CostExplorer}
+MAKERS["lineage"] = lineage_explorer
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -48,6 +58,7 @@ MOVES = {  # a control of each, and another place for it
     "pyramid": ("bins", 6),
     "aspp": ("rate", 30),
     "cost": ("channels", 24),
+    "lineage": ("left", "SegNet"),
 }
 
 
@@ -72,7 +83,7 @@ def test_a_control_changes_picture_and_caption(name: str) -> None:
     after = decoded(e.picture.value)
     assert after.shape == before.shape and (after != before).any(2).mean() > 0.001 and e.caption.value != text
     e.controls[control].value = old
-    if name in ("pyramid", "aspp", "cost"):
+    if name in ("pyramid", "aspp", "cost", "lineage"):
         e.reset()  # which takes the ghost of the last value away too
     assert np.array_equal(decoded(e.picture.value), before) and e.caption.value == text, "nothing is left behind"
 
