@@ -13,6 +13,7 @@ from segkit.grading import check
 from segkit.grading.assignments import read_notebook, source_path
 from segkit.grading.exercise import find
 from segkit.grading.verdict import PARTLY
+from segkit.heads import enlarge_from_corners
 from segkit.models.deeplab_v3plus import Decoder
 from tests.grading.mistakes.ch11 import block_in_place, block_torch, decode_torch, dial_loops
 
@@ -92,14 +93,26 @@ def test_on_16k_plus_1_pixels_nothing_moves_corner_aligned_and_the_ends_move_mos
 # the chapter's code, and slips that nobody planted -----------------------------------------------------------------
 
 
-def chapters_decoder(x, low, size, *_):
-    """As the chapter has it: one low-level map, from stride 16 to stride 4, modules with their own weights."""
-    reduce, convs = nn.LazyConv2d(48, 1), nn.Sequential(nn.LazyConv2d(256, 3, padding=1), nn.ReLU())
-    x = F.interpolate(x, low.shape[2:], mode="bilinear", align_corners=True)
-    return convs(torch.cat([x, reduce(low).relu()], 1))
+def chapters_decoder(high, early, later, reduce, depthwise, pointwise, score):
+    """As the chapter has it, on these weights: one low-level map, four times and four times."""
+    low = F.conv2d(early, reduce[:, :, None, None]).relu()
+    h, w = low.shape[2:]
+    both = torch.cat([enlarge_from_corners(high, 4)[..., :h, :w], low], 1)
+    x = F.conv2d(both, depthwise[:, None], padding=1, groups=len(depthwise)).relu()
+    x = F.conv2d(x, pointwise[:, :, None, None]).relu()
+    return enlarge_from_corners(F.conv2d(x, score[:, :, None, None]), 4)
 
 
-def chapters_block(x, convs, shortcut, stride, rate, between):
+def chapters_block(block, x, relu_after_depthwise=False):
+    y = x
+    for unit in block.convs:
+        y = unit.between[0](unit.depthwise(F.relu(y)))
+        y = F.relu(y) if relu_after_depthwise else y
+        y = unit.after[0](unit.pointwise(y))
+    return y + block.shortcut(x)
+
+
+def chapter_10s_block(x, convs, shortcut, stride, rate, between):
     """Chapter 10's block, filled with the weights: a pooling strides, and one map comes back."""
     y = x
     for depthwise, pointwise in convs:
@@ -116,7 +129,12 @@ def chapters_dial(size, trained, tested, align_corners):
 
 @pytest.mark.parametrize(
     ("exercise", "code"),
-    [("decode", chapters_decoder), ("xception_block", chapters_block), ("dial_shift", chapters_dial)],
+    [
+        ("decode", chapters_decoder),
+        ("xception_block", chapters_block),
+        ("xception_block", chapter_10s_block),
+        ("dial_shift", chapters_dial),
+    ],
 )
 def test_the_code_of_the_chapter_earns_less_than_half(exercise, code):
     assert check(exercise, code, quiet=True).score < 0.5

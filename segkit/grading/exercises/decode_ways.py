@@ -61,7 +61,8 @@ def decoder(
 
 def _step(name: str, *others: Function) -> Ways:
     """Another step: `name` of `decoder`."""
-    return does(*(partial(decoder, **{name: other}) for other in others))
+    hows: list[dict[str, Any]] = [{name: other} for other in others]
+    return does(*(partial(decoder, **how) for how in hows))
 
 
 @each

@@ -27,9 +27,14 @@ def shown(place: float, size: int, stride: int, align: bool, count: Function = c
     return i * (size - 1) / (n - 1) if align else (i + 0.5) * size / n - 0.5
 
 
+def _pixels(size: int, trained: int, tested: int) -> list[int]:
+    """Those that the cells look at."""
+    return list(range(0, size, tested))
+
+
 def shift(
     size: int, trained: int, tested: int, align_corners: bool, *, show: Callable[..., float] = shown,
-    places: Function = lambda size, trained, tested: [tested * i for i in range(cells(size, tested))],
+    places: Function = _pixels,
     compare: Function = lambda there, here, c, trained, tested: there - here,
 ) -> list[float]:  # fmt: skip
     """Reference of `dial_shift`, with its steps replaced.

@@ -14,8 +14,8 @@ channels at a time. x is N×C×H×W. parts is a list of (expand, first, depthwis
 channels, and w differs from part to part. A part: a 1×1 with expand, w×C, plus first, w numbers, then ReLU6;
 a 3×3 of each channel alone with depthwise, w×3×3, at `stride`, one row of zeros around its input, plus second,
 w numbers, then ReLU6; a 1×1 with project, O×w. The parts are added, and bias, O numbers, once. No ReLU follows.
-Where stride is 1 and O is C, x is added. N×O×⌈H/stride⌉×⌈W/stride⌉, with the dtype of x. ReLU6(v) is v
-between 0 and 6."""
+Where stride is 1 and O is C, x is added. N×O×⌈H/stride⌉×⌈W/stride⌉, with the dtype of x. ReLU6(v) is
+min(max(v, 0), 6)."""
 
 
 def _call(

@@ -67,7 +67,8 @@ def inverted(
 
 def _steps(name: str, *others: Function) -> Ways:
     """Another step of a part, or of the whole: `name` of `inverted` or `one_part`."""
-    return does(*(partial(inverted, **{name: other}) for other in others))
+    hows: list[dict[str, Any]] = [{name: other} for other in others]
+    return does(*(partial(inverted, **how) for how in hows))
 
 
 @each

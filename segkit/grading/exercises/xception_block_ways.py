@@ -64,7 +64,8 @@ def block(
 
 def _step(name: str, *others: Function) -> Ways:
     """Another step: `name` of `block`."""
-    return does(*(partial(block, **{name: other}) for other in others))
+    hows: list[dict[str, Any]] = [{name: other} for other in others]
+    return does(*(partial(block, **how) for how in hows))
 
 
 @each
