@@ -42,6 +42,14 @@ ASSIGNMENTS: dict[str, dict[str, int]] = {
     "ch07": {"bilateral_filter": 7, "compatibility_transform": 5, "mean_field_step": 8},
     "ch08": {"spatial_pyramid_pool": 6, "pyramid_pooling": 6, "l2_fusion": 4, "poly_schedule": 4},
     "ch09": {"aspp": 6, "multi_grid_rates": 4, "valid_weights": 4, "change_output_stride": 6},
+    "ch10": {
+        "separable_conv1d": 4,
+        "network_cost": 5,
+        "separable_terms": 4,
+        "shuffle_matrix": 3,
+        "inverted_residual": 4,
+    },
+    "ch11": {"decode": 7, "xception_block": 7, "dial_shift": 6},
 }
 
 Notebook = dict[str, Any]

@@ -27,6 +27,8 @@ NAMES = (
     "bilateral_filter", "compatibility_transform", "mean_field_step",
     "spatial_pyramid_pool", "pyramid_pooling", "l2_fusion", "poly_schedule",
     "aspp", "multi_grid_rates", "valid_weights", "change_output_stride",
+    "separable_conv1d", "network_cost", "separable_terms", "shuffle_matrix", "inverted_residual",
+    "decode", "xception_block", "dial_shift",
 )  # fmt: skip
 
 

@@ -45,6 +45,10 @@ FINISHED: dict[str, tuple[str, ...]] = {
     "multi_grid_rates": ("multi_grid_rates",),
     "valid_weights": ("valid_weights",),
     "change_output_stride": ("dilate_strides", "dilate_strides_"),
+    "separable_conv1d": ("conv1d", "conv2d", "separable_conv2d"),
+    "network_cost": ("cost",),
+    "shuffle_matrix": ("channel_shuffle", "ChannelShuffle"),
+    "inverted_residual": ("InvertedResidual",),
 }
 OUR_OWN = ("find", "registry")  # segkit.grading.exercise: where the right answers are
 PLACES = {

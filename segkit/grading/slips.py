@@ -151,6 +151,42 @@ change_output_stride aspp-rates-inverted: return plan, [rate * present // output
     → return plan, [rate * output_stride / present
 change_output_stride own-rate-lost: full, own = step * gone, rate // was_lost → full, own = step * gone, 1
 change_output_stride uneven-rate-rounded: or any(rate * present % output_stride for rate in rates) →
+separable_conv1d looks-ahead: ((k - 1) * dilation, 0) → (0, (k - 1) * dilation)
+separable_conv1d kernel-flipped: depthwise[:, :, u, None] → depthwise[:, :, k - 1 - u, None]
+separable_conv1d multiplier-order: "ocm,ncmt->not", pointwise,
+    → "ocm,ncmt->not", pointwise.mT.reshape(pointwise.shape),
+separable_conv1d stride-ignored: length : stride] → length]
+separable_conv1d bias-ignored: + bias[:, None] →
+network_cost rounded-down: -(-h // sh), -(-w // sw) → h // sh, w // sw
+network_cost counted-before-the-stride: macs + own * h * w → macs + own * before
+network_cost weights-not-moved: before + own + O → before + O
+network_cost channels-not-passed-on: channels = O → pass
+network_cost expansion-of-one-counted: if n > 1 else [] → if kind == "inverted" else []
+separable_terms squares-compared: tolerance**2 * whole → tolerance * whole
+separable_terms each-value-alone: energy.flip(1).cumsum(1).flip(1) → energy
+separable_terms square-assumed: terms * (kh + kw) → terms * 2 * kh
+separable_terms never-whole: .clamp(max=kh * kw) →
+shuffle_matrix the-way-back: reshape(groups, -1) → reshape(-1, groups)
+shuffle_matrix not-shuffled: .T.flatten() → .flatten()
+shuffle_matrix back-is-forward: if times < 0: → if False:
+inverted_residual relu-on-the-narrow-end: return x + total if → total = total.relu(); return x + total if
+inverted_residual shortcut-missing: return x + total if stride == 1 and total.shape == x.shape else total → return total
+inverted_residual relu-not-capped: clamp(0, 6) → clamp(min=0)
+inverted_residual bias-in-each-part: total + bias[:, None, None] → total + len(parts) * bias[:, None, None]
+decode half-pixel: align_corners=True → align_corners=False
+decode early-only: (early + later) / 2 → early
+decode low-first: [enlarge(high, (h, w)), low] → [low, enlarge(high, (h, w))]
+decode twice-as-large: (2 * h - 1, 2 * w - 1) → (2 * h, 2 * w)
+decode after-relu-missing: point(x, pointwise).relu() → point(x, pointwise)
+xception_block shortcut-rectified: made[-1].relu() → made[-1].relu_()
+xception_block first-convolution-strides: stride if place == len(convs) - 1 else 1 → 1 if place else stride
+xception_block relu-between-always: y.relu() if between else y → y.relu()
+xception_block low-from-another-convolution: return made[2], → return made[1],
+xception_block rate-ignored: step, rate, rate, groups → step, 1, 1, groups
+dial_shift cells-rounded-down: -(-size // stride) → size // stride
+dial_shift align-corners-inverted: if align_corners else → if not align_corners else
+dial_shift trained-ignored: - shown(c, trained) for → - c for
+dial_shift cells-of-trained: range(0, size, tested) → range(0, size, trained)
 """
 
 

@@ -23,7 +23,8 @@ def is_stub(function: Any) -> bool:
 
 def stops_as_stub(error: BaseException) -> bool:
     """Whether it is the exception that stands for code yet to be written; torch raises the same for its own reasons."""
-    if not isinstance(error, NotImplementedError) or "not implemented for '" in str(error):
+    torchs = ("not implemented for '", "bool tensor is not supported")
+    if not isinstance(error, NotImplementedError) or any(words in str(error) for words in torchs):
         return False
     trace = error.__traceback__
     while trace and trace.tb_next:

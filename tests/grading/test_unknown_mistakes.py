@@ -89,6 +89,7 @@ def test_a_known_mistake_with_another_beside_it():
         (lambda x, w, *a: conv(x, w, *a).flip(2), "wrong-values", "upside down"),
         (lambda x, w, *a: torch.rand_like(conv(x, w, *a)), "wrong-values", "The first difference is at [0, 0, 0, 0]"),
         (lambda x, w, *a: x @ w, "raises", "RuntimeError"),
+        (lambda x, w, *a: conv(x, w, *a) - (len(x) > 0), "raises", "with a bool tensor"),
     ],
 )
 def test_generic_diagnosis(student, code, words):
