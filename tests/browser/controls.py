@@ -121,6 +121,8 @@ def differs(book: Notebook, control: Any, before: str, patience: float = 1.0) ->
 def watch(book: Notebook, report: Report, kind: str, control: Any, action: Callable[[], Any]) -> None:
     """Do something with a control and note whether a picture in the same output differs at any moment after it."""
     bring_into_view(book, control)
+    if not control.is_enabled():  # what was moved before it has switched it off, and the browser has only now heard so
+        return
     label = control.evaluate(LABEL)
     report.nameless += not label
     report.moved.append(f"{kind} {label}".strip())
