@@ -50,9 +50,11 @@ def arms_of(models: dict[str, dict[str, Any]]) -> dict[str, Arm]:
 
 
 def blocks(o: argparse.Namespace) -> Experiment:
-    """The curve of accuracy against multiply-adds, for three kinds of blocks."""
+    """The curve of accuracy against multiply-adds, for four kinds of blocks."""
     models = {f"plain, width {w}": {**V1, "width": w, "encoder_options": PLAIN} for w in (4, 6, 8)}
-    models |= {f"separable, width {w}": {**V1, "width": w} for w in (8, 12, 16, 24)}
+    models |= {f"separable, width {w}": {**V1, "width": w} for w in (8, 16, 24)}
+    bare = {**V1, "encoder_options": {"between": "norm"}}
+    models |= {f"no ReLU between, width {w}": {**bare, "width": w} for w in (8, 16, 24)}
     models |= {f"inverted, width {w}": {**V2, "width": w, "encoder_options": EXACT} for w in (12, 18, 24)}
     return priced(Experiment("cheap_blocks", arms_of(models), score))
 
@@ -69,6 +71,7 @@ def steps(o: argparse.Namespace) -> Experiment:
     claims = [
         ahead("10", "mean_iou", f"linear narrow end{sums}", f"ReLU narrow end{sums}") for sums in ("", ", no sums")
     ]
+    claims += [ahead("10", "mean_iou", f"{less} between", "norm and ReLU between") for less in ("norm", "nothing")]
     return priced(Experiment("cheap_steps", arms_of(models), score, claims=claims))
 
 
