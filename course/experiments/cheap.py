@@ -30,14 +30,14 @@ def score(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
     return scores(model, test, groups=GROUPS)
 
 
-def priced(experiment: Experiment) -> Experiment:
+def priced(experiment: Experiment, data: dict[str, Any] = DATA) -> Experiment:
     """The experiment, whose file also says what each network costs."""
 
     def prices() -> dict[str, Any]:
         found = {}
         for name, arm in experiment.arms.items():
             model = build(arm["model"], 13, None).eval()
-            whole, encoder = cost(model, (3, *DATA["size"])), cost(model.encoder, (3, *DATA["size"]))  # type: ignore[misc, arg-type]
+            whole, encoder = cost(model, (3, *data["size"])), cost(model.encoder, (3, *data["size"]))  # type: ignore[arg-type]
             found[name] = {"parameters": whole.parameters, "macs": whole.macs, "macs_of_encoder": encoder.macs}
         return {"price": found}
 

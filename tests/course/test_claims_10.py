@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.course.claims import Change, refuted, run
+from tests.course.claims import Change, put, recorded, refuted, run
 
 
 def encoders(changed: str, **settings: Any) -> Change:
@@ -105,6 +105,19 @@ def test_counts_of_mobilenet_v2_and_shufflenet() -> None:
     run("10", words)
     refuted("10", words, encoders=encoders("shufflenet", groups=1))
     refuted("10", words, encoders=encoders("mobilenet_v2", width=48))
+
+
+@pytest.mark.parametrize("sums", ["", ", no sums"])
+def test_a_relu_at_the_narrow_end_costs(sums: str) -> None:
+    words = "a ReLU at the narrow end costs accuracy"
+    run("10", words)
+    refuted("10", words, results=recorded(cheap_steps=put(f"linear narrow end{sums}", f"ReLU narrow end{sums}")))
+
+
+def test_a_relu_between_the_steps_costs() -> None:
+    words = "a ReLU between the steps costs accuracy"
+    run("10", words)
+    refuted("10", words, results=recorded(cheap_steps=put("norm between", "norm and ReLU between")))
 
 
 def test_xception_is_separable_and_not_cheap() -> None:
