@@ -117,7 +117,10 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
         raise ValueError("--pretrained and --init both say where to start from; give only one of them")
     if o.pretrained:
         if (encoder := model.foundation()) is None:
-            raise ValueError(f"--pretrained: torchvision has no weights for this {o.model}; train it from scratch")
+            other = "take --encoder resnet50 or mobilenet_v2, or " if "encoder" in known else ""
+            raise ValueError(f"--pretrained: torchvision has no weights for this {o.model}; {other}train from scratch")
+        if chosen.get("width", 64) != 64:
+            raise ValueError(f"--pretrained: torchvision's weights are of width 64, not {o.width}; leave out --width")
         unused = load_torchvision(model, imagenet(encoder))
         print(f"ImageNet weights loaded; no place for {', '.join(unused)}")
     if o.init:

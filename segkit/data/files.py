@@ -17,6 +17,19 @@ _UNKNOWN = -1
 Colour = tuple[int, int, int]
 
 
+class UnknownLabel(ValueError):
+    """A mask holds a number or colour that the data set lacks.
+
+    Args:
+        message: names the file, the label and the place.
+        found: all numbers (or packed colours) of the mask, ascending.
+    """
+
+    def __init__(self, message: str, found: list[int]) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 class LabelTable:
     """Turns the numbers or colours in a mask file into class numbers, and refuses those that the data set lacks.
 
@@ -44,7 +57,10 @@ class LabelTable:
             ValueError: it is a JPEG, it has colours and the table none, or the table lacks a number or colour of it.
         """
         if picture.format in LOSSY:
-            raise ValueError(f"{path} is a JPEG, which blurs class numbers and colours; save masks as PNG")
+            raise ValueError(
+                f"{path} is a JPEG, which blurs class numbers and colours; write the mask as PNG where it was drawn (a "
+                "converted JPEG stays blurred)"
+            )
         in_colours = self.colours and picture.mode in ("RGB", "RGBA", "P")
         if in_colours:
             if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
@@ -69,9 +85,10 @@ class LabelTable:
                 for v in (int(numbers[y, x]), *np.unique(numbers[wrong])[:9].tolist())
             )
             also = ", ".join(v for v in more if v != first)
-            raise ValueError(
+            raise UnknownLabel(
                 f"{path} has the {'colour' if in_colours else 'label'} {first} at row {y}, column {x}"
-                f"{also and f' (also {also})'}; {'classes.txt lacks it' if in_colours else self.meaning}"
+                f"{also and f' (also {also})'}; {'classes.txt lacks it' if in_colours else self.meaning}",
+                np.unique(numbers).tolist(),
             )
         return torch.from_numpy(labels)
 

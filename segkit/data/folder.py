@@ -22,6 +22,7 @@ from segkit.data.sample import VOID
 
 _COLOUR = re.compile(r"(.*?)\s+(?:#([0-9a-fA-F]{6})|(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3}))")
 _LOOKED_AT, _SHOWN = 50, 24  # masks read for a suggestion of classes.txt, and values shown of them
+OBJECTS = "If they number objects, write the number of its class for each object, such as 1 wherever they are above 0"
 
 
 class Folder(PairedSet):
@@ -173,7 +174,7 @@ def _suggestion(masks: list[Path]) -> str:
     else:
         values, words = [str(n) for n in sorted(numbers)], ""
         lines = _names(2 if numbers <= {0, 255} else max(numbers - {255}) + 1)
-    many = f" (and {len(values) - _SHOWN} more: are these really classes?)" if len(values) > _SHOWN else ""
+    many = f" (and {len(values) - _SHOWN} more: are these really classes? {OBJECTS})" if len(values) > _SHOWN else ""
     void = "; 255 is void" if not colours and 255 in numbers and not numbers <= {0, 255} else ""
     example = "\n".join(lines[:_SHOWN] + ["…"] * (len(lines) > _SHOWN))
     return (

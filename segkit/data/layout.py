@@ -84,15 +84,26 @@ def _pairs(layout: Layout, part: str) -> dict[str, Pair]:
         (of_mask, of_picture, "mask without a picture"),
     ):
         if lonely := [path for stem, path in here.items() if stem not in there]:
-            layout.problems.append(f"{what} of the same name: {_some(layout, lonely)}")
+            alike = _renaming(of_picture, lonely) if here is of_mask else ""
+            layout.problems.append(f"{what} of the same name: {_some(layout, lonely)}{alike}")
     lossy = {stem: path for stem, path in of_mask.items() if path.suffix.lower() in _LOSSY}
     if lossy:
         layout.problems.append(
-            f"mask in a format that blurs class numbers (save it as PNG): {_some(layout, lossy.values())}"
+            "mask in a format that blurs class numbers (write it as PNG where it was drawn; a converted one stays "
+            f"blurred): {_some(layout, lossy.values())}"
         )
     if not of_picture:
         layout.problems.append(f"{folder} holds no pictures ({', '.join(_KINDS)})")
     return {stem: (of_picture[stem], of_mask[stem]) for stem in of_picture if stem in of_mask and stem not in lossy}
+
+
+def _renaming(of_picture: dict[str, Path], lonely: list[Path]) -> str:
+    """What to call masks that carry a picture's name and more, such as a_mask.png for a.jpg."""
+    for mask in lonely:
+        for stem in of_picture:
+            if mask.stem.startswith(tuple(stem + sign for sign in "_-. ")):
+                return f"; does {mask.name} belong to {of_picture[stem].name}? Then call it {stem}{mask.suffix}"
+    return ""
 
 
 def _by_stem(layout: Layout, folder: Path) -> dict[str, Path]:

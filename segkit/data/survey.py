@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from segkit.data.files import fit, open_picture, to_pixels
-from segkit.data.folder import Key, read_key
+from segkit.data.files import UnknownLabel, fit, open_picture, to_pixels
+from segkit.data.folder import OBJECTS, Key, read_key
 from segkit.data.layout import Pair, look
 from segkit.data.sample import VOID
 from segkit.data.verify import SetReport
 
 _KINDS = {"1": "black and white", "L": "grey numbers", "P": "palette", "RGB": "colours", "RGBA": "colours"}
+_EACH = 3  # masks with unknown labels that have a line each; of more, the first one speaks for all
 
 
 def survey(path: str | Path, progress: bool = True) -> SetReport:
@@ -32,13 +33,14 @@ def survey(path: str | Path, progress: bool = True) -> SetReport:
     except (OSError, ValueError) as error:
         problems.append(str(error))
     tally = _Tally(key)
-    for pair in tqdm(layout.pairs, desc=folder.name, disable=not progress, leave=False):
-        tally.add(pair)
-    for text, paths in tally.faults.items():
-        more = f" (and {len(paths) - 1} more: {', '.join(p.name for p in paths[1:9])})" if paths[1:] else ""
-        problems.append(f"{paths[0]}{text}{more}")
+    for split, pairs in layout.splits.items():
+        for pair in tqdm(pairs, desc=f"{folder.name} {split}", disable=not progress, leave=False):
+            tally.add(pair, split)
+    problems += tally.problems()
     problems += [
-        f"there is no {s} (split {layout.rule})" for s in ("train", "val") if layout.pairs and not layout.splits.get(s)
+        f"there is no picture for {s} (split {layout.rule}); it takes two or more, with their masks"
+        for s in ("train", "val")
+        if layout.pairs and not layout.splits.get(s)
     ]
     splits = ", ".join(f"{split} {len(pairs)}" for split, pairs in layout.splits.items())
     facts = [*tally.facts(), f"split {layout.rule}: {splits}", *(f"note: {note}" for note in layout.notes)]
@@ -54,21 +56,28 @@ class _Tally:
         self.modes: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.pixels, self.pictures = np.zeros(256, np.int64), np.zeros(256, np.int64)  # by label
+        self.learnt = np.zeros(256, np.int64)  # masks of train, by label
+        self.read, self.brightest = 0, -1.0  # masks without a fault; share of 16 bits that pictures use
         self.doubtful: list[str] = []  # masks of 0 and 255 where 255 is void
         self.faults: dict[str, list[Path]] = {}
+        self.unknown: list[tuple[Path, UnknownLabel]] = []
 
-    def add(self, pair: Pair) -> None:
+    def add(self, pair: Pair, split: str) -> None:
         """Read both files, each on its own."""
-        size = None
+        size, self.split = None, split
         for path, read in zip(pair, (self._picture, self._mask), strict=True):
             try:
                 size = read(path, size)
+            except UnknownLabel as error:
+                self.unknown.append((path, error))
             except (OSError, ValueError) as error:
                 self.faults.setdefault(str(error).removeprefix(str(path)), []).append(path)
 
     def _picture(self, path: Path, _: object) -> tuple[int, int]:
         picture = open_picture(path)
-        to_pixels(picture, path)
+        pixels = to_pixels(picture, path)
+        if picture.mode.startswith("I"):
+            self.brightest = max(self.brightest, float(pixels.max()))
         self.sizes[picture.size] += 1
         self.modes[picture.mode] += 1
         return picture.size
@@ -82,8 +91,32 @@ class _Tally:
             counts = np.bincount(self.key.table.read(mask, path).numpy().ravel(), minlength=256)
             self.pixels += counts
             self.pictures += counts > 0
+            self.learnt += (counts > 0) & (self.split == "train")
+            self.read += 1
             if len(self.key.classes) == 2 and counts[VOID] and not counts[1]:
                 self.doubtful.append(path.name)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the files, one fault a line."""
+        found = []
+        for text, paths in self.faults.items():
+            more = f" (and {len(paths) - 1} more: {', '.join(p.name for p in paths[1:9])})" if paths[1:] else ""
+            found.append(f"{paths[0]}{text}{more}")
+        separate = self.unknown if len(self.unknown) <= _EACH else self.unknown[:1]
+        found += [str(error) for _, error in separate]
+        if rest := self.unknown[len(separate) :]:
+            names = ", ".join(path.name for path, _ in rest[:8])
+            found[-1] += f" (and {len(rest)} more masks with labels that are not known: {names}){self._why()}"
+        return found
+
+    def _why(self) -> str:
+        """What the numbers look like, where many masks have such."""
+        each = [set(error.found) - {0} for _, error in self.unknown]
+        if sum(len(numbers) >= 0.8 * max(numbers) for numbers in each) > len(each) / 2:
+            return f". {OBJECTS}"
+        if sum(len(numbers) > 8 for numbers in each) > len(each) / 2:
+            return ". Such numbers come from smoothing: change the size of masks by the nearest pixel, never use JPEG"
+        return ""
 
     def facts(self) -> list[str]:
         """What was counted, one fact per line."""
@@ -97,12 +130,20 @@ class _Tally:
             return found
         if self.key.binary:
             found[-1] += f"; 0/255 read as 0/1: 255 is {self.key.classes[1]}, not void"
-        total, all_ = max(1, self.pixels.sum()), sum(self.kinds.values())
+        total, all_ = max(1, self.pixels.sum()), self.read
         for k, name in [*enumerate(self.key.classes), (VOID, "void")]:
-            absent = "" if self.pictures[k] or k == VOID else ": nothing can be learnt about it"
+            absent = "" if self.learnt[k] or k == VOID else ": nothing can be learnt about it"
+            absent = absent and f"{', none of them in train' * bool(self.pictures[k])}{absent}"
             label = name if k == VOID else f"class {k} {name}"
             found.append(
                 f"{label}: {self.pixels[k] / total:.2%} of pixels, in {self.pictures[k]} of {all_} masks{absent}"
+            )
+        if self.read < sum(self.kinds.values()):
+            found.append(f"note: counted over the {self.read} masks without a fault")
+        if 0 <= self.brightest < 0.25:
+            found.append(
+                f"note: pictures of 16 bits reach {round(65535 * self.brightest)} of 65535 at most, so the network "
+                "sees them nearly black; multiply them until the brightest is near 65535, all of them by one number"
             )
         if self.doubtful and self.pictures[1]:
             found.append(

@@ -77,8 +77,8 @@ def create(
         output_stride: no map is coarser than this; strides beyond it turn into dilation.
         width: 64 is the paper's size, 8 to 16 the course's; channels are in proportion. In VGG and ResNet it is the
             number of channels of the first layer.
-        weights: "imagenet" for torchvision's (from its cache or from the network), a state dict of torchvision's
-            classifier, or None to start at random.
+        weights: "imagenet" for torchvision's (from its cache or from the network) made to take pictures in 0–1, a
+            state dict of torchvision's classifier as it is, or None to start at random.
         **options: whatever else this encoder takes.
 
     Shape:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor, nn
@@ -59,17 +62,44 @@ def load_body(target: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
 
 
 def imagenet(name: str) -> dict[str, Tensor]:
-    """ImageNet weights of torchvision's classifier of that name, from its cache or from the network.
+    """ImageNet weights of torchvision's classifier of that name, from its cache or the network, for pictures in 0–1.
 
     Raises:
-        OSError: they are not in the cache and cannot be fetched.
+        OSError: they are not in the cache and cannot be fetched; says where a copy may be put.
     """
-    import torchvision.models
+    from torchvision.models import get_model, get_model_weights
 
+    published: Any = get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
     try:
-        return torchvision.models.get_model(name, weights="DEFAULT").state_dict()
+        state = get_model(name, weights=published).state_dict()
     except OSError as error:
+        file, folder = Path(urlsplit(published.url).path).name, Path(torch.hub.get_dir()) / "checkpoints"
         raise OSError(
-            f"could not get torchvision's weights for {name} ({error}); connect to the network once, or train from "
-            "scratch"
+            f"could not get torchvision's weights for {name} ({error}). Connect to the network and repeat the command; "
+            f"or put {file} into {folder}; or train from scratch, without --pretrained"
         ) from None
+    prepared = published.transforms()
+    return for_unit_pictures(state, prepared.mean, prepared.std)
+
+
+def for_unit_pictures(
+    state: Mapping[str, Tensor], mean: Sequence[float], deviation: Sequence[float]
+) -> dict[str, Tensor]:
+    """Weights that were learned on (picture − mean) / deviation, for pictures in 0–1 as segkit's data sets give them.
+
+    The first convolution takes over the division, and its bias, or the running mean of the BatchNorm after it, the
+    subtraction. Only what that convolution pads with is another colour then: black where it was the mean.
+
+    Args:
+        state: of a classifier, name → tensor, in the order of its layers.
+        mean, deviation: of each channel.
+    """
+    names = list(state)
+    first = next(name for name in names if state[name].ndim == 4)
+    after = names[names.index(first) + 1 :]
+    bias = first.removesuffix("weight") + "bias"
+    held, sign = (bias, -1) if bias in state else (next(n for n in after if n.endswith("running_mean")), 1)
+    shift, scale = (torch.tensor(numbers, dtype=torch.float64)[:, None, None] for numbers in (mean, deviation))
+    kernels = state[first].double() / scale  # O, C, k, k
+    moved = state[held].double() + sign * (kernels * shift).sum((1, 2, 3))  # O
+    return {**state, first: kernels.to(state[first].dtype), held: moved.to(state[held].dtype)}

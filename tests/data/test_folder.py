@@ -262,7 +262,8 @@ def test_everything_wrong_is_listed_in_one_go_with_file_and_value(tmp_path):
         "masks/p5.png is not a picture that can be read",
         "two files of one name, delete or rename one: images/p6.bmp, images/p6.png",
         "p7.png is a JPEG, which blurs class numbers",
-        "mask in a format that blurs class numbers (save it as PNG): masks/p8.jpg",
+        "mask in a format that blurs class numbers (write it as PNG where it was drawn; a converted one "
+        "stays blurred): masks/p8.jpg",
         "p9.png has mode 'RGB'; a mask has one number",
     ):
         assert any(words in p for p in report.problems), (words, report.problems)
@@ -273,6 +274,60 @@ def test_one_fault_of_many_files_is_one_line(tmp_path):
     folder = make(tmp_path, lambda k: palette_mask(k).convert("RGB"), "a\nb\nc")
     (line,) = problems(folder)
     assert "classes.txt needs a colour after each name" in line and "(and 9 more: " in line
+
+
+def objects(k):
+    """A mask that numbers its objects from 1 on, k + 4 of them."""
+    return np.arange(40 * 48).reshape(40, 48) * (k + 5) // (40 * 48)
+
+
+def smooth(k):
+    """A mask of 0 and 255 that was changed in size with grey between."""
+    return np.asarray(Image.fromarray(numbers(k, size=(20, 24)) * 255).resize((48, 40), Image.Resampling.BILINEAR))
+
+
+@pytest.mark.parametrize(("masks", "why"), [(objects, "If they number objects, write the number of its class"),
+                                            (smooth, "Such numbers come from smoothing"),
+                                            (lambda k: numbers(k) * 7, None)])  # fmt: skip
+def test_unknown_labels_in_many_masks_are_one_line_that_says_why(tmp_path, masks, why):
+    folder = make(tmp_path, masks)
+    (line,) = problems(folder)
+    assert "has the label" in line and "(and 9 more masks with labels that are not known: " in line
+    assert line.endswith(".png)") if why is None else why in line.rpartition(".png)")[2]
+    for k in range(7):
+        save(folder / f"masks/p{k}.png", numbers(k))
+    report = check(f"folder:{folder}", progress=False)
+    assert len(report.problems) == 3, "of a few, each has its line"
+    assert "note: counted over the 7 masks without a fault" in report.facts
+    assert any("in 7 of 7 masks" in fact for fact in report.facts)
+
+
+def test_masks_that_carry_more_than_the_pictures_name(tmp_path):
+    folder = make(tmp_path)
+    for k in (1, 2):
+        (folder / f"masks/p{k}.png").rename(folder / f"masks/p{k}_mask.png")
+    assert problems(folder)[1].endswith("masks/p2_mask.png; does p1_mask.png belong to p1.png? Then call it p1.png")
+    (folder / "masks/p1_mask.png").rename(folder / "masks/p12.png")
+    assert "p12.png belong" not in problems(folder)[1], "p1 with a figure more is another name"
+
+
+def test_a_class_that_only_val_has_and_pictures_that_use_little_of_16_bits(tmp_path):
+    folder = make(tmp_path, lambda k: numbers(k) if k == 3 else numbers(k) * 0)
+    (folder / "val.txt").write_text("p3")
+    for k in range(10):
+        save(folder / f"images/p{k}.png", Image.fromarray(np.full((40, 48), 409 * (k + 1), np.uint16)))
+    said = str(check(f"folder:{folder}", progress=False))
+    assert "in 1 of 10 masks, none of them in train: nothing can be learnt about it" in said
+    assert "note: pictures of 16 bits reach 4090 of 65535 at most" in said
+    save(folder / "images/p9.png", Image.fromarray(np.full((40, 48), 60000, np.uint16)))
+    (folder / "val.txt").write_text("p4")
+    said = str(check(f"folder:{folder}", progress=False))
+    assert "16 bits" not in said and "nothing can be learnt" not in said
+
+
+def test_one_picture_cannot_be_split(tmp_path):
+    (line,) = problems(make(tmp_path, stems=["a"]))
+    assert line.startswith("there is no picture for val") and line.endswith("it takes two or more, with their masks")
 
 
 def test_a_colour_that_classes_txt_lacks(tmp_path):

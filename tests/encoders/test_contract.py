@@ -113,7 +113,10 @@ def test_weights_by_state_and_by_word(monkeypatch) -> None:
         torchvision.models, "get_model", lambda name, weights: asked.append((name, weights)) or reference
     )
     named = encoders.create("resnet18", weights="imagenet", output_stride=8)
-    assert asked == [("resnet18", "DEFAULT")] and torch.equal(named.conv1.weight, reference.conv1.weight)
+    assert asked == [("resnet18", torchvision.models.ResNet18_Weights.DEFAULT)]
+    assert torch.equal(named.layer4[1].conv2.weight, reference.layer4[1].conv2.weight)
+    deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]  # for pictures in 0–1
+    torch.testing.assert_close(named.conv1.weight * deviation, reference.conv1.weight)
     with pytest.raises(ValueError, match="none were loaded"):
         encoders.create("resnet18", in_channels=1, weights="imagenet")
     with pytest.raises(ValueError, match="weights='imagnet'"):
@@ -123,7 +126,7 @@ def test_weights_by_state_and_by_word(monkeypatch) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(torchvision.models, "get_model", unreachable)
-    with pytest.raises(OSError, match=r"weights for vgg11 \(no route to host\); connect to the network once"):
+    with pytest.raises(OSError, match=r"weights for vgg11 \(no route to host\)\. Connect to the network"):
         encoders.create("vgg11", weights="imagenet")
 
 
