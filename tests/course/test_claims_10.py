@@ -120,6 +120,14 @@ def test_a_relu_between_the_steps_costs() -> None:
     refuted("10", words, results=recorded(cheap_steps=put("norm between", "norm and ReLU between")))
 
 
+def test_the_relu_decides_what_separable_is_worth() -> None:
+    words = "the ReLU decides what separable is worth"
+    run("10", words)
+    plain = "plain, width 6"
+    refuted("10", words, results=recorded(cheap_blocks=put("no ReLU between, width 16", plain)))
+    refuted("10", words, results=recorded(cheap_blocks=put("separable, width 16", plain)))
+
+
 def test_xception_is_separable_and_not_cheap() -> None:
     words = "separable, and yet not cheaper"
     run("10", words)
