@@ -82,7 +82,7 @@ def lineage(o: argparse.Namespace) -> Experiment:
     experiment = Experiment("lineage", arms, score, ceilings=(32, 16, 8, 4))
 
     def prices() -> dict[str, Any]:
-        networks = {name: experiment.network(name, 0) for name in arms}
+        networks = {name: experiment.network(name, 0) for name in experiment.arms}
         found: dict[str, Any] = {"price": {name: price(network) for name, network in networks.items()}}
         for name, taken in milliseconds(networks).items():
             found["price"][name] |= {"milliseconds": taken, "threads": torch.get_num_threads()}

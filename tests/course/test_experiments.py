@@ -225,6 +225,9 @@ SCRIPTS = {
     "crf": ("fields", ["3x3 rate 3"]),
     "pyramids": ("aspp_rates", ["1 2 3 4"]),
     "deeplab_v3": ("image_pooling", ["rates 2 4 6"]),
+    "cheap": ("steps", ["norm between"]),
+    "deeplab_v3plus": ("decoder", ["both separable"]),
+    "lineage": ("lineage", ["FCN-32s"]),
 }
 
 
@@ -251,6 +254,7 @@ def scripts():
         "atrous": ("finetune", "grids", "context"), "crf": ("fields", "sharpen", "joint"),
         "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes", "aux_loss"),
         "deeplab_v3": ("image_pooling", "output_stride", "multi_grid", "batch_norm"),
+        "cheap": ("blocks", "steps"),
     }.items():  # fmt: skip
         yield from (getattr(importlib.import_module(script), name) for name in names)
     cells, atrous = importlib.import_module("cells"), importlib.import_module("atrous")
