@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from segkit import native
 from segkit.analysis.printed import number_text
-from segkit.explore.canvas import BLUE, FAINT, INK, ORANGE, Canvas
+from segkit.explore.canvas import BLUE, FAINT, INK, ORANGE, VERMILION, Canvas
 from segkit.explore.shell import Explorer
 
 CHANNELS = (12, 24, 48, 96, 192)  # so that every number of groups divides them
@@ -158,8 +158,7 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
         axes.axvline(1, color=FAINT, linewidth=0.8)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-        colours = [INK if name == "plain" else BLUE for name in FORMS]
-        bars += [axes.add_patch(Rectangle((LOW, row - 0.16), 0, 0.42, color=c)) for row, c in enumerate(colours)]
+        bars += [axes.add_patch(Rectangle((LOW, row - 0.16), 0, 0.42)) for row in range(len(FORMS))]
         texts += [axes.text(1.15 * LOW, row - 0.25, "", fontsize=7.5, color=INK) for row in range(len(FORMS))]
         (ghost,) = axes.plot([], [], "|", ms=17, mew=2, color=ORANGE, zorder=4)
         ghosts.append(ghost)
@@ -170,12 +169,14 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
     return {"columns": columns, "bars": bars, "texts": texts, "ghosts": ghosts}
 
 
-def draw(parts: dict[str, Any], found: list[FormCost], last: list[FormCost] | None) -> None:
+def draw(parts: dict[str, Any], found: list[FormCost], last: list[FormCost] | None, chosen: str) -> None:
     """Bars for what was found, and a mark where each ended before; both in shares of the plain form as it is now."""
+    colours = {"plain": INK, chosen: VERMILION}
     plain, rows = found[0].figures(), range(len(FORMS))
     for k, whole in enumerate(plain):
         for row, form in enumerate(found):
             bar, text = (parts[name][k * len(FORMS) + row] for name in ("bars", "texts"))
+            bar.set_color(colours.get(form.name, BLUE))
             bar.set_width(_within(form.figures()[k] / whole) - LOW)
             text.set_text(form.texts()[k])
         parts["ghosts"][k].set_data(
@@ -188,7 +189,7 @@ def _within(share: float) -> float:
 
 
 class CostExplorer(Explorer):
-    """What a convolution costs in five forms; a click on the times measures again."""
+    """What a convolution costs in five forms; a click on a bar chooses its form, one on the times measures again."""
 
     title = "What a convolution costs in five forms"
 
@@ -196,6 +197,8 @@ class CostExplorer(Explorer):
         super().__init__(Canvas(10.4, 3.6))
         self.parts = drawing(self.canvas)
         with self.together():
+            help = "the form that the sentence compares with the plain one; a click on a bar chooses it"
+            self.menu("form", "compare", FORMS[1:], FORMS[1], help)
             self.stops("channels", "channels", CHANNELS, channels, "of the input and of the output")
             self.stops("side", "map, side", SIDES, side, "of the input, in cells; the map is square")
             self.stops("kernel", "kernel, side", KERNELS, kernel, "of the convolution; the kernel is square")
@@ -210,18 +213,20 @@ class CostExplorer(Explorer):
         )
 
     def draw(self, results: list[FormCost]) -> str:
-        draw(self.parts, results, self.last)
-        plain, cheap = results[:2]
+        draw(self.parts, results, self.last, self["form"])
+        plain, cheap = results[0], results[FORMS.index(self["form"])]
         weights, macs, moved, _, took = (100 * a / b for a, b in zip(cheap.figures(), plain.figures(), strict=True))
         C, n, k = self["channels"], self["side"], self["kernel"]
         return (
             f"{C} channels to {C} on {n}×{n} cells, {k}×{k}, stride {self['stride']}, rate {self['rate']}. Next to the "
-            f"plain form, depthwise + 1×1 has {weights:.0f} % of the weights, {macs:.0f} % of the multiply-adds, and "
+            f"plain form, {cheap.name} has {weights:.0f} % of the weights, {macs:.0f} % of the multiply-adds, and "
             f"moves {moved:.0f} % of the bytes: {cheap.figures()[3]:.1f} multiply-adds for each, instead of "
             f"{plain.figures()[3]:.1f}. It takes {took:.0f} % of the time ({cheap.texts()[4]} of {plain.texts()[4]})."
         )
 
     def click(self, axes: Any, column: float, row: float) -> None:
-        """The times: measure them again."""
+        """Compare the form of this row; on the times, measure them again too."""
+        if 0 < round(row) < len(FORMS):
+            self.controls["form"].value = FORMS[round(row)]
         if axes is self.parts["columns"][-1]:
             seconds.cache_clear()

@@ -60,7 +60,11 @@ def test_controls_and_clicks() -> None:
     assert ghost[0] == pytest.approx(9 / 49), "where it was, beside the plain form as it is now"
     before = seconds.cache_info().misses
     e.picture.x, e.picture.y = e.canvas.point(e.parts["columns"][0], 1, 2)
-    assert seconds.cache_info().misses == before
+    assert seconds.cache_info().misses == before and e["form"] == "grouped" and "grouped has 33 %" in e.caption.value
+    colours = [bar.get_facecolor() for bar in e.parts["bars"][: len(FORMS)]]
+    assert colours[2] not in colours[:2] and colours[1] == colours[3]
+    e.picture.x, e.picture.y = e.canvas.point(e.parts["columns"][0], 1, 0)
+    assert e["form"] == "grouped", "the plain form is not compared with itself"
     e.picture.x, e.picture.y = e.canvas.point(e.parts["columns"][-1], 1, 2)
     assert seconds.cache_info().misses == len(FORMS), "measured again"
 
