@@ -88,8 +88,9 @@ def _rows(known: Mapping[str, Any], columns: Mapping[str, int]) -> dict[str, int
         followed = sum(rows.get(other, 0) < 0 for name in here for other in known[name].reads)
         for place, name in enumerate(here):
             before = [rows[other] for other in known[name].reads if rows.get(other)]
-            free = [r for k in range(1, len(here) + 2) for r in ((-k, k) if followed > place else (k, -k))]
-            taken = {rows[other] for other in known if columns[other] == column and other in rows}
+            free = [r for k in range(1, len(known) + 1) for r in ((-k, k) if followed > place else (k, -k))]
+            passed = range(min(columns[other] for other in known[name].reads) + 1, column + 1)  # on the way here too
+            taken = {rows[other] for other in rows if columns[other] in passed}
             rows[name] = next(r for r in [*before, *free] if r not in taken)
     return rows
 
@@ -129,19 +130,19 @@ def _arrow(
 ) -> None:
     """From the right side of one block to the left side of another; over what stands between where they share a row."""
     (x0, y0), (x1, y1) = places[source], places[target]
-    start, end, bend = (x0 + boxes[source][0], y0), (x1 - boxes[target][0], y1), 0.0
+    start, end, way = (x0 + boxes[source][0], y0), (x1 - boxes[target][0], y1), "arc3,rad=0"
     between = [y for name, (x, y) in places.items() if x0 < x < x1 and name not in (source, target)]
     if y0 == y1 and y0 in between:  # over the heads of what stands between
         start, end = (x0, y0 + boxes[source][1] + 0.14), (x1, y1 + boxes[target][1] + 0.14)
-        bend = -min(0.3, 1.1 / (x1 - x0) ** 0.8)
+        way = f"arc3,rad={-min(0.3, 1.1 / (x1 - x0) ** 0.8)}"
     elif x1 - x0 > 1 and y0 in between:  # up or down first
         above = 1 if y1 > y0 else -1
-        start, bend = (x0, y0 + above * (boxes[source][1] + 0.16)), -0.12 * above
+        start, way = (x0, y0 + above * (boxes[source][1] + 0.16)), "angle,angleA=90,angleB=0,rad=6"
     style = {
         "arrowstyle": "-|>",
         "color": ARROW,
         "lw": 0.9,
-        "connectionstyle": f"arc3,rad={bend}",
+        "connectionstyle": way,
         "shrinkA": 0,
         "shrinkB": 0,
     }

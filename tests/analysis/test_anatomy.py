@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import ConnectionStyle
+from matplotlib.text import Annotation
 from torch import Tensor, nn
 
 from segkit import viz
@@ -85,3 +90,26 @@ def test_blocks_do_not_lie_on_each_other() -> None:
     for i, one in enumerate(boxes):
         assert not any(one.overlaps(other) for other in boxes[i + 1 :])
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("deeplab_v3plus", {"encoder": "resnet18", "width": 4, "rates": (1, 2, 3)}),
+        ("fcn8s", {"encoder": "vgg11", "width": 4, "hidden": 8}),
+        ("segnet", {"encoder": "vgg11", "width": 4}),
+        ("enet", {}),
+    ],
+)
+def test_what_comes_from_far_passes_no_block_on_its_way(name: str, options: dict[str, Any]) -> None:
+    figure = viz.network(anatomy(create(name, 5, **options).eval(), (65, 97)))
+    axes = figure.axes[0]
+    FigureCanvasAgg(figure).draw()
+    blocks = [patch.get_window_extent() for patch in axes.patches]
+    long = [a.arrow_patch for a in axes.texts if isinstance(a, Annotation) if a.arrow_patch is not None]
+    long = [arrow for arrow in long if isinstance(arrow.get_connectionstyle(), ConnectionStyle.Angle)]
+    assert long
+    for arrow in long:
+        start, *_, end = arrow.get_path().vertices[:5]  # up, around a corner, along
+        between = [block for block in blocks if start[0] < block.x0 and block.x1 < end[0] - 10]
+        assert between and not any(block.y0 - 10 < end[1] < block.y1 + 10 for block in between)
