@@ -28,6 +28,8 @@ import nbformat
 from nbformat.sign import NotebookNotary
 from playwright.sync_api import Page, Request, sync_playwright
 
+from tests.course.compare import WIDGET
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 HOW_TO_GET_CHROMIUM = (
     "no Chromium found: browser tests need one (Debian, Ubuntu: sudo apt-get install chromium; "
@@ -41,7 +43,6 @@ SETTINGS = {  # no news, no update check; every cell stays in the page, so that 
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none", "scrollPastLastCell": False},
 }
-WIDGET = "application/vnd.jupyter.widget-view+json"
 Cleared = Callable[[nbformat.NotebookNode], Collection[int]]
 STATE = """() => {
     const panel = window.jupyterapp.shell.currentWidget, cells = [...panel.content.model.cells];

@@ -17,8 +17,9 @@ import nbformat
 import pytest
 
 from tests.browser.controls import bring_into_view, move_all
-from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, WIDGET, Lab
+from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM, Lab
 from tests.course.needed import needed
+from tests.course.notebooks import is_widget
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "artefacts" / "browser"
@@ -31,11 +32,10 @@ BOOKS = {p.name: nbformat.read(p, as_version=4) for p in sorted((ROOT / "course"
 
 
 def widgets(book: nbformat.NotebookNode) -> dict[int, int]:
-    """The cells that show widgets, progress bars apart, and how many each shows."""
+    """The cells that show widgets, and how many each shows."""
     found = {}
     for number, cell in enumerate(book.cells):
-        shown = [o.data for o in cell.get("outputs", []) if WIDGET in o.get("data", {})]
-        found[number] = sum("%|" not in data["text/plain"] for data in shown)
+        found[number] = sum(is_widget(output.get("data", {})) for output in cell.get("outputs", []))
     return {number: count for number, count in found.items() if count}
 
 

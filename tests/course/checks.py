@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 
 from segkit.data import registry
+from tests.course.compare import WIDGET
 
 LINES, MEGABYTES, CHAPTER_SECONDS = 25, 3.0, 150
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|work|farm|tmp|var|opt|private)/\w|[A-Z]:\\+Users\\")
@@ -66,6 +67,8 @@ def clean_metadata(book: nbformat.NotebookNode, path: Path) -> list[str]:
         out.append("widget state is stored")
     if "version" in book.metadata.get("language_info", {}):
         out.append("the Python version is stored")
+    dead = [i for i, c in code(book) if any(WIDGET in o.get("data", {}) for o in c.outputs)]
+    out += [f"cell {i} stores a widget, which is an error text until it runs: python3 start.py refresh" for i in dead]
     timed = [i for i, c in enumerate(book.cells) if "execution" in c.metadata or "ExecuteTime" in c.metadata]
     return out + [f"cell {i} stores when it ran" for i in timed]
 

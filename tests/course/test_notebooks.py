@@ -9,6 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.course import checks
+from tests.course.compare import WIDGET
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "course").glob("*.ipynb"))
@@ -64,6 +65,7 @@ PLANTED = {
     "output of cell 1 shows a path": lambda b: b.cells[1].update(outputs=[stream(f"saved to {HOME}")]),
     "cell 1 names a path": lambda b: b.cells[1].update(source=f"x = '{HOME}'\nassert x"),
     "kernel is not python3": lambda b: b.metadata.kernelspec.update(name="my-env"),
+    "stores a widget": lambda b: b.cells[1].update(outputs=[new_output("display_data", {WIDGET: {"model_id": "1"}})]),
     "widget state": lambda b: b.metadata.update(widgets={}),
     "Python version": lambda b: b.metadata.update(language_info={"version": "3.11.7"}),
     "stores when it ran": lambda b: b.cells[1].metadata.update(execution={}),

@@ -18,6 +18,9 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from tests.course.compare import WIDGET
+from tests.course.notebooks import tidy
+
 ROOT = Path(__file__).resolve().parents[2]
 OTHER = ("failure", "error", "skipped")
 
@@ -64,7 +67,15 @@ def unsee(cell: nbformat.NotebookNode) -> None:
     cell.outputs = [o for o in cell.outputs if "image/png" not in o.get("data", {})]
 
 
+def lay_down(cell: nbformat.NotebookNode) -> None:
+    """As `refresh` stores it."""
+    tidy(new_notebook(cells=[cell]))
+
+
 IGNORE, RAISES, SKIP = "nbval-ignore-output", "nbval-raises-exception", "nbval-skip"
+EXPLORER = f"""display({{
+    'text/plain': 'OneExplorer(row=1)', 'image/png': 'abcd', '{WIDGET}': {{'model_id': '1'}},
+}}, raw=True)"""
 TABLE = "display(HTML('<table><tr><td>road</td><td>{}</td></tr></table>'))"
 PLANTS = [
     Plant("nothing", "print('mIoU', 0.6294)", "print('mIoU', 0.6294)", False),
@@ -108,6 +119,10 @@ PLANTS = [
     Plant("printed to stdout, not stderr", "print('a', file=sys.stderr)", "print('a')", True),
     Plant("same widget", "ipywidgets.IntSlider(3)", "ipywidgets.IntSlider(3)", False),
     Plant("another widget", "ipywidgets.IntSlider(3)", "ipywidgets.Button()", True),
+    Plant("widget stored as a text", "ipywidgets.IntSlider(3)", "ipywidgets.IntSlider(3)", False, edit=lay_down),
+    Plant("widget stored as a text gone", "ipywidgets.IntSlider(3)", "pass", True, edit=lay_down),
+    Plant("explorer stored as a picture", EXPLORER, EXPLORER, False, edit=lay_down),
+    Plant("another explorer", EXPLORER, EXPLORER.replace("One", "Two"), True, edit=lay_down),
     Plant("widget gone", "ipywidgets.IntSlider(3)", "pass", True),
     Plant("exception", "print(1)", "print(1); raise ValueError('broken')", True),
     Plant("failing assert", "assert x[0] == 0", "assert x[0] == 1, 'the claim does not hold'", True),
