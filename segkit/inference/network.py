@@ -18,7 +18,13 @@ Network = Callable[[Tensor], Tensor]
 UNKNOWN_STRIDE = 32  # of a network that does not say: a multiple of 2, 4, 8 and 16
 
 
-class Normalised(nn.Module):
+class Around(nn.Module):
+    """What only prepares pictures for a network, or fuses its answers: `innermost` looks through it."""
+
+    module: nn.Module
+
+
+class Normalised(Around):
     """A network that was trained on pictures with mean 0 and deviation 1, for pictures in 0–1.
 
     segkit's own networks take the picture as it is, in 0–1. torchvision's published weights were trained on
@@ -26,7 +32,7 @@ class Normalised(nn.Module):
     zeros beyond the border would stand for another colour than in training.
 
     Args:
-        module: the network; its `config`, `num_classes` and `encoder` are found through `segkit.models.unwrapped`.
+        module: the network; `innermost` finds its `config`, `num_classes` and `encoder`.
         mean, deviation: of each channel, as torchvision's weights state them.
 
     Shape:
@@ -38,7 +44,7 @@ class Normalised(nn.Module):
 
     def __init__(self, module: nn.Module, mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
         super().__init__()
-        channels = getattr(unwrapped(module), "in_channels", len(mean))
+        channels = getattr(innermost(module), "in_channels", len(mean))
         if not len(mean) == len(deviation) == channels:
             raise ValueError(
                 f"Normalised got {len(mean)} means and {len(deviation)} deviations for {channels} channels; give one "
@@ -58,6 +64,16 @@ class Normalised(nn.Module):
         return self.module((x - self.mean) / self.deviation)
 
 
+def innermost(network: Any) -> Any:
+    """The model that has the cells and channels, inside torch's wrappers and those that only prepare its pictures."""
+    while isinstance(network, nn.Module):
+        inner = unwrapped(network)
+        network = inner.module if isinstance(inner, Around) else inner
+        if network is inner:
+            break
+    return network
+
+
 def cell_stride(network: Any) -> int:
     """Pixels from one cell of the coarsest map to the next: a picture that is moved by so much gives the same cells.
 
@@ -67,7 +83,7 @@ def cell_stride(network: Any) -> int:
     own = getattr(network, "tile_stride", None)
     if own is not None:
         return own
-    inner = unwrapped(network) if isinstance(network, nn.Module) else network
+    inner = innermost(network)
     encoder, levels = getattr(inner, "encoder", None), getattr(inner, "levels", None)
     if isinstance(encoder, Encoder):
         return max(encoder.strides)
@@ -80,7 +96,7 @@ def corner_aligned(network: Any) -> bool:
     A model that enlarges its scores with `align_corners=False` has its cells in the middle, wherever its encoder has
     them: that is how it was trained.
     """
-    inner = unwrapped(network) if isinstance(network, nn.Module) else network
+    inner = innermost(network)
     return getattr(inner, "align_corners", True) is not False and bool(
         getattr(getattr(inner, "encoder", None), "corner_aligned", False)
     )
@@ -101,7 +117,7 @@ def checked_pictures(network: Any, image: Tensor, who: str) -> tuple[int, int]:
     """
     if not isinstance(image, Tensor):
         raise TypeError(f"{who} got a picture of type {type(image).__name__}; it takes a tensor N×C×H×W in 0–1")
-    inner = unwrapped(network) if isinstance(network, nn.Module) else network
+    inner = innermost(network)
     usual = image.shape[1] if image.ndim == 4 else 3  # of a network that does not say
     return picture_size(image, who, getattr(inner, "in_channels", usual))
 
@@ -140,5 +156,5 @@ def _reason(network: Any, x: Tensor) -> str:
 
 
 def _name(network: Any) -> str:
-    inner = unwrapped(network) if isinstance(network, nn.Module) else network
+    inner = innermost(network)
     return getattr(inner, "__name__", None) or type(inner).__name__

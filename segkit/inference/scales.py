@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.checks import chosen, finite
-from segkit.inference.network import cell_stride, checked_pictures, corner_aligned, evaluating, scored
-from segkit.models import unwrapped
+from segkit.inference.network import Around, cell_stride, checked_pictures, corner_aligned, evaluating, scored
 
 SMALLEST, LARGEST = 1 / 16, 16.0  # factors beyond these are slips of the pen
 
@@ -53,7 +52,7 @@ def multi_scale(
     return MultiScale(network, scales, flip, fuse)(image)
 
 
-class MultiScale(nn.Module):
+class MultiScale(Around):
     """A network whose answer to a picture is `multi_scale`'s: to hand to `tiled`.
 
     Args:
@@ -81,7 +80,7 @@ class MultiScale(nn.Module):
         self.tile_stride = cell_stride(network) * math.lcm(*fractions)
 
     def forward(self, x: Tensor) -> Tensor:
-        H, W = checked_pictures(unwrapped(self.module), x, "multi_scale")
+        H, W = checked_pictures(self.module, x, "multi_scale")
         corners = corner_aligned(self.module)
         total: Tensor | None = None
         with evaluating(self.module):

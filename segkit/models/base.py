@@ -18,6 +18,7 @@ from segkit.layers.borders import cut
 
 _MODELS: dict[str, tuple[type[Model], dict[str, Any]]] = {}  # name → class, and the options that the name decides
 TASKS = ("segmentation", "classification")
+WRAPPERS = {"DataParallel", "DistributedDataParallel", "FullyShardedDataParallel", "AveragedModel"}  # of torch
 M = TypeVar("M", bound="type[Model]")
 
 
@@ -184,10 +185,16 @@ def create(name: str, num_classes: int, **choices: Any) -> Model:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside the wrapping of torch.compile, DistributedDataParallel or AveragedModel; or the model itself."""
-    while not isinstance(model, Model) and isinstance(
-        inner := getattr(model, "_orig_mod", getattr(model, "module", None)), nn.Module
-    ):
+    """The model inside the wrapping of torch.compile, DistributedDataParallel or AveragedModel; or the model itself.
+
+    Only torch's own wrappers are looked into. A network of yours that keeps a part of itself under the name `module`
+    stays whole.
+    """
+    while not isinstance(model, Model):
+        compiled, wraps = getattr(model, "_orig_mod", None), {c.__name__ for c in type(model).__mro__} & WRAPPERS
+        inner = getattr(model, "module", None) if compiled is None and wraps else compiled
+        if not isinstance(inner, nn.Module):
+            break
         model = inner
     return model
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from segkit.inference import MultiScale, Normalised, corner_aligned, multi_scale, tiled
-from segkit.models import create
+from segkit.inference.network import innermost
+from segkit.models import create, save
 from tests.inference.common import Cells, Sampled, picture, ramp
 
 
@@ -93,6 +94,9 @@ def test_a_normalised_network_is_the_network_on_the_normalised_picture():
     assert corner_aligned(wrapped) == network.encoder.corner_aligned and set(wrapped.state_dict()) == {
         f"module.{key}" for key in network.state_dict()
     }
+    assert innermost(torch.compile(MultiScale(wrapped, (0.5, 1.0)), backend="eager")) is network
+    with pytest.raises(ValueError, match="save got a Normalised"):  # never the network alone, whose answers are others
+        save(wrapped, "never.safetensors")
     for wrong in (((0.5,), (0.2,)), (mean, (0.2, 0.2, 0.0)), ((0.5, 0.5, float("nan")), deviation)):
         with pytest.raises(ValueError, match="Normalised got"):
             Normalised(network, *wrong)

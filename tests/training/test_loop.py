@@ -12,7 +12,7 @@ from torch import nn
 from segkit.data import Augmented, Sample
 from segkit.data.transforms import RandomFlip
 from segkit.metrics import ConfusionMatrix
-from segkit.models import create, load, save
+from segkit.models import create, load, save, unwrapped
 from segkit.training import Config, Trainer, evaluate
 from segkit.training.checkpoint import save_checkpoint
 
@@ -229,6 +229,25 @@ def test_compiled_and_wrapped_models_share_their_checkpoints(tmp_path, first):
         ends.append(load(tmp_path / "weights.safetensors").state_dict())
     for end in ends[1:]:
         torch.testing.assert_close(end, ends[0])
+
+
+class Refined(nn.Module):
+    """A network of one's own whose parts have names that torch's wrappers use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.module = nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        return self.module(self.first(x))
+
+
+def test_a_part_called_module_is_not_taken_for_the_whole(tmp_path):
+    t = Trainer(Refined(), Stripes(), Config(steps=2, batch_size=4, ema=0.9, device="cpu", workers=0))
+    t.fit(tmp_path / "run.safetensors", quiet=True)
+    assert set(t.best.state_dict()) == set(Refined().state_dict()) and unwrapped(t.model) is t.model
+    with pytest.raises(ValueError, match="Refined, a model without a registered name"):
+        save(t.best, tmp_path / "weights.safetensors")
 
 
 def test_a_run_killed_while_writing_leaves_the_last_checkpoint_whole(tmp_path):
