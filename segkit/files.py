@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
+
+SUM = "sha256"  # of header and tensors: one flipped bit is seen
 
 
 def write_bytes(data: bytes, path: str | Path) -> Path:
@@ -36,6 +41,53 @@ def write_json(value: Any, path: str | Path) -> Path:
 
 
 def write_safetensors(tensors: dict[str, Tensor], path: str | Path, header: dict[str, Any]) -> Path:
-    """Write tensors with a JSON header, which stands in the file's metadata under "segkit"."""
+    """Write tensors with a JSON header, which stands in the file's metadata under "segkit", and the sum of both."""
     own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}  # no shared memory
-    return write_bytes(to_bytes(own, metadata={"segkit": json.dumps(header, ensure_ascii=False)}), path)
+    told = json.dumps(header, ensure_ascii=False)
+    return write_bytes(to_bytes(own, metadata={"segkit": told, SUM: _sum(own, told)}), path)
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """The JSON header of a file that `write_safetensors` wrote.
+
+    Raises:
+        FileNotFoundError: no such file. ValueError: cut short, damaged, or without such a header.
+    """
+    return _read(path, tensors=False)[0]
+
+
+def read_safetensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors of a file that `write_safetensors` wrote, after a look at their sum.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_header`; also where a bit is not what was written.
+    """
+    return _read(path, tensors=True)
+
+
+def _read(path: str | Path, tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            found = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}
+        told = facts.get("segkit", "null")
+        header = json.loads(told)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"{path} is not a complete safetensors file ({error}); make or download it again") from None
+    if not isinstance(header, dict):
+        raise ValueError(f"{path} holds tensors but no segkit header; it was not written by segkit")
+    if tensors and facts.get(SUM, "") not in ("", _sum(found, told)):
+        raise ValueError(f"{path} is damaged: its SHA-256 is not the one in its header; make or download it again")
+    return header, found
+
+
+def _sum(tensors: dict[str, Tensor], header: str) -> str:
+    """SHA-256 of the header, and of every tensor with its name, type and shape, in the order of the names."""
+    total = hashlib.sha256(header.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        total.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+    return total.hexdigest()

@@ -220,6 +220,11 @@ Z = torch.zeros(2, 4, 5, dtype=torch.int64)
         (torch.full((2, 3, 4, 5), torch.nan), Z, ValueError, "NaN"),
         (torch.zeros(2, 3, 4, 5, dtype=torch.int64), Z, TypeError, "floating-point"),
         ([[0]], Z, TypeError, "list"),
+        (np.zeros((4, 5), dtype=object), Z, TypeError, "array of object"),
+        (Z, np.full((4, 5), "0"), TypeError, "array of <U1"),
+        (Z, np.zeros((4, 5), dtype=complex), TypeError, "array of complex128"),
+        (Z, np.ma.masked_array(np.zeros((4, 5), dtype=int), False), TypeError, r"masked array; give labels\.filled"),
+        (Z, np.full((4, 5), 2**63 + 1, dtype=np.uint64), ValueError, "the label 9223372036854775809"),
     ],
 )
 def test_bad_input_is_named(prediction, target, error, words):

@@ -126,6 +126,10 @@ def test_any_picture_becomes_uint8_with_channels_last():
 def test_what_is_no_picture_is_refused():
     with pytest.raises(ValueError, match="0–1"):
         to_picture(np.full((2, 2), 7.0))
+    assert to_picture(np.full((2, 2), 200, dtype=np.int64)).max() == 200
+    for wrong in (np.full((2, 2), 4096, dtype=np.uint16), np.full((2, 2), -1), np.full((2, 2), "sky")):
+        with pytest.raises(ValueError, match=r"a picture of .*whole numbers lie in 0–255"):
+            to_picture(wrong)
     with pytest.raises(ValueError, match="0–1"):
         to_picture(np.full((2, 2), np.nan))
     with pytest.raises(ValueError, match="shape"):

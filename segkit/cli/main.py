@@ -18,9 +18,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"\n{stop or 'stopped'}", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
-        print(f"segkit {options.command}: {error}", file=sys.stderr)
+    except Exception as error:
+        said = _said(error)
+        if said is None:
+            raise  # a fault of segkit's own: the traceback is what a report needs
+        print(f"segkit {options.command}: {said}", file=sys.stderr)
         return 1
+
+
+def _said(error: Exception) -> str | None:
+    """The line for an error that the user can do something about; None for any other."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "OutOfMemoryError" in kinds or isinstance(error, MemoryError):  # torch's, or Python's
+        return "out of memory; take a smaller --batch-size, --set crop=…, --tile or --short-side, or --device cpu"
+    if "DecompressionBombError" in kinds:
+        return f"{error}; segkit opens no picture of that size: cut it into parts first"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    user = isinstance(error, ValueError | TypeError | OSError | FloatingPointError) or "DownloadError" in kinds
+    return str(error) if user else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.checks import pair, whole
 from segkit.data.elastic import Elastic as Elastic
 from segkit.data.elastic import ElasticGrid as ElasticGrid
 from segkit.data.sample import VOID, Sample
@@ -73,9 +74,8 @@ class Resize:
     """
 
     def __init__(self, size: int | tuple[int, int]) -> None:
-        self.size = size if isinstance(size, int) else _pair(size, "Resize")
-        if isinstance(size, int) and size < 1:
-            raise ValueError(f"Resize got size={size}; the shorter side needs at least 1 pixel")
+        one = not isinstance(size, Sequence)
+        self.size = whole(size, "size", "Resize", 1) if one else _pair(size, "Resize")
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         height, width = sample.labels.shape
@@ -115,7 +115,7 @@ class RandomCrop:
     """
 
     def __init__(self, size: int | tuple[int, int], fill: tuple[float, float, float] = MEAN_COLOUR) -> None:
-        self.size = _pair((size, size) if isinstance(size, int) else size, "RandomCrop")
+        self.size = pair(size, "size", "RandomCrop", 1)
         self.fill = fill
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -148,6 +148,11 @@ class ColourJitter:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         brightness, contrast, saturation, hue = (float(rng.uniform(-v, v)) for v in self.spread)
+        for shown in (sample.image, sample.next_image):
+            if shown is not None and shown.max() > 1 + 1e-3:
+                raise ValueError(
+                    f"ColourJitter got a picture with values up to {shown.max():.4g}; it takes 0–1: divide it"
+                )
         level = float(sample.image.mean()) * (1 + brightness)  # of this picture, so that both pictures change alike
         turn = _colour_turn(1 + saturation, hue)
 
@@ -216,7 +221,7 @@ def _colour_turn(saturation: float, hue: float) -> Tensor:
     return torch.linalg.inv(to_yiq) @ turn @ to_yiq
 
 
-def _pair(size: tuple[int, int], who: str) -> tuple[int, int]:
-    if len(size) != 2 or min(size) < 1:
-        raise ValueError(f"{who} got size={size}; it needs (height, width), each at least 1 pixel")
-    return int(size[0]), int(size[1])
+def _pair(size: Any, who: str) -> tuple[int, int]:
+    if isinstance(size, str) or len(size) != 2:
+        raise ValueError(f"{who} got size={size!r}; it takes (height, width), or one number for the shorter side")
+    return pair(size, "size", who, 1)

@@ -71,7 +71,13 @@ def count_pairs(prediction: Tensor, target: Tensor, num_classes: int, ignore_ind
 def _tensor(labels: Labels, what: str) -> Tensor:
     if isinstance(labels, Tensor):
         return labels.detach()
+    if isinstance(labels, np.ma.MaskedArray):
+        raise TypeError(f"{what} is a masked array; give labels.filled(255) if masked is void")
     if isinstance(labels, np.ndarray):
+        if labels.dtype.kind not in "biuf":
+            raise TypeError(f"{what} is an array of {labels.dtype}; it takes whole numbers, or scores as floats")
+        if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"{what} has the label {labels.max()}; labels are small whole numbers, and 255 is void")
         return torch.from_numpy(np.ascontiguousarray(labels, None if labels.dtype.kind == "f" else np.int64))
     raise TypeError(f"{what} is a {type(labels).__name__}; it must be a torch tensor or a numpy array")
 

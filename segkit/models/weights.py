@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from segkit import files
 from segkit.encoders.weights import load_body, load_exactly
-from segkit.files import write_safetensors
 from segkit.heads import FullyConnectedHead
 from segkit.models.base import Model, create, unwrapped
 
@@ -26,7 +24,8 @@ def save(model: nn.Module, path: str | Path, half: bool = False, **header: Any) 
         **header: what else to record, JSON only: classes, metrics, commit, …
 
     Raises:
-        ValueError: the model does not know how it was made, or its class has no name that `load` could look up.
+        ValueError: the model does not know how it was made, its class has no name that `load` could look up, or half
+            is asked for and a value does not fit into float16.
     """
     model = unwrapped(model)
     config = getattr(model, "config", None)
@@ -38,8 +37,18 @@ def save(model: nn.Module, path: str | Path, half: bool = False, **header: Any) 
     tensors = {}
     for key, value in model.state_dict().items():
         value = value.detach().cpu().contiguous()
-        tensors[key] = value.half() if half and value.is_floating_point() else value
-    return write_safetensors(tensors, path, {"config": config, **header})
+        tensors[key] = _halved(value, key) if half and value.is_floating_point() else value
+    return files.write_safetensors(tensors, path, {"config": config, **header})
+
+
+def _halved(value: Tensor, key: str) -> Tensor:
+    short = value.half()
+    if (short.isinf() & value.isfinite()).any():
+        largest = float(value[value.isfinite()].abs().max())
+        raise ValueError(
+            f"save got half=True, and {key} holds {largest:.4g}; float16 ends at 65504, so save it with half=False"
+        )
+    return short
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -49,28 +58,34 @@ def read_header(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: no such file.
         ValueError: it is not a segkit weights file, or it is cut short.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no weights file {path}; `segkit train` makes one")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a complete safetensors file ({error}); make or download it again") from None
-    if "segkit" not in metadata:
-        raise ValueError(f"{path} holds tensors but no segkit header; it was not written by segkit.models.save")
-    return json.loads(metadata["segkit"])
+    return _checked(files.read_header(path) if Path(path).is_file() else _none(path), path)
+
+
+def _none(path: str | Path) -> NoReturn:
+    raise FileNotFoundError(f"there is no weights file {path}; `segkit train` makes one")
+
+
+def _checked(header: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    if header.get("kind") == "checkpoint":
+        raise ValueError(
+            f"{path} is the state of a training run, not its weights; name the run's folder or its weights.safetensors "
+            "(a run that is not finished goes on with `segkit train … --resume`)"
+        )
+    if not isinstance(header.get("config"), dict) or "name" not in header["config"]:
+        raise ValueError(f"{path} does not say which model it belongs to; it was not written by segkit.models.save")
+    return header
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Model:
     """Rebuild the model that `save` wrote, in evaluation mode, in float32.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_header`; also where keys or shapes do not fit the configuration.
+        FileNotFoundError, ValueError: as `read_header`; also where keys or shapes do not fit the configuration, or the
+            file is damaged.
     """
-    config = dict(read_header(path)["config"])
+    header, state = files.read_safetensors(path) if Path(path).is_file() else _none(path)
+    config = dict(_checked(header, path)["config"])
     model = create(config.pop("name"), **config)
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        state = {key: file.get_tensor(key) for key in file.keys()}
     load_exactly(model, state)
     return model.to(device).eval()
 

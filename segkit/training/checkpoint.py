@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from segkit.files import write_safetensors
+from segkit.files import read_safetensors, write_safetensors
 from segkit.models import load_exactly
 
 
@@ -96,10 +95,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}; start without resuming")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("segkit", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError) as error:
+        header, tensors = read_safetensors(path)
+    except ValueError as error:
         raise ValueError(f"{path} is not a complete checkpoint ({error}); delete it and start again") from None
     if header.get("kind") != "checkpoint":
         raise ValueError(f"{path} holds no training state; it may be a file of weights, which --init takes")

@@ -96,7 +96,7 @@ def to_picture(image: Picture) -> np.ndarray:
     A tensor is read as 3×H×W and an array as H×W×3 wherever the shape allows both.
 
     Raises:
-        ValueError: another shape, or floating-point values outside 0–1.
+        ValueError: another shape, floating-point values outside 0–1, or whole numbers outside 0–255.
     """
     array = _array(image)
     if array.ndim == 3 and array.shape[0] in (1, 3):
@@ -114,6 +114,11 @@ def to_picture(image: Picture) -> np.ndarray:
         array = (array.astype(np.float64).clip(0, 1) * 255).round()
     elif array.dtype == bool:
         array = array * 255
+    elif array.dtype.kind not in "iu" or (array.size and not (array.min() >= 0 and array.max() <= 255)):
+        held = f"with values {array.min()} to {array.max()}" if array.dtype.kind in "iu" else "without numbers"
+        raise ValueError(
+            f"a picture of {array.dtype} {held}; whole numbers lie in 0–255; divide one of 16 bits by 65535.0"
+        )
     array = array.astype(np.uint8)
     return array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)
 

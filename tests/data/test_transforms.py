@@ -242,3 +242,21 @@ def test_workers_that_live_on_see_the_new_epoch():
         data.set_epoch(epoch)
         expected = torch.stack([data[i].image for i in range(6)])
         assert torch.equal(torch.cat([batch.image for batch in loader]), expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Resize(3.5), r"Resize got size=3\.5"),
+        (lambda: Resize((3.5, 4)), r"Resize got size=3\.5"),
+        (lambda: Resize((4, 4, 4)), r"it takes \(height, width\)"),
+        (lambda: Resize(0), "Resize got size=0"),
+        (lambda: RandomCrop(3.5), r"RandomCrop got size=3\.5"),
+        (lambda: RandomCrop((4, 0)), "RandomCrop got size=0"),
+        (lambda: ColourJitter()(Sample(255 * torch.rand(3, 4, 4), torch.zeros(4, 4).long()), rng()), "it takes 0–1"),
+    ],
+)
+def test_sizes_and_pictures_that_make_no_sense_are_named(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+    assert RandomCrop(np.int64(4)).size == (4, 4) and Resize(np.int64(4)).size == 4

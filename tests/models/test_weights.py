@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from segkit.models import available, create, load, options, read_header, save
 from segkit.models.weights import load_exactly
+from segkit.training.checkpoint import save_checkpoint
 
 
 def model(num_classes=3):
@@ -41,6 +42,34 @@ def test_a_cut_file_a_foreign_file_and_no_file_are_told_apart(tmp_path):
         load(tmp_path / "foreign.safetensors")
     with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
         load(tmp_path / "none.safetensors")
+
+
+def test_one_flipped_bit_anywhere_is_seen(tmp_path):
+    path = save(model(), tmp_path / "a.safetensors", classes=["sky", "road", "tree"])
+    whole, generator = path.read_bytes(), torch.Generator().manual_seed(0)
+    places = torch.randint(len(whole), (150,), generator=generator).tolist()
+    for place in [whole.index(b"road"), whole.index(b"batch_norm"), *places]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match=r"a\.safetensors is (damaged|not a complete)|no segkit header"):
+            load(path)
+    path.write_bytes(whole)
+    assert load(path).num_classes == 3
+
+
+def test_half_precision_refuses_what_it_cannot_hold(tmp_path):
+    ours = model()
+    ours.score_fr.weight.data[0, 0] = 7e4
+    with pytest.raises(ValueError, match=r"score_fr\.weight holds 7e\+04; float16 ends at 65504"):
+        save(ours, tmp_path / "h.safetensors", half=True)
+    assert not any(tmp_path.iterdir()) and load(save(ours, tmp_path / "w.safetensors")).score_fr.weight.max() == 7e4
+
+
+def test_the_state_of_a_training_run_is_not_taken_for_weights(tmp_path):
+    ours = model()
+    path = save_checkpoint(tmp_path / "checkpoint.safetensors", ours, torch.optim.SGD(ours.parameters(), 0.1), step=1)
+    for read in (load, read_header):
+        with pytest.raises(ValueError, match="is the state of a training run, not its weights"):
+            read(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

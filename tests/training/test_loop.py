@@ -122,9 +122,12 @@ def test_resuming_with_other_settings_is_refused(tmp_path):
         trainer(lr=0.1).fit(out, resume=True, quiet=True)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         trainer().fit(tmp_path / "none", resume=True, quiet=True)
-    out.write_bytes(out.read_bytes()[:-50])
-    with pytest.raises(ValueError, match="not a complete checkpoint"):
-        trainer().fit(out, resume=True, quiet=True)
+    whole = bytearray(out.read_bytes())
+    damaged = whole[:-50] + bytes([whole[-50] ^ 1]) + whole[-49:]
+    for wrong in (whole[:-50], damaged):
+        out.write_bytes(wrong)
+        with pytest.raises(ValueError, match="not a complete checkpoint"):
+            trainer().fit(out, resume=True, quiet=True)
 
 
 def test_every_difference_to_the_checkpoint_is_named(tmp_path):
