@@ -69,15 +69,15 @@ def match_objects(prediction: Labels, truth: Labels, iou: float = 0.5) -> Object
     """
     if not 0.5 <= iou < 1:
         raise ValueError(f"match_objects got iou={iou}; from 0.5 to below 1 a match is unique")
-    p_ids, t_ids, both, p_area, t_area = _overlaps(prediction, truth)
-    ious = both / (p_area + t_area - both)
-    rows, columns = np.nonzero(ious > iou)
-    pairs = tuple((int(p_ids[i]), int(t_ids[j]), float(ious[i, j])) for i, j in zip(rows, columns, strict=True))
-    covers = 2 * both > t_area
-    pieces = (2 * both > p_area) & (20 * both >= t_area)
+    meets = _overlaps(prediction, truth)
+    good = meets.iou > iou
+    ids = meets.p_ids[meets.p[good]].tolist(), meets.t_ids[meets.t[good]].tolist()
+    pairs = tuple(zip(*ids, meets.iou[good].tolist(), strict=True))
+    covers = 2 * meets.both > meets.t_area
+    pieces = (2 * meets.both > meets.p_area) & (20 * meets.both >= meets.t_area)
     return ObjectMatch(
-        pairs=pairs, tp=len(pairs), fp=len(p_ids) - len(pairs), fn=len(t_ids) - len(pairs),
-        merges=int((covers.sum(1) >= 2).sum()), splits=int((pieces.sum(0) >= 2).sum()),
+        pairs=pairs, tp=len(pairs), fp=len(meets.p_ids) - len(pairs), fn=len(meets.t_ids) - len(pairs),
+        merges=_twice(meets.p[covers]), splits=_twice(meets.t[pieces]),
     )  # fmt: skip
 
 
@@ -95,9 +95,9 @@ def average_precision(prediction: Labels, truth: Labels, thresholds: Sequence[fl
     """
     if not thresholds or not all(0.5 <= t < 1 for t in thresholds):
         raise ValueError(f"average_precision got thresholds={thresholds!r}; give some from 0.5 to below 1")
-    p_ids, t_ids, both, p_area, t_area = _overlaps(prediction, truth)
-    hits = [int((both / (p_area + t_area - both) > t).sum()) for t in thresholds]
-    return float(np.mean([_ratio(tp, len(p_ids) + len(t_ids) - tp) for tp in hits]))
+    meets = _overlaps(prediction, truth)
+    hits, things = [int((meets.iou > t).sum()) for t in thresholds], len(meets.p_ids) + len(meets.t_ids)
+    return float(np.mean([_ratio(tp, things - tp) for tp in hits]))
 
 
 class CellScores:
@@ -158,15 +158,41 @@ class CellScores:
         return float(np.mean(values)) if values else math.nan
 
 
-def _overlaps(prediction: Labels, truth: Labels) -> tuple[np.ndarray, ...]:
-    """Predicted ids P, true ids T, pixels that each pair shares P×T, areas of the predicted P×1 and true things T."""
+@dataclass(frozen=True)
+class _Overlaps:
+    """Predicted ids and true ids; and of each pair that shares pixels: places p and t in these, pixels, both areas."""
+
+    p_ids: np.ndarray
+    t_ids: np.ndarray
+    p: np.ndarray
+    t: np.ndarray
+    both: np.ndarray
+    p_area: np.ndarray
+    t_area: np.ndarray
+
+    @property
+    def iou(self) -> np.ndarray:
+        return self.both / (self.p_area + self.t_area - self.both)
+
+
+def _overlaps(prediction: Labels, truth: Labels) -> _Overlaps:
     p, t = id_maps(prediction, truth)
     if p.ndim != 2:
         raise ValueError(f"got id maps of shape {p.shape}; things are matched within one picture, H×W")
-    p_ids, t_ids, overlap = contingency(p, t)
-    rows, columns = p_ids > 0, t_ids > 0  # areas count what lies on the background too
-    both = overlap[rows][:, columns]
-    return p_ids[rows], t_ids[columns], both, overlap.sum(1)[rows, None], overlap.sum(0)[columns]
+    table = contingency(p, t)
+    things = (table.a_ids[table.a] > 0) & (table.b_ids[table.b] > 0)
+    rows, columns = table.a[things], table.b[things]
+    areas = table.a_area[rows], table.b_area[columns]  # they count what lies on the background too
+    outside = [
+        int(ids[:1].sum() == 0 and len(ids) > 0) for ids in (table.a_ids, table.b_ids)
+    ]  # 0 comes first, if at all
+    p_ids, t_ids = table.a_ids[outside[0] :], table.b_ids[outside[1] :]
+    return _Overlaps(p_ids, t_ids, rows - outside[0], columns - outside[1], table.pixels[things], *areas)
+
+
+def _twice(places: np.ndarray) -> int:
+    """How many places occur more than once."""
+    return int((np.unique(places, return_counts=True)[1] >= 2).sum())
 
 
 def _ratio(part: float, whole: float) -> float:

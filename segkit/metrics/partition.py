@@ -72,13 +72,12 @@ def partition_scores(prediction: Labels, truth: Labels, zero: str = "singletons"
     n = int(on_cells.sum())
     if n == 0:
         return PartitionScores(*[math.nan] * 6)
-    ids, _, table = contingency(s_ids[on_cells], t_ids[on_cells])  # segments × cells
+    table = contingency(s_ids[on_cells], t_ids[on_cells])  # segments × cells
+    s, t, p = table.a_area / n, table.b_area / n, table.pixels / n
     alone = 0  # pixels that are segments of their own
-    t = table.sum(0) / n
-    if zero != "segment" and ids[0] == 0:
-        alone = int(table[0].sum())
-        table = table[1:]
-    p, s = table / n, table.sum(1) / n
+    if zero != "segment" and table.a_ids[0] == 0:
+        alone = int(table.a_area[0])
+        s, p = s[1:], p[table.a > 0]
     one = 1.0 / n
     pp, ss, tt = (float((x**2).sum()) for x in (p, s, t))
     pp, ss = pp + alone * one**2, ss + alone * one**2
@@ -119,12 +118,46 @@ def id_maps(prediction: Labels, truth: Labels) -> tuple[np.ndarray, np.ndarray]:
     return maps[0], maps[1]
 
 
-def contingency(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids of a, ids of b, and in how many pixels each pair of them meets; the ids ascend."""
-    ids_a, rows = np.unique(a, return_inverse=True)
-    ids_b, columns = np.unique(b, return_inverse=True)
-    flat = np.bincount(rows.reshape(-1) * len(ids_b) + columns.reshape(-1), minlength=len(ids_a) * len(ids_b))
-    return ids_a, ids_b, flat.reshape(len(ids_a), len(ids_b))
+@dataclass(frozen=True)
+class Contingency:
+    """In how many pixels each id of one map meets each of another. Only pairs that meet are kept: few of all there are.
+
+    Args:
+        a_ids, b_ids: the ids of the two maps, ascending.
+        a, b, pixels: one entry for each pair that meets: places in a_ids and b_ids, and the number of pixels; by a,
+            then b.
+    """
+
+    a_ids: np.ndarray
+    b_ids: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+    pixels: np.ndarray
+
+    @property
+    def a_area(self) -> np.ndarray:
+        """Pixels of each of a_ids."""
+        return totals(self.a, self.pixels, len(self.a_ids))
+
+    @property
+    def b_area(self) -> np.ndarray:
+        """Pixels of each of b_ids."""
+        return totals(self.b, self.pixels, len(self.b_ids))
+
+
+def contingency(a: np.ndarray, b: np.ndarray) -> Contingency:
+    """How two maps of ids of one shape lie on each other."""
+    a_ids, rows = np.unique(a, return_inverse=True)
+    b_ids, columns = np.unique(b, return_inverse=True)
+    pairs, pixels = np.unique(rows.reshape(-1) * len(b_ids) + columns.reshape(-1), return_counts=True)
+    return Contingency(a_ids, b_ids, pairs // max(1, len(b_ids)), pairs % max(1, len(b_ids)), pixels)
+
+
+def totals(places: np.ndarray, counts: np.ndarray, length: int) -> np.ndarray:
+    """Sum of the counts at each of the places 0 … length − 1, in whole numbers."""
+    sums = np.zeros(length, dtype=np.int64)
+    np.add.at(sums, places, counts)
+    return sums
 
 
 def _entropy(p: np.ndarray) -> float:

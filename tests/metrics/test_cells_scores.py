@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from itertools import combinations
 
 import numpy as np
@@ -152,6 +153,17 @@ def test_a_match_needs_more_than_the_threshold():
     assert match_objects(p, t, 0.5).tp == 0  # exactly one half
     with pytest.raises(ValueError, match=r"iou=0\.4"):
         match_objects(p, t, 0.4)
+
+
+def test_many_ids_take_no_table_of_all_pairs():
+    """22,500 things of one pixel each: a table of all pairs would take 4 GB."""
+    ids = np.arange(1, 150 * 150 + 1).reshape(150, 150)
+    tracemalloc.start()
+    scores = CellScores()
+    scores.update(ids, ids.T)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6 and scores.summary()["f1"] == scores.summary()["rand"] == 1.0
 
 
 def test_average_precision_by_hand():
