@@ -60,6 +60,7 @@ class Experiment:
         ceilings: strides whose fitted ceiling belongs in the table; `align` as in `fitted_ceiling`.
         extra: () → further facts for the file, once all runs are there.
         prepare: () → nothing: what has to be known before the runs are shared out.
+        more_seeds: arm → how many seeds it takes at least, where it differs from another by less than two points.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Experiment:
     align: str = "centres"
     extra: Callable[[], dict[str, Any]] = dict
     prepare: Callable[[], Any] = lambda: None
+    more_seeds: Mapping[str, int] = field(default_factory=dict)
     device: str = "cpu"
 
     def fingerprint(self, arm: str, trained: bool = False) -> str:
@@ -208,9 +210,12 @@ def perform(experiment: Experiment, o: argparse.Namespace) -> None:
         if any([worker.wait() for worker in crew]):
             sys.exit("a process failed, see its message above; what the others finished is kept")
     part, parts = map(int, (o.part or "0/1").split("/"))
-    roots = list(dict.fromkeys(experiment.root(arm) for arm in experiment.arms))
-    mine = [(root, seed) for seed in range(o.seeds) for root in roots][part::parts]  # what shares a training, together
-    rows = [experiment.run(a, seed) for root, seed in mine for a in experiment.arms if experiment.root(a) == root]
+    count = {arm: max(o.seeds, o.final * experiment.more_seeds.get(arm, 0)) for arm in experiment.arms}
+    todo = [
+        (experiment.root(arm), seed, arm) for seed in range(max(count.values())) for arm in count if seed < count[arm]
+    ]
+    together = list(dict.fromkeys((root, seed) for root, seed, _ in todo))[part::parts]  # what shares a training
+    rows = [experiment.run(arm, seed) for root, seed, arm in todo if (root, seed) in together]
     if o.part:
         return
     found: dict[str, Any] = {"experiment": experiment.name}

@@ -126,6 +126,19 @@ def test_nothing_is_trained_twice_whatever_is_asked_for_first():
     assert len(calls) == 4 + 8
 
 
+def test_some_arms_take_more_seeds_and_the_parts_share_them_out(folder):
+    experiment, runs = small(more_seeds={"log": 2, "one, told": 2}), folder / "runs" / "small"
+    for part in ("0/2", "1/2"):
+        library.perform(experiment, options(folder, part=part, final=True))
+    done = {path.name for path in runs.glob("*.json")}
+    library.perform(experiment, options(folder, final=True))
+    assert {path.name for path in runs.glob("*.json")} == done, "the parts left nothing"
+    found = results.load("small", folder / "results")
+    assert {arm: len(found.by_seed(arm, "mean_iou")) for arm in experiment.arms} == {
+        "one": 1, "one, told": 2, "two": 1, "log": 2,
+    }  # fmt: skip
+
+
 def test_shares_that_were_scored_are_not_scored_again():
     seen = []
 
