@@ -13,6 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|work|farm)/\w|(?<![\w.])/tmp/\w|[A-Z]:\\+Users\\")
 INDEX_ADDRESS = re.compile(r"https?://\S*(?:py" + r"pi|pythonhosted|npmjs|anaconda)\.|index" + r"-url|find" + r"-links")
+ANOTHERS = re.compile(
+    r"(?:pip|uv|pipx|conda)3? (?:install|add) (?:-\S+ )*seg" + r"kit\b"
+)  # that name is another project's
 SECRET = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(?:ghp|hf|sk)_[A-Za-z0-9]{20,}")
 PICKLES = {"segkit/grading/child.py", "segkit/grading/running.py"}  # between two processes of ours, never kept
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
@@ -53,7 +56,11 @@ def test_types() -> None:
     tool("mypy")
 
 
-@pytest.mark.parametrize("pattern", [MACHINE_PATH, INDEX_ADDRESS, SECRET], ids=["machine path", "index", "secret"])
+@pytest.mark.parametrize(
+    "pattern",
+    [MACHINE_PATH, INDEX_ADDRESS, ANOTHERS, SECRET],
+    ids=["machine path", "index", "another's name", "secret"],
+)
 def test_no_file_contains(pattern: re.Pattern[str]) -> None:
     found = [f"{path}: {m.group(0)}" for path, text in texts() for m in [pattern.search(text)] if m]
     assert not found, found

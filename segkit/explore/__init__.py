@@ -8,7 +8,8 @@ try:
     import ipywidgets  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"segkit.explore needs {error.name}, which the course extra brings: pip install segkit[course]", name=error.name
+        f"segkit.explore needs {error.name}: install it, or in a checkout all that the course needs: python3 start.py",
+        name=error.name,
     ) from None
 
 from segkit.explore.aspp import AsppExplorer
