@@ -148,6 +148,8 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--workers", type=int, help="processes that prepare pictures")
     train.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
+    train.add_argument("--val-every", type=int, metavar="STEPS", help="score the val split so often, and keep the best "
+                       "weights as best.safetensors")  # fmt: skip
     train.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
 
 

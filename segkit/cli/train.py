@@ -12,6 +12,7 @@ import torch
 
 import segkit
 from segkit.cli.runs import find_weights, first, run_name
+from segkit.cli.validation import better, train_and_score
 from segkit.data import create
 from segkit.data.download import check
 from segkit.data.registry import OWN
@@ -43,22 +44,26 @@ def train(o: argparse.Namespace) -> int:
     )
     if o.resume:
         trainer.resume(checkpoint)
+    facts: dict[str, Any] = {
+        "data": o.data, "classes": list(train_set.classes), "palette": train_set.palette.tolist(), "seed": recipe.seed,
+        "recipe": recipe.as_dict(),
+    }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
     try:
+        scores = train_and_score(trainer, val, out, o.val_every, facts) if o.val_every is not None else []
         history = trainer.fit(checkpoint)
         matrix = evaluate(trainer.best, val, batch_size=4, device=recipe.device, quiet=False)
     except KeyboardInterrupt:
         there = "go on with the same command and --resume" if checkpoint.exists() else "nothing was kept"
         raise KeyboardInterrupt(f"stopped at step {trainer.step} of {recipe.steps}; {there}") from None
     metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
-    facts = {
-        "data": o.data, "classes": list(train_set.classes), "palette": train_set.palette.tolist(), "seed": recipe.seed,
-        "recipe": recipe.as_dict(), "metrics": metrics, "provenance": provenance(),
-    }  # fmt: skip
+    facts |= {"metrics": metrics, "provenance": provenance()}
     weights = save(trainer.best, out / "weights.safetensors", **facts)
-    write_json({"config": model.config, **facts, "history": history}, out / "history.json")
-    print(f"val mean IoU {100 * metrics['val_mean_iou']:.1f} %, void ignored; weights in {weights}")
+    write_json({"config": model.config, **facts, "validation": scores, "history": history}, out / "history.json")
+    print(
+        f"val mean IoU {100 * metrics['val_mean_iou']:.1f} %, void ignored; weights in {weights}{better(scores, out)}"
+    )
     return 0
 
 
