@@ -7,6 +7,8 @@ import hashlib
 import http.client
 import os
 import shutil
+import socket
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 _CHUNK = 1 << 18  # bytes read at a time
+_NO_NETWORK = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)  # HTTP answers after which another attempt makes sense
 
 
@@ -30,9 +33,9 @@ class Unfinished(DownloadError):
 class _Interrupted(Exception):
     """The transfer broke off; another attempt may go on from there."""
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    def __init__(self, reason: str, wait: float | None = None, offline: bool = False) -> None:
         super().__init__(reason)
-        self.wait = wait
+        self.wait, self.offline = wait, offline
 
 
 def fetch(
@@ -62,7 +65,7 @@ def fetch(
     if path.is_file() and _fault(path, sha256, md5) is None:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, failures, resumed = path.with_name(path.name + ".part"), 0, False
+    part, failures, resumed, host = path.with_name(path.name + ".part"), 0, False, urlsplit(url).hostname
     while True:
         before = _size(part)
         resumed = resumed or before > 0
@@ -70,9 +73,15 @@ def fetch(
             _transfer(url, part, bar, timeout)
         except _Interrupted as reason:
             failures = 0 if _size(part) > before else failures + 1
+            if reason.offline and _size(part) == 0:
+                told = f"{host} is not reached ({reason}); is there a network? Run it again when there is."
+                raise Unfinished(told) from reason
             if failures >= attempts:
                 raise Unfinished(f"{url}: {reason}; tried {failures} times. Run it again to go on.") from reason
-            time.sleep(min(60.0, reason.wait if reason.wait is not None else pause * 2**failures))
+            seconds = min(60.0, reason.wait if reason.wait is not None else pause * 2**failures)
+            if seconds >= 1:
+                tqdm.write(f"{host}: {reason}; trying again in {seconds:.0f} s", file=sys.stderr)
+            time.sleep(seconds)
             continue
         fault = _fault(part, sha256, md5)
         if fault is None:
@@ -140,7 +149,9 @@ def _transfer(url: str, part: Path, bar: str | None, timeout: float) -> None:
             _explain(url, part, start, error)
         return
     except (OSError, http.client.HTTPException) as error:  # no network, no such host, silence
-        raise _Interrupted(f"no answer ({getattr(error, 'reason', None) or error})") from error
+        cause = getattr(error, "reason", None) or error
+        offline = isinstance(cause, socket.gaierror) or getattr(cause, "errno", None) in _NO_NETWORK
+        raise _Interrupted(f"no answer ({cause})", offline=offline) from error
     with answer:
         start = _where(answer, part, start)
         length = answer.headers.get("Content-Length")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
+import socket
+import urllib.error
 from collections import namedtuple
 
 import pytest
 
 from segkit.data import fetch as module
-from segkit.data.fetch import DownloadError, fetch
+from segkit.data.fetch import DownloadError, Unfinished, fetch
 from tests.data.loopback import serving
 
 BODY = hashlib.shake_128(b"a street").digest(1_000_003)
@@ -187,3 +189,20 @@ def test_the_progress_bar_counts_from_where_it_goes_on(host, tmp_path, capsys):
     fetch(host.url("file"), tmp_path / "file", sha256=SHA, bar="street")
     printed = capsys.readouterr().err
     assert "street" in printed and "50%" in printed
+
+
+def test_without_a_network_it_says_so_at_once(tmp_path, monkeypatch, capsys):
+    def unknown(*args, **kwargs):
+        raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
+
+    waited = []
+    monkeypatch.setattr("segkit.data.fetch.urllib.request.urlopen", unknown)
+    monkeypatch.setattr("segkit.data.fetch.time.sleep", waited.append)
+    with pytest.raises(Unfinished, match=r"host\.invalid is not reached .*is there a network\?"):
+        fetch("https://host.invalid/file", tmp_path / "file")
+    assert not waited and not list(tmp_path.iterdir())
+    (tmp_path / "file.part").write_bytes(b"half")  # it did answer before: another try may do
+    with pytest.raises(Unfinished, match="tried 3 times"):
+        fetch("https://host.invalid/file", tmp_path / "file", attempts=3)
+    assert waited == [2, 4] and "host.invalid: no answer" in capsys.readouterr().err
+    assert (tmp_path / "file.part").read_bytes() == b"half"
