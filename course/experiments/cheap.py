@@ -36,7 +36,7 @@ def priced(experiment: Experiment, data: dict[str, Any] = DATA) -> Experiment:
     def prices() -> dict[str, Any]:
         found = {}
         for name, arm in experiment.arms.items():
-            model = build(arm["model"], 13, None).eval()
+            model = experiment.build(arm["model"], 13, None).eval()
             whole, encoder = cost(model, (3, *data["size"])), cost(model.encoder, (3, *data["size"]))  # type: ignore[arg-type]
             found[name] = {"parameters": whole.parameters, "macs": whole.macs, "macs_of_encoder": encoder.macs}
         return {"price": found}

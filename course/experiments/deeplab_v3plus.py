@@ -7,10 +7,11 @@ python course/experiments/deeplab_v3plus.py dial       one network at three stri
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from cheap import RECIPE, priced, score
-from library import Arm, Experiment, ahead, main
+from library import Arm, Experiment, ahead, build, main
 from pictures import Rendered, scores
 from torch import nn
 
@@ -32,6 +33,7 @@ def decoder(o: argparse.Namespace) -> Experiment:
     models["16 low-level channels, stride 8"] = {**NET, "low_level": 16, "output_stride": 8}
     kinds = {"aspp": "separable pyramid", "decoder": "separable decoder", "both": "both separable"}
     models |= {title: {**NET, "low_level": 16, "separable": kind} for kind, title in kinds.items()}
+    models["separable decoder, no ReLU between"] = {**models["separable decoder"], "relu_between": False}
     models["plain, as cheap as both"] = {**NET, "low_level": 16, "head_width": 20}  # fewer channels instead
     seen, blind = "16 low-level channels", "0 low-level channels"
     claims = [
@@ -42,10 +44,20 @@ def decoder(o: argparse.Namespace) -> Experiment:
     claims.append({"chapter": "11", "metric": "mean_iou", "same": [seen, "separable pyramid"], "within": 0.01})
     arms: dict[str, Arm] = {name: {"model": model, "data": DATA, "recipe": RECIPE} for name, model in models.items()}
     experiment = Experiment(
-        "v3plus_decoder", arms, near_and_far, claims=claims, ceilings=(16, 8, 4), align="corners",
+        "v3plus_decoder", arms, near_and_far, built, claims=claims, ceilings=(16, 8, 4), align="corners",
         more_seeds=dict.fromkeys((seen, "separable pyramid"), 5),
     )  # fmt: skip
     return priced(experiment, DATA)
+
+
+def built(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) -> nn.Module:
+    """The network; without "relu_between" its separable decoder has BatchNorm alone between the two steps."""
+    own = dict(model)
+    relu = own.pop("relu_between", True)
+    network = build(own, num_classes, base)
+    for conv in () if relu else network.decoder.convs:  # type: ignore[union-attr]
+        conv.between = conv.between[:1]
+    return network
 
 
 def near_and_far(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class Experiment:
         """One row of the result; shares of the budget that were scored before are not scored again."""
         path, test = self.file(self.fingerprint(arm), seed, ".json"), pictures(self.arms[arm]["data"], "test")
         row = {"arm": arm, "seed": seed, "at": [], "scores": {}, "iou": None, "provenance": {"seconds": 0.0}}
-        row |= json.loads(path.read_text()) if path.is_file() else {}
+        row |= json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         for share in self.at[len(row["at"]) :]:
             began = time.perf_counter()
             found = self.score(self.network(arm, seed, share), self.arms[arm], test)
