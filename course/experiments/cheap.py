@@ -13,7 +13,7 @@ import argparse
 from typing import Any
 
 from atrous import GROUPS
-from library import Arm, Experiment, ahead, build, main
+from library import Arm, Experiment, ahead, main
 from pictures import Rendered, scores
 from torch import nn
 
