@@ -14,6 +14,7 @@ from torch import Tensor
 
 from segkit.engine import engine
 from segkit.explore.canvas import BLUE, FAINT, INK, ORANGE, Canvas
+from segkit.explore.labelled import streets
 from segkit.explore.shell import Explorer
 
 METHODS = ("max-unpooling", "bed of nails", "nearest", "bilinear", "concatenation")
@@ -224,10 +225,7 @@ class UnpoolExplorer(Explorer):
 def _greys(given: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
     """The pictures to choose from, grey, of one size."""
     if given is None:
-        from segkit.data.street import StreetScenes
-
-        scenes = StreetScenes("val", size=(96, 128))
-        given = [scenes[i].image for i in range(SCENES)]
+        given = [scene.image for scene in streets(SCENES)]
     greys = [_grey(p) for p in ([given] if isinstance(given, Tensor) else given)]
     if not greys or len({g.shape for g in greys}) > 1:
         sizes = ", ".join("×".join(map(str, g.shape)) for g in greys) or "none"
