@@ -18,9 +18,15 @@ from segkit.viz import default_palette
 
 def street(size: tuple[int, int] = (96, 128)) -> Sample:
     """A street scene, where the caller brings no picture."""
+    return streets(1, size)[0]
+
+
+def streets(count: int, size: tuple[int, int] = (96, 128)) -> list[Sample]:
+    """Street scenes to choose from, where the caller brings none."""
     from segkit.data.street import StreetScenes
 
-    return StreetScenes(split="val", size=size)[0]
+    scenes = StreetScenes(split="val", size=size)
+    return [scenes[i] for i in range(count)]
 
 
 def mean_iou(prediction: Tensor, labels: Tensor | None, num_classes: int, band: int | None = None) -> float:

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from segkit.checks import whole
 from segkit.engine import engine
-from segkit.explore.canvas import BLUE, INK, ORANGE, Canvas, boxes
+from segkit.explore.canvas import BLUE, FAINT, INK, ORANGE, Canvas, boxes
 from segkit.explore.shell import Explorer
 
 PALE = "#9cc9e4"
@@ -90,18 +90,22 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
     bars = PolyCollection([], linewidths=0.8)
     stamps.add_collection(rows)
     counts.add_collection(bars)
+    (ghost,) = counts.plot([], [], drawstyle="steps-mid", color=FAINT, linewidth=1.5, linestyle=":", zorder=4)
     image = plane.imshow(np.zeros((1, 1)), extent=(0, 1, 1, 0), cmap="cividis", vmin=0, vmax=9, interpolation="nearest")
     frame = Rectangle((0, 0), 1, 1, fill=False, edgecolor=ORANGE, linewidth=2.5, zorder=5)
     plane.add_patch(frame)
     text = plane.text(0.5, -0.03, "", transform=plane.transAxes, ha="center", va="top", fontsize=8, color=INK)
     text.set_in_layout(False)
-    canvas.moves(rows, bars, image, frame, text)
-    return {"stamps": stamps, "counts": counts, "plane": plane, "rows": rows, "bars": bars, "image": image,
-            "frame": frame, "text": text}  # fmt: skip
+    canvas.moves(rows, bars, ghost, image, frame, text)
+    return {"stamps": stamps, "counts": counts, "plane": plane, "rows": rows, "bars": bars, "ghost": ghost,
+            "image": image, "frame": frame, "text": text}  # fmt: skip
 
 
-def draw(parts: dict[str, Any], c: Coverage, chosen: tuple[int, int]) -> None:
-    """Put a coverage into the picture; the stamp of input pixel `chosen` (row, column) stands out."""
+def draw(parts: dict[str, Any], c: Coverage, chosen: tuple[int, int], last: Coverage | None = None) -> None:
+    """Put a coverage into the picture; the stamp of input pixel `chosen` (row, column) stands out.
+
+    The counts of `last` stay as a dotted ghost.
+    """
     starts, steps = np.array(c.starts), np.arange(c.kernel)
     places, inputs = (starts[:, None] + steps).ravel(), np.repeat(np.arange(c.inputs), c.kernel)
     colours = np.where(inputs == chosen[1], ORANGE, BLUE)
@@ -113,6 +117,8 @@ def draw(parts: dict[str, Any], c: Coverage, chosen: tuple[int, int]) -> None:
     usual = c.interior[-1] if c.interior else 0
     parts["bars"].set_verts(boxes(where - 0.46, 0 * where, where + 0.46, c.line))
     parts["bars"].set_facecolor(list(np.where(c.line < usual, PALE, BLUE)))
+    before = np.pad(last.line, 1) if last else np.zeros(0)
+    parts["ghost"].set_data(np.arange(len(before)) - 1, before)
     parts["image"].set_data(c.plane)
     parts["image"].set_clim(0, max(int(c.plane.max()), 1))
     top, left = max(c.starts[chosen[0]], 0), max(c.starts[chosen[1]], 0)
@@ -151,7 +157,7 @@ class UpsampleExplorer(Explorer):
     def draw(self, results: Coverage) -> str:
         chosen = (min(self["row"], results.inputs - 1), min(self["column"], results.inputs - 1))
         self._fit(results)
-        draw(self.parts, results, chosen)
+        draw(self.parts, results, chosen, self.last)
         k, s = self["kernel"], self["stride"]
         rule = f"{s} divides {k}" if k % s == 0 else f"{s} does not divide {k}"
         if not results.interior:

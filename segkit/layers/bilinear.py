@@ -28,7 +28,7 @@ def bilinear_kernel(
         ValueError: fewer than 1 channel, or a stride below 1.
 
     Source:
-        Long, Shelhamer & Darrell, CVPR 2015, section 3.3 and 4.1 (upsampling layers start as bilinear interpolation).
+        Long, Shelhamer & Darrell, CVPR 2015, sections 3.3, 4.2, 4.3 (inner layers start so, the last stays so).
     """
     if channels < 1 or stride < 1:
         raise ValueError(f"bilinear_kernel got channels={channels}, stride={stride}; both are whole numbers from 1 up")

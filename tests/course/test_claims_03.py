@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.course.claims import refuted, run
 
 ADJOINT, OVERLAP, BILINEAR, STITCH = "is the adjoint", "published =", "def upsample(", "204 windows"
+UNTRAINED = "def untrained("
 Operator = Callable[..., Tensor]
 
 
 def test_the_claims_hold() -> None:
-    for words in (ADJOINT, OVERLAP, BILINEAR, STITCH):
+    for words in (ADJOINT, OVERLAP, UNTRAINED, BILINEAR, STITCH):
         run("03", words)
 
 
@@ -55,6 +58,27 @@ def test_overlap_is_in_the_stamping() -> None:
 def test_overlap_needs_the_stride_and_the_whole_kernel() -> None:
     refuted("03", OVERLAP, stamped=lambda old: lambda k, s, n=12: old(k, 1, 4 * n))
     refuted("03", OVERLAP, stamped=lambda old: lambda k, s, n=12: old(k + 1, s, n + 2))
+
+
+@pytest.mark.parametrize("kernels", [{3: 4, 4: 4}, {3: 3, 4: 3}, {3: 4, 4: 3}])
+def test_the_grid_of_random_weights_is_in_the_kernel(kernels: dict[int, int]) -> None:
+    """Without an uneven kernel there is no grid to see, and without an even one no flat map."""
+
+    class Other(nn.ConvTranspose2d):
+        def __init__(self, into: int, out: int, k: int, **rest: Any) -> None:
+            super().__init__(into, out, kernels[k], **rest)
+
+    refuted("03", UNTRAINED, nn=lambda old: SimpleNamespace(**vars(old) | {"ConvTranspose2d": Other}))
+
+
+def test_the_grid_of_random_weights_needs_many_channels() -> None:
+    """In a handful of channels chance draws a grid for kernel 4 too."""
+
+    class Few(nn.ConvTranspose2d):
+        def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+            return super().forward(x) * (torch.arange(self.out_channels) < 2)[:, None, None]
+
+    refuted("03", UNTRAINED, nn=lambda old: SimpleNamespace(**vars(old) | {"ConvTranspose2d": Few}))
 
 
 def test_interpolation_needs_the_tent() -> None:

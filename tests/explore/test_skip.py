@@ -53,6 +53,25 @@ def test_click_and_caption() -> None:
     assert "fc7 says left, pool4 left, pool3 right, the mixture right; it is right" in e.caption.value
 
 
+def test_scenes_ghost_and_reset() -> None:
+    other = sample()
+    other = Sample(1 - other.image, other.labels.flip(1).contiguous())
+    e = SkipExplorer(Heads(), [sample(), other], classes=("left", "middle", "right"))
+    first = e.results.mean_iou
+    assert not len(e.parts["ghost"].get_xdata()) and e.parts["bar"].get_width() == first
+    e.controls["scene"].value = 1
+    assert e.results.mean_iou < first - 0.3, "the heads know the left, and there the truth says right"
+    assert e.parts["ghost"].get_xdata() == [first]
+    truth = e.parts["pictures"]["truth"].get_array()
+    assert (truth[0, 0] == e.palette[2]).all(), "the other scene's truth"
+    assert f"mIoU {e.results.mean_iou:.2f}" in e.parts["pictures"]["the network"].axes.get_title()
+    e.reset()
+    assert e["scene"] == 0 and e.results.mean_iou == first and not len(e.parts["ghost"].get_xdata())
+    assert (e.parts["pictures"]["truth"].get_array()[0, 0] == e.palette[0]).all()
+    with pytest.raises(ValueError, match="none; give at least one"):
+        SkipExplorer(Heads(), [])
+
+
 def test_a_real_fcn8s() -> None:
     model = segkit.models.create("fcn8s", num_classes=3, width=2)
     model.train()

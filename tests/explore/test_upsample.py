@@ -45,6 +45,15 @@ def test_sliders_give_these_numbers() -> None:
     assert e.results.size == 10 and e.results.starts == (-1, 1, 3, 5, 7)
 
 
+def test_the_last_counts_stay_as_a_ghost() -> None:
+    e = UpsampleExplorer(kernel=3, stride=2, inputs=3)
+    assert not len(e.parts["ghost"].get_xdata())
+    e.controls["kernel"].value = 4
+    assert e.parts["ghost"].get_ydata().tolist() == [0, 1, 1, 2, 1, 2, 1, 1, 0]
+    e.reset()
+    assert e["kernel"] == 3 and not len(e.parts["ghost"].get_xdata())
+
+
 def test_clicks_choose_a_stamp() -> None:
     e = UpsampleExplorer()
     e.picture.x, e.picture.y = e.canvas.point(e.parts["stamps"], 8, 4)
