@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ GRID: dict[str, tuple[float, ...]] = {
 }  # fmt: skip
 SEARCHED = ("gaussian_sxy", "gaussian_compat", "bilateral_sxy", "bilateral_srgb", "bilateral_compat")
 Setting = dict[str, float]
+DEFAULTS = {name: inspect.signature(DenseCRF).parameters[name].default for name in SEARCHED}
 
 
 def checked_grid(grid: Any, fixed: Mapping[str, Any]) -> dict[str, list[float]]:

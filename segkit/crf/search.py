@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from segkit.checks import whole
 from segkit.crf.dense import DenseCRF, checked_scores
-from segkit.crf.grid import GRID, Setting, checked_grid, combinations, finer
+from segkit.crf.grid import DEFAULTS, GRID, Setting, checked_grid, combinations, finer
 from segkit.metrics import ConfusionMatrix, TrimapIoU
 
 VOID = 255  # as in segkit.data
@@ -25,7 +25,7 @@ class Found:
     """What a search has found; printed, it says in words what each number means.
 
     Args:
-        options: the arguments of DenseCRF: the best setting, and what was held fixed.
+        options: the arguments of DenseCRF: the best setting, and what was the same in all of them.
         best: the best setting alone.
         rows: every setting with its figures, best first.
         without: the same figures for the scores as they came, without a CRF.
@@ -111,7 +111,8 @@ def search(
         band: search by the mean IoU within so many pixels of a true edge; None for that of all pixels.
         most: at most so many pictures, drawn by `seed`; None for all.
         quiet: no progress bar.
-        fixed: other arguments of DenseCRF; iterations=10 and picture_max=1 where they are not given.
+        fixed: other arguments of DenseCRF, which has its usual ones where they are not given, but for iterations=10
+            and picture_max=1.
 
     Returns:
         Found. Nothing is read from an earlier search, and nothing is written.
@@ -123,7 +124,9 @@ def search(
     Source: Chen et al., "DeepLab", PAMI 2018, section 4.1.1: 100 pictures of val, coarse to fine, 10 iterations.
     Differs from the paper: any of the five numbers may be searched, and they are judged near the edges.
     """
-    axes, fixed = checked_grid(grid, fixed), {"iterations": 10, "picture_max": 1, **fixed}
+    axes = checked_grid(grid, fixed)
+    usual = {name: value for name, value in DEFAULTS.items() if name not in axes}
+    fixed = {**usual, "iterations": 10, "picture_max": 1, **fixed}
     whole(stages, "stages", "search", 1)
     chosen = drawn(samples, most, seed)
     if not callable(scores):
