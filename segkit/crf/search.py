@@ -66,7 +66,7 @@ def in_words(options: Mapping[str, Any]) -> list[str]:
     lines = {
         "gaussian_sxy": f"pixels: a neighbour of any colour counts {away} pixels",
         "bilateral_sxy": f"pixels: a pixel of the same colour counts {away} pixels",
-        "bilateral_srgb": f"of 0–255: a colour counts {away} steps of one channel; one width is {{3:.3g}} grey levels",
+        "bilateral_srgb": f"of 0–255 ({{3:.3g}} grey levels): a colour counts {away} steps of a channel",
         "gaussian_compat": "is about what a label's score gains where all around it agree",
         "bilateral_compat": "is about what a label's score gains where all that look alike agree",
     }
