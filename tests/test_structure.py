@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "metrics": GROUND,
     "data": GROUND,
     "viz": {*GROUND, "data"},
-    "crf": {*GROUND, "ops"},
+    "crf": {*GROUND, "ops", "metrics"},
     "training": GROUND | BESIDE | set(CHAIN),
     "inference": GROUND | set(CHAIN),
     "analysis": GROUND | BESIDE | {*CHAIN, "training", "inference"},

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from segkit.crf import CRFasRNN, DenseCRF
+from segkit.crf import search as crf_search
 from segkit.files import write_json
 
 NET: dict[str, Any] = {"name": "deeplab_v1", "width": 8, "batch_norm": True, "dropout": 0.1, "encoder": "vgg11"}
@@ -120,13 +120,9 @@ def search(experiment: Experiment) -> list[dict[str, Any]]:
     """Every point of the grid, scored near the edges of val scenes for the first seed's network; best first."""
     path = experiment.file(experiment.fingerprint("plain + CRF"), 0, "_search.json")
     if not path.is_file():
-        model, val, found = experiment.network("plain", 0), pictures(experiment.arms["plain"]["data"], "val"), []
-        for values in itertools.product(*GRID.values()):
-            chosen = dict(zip(GRID, values, strict=True))
-            figures = scores(Behind(model, dense(**chosen)), val)
-            shown = ("mean_iou", "pixel_accuracy", "trimap_iou_2px")
-            found.append({**chosen, **{k: round(figures[k], 4) for k in shown}})
-        write_json(sorted(found, key=lambda row: -row["trimap_iou_2px"]), path)
+        model, val = experiment.network("plain", 0), pictures(experiment.arms["plain"]["data"], "val")
+        found = crf_search(model, val, GRID, gaussian_sxy=SPATIAL, most=None, quiet=True)
+        write_json([{k: round(v, 4) for k, v in row.items()} for row in found.rows], path)
     return json.loads(path.read_text())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from segkit.cli.runs import find_weights, first
+from segkit.cli.runs import find_weights, first, same_classes
 from segkit.data import create
 from segkit.files import write_json
 from segkit.models import load, read_header
@@ -19,12 +19,7 @@ def evaluate(o: argparse.Namespace) -> int:
     name = o.data or header["data"]
     whole = create(name, split=o.split)
     dataset = first(whole, o.limit)
-    trained_on = tuple(header.get("classes", ()))
-    if trained_on and trained_on != tuple(dataset.classes):
-        raise ValueError(
-            f"{path} knows the classes {', '.join(trained_on)}; {name} has {', '.join(dataset.classes)}. "
-            "Evaluate it on the data set it was trained on"
-        )
+    same_classes(path, header, name, dataset)
     matrix = run_over(model, dataset, batch_size=4, device=o.device, quiet=False)
     figures = {
         "mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy(),

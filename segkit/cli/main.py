@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import segkit
 
@@ -69,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
                       "segkit.cli.predict:predict")  # fmt: skip
     _predict_arguments(predict)
 
+    crf = command("crf", "find a dense CRF's widths and weights on validation pictures", "segkit.cli.crf:crf")
+    _crf_arguments(crf)
+
     sets = command("data", "get or check a real data set, or check a folder of yours", "segkit.cli.datasets:datasets")
     sets.add_argument("action", choices=("get", "check"))
     sets.add_argument("name", type=_data, metavar="NAME", help=sets_)
@@ -93,7 +97,8 @@ def _predict_arguments(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("--labels", metavar="LABELS.png|FOLDER",
                          help="also write the class numbers, one byte a pixel, with the palette inside")  # fmt: skip
     predict.add_argument("--alpha", type=float, default=0.5, help="opacity of the colours, 0 to 1 (default 0.5)")
-    predict.add_argument("--crf", action="store_true", help="sharpen the labels with a dense CRF")
+    predict.add_argument("--crf", nargs="?", type=_crf_file, const={}, metavar="FILE.json", help="sharpen the labels "
+                         "with a dense CRF; its widths and weights from what `segkit crf search` wrote")  # fmt: skip
     predict.add_argument("--scales", type=_numbers, metavar="S,S,…", help="average over sizes, such as 0.75,1,1.25")
     predict.add_argument("--flip", action="store_true", help="average with the mirrored picture")
     predict.add_argument("--short-side", type=int, metavar="PIXELS", help="size that the network sees; 0 for the "
@@ -103,6 +108,36 @@ def _predict_arguments(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("--json", metavar="FILE", help="also write each class's share of each picture")
     predict.add_argument("--csv", metavar="FILE", help="the same as a table: one row a picture")
     predict.add_argument("--device", default="auto")
+
+
+def _crf_arguments(crf: argparse.ArgumentParser) -> None:
+    crf.add_argument("action", choices=("search",))
+    crf.add_argument("--model", metavar="RUN", help="folder of a run or a weights file (default: newest run)")
+    crf.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
+    crf.add_argument("--split", default="val", help="never test (default: val)")
+    crf.add_argument("--grid", type=_axis, action="append", default=[], metavar="NAME=V,V", help="values to try, such "
+                     "as bilateral_sxy=5,10,20; one value holds it fixed (default: 120 settings)")  # fmt: skip
+    crf.add_argument("--stages", type=int, default=1, help="rounds, each finer around the best (default 1)")
+    crf.add_argument("--band", type=int, default=2, metavar="PIXELS", help="judge by the mean IoU within so many "
+                     "pixels of a true edge; 0 for all pixels (default 2)")  # fmt: skip
+    crf.add_argument("--most", type=int, default=100, metavar="N", help="so many pictures at most, drawn by the seed; "
+                     "0 for all (default 100)")  # fmt: skip
+    crf.add_argument("--seed", type=int, default=0)
+    crf.add_argument("--iterations", type=int, default=10, help="steps of mean-field inference (default 10)")
+    crf.add_argument("--device", default="auto")
+    crf.add_argument("--out", metavar="FILE.json", help="write the best setting, the whole table and where it is from")
+
+
+def _axis(text: str) -> Any:
+    from segkit.cli.crf import axis
+
+    return axis(text)
+
+
+def _crf_file(text: str) -> Any:
+    from segkit.cli.crf import options_file
+
+    return options_file(text)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

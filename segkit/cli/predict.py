@@ -89,12 +89,13 @@ def _kit(o: argparse.Namespace) -> Kit:
         classes = tuple(header.get("classes") or (f"class {k}" for k in range(count)))
         palette = np.array(header.get("palette", default_palette(count)), np.uint8)
         options |= header.get("crf", {})
+    options |= o.crf or {}
     if len(classes) > 255:
         raise ValueError(f"{name} has {len(classes)} classes; a label map has one byte a pixel, and 255 is void")
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if o.scales or o.flip:
         network = MultiScale(network, o.scales or (1.0,), o.flip)
-    refine = partial(_sharpen, DenseCRF(**options), bool(o.scales or o.flip)) if o.crf else None
+    refine = partial(_sharpen, DenseCRF(**options), bool(o.scales or o.flip)) if o.crf is not None else None
     return Kit(Segmenter(network, short_side or None, tile, refine), classes, palette, name)
 
 

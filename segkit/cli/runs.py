@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +50,17 @@ def first(dataset: Any, limit: int | None) -> Any:
     if limit < 1:
         raise ValueError(f"--limit {limit} leaves nothing; give at least 1")
     return SeenThrough(Subset(dataset, range(min(limit, len(dataset)))))
+
+
+def same_classes(weights: Path, header: Mapping[str, Any], name: str, dataset: Any) -> None:
+    """Whether a data set has the classes that the weights know.
+
+    Raises:
+        ValueError: it has others, or another number of them.
+    """
+    trained_on = tuple(header.get("classes") or ())
+    if trained_on and trained_on != tuple(dataset.classes):
+        raise ValueError(
+            f"{weights} knows the classes {', '.join(trained_on)}; {name} has {', '.join(dataset.classes)}. "
+            "Evaluate it on the data set it was trained on"
+        )

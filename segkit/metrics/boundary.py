@@ -104,7 +104,7 @@ class TrimapIoU(_EdgeIoU):
             is the narrow line drawn around every object; False counts only edges between two classes that are known.
             Void pixels themselves never count, and the picture's border is no edge.
 
-    Source: Kohli et al. 2008, section 5; Krähenbühl & Koltun 2011, figure 3; Chen et al. (DeepLab) 2015, section 5.
+    Source: Kohli et al. 2008, section 5; Krähenbühl & Koltun 2011; Chen et al. (DeepLab) 2015, section 5.
     """
 
     settings = ("num_classes", "ignore_index", "width", "void_is_edge")

@@ -50,6 +50,18 @@ def test_the_lattice_needs_its_scale():
     refuted("07", words, PermutohedralLattice=lambda lattice: lambda f: lattice(2.5 * f))  # a narrower Gaussian
 
 
+def test_the_search_needs_pictures_and_a_choice():
+    words = "the widths have to be looked for"
+    run("07", words)
+
+    def grey(scenes):
+        four = [scenes[i] for i in range(4)]
+        return [(torch.full_like(s.image, 0.5), s.labels) for s in four]
+
+    refuted("07", words, val_set=grey)  # nothing to see
+    refuted("07", words, GRID=lambda old: {"bilateral_sxy": (3, 10), "bilateral_srgb": (20,)})  # nothing to choose
+
+
 def test_the_recorded_gain_needs_the_crf_and_its_colours():
     words = "and it must be the colours"
     run("07", words)

@@ -1,4 +1,4 @@
-"""CrfExplorer: the same inference as segkit.crf, kernels seen from a pixel, changes, clicks, no truth."""
+"""CrfExplorer: inference as in segkit.crf, kernels seen from a pixel, changes, scenes, ghost, clicks, no truth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from segkit.crf import BruteForceFilter, DenseCRF, bilateral_features
 from segkit.data.sample import Sample
 from segkit.explore import CrfExplorer
-from segkit.explore.crf import MENDED, OTHER, SPOILED, infer, listens_to, verdict
+from segkit.explore.crf_steps import MENDED, OTHER, SPOILED, falls, infer, listens_to, sharpened, verdict
 
 NAMES = ("left", "middle", "right")
 
@@ -38,10 +38,10 @@ def test_the_answer_is_that_of_segkit_crf(iterations: int) -> None:
     e = explorer(settings=(8, 20, 5, 2), gaussian_sxy=3)
     crf = DenseCRF(3, 2.0, 8, 20, 5.0, iterations=iterations, picture_max=1)
     expected, trace = crf(scores()[None], sample().image[None], trace=True)
-    q = e.results.q[iterations].t().view(3, 24, 36)
+    q = e.results.inference.q[iterations].t().view(3, 24, 36)
     torch.testing.assert_close(q, expected[0], rtol=1e-4, atol=1e-5)
     pixels = 24 * 36
-    for ours, theirs in ((e.results.energy, trace.energy), (e.results.kl, trace.kl)):
+    for ours, theirs in ((e.results.inference.energy, trace.energy), (e.results.inference.kl, trace.kl)):
         ours, theirs = (v - v[0] for v in (ours[: iterations + 1] * pixels, theirs[0].numpy()))
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-2)  # logits or log p: a constant apart
 
@@ -62,34 +62,86 @@ def test_without_kernels_nothing_moves() -> None:
 
 def test_sliders_change_the_answer() -> None:
     e = explorer(settings=(8, 13, 10, 0))
-    mended = e._marks(e.results.labels(5))[1]
-    assert mended > e.before[1] + 0.2, "colours tell where the edges are"
+    before, mended = e.results.near
+    assert mended > before + 0.2, "colours tell where the edges are"
     e.controls["srgb"].value = 80
-    assert e._marks(e.results.labels(5))[1] < mended, "too wide in colour, and it smooths across them"
+    assert e.results.near[1] < mended, "too wide in colour, and it smooths across them"
     with e.together():
         e.controls["bilateral"].value = 0
-    assert torch.equal(e.results.labels(10), e.results.labels(0)), "no kernel has a weight"
+    assert torch.equal(e.results.after, e.results.before), "no kernel has a weight"
     e.controls["places"].value = 9
-    assert not torch.equal(e.results.q[10], e.results.q[0])
+    assert not torch.equal(e.results.inference.q[10], e.results.inference.q[0])
 
 
 def test_only_what_changed_is_computed_again() -> None:
     e = explorer()
-    lattice, results = e._kept["bilateral"][1], e.results
+    lattice, inference = e._kept["bilateral"][1], e.results.inference
     e.controls["iterations"].value = 9
-    assert e.results is results
+    assert e.results.inference is inference
     e.controls["bilateral"].value = 7
-    assert e.results is not results and e._kept["bilateral"][1] is lattice
+    assert e.results.inference is not inference and e._kept["bilateral"][1] is lattice
     e.controls["sxy"].value = 5
     assert e._kept["bilateral"][1] is not lattice
+
+
+def test_labels_and_scores_before_and_after() -> None:
+    inference = infer(scores(), [], steps=2)
+    found = sharpened(4, inference, 2, sample().labels)
+    assert found.scene == 4 and torch.equal(found.before, scores().argmax(0)) and torch.equal(found.after, found.before)
+    assert found.iou[0] == found.iou[1] > found.near[0] == found.near[1]
+    assert np.isnan(sharpened(0, inference, 0, sample(void=True).labels).iou).all()
+
+
+def test_curves_share_a_scale() -> None:
+    now, before = falls(np.array([5.0, 4.0, 3.0]), np.array([1.0, -1.0, -3.0]))
+    assert before is not None and now.tolist() == [1, 0.75, 0.5] and before.tolist() == [1, 0.5, 0]
+    alone, none = falls(np.array([5.0, 4.0, 3.0]))
+    assert alone.tolist() == [1, 0.5, 0] and none is None and falls(np.zeros(3))[0].tolist() == [1, 1, 1]
+
+
+def test_a_choice_of_scenes() -> None:
+    other = Sample(sample().image.flip(2), sample().labels.flip(1))
+    e = CrfExplorer([scores(), scores().flip(2)], [sample(), other], NAMES, settings=(8, 13, 10, 0))
+    first = e.results
+    e.controls["scene"].value = 1
+    assert torch.equal(e.labels, other.labels) and torch.equal(e.results.before, first.before.flip(1))
+    assert e.results.near[1] == pytest.approx(first.near[1], abs=0.05) and e.results.inference is not first.inference
+    assert "before the last move" not in e.caption.value, "another picture leaves no ghost"
+    e.reset()
+    assert e["scene"] == 0 and torch.equal(e.results.after, first.after)
+    start = CrfExplorer([scores(), scores().flip(2)], [sample(), other], NAMES, scene=1)
+    assert start["scene"] == 1 and torch.equal(start.labels, other.labels)
+
+
+def test_the_last_answer_stays_as_a_ghost_until_reset() -> None:
+    e = explorer(settings=(8, 13, 10, 0))
+    near = e.results.near[1]
+    assert len(e.parts["ghost"].get_xdata()) == 0
+    e.controls["srgb"].value = 80
+    assert f"(before the last move {near:.3f})" in e.caption.value
+    assert len(e.parts["ghost"].get_xdata()) == len(e.parts["line"].get_xdata()) == 11
+    e.controls["row"].value = 3
+    assert "before the last move" not in e.caption.value, "the ring moves no label"
+    e.reset()
+    assert len(e.parts["ghost"].get_xdata()) == 0
+
+
+def test_labels_stand_under_their_names() -> None:
+    e = explorer()
+    e.put(row=5, column=13)
+    assert {k: t.get_text() for k, t in e.parts["titles"].items()} == {
+        "truth": "truth: middle",
+        "scores alone": "scores alone: left",
+        "after the CRF": f"after the CRF: {e.name(e.results.after)}",
+    }
 
 
 def test_caption_in_numbers() -> None:
     e = explorer(settings=(8, 13, 10, 0))
     e.controls["iterations"].value = 1
     text = e.caption.value
-    changed = int((e.results.labels(1) != e.results.labels(0)).sum())
-    assert f"After 1 iteration {changed} of 864 pixels" in text and f"mean IoU {e.before[0]:.3f} → " in text
+    changed = int((e.results.after != e.results.before).sum())
+    assert f"After 1 iteration {changed} of 864 pixels" in text and f"mean IoU {e.results.iou[0]:.3f} → " in text
     e.controls["iterations"].value = 0
     assert "After 0 iterations 0 of 864" in e.caption.value
 
@@ -120,14 +172,16 @@ def test_click_moves_the_ring() -> None:
 def test_without_a_truth() -> None:
     e = CrfExplorer(scores(), sample(void=True), NAMES)
     assert "IoU" not in e.caption.value and "nan" not in e.caption.value
+    assert e.parts["titles"]["truth"].get_text() == "truth: unknown"
 
 
 def test_a_network_gives_the_scores_and_is_left_as_it_was() -> None:
     net = nn.Sequential(nn.Conv2d(3, 13, 3, padding=1), nn.Dropout(0.5)).train()
     e = CrfExplorer(net)
-    assert net.training and e.logits.shape == (13, 96, 128)
+    assert net.training and len(e.scores) == 8 and e.scores[0].shape == (13, 96, 128)
+    e.controls["scene"].value = 5
     with torch.no_grad():
-        torch.testing.assert_close(e.logits, net.eval()(e.image[None] / 255)[0], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(e.scores[5], net.eval()(e.image[None] / 255)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_refuses() -> None:
@@ -137,3 +191,5 @@ def test_refuses() -> None:
         CrfExplorer(scores(), sample())
     with pytest.raises(ValueError, match="scores int"):
         CrfExplorer(7, sample())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="1 tensors of scores for 2 pictures"):
+        CrfExplorer(scores(), [sample(), sample()], NAMES)
