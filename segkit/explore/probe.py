@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -15,11 +14,8 @@ from segkit.analysis import Box, EffectiveField, Row, receptive_field
 from segkit.analysis.effective import summarised, unit_values
 from segkit.analysis.running import Model, as_network, evaluated, hooked
 from segkit.analysis.table import Table
+from segkit.encoders.names import ALEXNET, VGG16, named
 
-VGG16 = tuple(
-    name for b, n in enumerate((2, 2, 3, 3, 3), 1) for name in (*(f"conv{b}_{i}" for i in range(1, n + 1)), f"pool{b}")
-)
-ALEXNET = ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")
 RATES = (1, 1, 2, 4, 8, 16, 1)
 
 
@@ -127,19 +123,6 @@ def against_depth(network: Model, table: Table, channels: int = 3) -> Depth:
     found = [probe.fields(name, tuple(n // 2 for n in table[name].output_size)) for name in probe.layers]
     effective = [float("nan") if f.cut else f.effective.size[1] for f in found]
     return Depth(probe.layers, [f.row.receptive_field[1] for f in found], effective)
-
-
-def named(layers: Iterable[nn.Module], names: Sequence[str]) -> nn.Sequential:
-    """A chain whose convolutions and poolings have these names; what follows one is called after it."""
-    chain: OrderedDict[str, nn.Module] = OrderedDict()
-    left, last = iter(names), ""
-    for layer in layers:
-        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
-            last = next(left)
-            chain[last] = layer
-        else:
-            chain[f"{last}, {type(layer).__name__}"] = layer
-    return nn.Sequential(chain)
 
 
 def networks() -> dict[str, nn.Module]:

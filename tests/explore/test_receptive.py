@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from segkit.analysis import effective_field, receptive_field
+from segkit.encoders.names import named
 from segkit.explore import ReceptiveFieldExplorer
-from segkit.explore.probe import against_depth, frames, named, profile
+from segkit.explore.probe import against_depth, frames, profile
 
 
 def chain() -> nn.Sequential:
