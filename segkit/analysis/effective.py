@@ -11,12 +11,13 @@ from segkit.analysis.receptive import receptive_field
 from segkit.analysis.running import Model, Size, as_network, evaluated, first_tensor, hooked, picture_shape
 from segkit.analysis.table import Box, Row, Table
 
-CORE = 0.9545  # the share of a bell curve within two standard deviations
-
 
 @dataclass(frozen=True)
 class EffectiveField:
     """How strongly each pixel of the picture moves one unit.
+
+    Its size is 4σ, vertical and horizontal: the middle of a bell curve that holds 95 % of it. Where the theoretical
+    field reaches over the border of the picture, it is cut off too, and says little about the network.
 
     Args:
         map: float64 H×W, mean |gradient|, scaled to a sum of 1 (all 0 where no pixel moves the unit).
@@ -25,7 +26,6 @@ class EffectiveField:
         position: the unit, (row, column) in its layer's map.
         row: the layer's row of the table of theoretical fields.
         box: the theoretical field inside the picture.
-        core: smallest number of pixels that hold 95.45 % of the map.
     """
 
     map: Tensor
@@ -34,18 +34,17 @@ class EffectiveField:
     position: tuple[int, int]
     row: Row
     box: Box | None
-    core: int
 
     @property
-    def share(self) -> float:
-        """`core` as a share of the theoretical field's area inside the picture."""
-        return self.core / (self.box.height * self.box.width) if self.box else 0.0
+    def size(self) -> tuple[float, float]:
+        """4σ, in pixels, vertical and horizontal."""
+        return 4 * self.sigma[0], 4 * self.sigma[1]
 
     @property
     def width_ratio(self) -> tuple[float, float]:
-        """4σ over the theoretical height and width: the effective share of Luo et al., one axis at a time."""
+        """The size as a share of the theoretical height and width; above 1 is possible for fields of few pixels."""
         height, width = self.row.receptive_field
-        return 4 * self.sigma[0] / max(height, 1), 4 * self.sigma[1] / max(width, 1)
+        return self.size[0] / max(height, 1), self.size[1] / max(width, 1)
 
 
 def effective_field(
@@ -161,7 +160,7 @@ def summarised(total: Tensor, position: tuple[int, int], row: Row) -> EffectiveF
     mass = float(total.sum())
     box = row.box(*position)
     if not mass > 0:
-        return EffectiveField(torch.zeros_like(total), (0.0, 0.0), (0.0, 0.0), position, row, box, 0)
+        return EffectiveField(torch.zeros_like(total), (0.0, 0.0), (0.0, 0.0), position, row, box)
     share = total / mass
     centers, sigmas = [], []
     for axis in (1, 0):
@@ -170,6 +169,4 @@ def summarised(total: Tensor, position: tuple[int, int], row: Row) -> EffectiveF
         center = (profile * place).sum()
         centers.append(float(center))
         sigmas.append(float((profile * (place - center) ** 2).sum().sqrt()))
-    held = share.flatten().sort(descending=True).values.cumsum(0)
-    core = int((held < CORE).sum()) + 1
-    return EffectiveField(share, (centers[0], centers[1]), (sigmas[0], sigmas[1]), position, row, box, core)
+    return EffectiveField(share, (centers[0], centers[1]), (sigmas[0], sigmas[1]), position, row, box)

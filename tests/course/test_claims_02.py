@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.analysis.baselines import Baseline
+from segkit.data import Sample, StreetScenes
 from tests.course.claims import refuted, run
 
 Layers = list[tuple[int, int, int]]
-FIELDS, SHARES = "gradient_footprint", "variances must add"
+FIELDS, SHARES, CEILING = "gradient_footprint", "variances must add", "one class per cell is no ceiling"
 
 
 def test_the_claims_hold() -> None:
@@ -65,3 +69,41 @@ def test_shares_need_equal_taps() -> None:
 def test_shares_must_shrink() -> None:
     """A stack that always has five layers, whatever it is asked for."""
     refuted("02", SHARES, influence=lambda old: lambda n: old(5))
+
+
+def few(transform: Callable[[Sample], Sample] | None = None) -> Callable[[StreetScenes], StreetScenes]:
+    """Four of the chapter's streets, perhaps changed."""
+    return lambda old: StreetScenes(split="test", size=(96, 128), length=4, transform=transform)
+
+
+def test_scores_say_more_than_a_class_per_cell() -> None:
+    run("02", CEILING)
+
+
+def test_ceilings_need_bilinear_scores() -> None:
+    """Scores that may not change within a cell: the commonest class is the best that they can say."""
+
+    def painted(old: Any) -> Callable[[StreetScenes, int], Baseline]:
+        def fit(streets: StreetScenes, s: int) -> Baseline:
+            found = old(streets, 32)
+            labels = torch.stack([street.labels for street in streets])
+            votes = F.avg_pool2d(F.one_hot(labels, streets.num_classes).permute(0, 3, 1, 2).float(), s)
+            answer = votes.argmax(1).repeat_interleave(s, 1).repeat_interleave(s, 2)
+            hits = torch.stack([((answer == k) & (labels == k)).sum() for k in range(streets.num_classes)])
+            either = torch.stack([((answer == k) | (labels == k)).sum() for k in range(streets.num_classes)])
+            iou = hits / either
+            return replace(found, scores={"mean_iou": float(iou.nanmean())}, iou=iou)
+
+        return fit
+
+    refuted("02", CEILING, streets=few(), fitted_ceiling=painted)
+
+
+def test_ceilings_need_detail_to_lose() -> None:
+    """Streets that hold one class in each 32×32 block: every stride can say everything."""
+
+    def coarse(sample: Sample) -> Sample:
+        blocks = sample.labels[16::32, 16::32].repeat_interleave(32, 0).repeat_interleave(32, 1)
+        return replace(sample, labels=blocks)
+
+    refuted("02", CEILING, streets=few(coarse))
