@@ -60,13 +60,13 @@ class Convention:
     @property
     def definition(self) -> str:
         """One line that says how the figure is made."""
-        pools = {"data set": "one matrix for the data set", "batch": "one for each batch", "picture": "one per picture"}
-        means = {"classes": "", "pairs": "each class in each picture has one vote", "pixels": "all classes in one sum"}
-        absent = {"left out": "absent classes left out", "undefined": "an absent class makes the mean undefined"}
-        voids = {"ignored": "", "false positive": "void as false positives", "a class": "void is a class of its own"}
+        pools = {"data set": "one matrix", "batch": "per batch", "picture": "per picture"}
+        means = {"classes": "", "pairs": "one vote per picture and class", "pixels": "all classes in one sum"}
+        absent = {"zero": "absent as 0", "one": "absent as 1", "undefined": "undefined if a class is absent"}
+        voids = {"ignored": "", "false positive": "void as false positives", "a class": "void as a class"}
         parts = (
-            pools[self.over], means[self.mean], absent.get(self.absent, f"absent classes count {self.absent}"),
-            voids[self.void], "" if self.background else "class 0 left out",
+            pools[self.over], means[self.mean], absent.get(self.absent, "absent left out"), voids[self.void],
+            "" if self.background else "class 0 left out",
         )  # fmt: skip
         return "; ".join(part for part in parts if part)
 
