@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from segkit.data import StreetScenes
 from tests.course.claims import refuted, run
 
-SILENT, AVERAGES, EDGES = "silent.update", "equal_votes", "BoundaryIoU(K)"
+SILENT, AVERAGES, EDGES, READINGS = "silent.update", "equal_votes", "BoundaryIoU(K)", "smp macro"
 
 
 def test_a_silent_predictor_scores_high() -> None:
@@ -67,3 +68,28 @@ def test_not_where_the_street_is_right_at_its_edges() -> None:
         return torch.where(inside & (torch.arange(labels.shape[-1]) % 2 == 0), 4, labels)
 
     refuted("01", EDGES, blocky=lambda old: spotted)
+
+
+def test_readings_of_mean_iou_differ() -> None:
+    names = run("01", READINGS)
+    assert names["missing"] == ["bus"]
+
+
+def test_not_where_every_class_occurs() -> None:
+    def with_bus(old: list[int]) -> list[int]:
+        scenes = StreetScenes(split="test", size=(96, 128))
+        return [i for i in range(60) if (scenes[i].labels == 11).any()][: len(old)]
+
+    refuted("01", READINGS, no_bus=with_bus)
+
+
+def test_not_without_void() -> None:
+    refuted("01", READINGS, bordered=lambda old: StreetScenes(split="test", size=(96, 128)))
+
+
+def test_not_where_nothing_is_predicted_on_void() -> None:
+    refuted(
+        "01",
+        READINGS,
+        figures=lambda old: {**old, "void as false positive": old["data set"]},
+    )
