@@ -131,12 +131,6 @@ def test_arguments_go_by_name_where_the_names_are_ours():
 
     assert check("conv2d", student, quiet=True).passed
     assert check("conv2d", F.conv2d, quiet=True).passed
-    assert check("conv_transpose2d", F.conv_transpose2d, quiet=True).passed
-
-    def with_groups(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-        return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-    assert check("conv_transpose2d", with_groups, quiet=True).passed
 
 
 def test_basic_case_wrong_earns_nothing():
@@ -186,20 +180,6 @@ def test_tables_have_rows_and_entries_and_no_border():
     assert "12 of 16 entries are wrong" in told
     told = relation(Leaf(right[:3], "float64", "numpy"), Leaf(right, "float64", "numpy"), table=True)
     assert "it has 1 row too few" in told
-
-
-def test_only_what_the_example_shows_is_blamed():
-    """Windows cut at the edge, and an index within them: the values are right, whatever the padding."""
-
-    def student(x, k, s, p):
-        values, at = F.max_pool2d(x, k, s, p, return_indices=True)
-        top = (torch.arange(values.shape[2]) * s - p).clamp(min=0)[:, None]
-        left = (torch.arange(values.shape[3]) * s - p).clamp(min=0)
-        right = (torch.arange(values.shape[3]) * s - p + k).clamp(max=x.shape[3])
-        return values, (at // x.shape[3] - top) * (right - left) + at % x.shape[3] - left
-
-    result = check("max_pool2d", student, quiet=True)
-    assert [d.code for d in result.diagnoses] == ["index-per-window"]
 
 
 @pytest.mark.parametrize(
