@@ -55,9 +55,8 @@ def answers(exercise, names):
 def pasted(assignment, path):
     """Write the student's notebook with the chapter in its first cell and the best of it as answers; those answers."""
     (chapter,) = folder().parent.glob(f"{assignment.removeprefix('ch')}_*.ipynb")
-    code, names = defined_in(chapter), notebook_names()
-    for number, part in enumerate(code, 1000):
-        run_cell(number, part, names)
+    names = notebook_names()
+    code = [part for number, part in enumerate(defined_in(chapter), 1000) if run_cell(number, part, names) is None]
     notebook = student_version(read_notebook(source_path(assignment)))
     chosen = {}
     for cell in notebook["cells"]:

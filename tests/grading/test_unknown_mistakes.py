@@ -146,9 +146,15 @@ def test_fails_when():
     facts = [{"a": True, "b": False}, {"a": True, "b": True}, {"a": False, "b": True}, {"a": False, "b": False}]
     assert fails_when(facts, {0, 1}) == "It fails when a, and only then."
     assert fails_when(facts, {1}) == "It fails when a and b, and only then."
-    assert fails_when(facts, {0}) == "It fails only when a (1 of 2 such cases)."
+    assert fails_when(facts, {0}) == "", "one case says nothing about a cause"
     assert fails_when(facts, {0, 1, 2}) == "It always fails when a, and in some other cases too."
     assert fails_when(facts, {0, 1, 2, 3}) == ""
+    both = [{"a": i < 5, "b": True} for i in range(6)]
+    assert fails_when(both, {0, 1, 2, 3}) == (
+        "In all 4 cases that fail, a; that alone is not the cause, since 1 other such case passes."
+    )
+    alike = [{"a": i < 2, "b": i < 2, "c": i == 0} for i in range(4)]
+    assert fails_when(alike, {0, 1}) == "It fails when a, and only then. (In the same cases b: it may be that.)"
     many = [{"the input is float64": i < 3, "b": 3 <= i < 5} for i in range(6)]
     assert fails_when(many, {0, 1, 2, 3}) == "", "neither a false trail nor what covers half of the failures at most"
 
