@@ -93,6 +93,17 @@ def test_helpers_magics_and_prints(edited):
     assert points(report) == ALL and not report.problems
 
 
+def test_helpers_written_into_a_check_cell_are_known(edited):
+    """The function that needs them is graded all the same; the exercise itself is not taken from there."""
+    helper = "def plus(a, b):\n    return a + b\n\ndef conv2d(*a):\n    return 0\n\n"
+    changes = {
+        "seen_pixels": lambda s: s.replace("padding + u * dilation", "padding + plus(0, u) * dilation"),
+        "check-seen_pixels": lambda s: helper + s,
+    }
+    report = grade_notebook(edited(changes))
+    assert points(report) == ALL and not report.problems
+
+
 def test_changed_locked_cell_is_put_back(edited):
     assert points(grade_notebook(edited({"ch02-setup": "torch = None"}))) == ALL
 
