@@ -21,19 +21,35 @@ def fails_when(facts: Facts, failed: set[int]) -> str:
     holds = {name: {i for i in everything if facts[i].get(name)} for name in names}
     exact = [name for name in names if holds[name] == failed]
     if exact:
-        return f"It fails when {exact[0]}, and only then."
+        return f"It fails when {exact[0]}, and only then.{_as_well(exact[1:])}"
     pairs = [(a, b) for a, b in combinations(names, 2) if holds[a] & holds[b] == failed]
     if pairs:
-        return f"It fails when {pairs[0][0]} and {pairs[0][1]}, and only then."
+        others = [name for name in dict.fromkeys(n for pair in pairs for n in pair) if name not in pairs[0]]
+        alike = _as_well([name for name in others if failed <= holds[name]])
+        return f"It fails when {pairs[0][0]} and {pairs[0][1]}, and only then.{alike}"
     covers = [name for name in names if failed < holds[name] and holds[name] != everything]
     if covers:
         best = min(covers, key=lambda name: len(holds[name]))
-        return f"It fails only when {best} ({len(failed)} of {len(holds[best])} such cases)."
+        passing = len(holds[best]) - len(failed)
+        return (
+            f"In all {len(failed)} cases that fail, {best}; that alone is not the cause, since {passing} other such "
+            f"{'case passes' if passing == 1 else 'cases pass'}."
+            if len(failed) > 1 and passing <= len(failed)
+            else ""
+        )
     within = [name for name in names if holds[name] < failed and not any(word in name for word in _RARELY_THE_CAUSE)]
     best = max(within, key=lambda name: len(holds[name]), default="")
     if best and 2 * len(holds[best]) > len(failed):
         return f"It always fails when {best}, and in some other cases too."
     return ""
+
+
+def _as_well(names: list[str]) -> str:
+    """What cannot be told apart from a cause by the cases that there are."""
+    if not names:
+        return ""
+    more = f"{', '.join(names[:2])} and {names[2]}" if len(names) > 2 else " and ".join(names)
+    return f" (In the same cases {more}: it may be that.)"
 
 
 def relation(got: Leaf, expected: Leaf, *, table: bool = False) -> str:

@@ -20,8 +20,6 @@ def bind(
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # built-in functions have no signature
-        if getattr(function, "__name__", "") == "conv_transpose2d":  # torch's own has `groups` before dilation
-            return (*args[:6], 1, *args[6:]), {}
         return args, {}
     theirs = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     if theirs[: len(names)] != names:

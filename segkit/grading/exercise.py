@@ -19,8 +19,8 @@ from segkit.grading.values import Leaf, Unusable, fresh, leaves
 Function = Callable[..., Any]
 NAMES = (
     "confusion_matrix", "pixel_accuracy", "frequency_weighted_iou", "dice", "mean_iou", "boundary_mask",
-    "conv2d", "max_pool2d", "max_pool2d_backward", "receptive_field",
-    "conv_transpose2d", "coverage_counts", "interpolate_bilinear", "max_unpool2d", "pixel_shuffle", "shift_and_stitch",
+    "conv2d", "conv2d_backward", "shared_pool_backward", "seen_pixels",
+    "stitch_tiles", "coverage_of_stack", "sample_bilinear", "pixel_unshuffle", "shift_and_stitch",
     "linear_to_conv", "bilinear_kernel", "fuse_skip", "cross_entropy_with_void",
     "segnet_decoder_step", "concat_skip", "unet_weight_map",
     "dilate_strides", "gridding_counts", "hdc_check", "dense_upsample",

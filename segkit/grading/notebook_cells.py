@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import linecache
+from collections.abc import Collection
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -44,6 +45,23 @@ def plain_python(code: str) -> str:
     except (SyntaxError, ValueError, RecursionError):
         return code
     return plain
+
+
+def definitions(code: str, known: Collection[str]) -> str:
+    """The imports and functions that a student wrote into a check cell, whose other lines are not run.
+
+    Args:
+        code: the cell.
+        known: names that are not taken from there: those of the exercises.
+    """
+    try:
+        body = ast.parse(code).body
+    except (SyntaxError, ValueError):
+        return ""
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    return "\n\n".join(
+        ast.unparse(part) for part in body if isinstance(part, kinds) and getattr(part, "name", "") not in known
+    )
 
 
 def run_cell(number: int, code: str, namespace: dict[str, Any]) -> str | None:

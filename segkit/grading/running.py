@@ -18,7 +18,7 @@ from segkit.grading.assignments import ASSIGNMENTS, Notebook, read_notebook, sou
 from segkit.grading.checking import Tried, attempt, judge
 from segkit.grading.child import end_child, fork_child, receive
 from segkit.grading.exercise import find
-from segkit.grading.notebook_cells import CELL_SECONDS, notebook_names, plain_python, run_cell
+from segkit.grading.notebook_cells import CELL_SECONDS, definitions, notebook_names, plain_python, run_cell
 from segkit.grading.sandbox import method
 from segkit.grading.verdict import REJECTED, Diagnosis, Result
 
@@ -55,6 +55,8 @@ def steps(notebook: Notebook, exercises: list[str], locked: dict[str, str] | Non
             found += [] if cell["source"] == ours else [Step(number, plain_python(cell["source"]))]
             found += [Step(number, ours)] if ours is not None and ours != cell["source"] else []
         elif (name := str(meta.get("grade_id", "")).removeprefix("check-")) in left:
+            helpers = definitions(plain_python(cell["source"]), exercises)
+            found += [Step(number, helpers)] if helpers else []
             found.append(Step(number, exercise=name))
             left.remove(name)
     return found + [Step(0, exercise=name) for name in left]

@@ -30,26 +30,31 @@ conv2d dilation-ignored: top, left = u * dilation, v * dilation → top, left = 
 conv2d bias-ignored: return out if bias is None else out + bias[:, None, None] → return out
 conv2d kernel-flipped: weight[:, :, u, v]) → weight[:, :, kh - 1 - u, kw - 1 - v])
 conv2d stride-dilation-swapped: padded = x.new_zeros → stride, dilation = dilation, stride; padded = x.new_zeros
-max_pool2d zero-padding: float("-inf") → 0.0
-max_pool2d index-per-window: rows * w + columns → at
-max_pool2d index-column-major: rows * w + columns → columns * h + rows
-max_pool2d_backward overwritten: flat.scatter_add_ → flat.scatter_
-max_pool2d_backward left-flat: return flat.reshape(n, c, h, w) → return flat
-receptive_field stride-ignored: (kernel - 1) * dilation * jump → (kernel - 1) * dilation
-receptive_field strides-added: jump *= stride → jump += stride
-receptive_field starts-at-zero: field, jump = 1, 1 → field, jump = 0, 1
-conv_transpose2d output-padding-ignored: + 1 + output_padding → + 1
-conv_transpose2d overwritten: ] += torch.einsum → ] = torch.einsum
-conv_transpose2d kernel-flipped: weight[:, :, u, v]) → weight[:, :, kh - 1 - u, kw - 1 - v])
-coverage_counts padding-one-sided: p + padding - stride * i → p - stride * i
-coverage_counts wrong-shape: - 2 * padding + kernel → + kernel
-interpolate_bilinear align-corners-inverted: if align_corners else → if not align_corners else
-interpolate_bilinear half-pixel-missing: (i + 0.5) * (have / want) - 0.5 → i * (have / want)
-max_unpool2d summed-twice: .scatter( → .scatter_add(
-max_unpool2d negative-lost: indices.flatten(2), x.flatten(2)).reshape
-    → indices.flatten(2), x.flatten(2).clamp(min=0)).reshape
-pixel_shuffle offsets-exchanged: permute(0, 1, 4, 2, 5, 3) → permute(0, 1, 4, 3, 5, 2)
-pixel_shuffle only-reshaped: split.permute(0, 1, 4, 2, 5, 3).reshape → split.reshape
+conv2d_backward kernel-flipped: weight[:, :, u, v]) → weight[:, :, -1 - u, -1 - v])
+conv2d_backward overwritten: across] += torch.einsum → across] = torch.einsum
+conv2d_backward bias-averaged: grad_output.sum((0, 2, 3)) → grad_output.mean((0, 2, 3))
+conv2d_backward padding-not-removed: return back[:, :, padding : padding + h, padding : padding + w], → return back,
+shared_pool_backward first-winner-only: won = (windows == windows.amax(0))
+    → won = torch.stack([windows.argmax(0) == i for i in range(k * k)])
+shared_pool_backward padding-wins: float("-inf") → 0.0
+shared_pool_backward not-divided: won / won.sum(0) * grad_output → won * grad_output
+seen_pixels outside-kept: {at for at in taps if 0 <= at < length} → taps
+seen_pixels dilation-ignored: u * dilation for i → u for i
+seen_pixels holes-filled: return sorted(places) → return list(range(min(places), max(places) + 1))
+seen_pixels padding-ignored: i * stride - padding + u → i * stride + u
+stitch_tiles divided-by-count: += window[inside] → += torch.ones_like(window)[inside]
+stitch_tiles not-divided: total / weight, 0 → total, 0
+stitch_tiles window-ignored: total[:, top:end → window = torch.ones_like(window); total[:, top:end
+stitch_tiles gaps-not-zero: torch.where(weight > 0, total / weight, 0) → total / weight
+coverage_of_stack padding-ignored: counts = spread[padding : len(spread) - padding] → counts = spread
+coverage_of_stack capped-between-layers: += count → += min(count, 1)
+coverage_of_stack overwritten: spread[i * stride + u] += count → spread[i * stride + u] = count
+sample_bilinear rows-columns-exchanged: at[..., 0].clamp(0, h - 1), at[..., 1].clamp(0, w - 1)
+    → at[..., 1].clamp(0, h - 1), at[..., 0].clamp(0, w - 1)
+sample_bilinear first-places-for-all: rows, columns = at → at = at[:1].expand_as(at); rows, columns = at
+sample_bilinear upper-left-only: return (1 - down) * upper + down * lower → return look(top, left)
+pixel_unshuffle offsets-exchanged: permute(0, 1, 3, 5, 2, 4) → permute(0, 1, 5, 3, 2, 4)
+pixel_unshuffle only-reshaped: split.permute(0, 1, 3, 5, 2, 4).reshape → split.reshape
 shift_and_stitch offsets-exchanged: parts[dy, dx] = network → parts[dx, dy] = network
 shift_and_stitch not-shifted: network(x[:, :, dy:, dx:]) → network(x[:, :, : x.shape[2] - dy, : x.shape[3] - dx])
 linear_to_conv bias-lost: conv.bias.copy_(linear.bias) → conv.bias.zero_()

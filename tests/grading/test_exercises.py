@@ -54,7 +54,7 @@ def test_stub_is_not_yet_done(name):
     assert_not_yet_done(check(name, raises, quiet=True))
 
 
-@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "receptive_field", "linear_to_conv"])
+@pytest.mark.parametrize("name", ["conv2d", "shared_pool_backward", "seen_pixels", "linear_to_conv"])
 @pytest.mark.parametrize(
     "stub", [returns_none, lambda *args: ..., None, ...], ids=["None", "...", "no function", "Ellipsis"]
 )

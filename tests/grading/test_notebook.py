@@ -47,14 +47,16 @@ def points(report):
     return {row.exercise: row.points for row in report.rows}
 
 
-ALL = {"conv2d": 6, "max_pool2d": 5, "max_pool2d_backward": 4, "receptive_field": 5}
+ALL = {"conv2d": 3, "conv2d_backward": 6, "shared_pool_backward": 5, "seen_pixels": 6}
 
 
 def test_table(edited):
-    report = grade_notebook(edited({"receptive_field": lambda s: s.replace("jump *= stride", "jump += stride")}))
+    report = grade_notebook(
+        edited({"seen_pixels": lambda s: s.replace("at for at in taps if 0 <= at < length", "*taps")})
+    )
     table = report.table()
-    assert "conv2d" in table and "6 / 6  full marks" in table
-    assert "strides-added: Strides multiply along the stack" in table
+    assert "conv2d" in table and "3 / 3  full marks" in table
+    assert "outside-kept: Some of your pixels do not exist" in table
     assert f"{report.points:g} / 20" in table and 0.7 < report.score < 1
     assert report.assignment == "ch02" and report.feedback().startswith(f"# ch02: {report.points:g} of 20 marks")
 
@@ -76,9 +78,9 @@ def test_tampered_check_cells_are_not_believed(edited):
 
 
 def test_deleted_check_cells_and_functions(edited):
-    report = grade_notebook(edited({"check-conv2d": None, "max_pool2d": None}))
-    assert points(report) == {**ALL, "max_pool2d": 0}
-    assert "defines no function `max_pool2d`" in report.table()
+    report = grade_notebook(edited({"check-conv2d": None, "conv2d_backward": None}))
+    assert points(report) == {**ALL, "conv2d_backward": 0}
+    assert "defines no function `conv2d_backward`" in report.table()
 
 
 def test_helpers_magics_and_prints(edited):
@@ -86,8 +88,19 @@ def test_helpers_magics_and_prints(edited):
         "%matplotlib inline\n!echo hello\ntorch.zeros?\nprint('x' * 10**6)\ndef ones(*s):\n    return torch.ones(*s)"
     )
     report = grade_notebook(
-        edited({"receptive_field": lambda s: s.replace("1, 1\n", "int(ones(1)), 1\n", 1)}, extra=[(2, helpers)])
+        edited({"seen_pixels": lambda s: s.replace("{position}", "{position * int(ones(1))}", 1)}, extra=[(2, helpers)])
     )
+    assert points(report) == ALL and not report.problems
+
+
+def test_helpers_written_into_a_check_cell_are_known(edited):
+    """The function that needs them is graded all the same; the exercise itself is not taken from there."""
+    helper = "def plus(a, b):\n    return a + b\n\ndef conv2d(*a):\n    return 0\n\n"
+    changes = {
+        "seen_pixels": lambda s: s.replace("padding + u * dilation", "padding + plus(0, u) * dilation"),
+        "check-seen_pixels": lambda s: helper + s,
+    }
+    report = grade_notebook(edited(changes))
     assert points(report) == ALL and not report.problems
 
 
@@ -98,7 +111,7 @@ def test_changed_locked_cell_is_put_back(edited):
 def test_the_function_of_its_place_counts(edited):
     """A function written anew further down does not count for the check above it, as with nbgrader."""
     report = grade_notebook(edited({}, extra=[(7, "def conv2d(*args):\n    return 0.0")]))
-    assert points(report)["conv2d"] == 6
+    assert points(report)["conv2d"] == 3
 
 
 def test_endless_function_leaves_the_rest(edited):
@@ -161,7 +174,9 @@ def test_what_is_no_notebook(tmp_path, capsys):
 
 def test_in_a_new_python(edited):
     """The way of systems without fork gives the same marks."""
-    path = edited({"receptive_field": lambda s: s.replace("jump *= stride", "jump += stride")}, extra=[(2, "1 / 0")])
+    path = edited(
+        {"seen_pixels": lambda s: s.replace("at for at in taps if 0 <= at < length", "*taps")}, extra=[(2, "1 / 0")]
+    )
     todo = steps(read_notebook(path), list(ALL))
     results, problems = in_new_python(path, todo, 10.0)
     direct = grade_notebook(path)

@@ -15,7 +15,7 @@ from segkit.grading.classroom import grade_class
 from segkit.grading.notebook import GradedNotebook
 from segkit.grading.notebook_cells import notebook_names, plain_python, run_cell
 
-ALL = {"conv2d": 6, "max_pool2d": 5, "max_pool2d_backward": 4, "receptive_field": 5}
+ALL = {"conv2d": 3, "conv2d_backward": 6, "shared_pool_backward": 5, "seen_pixels": 6}
 FLIPPED = "\n\nright = conv2d\ndef conv2d(x, weight, *rest):\n    return right(x, weight.flip(-1), *rest)\n"
 
 
@@ -71,9 +71,9 @@ def test_answers_below_their_check_cells(grade: Any) -> None:
 
     def change(cells: list[dict[str, Any]]) -> None:
         cells.append(cells.pop(find(cells, "conv2d")))
-        place = find(cells, "max_pool2d")
+        place = find(cells, "conv2d_backward")
         cells.append(own(cells[place]["source"]))
-        cells[place]["source"] = "def max_pool2d(*args):\n    raise NotImplementedError()"
+        cells[place]["source"] = "def conv2d_backward(*args):\n    raise NotImplementedError()"
 
     report = grade(change)
     assert points(report) == ALL
@@ -133,7 +133,7 @@ def test_the_locked_cell_deleted_or_written_into(grade: Any) -> None:
 
     def write_into(cells: list[dict[str, Any]]) -> None:
         cells[find(cells, "ch02-setup")]["source"] = "import math as mathematics\ntorch = None"
-        cells[find(cells, "receptive_field")]["source"] += "\n\nmathematics.pi"
+        cells[find(cells, "seen_pixels")]["source"] += "\n\nmathematics.pi"
 
     assert points(grade(delete)) == ALL
     report = grade(write_into)

@@ -131,12 +131,6 @@ def test_arguments_go_by_name_where_the_names_are_ours():
 
     assert check("conv2d", student, quiet=True).passed
     assert check("conv2d", F.conv2d, quiet=True).passed
-    assert check("conv_transpose2d", F.conv_transpose2d, quiet=True).passed
-
-    def with_groups(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-        return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-    assert check("conv_transpose2d", with_groups, quiet=True).passed
 
 
 def test_basic_case_wrong_earns_nothing():
@@ -152,9 +146,15 @@ def test_fails_when():
     facts = [{"a": True, "b": False}, {"a": True, "b": True}, {"a": False, "b": True}, {"a": False, "b": False}]
     assert fails_when(facts, {0, 1}) == "It fails when a, and only then."
     assert fails_when(facts, {1}) == "It fails when a and b, and only then."
-    assert fails_when(facts, {0}) == "It fails only when a (1 of 2 such cases)."
+    assert fails_when(facts, {0}) == "", "one case says nothing about a cause"
     assert fails_when(facts, {0, 1, 2}) == "It always fails when a, and in some other cases too."
     assert fails_when(facts, {0, 1, 2, 3}) == ""
+    both = [{"a": i < 5, "b": True} for i in range(6)]
+    assert fails_when(both, {0, 1, 2, 3}) == (
+        "In all 4 cases that fail, a; that alone is not the cause, since 1 other such case passes."
+    )
+    alike = [{"a": i < 2, "b": i < 2, "c": i == 0} for i in range(4)]
+    assert fails_when(alike, {0, 1}) == "It fails when a, and only then. (In the same cases b: it may be that.)"
     many = [{"the input is float64": i < 3, "b": 3 <= i < 5} for i in range(6)]
     assert fails_when(many, {0, 1, 2, 3}) == "", "neither a false trail nor what covers half of the failures at most"
 
@@ -186,20 +186,6 @@ def test_tables_have_rows_and_entries_and_no_border():
     assert "12 of 16 entries are wrong" in told
     told = relation(Leaf(right[:3], "float64", "numpy"), Leaf(right, "float64", "numpy"), table=True)
     assert "it has 1 row too few" in told
-
-
-def test_only_what_the_example_shows_is_blamed():
-    """Windows cut at the edge, and an index within them: the values are right, whatever the padding."""
-
-    def student(x, k, s, p):
-        values, at = F.max_pool2d(x, k, s, p, return_indices=True)
-        top = (torch.arange(values.shape[2]) * s - p).clamp(min=0)[:, None]
-        left = (torch.arange(values.shape[3]) * s - p).clamp(min=0)
-        right = (torch.arange(values.shape[3]) * s - p + k).clamp(max=x.shape[3])
-        return values, (at // x.shape[3] - top) * (right - left) + at % x.shape[3] - left
-
-    result = check("max_pool2d", student, quiet=True)
-    assert [d.code for d in result.diagnoses] == ["index-per-window"]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,13 @@ def bilateral_cases() -> list[Case]:
     photograph = (small * 15 + 128).to(torch.uint8)
     return grouped(
         ("plain", (1, 1, 1, 1, 2, 2.0, 5.0), (3, 1, 1, 2, 3, 1.5, 4.0), (5, 1, 1, 4, 3, 1.0, 6.0)),
-        ("colours", (7, 1, 3, 2, 3, 1.5, 8.0), (9, 1, 3, 3, 4, 2.0, 6.0), (11, 1, 2, 3, 2, 1.0, 6.0)),
+        (
+            "colours",
+            (7, 1, 3, 2, 3, 1.5, 8.0),
+            (9, 1, 3, 3, 4, 2.0, 6.0),
+            (11, 1, 2, 3, 2, 1.0, 6.0),
+            (29, 1, 5, 2, 3, 1.5, 8.0),
+        ),
         ("classes", (13, 3, 1, 2, 3, 2.0, 5.0), (15, 4, 3, 3, 2, 1.5, 9.0)),
         ("other widths", (17, 1, 1, 2, 5, 0.5, 5.0), (19, 2, 3, 3, 3, 8.0, 2.5), (21, 2, 3, 2, 4, 3.0, 30.0)),
         ("whole numbers", (values, photograph, 2.0, 60.0), (values[:1], photograph[:1], 3.0, 90.0)),
@@ -194,6 +200,7 @@ WAYS = {
     ),
     "channels-not-summed": given(
         lambda v, p, a, b: (v, p[:1], a, b),
+        lambda v, p, a, b: (v, p[:3], a, b),
         lambda v, p, a, b: (v, p, a, b * p.shape[0] ** 0.5),
         lambda v, p, a, b: (v, p.double().mean(0, keepdim=True), a, b),
         lambda v, p, a, b: (v, p.double().sum(0, keepdim=True), a, b),

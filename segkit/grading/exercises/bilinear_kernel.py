@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.case_tensors import grouped
 
 TASK = """The weight of a transposed convolution that enlarges by `stride` as bilinear interpolation does:
@@ -52,6 +52,7 @@ def _kernel_cases() -> list[Case]:
 
 
 MESSAGES = """
+arguments-exchanged: channels and stride have changed places.
 channels-mixed: Every input channel feeds every output channel. Only the diagonal, channel c to channel c, is filled;
     the rest is 0.
 one-channel-filled: Only the first channel gets a kernel. Each has one, on the diagonal.
@@ -76,6 +77,7 @@ squared: The row is multiplied in twice: the weights are squared.
 """
 
 WAYS = {
+    "arguments-exchanged": given(lambda c, s: (s, c)),
     "channels-mixed": does(lambda c, s: kernel(1, s).expand(c, c, -1, -1)),
     "one-channel-filled": gives(lambda r, c, s: r * (torch.arange(c) == 0)[:, None, None, None]),
     "depthwise-shape": does(lambda c, s: kernel(1, s).expand(c, 1, -1, -1), lambda c, s: kernel(1, s)),

@@ -27,12 +27,14 @@ def _matrix_cases() -> list[Case]:
     many_p, many_t = labels(5, 4, 3, 5, 6), labels(6, 4, 3, 5, 6)
     byte_p, byte_t = (labels(seed, 19, 8, 8, dtype=torch.uint8) for seed in (11, 12))
     void = with_void(big_t, 7)
+    all_p, all_t = (labels(seed, 256, 30, 20, dtype=torch.uint8) for seed in (13, 14))  # 255 is a class among them
     return grouped(
         ("plain", (p, t, 3, 255), (big_p, big_t, 5, 255)),
         ("batch", (many_p, many_t, 4, 255), (many_p[:1], many_t[:1], 4, 255)),
         ("void", (p, with_void(t, 8), 3, 255), (big_p, void, 5, 255)),
         ("void", (many_p, with_void(many_t, 9, 0.5), 4, 255), (p, torch.full_like(t, 255), 3, 255)),
         ("another ignore_index", (big_p, with_void(big_t, 10, void=11), 5, 11), (big_p, big_t, 5, 0)),
+        ("another ignore_index", (all_p, all_t, 256, 0)),
         ("absent classes", (big_p.clamp(max=2), big_t.clamp(max=3), 8, 255), (p, t, 12, 255)),
         ("uint8 labels", (byte_p, byte_t, 19, 255)),
         ("memory layout", (big_p, void, 5, 255)),

@@ -9,7 +9,7 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.pixel_shuffle import rearranged
+from segkit.grading.exercises.moved_numbers import rearranged
 
 TASK = """Dense upsampling convolution (DUC). x is N×C×h×w, weight (K·d²)×C×3×3 with d = factor, bias has K·d²
 numbers or is None. Convolve (stride 1, padding 1 of zeros): d² scores for each class and place of the

@@ -42,6 +42,8 @@ def _cases() -> list[Case]:
         ("several strides", (halving, 1), (halving, 4)),
         ("other strides", ([(3, 2, 1), (3, 3, 1), (3, 1, 1)], 2), ([(5, 4, 1), (3, 3, 1), (3, 2, 1), (5, 1, 1)], 4)),
         ("other strides", ([(3, 3, 1), (3, 2, 1), (3, 1, 1), (3, 5, 1), (3, 1, 1)], 3)),
+        ("kernel of 1", ([(3, 2, 1), (1, 2, 1), (3, 1, 1)], 2), ([(3, 1, 1), (1, 1, 1), (3, 2, 1), (5, 1, 1)], 1)),
+        ("kernel of 1", ([(3, 2, 1), (3, 2, 1), (1, 2, 1), (1, 1, 1), (3, 1, 2)], 2)),
         ("layers with dilation", ([(3, 1, 2), (3, 2, 1), (3, 1, 2), (3, 1, 4)], 1)),
         ("layers with dilation", ([(3, 2, 1), (3, 2, 3), (3, 1, 2), (3, 2, 2), (3, 1, 5)], 2)),
         ("layers with dilation", ([(3, 2, 1), (3, 2, 1), (3, 1, 2), (3, 1, 3)], 1)),
@@ -58,6 +60,9 @@ def _facts(layers: Layers, target: int) -> dict[str, bool]:
         "more than one stride has to go": len(lost) > 1,
         "a stride other than 2 has to go": any(s != 2 for s in lost),
         "a layer has a dilation to begin with": any(d > 1 for _, _, d in layers),
+        "a layer with a kernel of 1 loses its stride": any(
+            k == 1 and s > t for (k, s, _), (_, t, _) in zip(layers, convert(layers, target), strict=True)
+        ),
         "output_stride is 1": target == 1,
         "there are no layers": not layers,
     }
@@ -77,6 +82,8 @@ strides-not-multiplied: Where several strides go, their factors multiply: after 
     Yours add, or the last or largest one counts.
 always-two: Each lost stride doubles the dilation, whatever the stride was. It multiplies by the stride.
 factor-squared: The dilation grows with every layer. It grows only where a stride is lost.
+kernel-of-one-skipped: The stride of a layer with a kernel of 1 is lost without a trace. Its own dilation makes no
+    difference, but the grid behind it is finer all the same.
 own-dilation-lost: A layer that was dilated before loses its own dilation. It is multiplied by the factor.
 dilation-added: The factor is added to the dilation a layer has. It multiplies: the weights were d pixels of the old
     grid apart, which are d·factor of the new one.

@@ -100,6 +100,19 @@ def from_the_back_by_product(layers: Layers, target: int) -> Layers:
     return out
 
 
+def _ones_skipped(layers: Layers, target: int) -> Layers:
+    """What a layer with a kernel of 1 strides is forgotten once it is gone."""
+    out, stride, factor = [], 1, 1
+    for k, s, d in layers:
+        if stride < target:
+            stride *= s
+            out.append((k, s, d))
+        else:
+            out.append((k, 1, d * factor))
+            factor *= s if k > 1 else 1
+    return out
+
+
 WAYS = {
     "dilation-missing": instead(lambda k, s, d, f: (k, 1, d)),
     "strides-kept": gives(lambda r, layers, t: [(k, s, d) for (k, _, d), (_, s, _) in zip(r, layers, strict=True)])
@@ -127,6 +140,7 @@ WAYS = {
     + instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), step=lambda f, s, d: f if s == 1 else s),
     "always-two": growing(lambda f, s, d: f * (2 if s > 1 else 1)),
     "factor-squared": growing(lambda f, s, d: f * 2, lambda f, s, d: f * s * d),
+    "kernel-of-one-skipped": does(_ones_skipped),
     "own-dilation-lost": instead(
         lambda k, s, d, f: (k, 1, f), lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda k, s, d, f: (k, 1, max(f, d))
     ),

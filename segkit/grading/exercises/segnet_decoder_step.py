@@ -9,7 +9,7 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, normal, numbers
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
-from segkit.grading.exercises.max_unpool2d import COPIED, DOUBLED, MIXED_UP, doubled, restrided, unpool
+from segkit.grading.exercises.moved_numbers import COPIED, DOUBLED, MIXED_UP, doubled, restrided, unpool
 
 TASK = """One step of SegNet's decoder. x is N×C×h×w; indices has its shape and says where the encoder's 2×2
 pooling found each maximum, counted row by row in each plane of output_size = (H, W). Put every number

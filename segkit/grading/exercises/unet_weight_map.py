@@ -30,6 +30,7 @@ LARGE = _drawn(
 )  # fmt: skip
 TOUCHING = _drawn("1122....", "1122....", ".12...3.", "........", "....4...")
 GAPS = _drawn("7....2..", "77...2..", "........", "...e....")
+WITH_255 = torch.tensor([[1, 0, 0, 0, 255], [1, 0, 7, 0, 0]])
 PIECES = _drawn("1.....1.", "........", "...2....", "........", "3.....2.")
 
 
@@ -42,6 +43,7 @@ def weight_cases() -> list[Case]:
         ("w0 and sigma", (BOXES, 4.0, 1.5), (BOXES, 25.0, 4.0), (PAIR, 1.0, 8.0)),
         ("touching cells", (TOUCHING, 10.0, 2.0), (_drawn("1122", "1122", "3344"), 10.0, 2.0)),
         ("any ids", (GAPS, 10.0, 3.0), (_drawn(*["..3..9", "..3..9", "......"]) * 100, 8.0, 2.0)),
+        ("id 255", (WITH_255, 10.0, 2.0), (WITH_255.to(torch.uint8), 10.0, 2.0)),
         ("cells in pieces", (PIECES, 10.0, 3.0)),
         ("one cell", (alone, 10.0, 3.0), (one, 10.0, 3.0)),
         ("no cells", (none, 10.0, 3.0)),
@@ -105,6 +107,7 @@ cells-merged: Cells that touch are taken for one. Each id is a cell of its own: 
     connected regions.
 pieces-apart: The pieces of one cell are taken for several cells. All pixels with one id are one cell.
 normalised: The whole map is divided by its mean, sum or largest value. It stays as it is.
+id-255-left-out: The cell with the id 255 is left out. Here 255 is an id like all others, not void.
 ids-counted-up: You go through the ids 1 … max, or 1 … number of cells. Ids may be missing: ask the map which occur
     (`instances.unique()`).
 few-cells: With fewer than two cells there is no gap: the weight is 1 everywhere. Yours stops, or adds something.

@@ -227,6 +227,10 @@ WAYS = {
     "cells-merged": given(lambda m, w0, s: (merged(m, False), w0, s), lambda m, w0, s: (merged(m, True), w0, s)),
     "pieces-apart": given(lambda m, w0, s: (split(m), w0, s)),
     "normalised": gives(lambda r, *a: r / r.mean(), lambda r, *a: r / r.max(), lambda r, *a: r / r.sum()),
+    "id-255-left-out": given(
+        lambda m, w0, s: (torch.where(m == 255, 0, m), w0, s),
+    )
+    + does(lambda m, w0, s: torch.where(m == 255, 1.0, weight_map(torch.where(m == 255, 0, m), w0, s))),
     "ids-counted-up": stops(up_to_max)
     + does(
         up_to_max_transformed, lambda m, w0, s: weigh(m, distances(m, [i for i in ids(m) if i <= len(ids(m))]), w0, s)

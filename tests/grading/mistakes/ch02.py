@@ -92,176 +92,193 @@ def conv_numpy_view(x, weight, bias=None, stride=1, padding=0, dilation=1):
     return out if bias is None else out + bias.numpy()[:, None, None]
 
 
-# receptive_field ---------------------------------------------------------------------------------------------------
+# conv2d_backward ---------------------------------------------------------------------------------------------------
 
 
-def field_loop(layers, *, wrong=""):
-    field, jump = (0 if wrong == "zero" else 1), 1
-    layers = layers[::-1] if wrong == "reversed" else layers
-    for kernel, stride, dilation in layers:
-        if wrong == "swap":
-            stride, dilation = dilation, stride
-        dilation = 1 if wrong == "no dilation" else dilation
-        if wrong == "early":
-            jump *= stride
-        grow = {"kernel": kernel * dilation, "stretch": kernel * dilation - 1}.get(wrong, (kernel - 1) * dilation)
-        field = (1 if wrong == "last" else field) + grow * (1 if wrong == "no stride" else jump)
-        if wrong == "sum":
-            jump += stride - 1
-        elif wrong == "dilated stride":
-            jump *= stride * dilation
-        elif wrong != "early":
-            jump *= stride
-    if wrong == "own":
-        jump = layers[-1][1] if layers else 1
-    if wrong == "radius":
-        field = (field - 1) // 2
-    return (jump, field) if wrong == "order" else (field, jump)
+def grads_loops(grad_output, x, weight, stride, padding, dilation, *, wrong=""):
+    """Every output, every tap: what it read gets its share, and so does the weight."""
+    dtype = torch.float32 if wrong == "float32" else x.dtype
+    if wrong == "in place":
+        x.mul_(2)
+    g, values, w = grad_output.numpy(), x.numpy() / (2 if wrong == "in place" else 1), weight.numpy()
+    s, d = 1 if wrong == "no stride" else stride, 1 if wrong == "no dilation" else dilation
+    p = padding
+    wide = np.pad(values, ((0, 0), (0, 0), (p, p), (p, p)))
+    kh, kw = w.shape[2:]
+    back, grads = np.zeros_like(wide), np.zeros_like(w)
+    for i in range(g.shape[2]):
+        for j in range(g.shape[3]):
+            for u in range(kh):
+                for v in range(kh if wrong == "square" else kw):
+                    y, z = i * s + u * d, j * s + v * d
+                    part = w[:, :, kh - 1 - u, kw - 1 - v] if wrong == "flip" else w[:, :, u, v]
+                    share = g[:, :, i, j] @ part
+                    back[:, :, y, z] = share + (0 if wrong == "overwrite" else back[:, :, y, z])
+                    at = (kh - 1 - u, kw - 1 - v) if wrong == "flip weight" else (u, v)
+                    grads[:, :, at[0], at[1]] += g[:, :, i, j].T @ wide[:, :, y, z]
+    bias = g.mean((0, 2, 3)) if wrong == "mean" else g.sum((2, 3)) if wrong == "rows" else g.sum((0, 2, 3))
+    if wrong == "counted":
+        bias = np.full(len(w), g[:, 0].size)
+    grads = grads / len(x) if wrong == "per picture" else grads.swapaxes(0, 1) if wrong == "transposed" else grads
+    if wrong == "edge":
+        back = back[:, :, : (g.shape[2] - 1) * s + d * (kh - 1) + 1, : (g.shape[3] - 1) * s + d * (kw - 1) + 1]
+    back = back if wrong == "uncut" else back[:, :, p : back.shape[2] - p, p : back.shape[3] - p]
+    parts = [torch.from_numpy(np.ascontiguousarray(part)).to(dtype) for part in (back, grads, bias)]
+    return (parts[1], parts[0], parts[2]) if wrong == "order" else tuple(parts)
 
 
-def field_backward(layers):
-    """From the last layer to the first, as Araujo et al. write it."""
-    field = 1
-    for kernel, stride, dilation in reversed(layers):
-        field = stride * field + (dilation * (kernel - 1) + 1 - stride)
-    return [torch.tensor(field), torch.tensor([s for _, s, _ in layers]).prod()]
-
-
-def field_numpy(layers):
-    if not layers:
-        return 1, 1
-    k, s, d = np.array(layers).T
-    jumps = np.concatenate([[1], np.cumprod(s)])
-    return 1 + ((k - 1) * d * jumps[:-1]).sum(), jumps[-1]
-
-
-# max_pool2d --------------------------------------------------------------------------------------------------------
-
-
-def pool_loops(x, kernel_size, stride, padding, *, wrong=""):
-    k, s, p = kernel_size, stride, padding
-    s = k if wrong == "stride is kernel" else s
-    k = 2 if wrong == "always 2" else k
+def grads_by_matrix(grad_output, x, weight, stride, padding, dilation):
+    """The convolution as a matrix, row by row, and its transpose; the weights by columns of the input."""
     n, c, h, w = x.shape
-    fill = 0.0 if wrong == "zeros" else -float("inf")
-    wide = torch.full((n, c, h + 2 * p, w + 2 * p), fill, dtype=x.dtype)
-    wide[:, :, p : p + h, p : p + w] = x
-    ho, wo = (h + 2 * p - k) // s + 1, (w + 2 * p - k) // s + 1
-    ho, wo = (ho - 1, wo - 1) if wrong == "short" else (ho, wo)
-    values = x.new_zeros(n, c, ho, wo)
-    indices = torch.zeros(n, c, ho, wo, dtype=torch.float32 if wrong == "float index" else torch.int64)
-    for i in range(ho):
-        for j in range(wo):
-            window = wide[:, :, i * s : i * s + k, j * s : j * s + k].flatten(2)
-            _, at = (-window if wrong == "min" else window).max(2)
-            if wrong == "abs":
-                at = window.abs().where(window.isfinite(), torch.tensor(-1.0, dtype=x.dtype)).argmax(2)
-            values[:, :, i, j] = window.gather(2, at[..., None])[..., 0] if wrong != "mean" else window.mean(2)
-            row, column = at // k + i * s - p, at % k + j * s - p
-            if wrong == "per window":
-                indices[:, :, i, j] = at
-            elif wrong == "padded":
-                indices[:, :, i, j] = (row + p) * (w + 2 * p) + column + p
-            elif wrong == "columns":
-                indices[:, :, i, j] = column * h + row
-            elif wrong == "output":
-                indices[:, :, i, j] = i * wo + j
-            elif wrong == "height":
-                indices[:, :, i, j] = row * h + column
-            else:
-                indices[:, :, i, j] = row * w + column
-    if wrong == "one batch":
-        values, indices = values[:1], indices[:1]
-    if wrong == "global":
-        indices = indices + torch.arange(n * c).reshape(n, c, 1, 1) * h * w
-    return (indices, values) if wrong == "order" else (values, indices)
+    kh, kw = weight.shape[2:]
+    zeros = np.pad(np.arange(1, h * w + 1).reshape(h, w), padding)  # 0 is the padding
+    (ho, wo), r = grad_output.shape[2:], grad_output.flatten(2)
+    rows = np.arange(ho)[:, None] * stride + np.arange(kh) * dilation
+    columns = np.arange(wo)[:, None] * stride + np.arange(kw) * dilation
+    at = torch.from_numpy(zeros[rows[:, None, :, None], columns[None, :, None, :]]).reshape(ho * wo, kh * kw)
+    room = torch.cat([x.new_zeros(n, c, 1), x.flatten(2)], 2)  # N, C, 1 + H·W
+    grads = torch.einsum("nop,ncpt->oct", r, room[:, :, at]).reshape(weight.shape)
+    back = torch.zeros_like(room)
+    shares = torch.einsum("nop,oct->ncpt", r, weight.flatten(2))
+    back.index_add_(2, at.flatten(), shares.flatten(2))
+    return [back[:, :, 1:].reshape(x.shape), grads, r.sum(dim=(0, 2))]
 
 
-def pool_numpy(x, kernel_size, stride, padding):
-    wide = np.pad(x.numpy(), ((0, 0), (0, 0), (padding,) * 2, (padding,) * 2), constant_values=-np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(wide, (kernel_size,) * 2, axis=(2, 3))[:, :, ::stride, ::stride]
-    flat = windows.reshape(*windows.shape[:4], -1)
-    at = flat.argmax(-1)
-    y = np.arange(at.shape[2])[:, None] * stride + at // kernel_size - padding
-    z = np.arange(at.shape[3]) * stride + at % kernel_size - padding
-    return [flat.max(-1), (y * x.shape[3] + z).astype(np.int32)]
+def grads_torch(grad_output, x, weight, stride, padding, dilation):
+    """torch's own two functions."""
+    steps = stride, padding, dilation
+    back = torch.nn.grad.conv2d_input(x.shape, weight, grad_output, *steps)
+    return back, torch.nn.grad.conv2d_weight(x, weight.shape, grad_output, *steps), grad_output.sum((0, 2, 3))
 
 
-def pool_changes_input(x, kernel_size, stride, padding):
-    result = pool_loops(x.clone(), kernel_size, stride, padding)
-    x.clamp_(min=0)
-    return result
+# shared_pool_backward ----------------------------------------------------------------------------------------------
 
 
-# max_pool2d_backward -----------------------------------------------------------------------------------------------
-
-
-def backward_loops(grad_output, indices, input_size, *, wrong=""):
-    n, c, h, w = input_size
-    out = torch.zeros(n, c, h, w, dtype=torch.float32 if wrong == "float32" else grad_output.dtype)
-    seen = torch.zeros(n, c, h, w)
+def share_loops(grad_output, x, kernel_size, stride, padding, *, wrong=""):
+    k, s, p = (
+        kernel_size,
+        kernel_size if wrong == "stride is kernel" else stride,
+        0 if wrong == "no padding" else padding,
+    )
+    n, c, h, w = x.shape
+    out = torch.zeros(x.shape, dtype=torch.float32 if wrong == "float32" else grad_output.dtype)
     for a in range(1 if wrong == "one picture" else n):
         for b in range(1 if wrong == "one channel" else c):
-            for i, g in zip(indices[a, b].flatten().tolist(), grad_output[a, b].flatten().tolist(), strict=True):
-                row, column = (i % h, i // h) if wrong == "columns" else (i // w, i % w)
-                at = (0, 0) if wrong == "one plane" else (a, b)
-                g = {"ones": 1.0, "sign": -g, "quarter": g / 4}.get(wrong, g)
-                if wrong == "overwrite":
-                    out[*at, row, column] = g
-                else:
-                    out[*at, row, column] += g
-                seen[*at, row, column] += 1
-    if wrong == "mean":
-        out = out / seen.clamp(min=1).to(out.dtype)
-    return out.flatten(2) if wrong == "flat" else out
-
-
-def backward_together(grad_output, indices, input_size):
-    """All planes as one long line, each picture counting on."""
-    n, c, h, w = input_size
-    out = np.zeros(n * c * h * w)
-    first = np.arange(n * c).reshape(n, c, 1, 1) * h * w
-    np.add.at(out, (indices.numpy() + first).ravel(), grad_output.numpy().ravel())
-    return out.reshape(n, c, h, w)
-
-
-def backward_one_hot(grad_output, indices, input_size):
-    n, c, h, w = input_size
-    hot = torch.nn.functional.one_hot(indices.flatten(2), h * w).to(grad_output.dtype)
-    return torch.einsum("ncp,ncpi->nci", grad_output.flatten(2), hot).view(n, c, h, w)
-
-
-def backward_index_plus(grad_output, indices, input_size):
-    """The famous trap: `out[index] += g` adds repeated indices once."""
-    n, c, h, w = input_size
-    out = grad_output.new_zeros(n * c, h * w)
-    planes = torch.arange(n * c)[:, None]
-    out[planes, indices.reshape(n * c, -1)] += grad_output.reshape(n * c, -1)
-    return out.reshape(n, c, h, w)
-
-
-def backward_window(grad_output, indices, input_size):
-    n, c, h, w = input_size
-    out = grad_output.new_zeros(n, c, h, w)
-    for i in range(grad_output.shape[2]):
-        for j in range(grad_output.shape[3]):
-            out[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = grad_output[:, :, i : i + 1, j : j + 1]
+            for i in range(grad_output.shape[2]):
+                for j in range(grad_output.shape[3]):
+                    cells = [(y, z) for y in range(i * s - p, i * s - p + k) for z in range(j * s - p, j * s - p + k)]
+                    inside = [(y, z) for y, z in cells if 0 <= y < h and 0 <= z < w]
+                    if not inside:
+                        continue
+                    numbers = [float(x[a, b, y, z]) for y, z in inside]
+                    best = min(numbers) if wrong == "smallest" else max(numbers)
+                    if wrong == "zeros" and len(inside) < len(cells):
+                        best = max(best, 0.0)
+                    winners = [cell for cell, number in zip(inside, numbers, strict=True) if number == best]
+                    outside = len(cells) - len(inside)
+                    rivals = {"zeros": outside * (best == 0), "number": outside * (best == float(x.min()))}.get(
+                        wrong, 0
+                    )
+                    winners = {"first": winners[:1], "window": inside}.get(wrong, winners)
+                    parts = {"whole": 1, "window size": k * k, "first": 1}.get(wrong, len(winners) + rivals)
+                    g = 1.0 if wrong == "ones" else float(grad_output[a, b, i, j])
+                    for y, z in winners:
+                        if wrong == "relu" and best == 0:
+                            continue
+                        out[a, b, y, z] = g / parts + (0 if wrong == "overwrite" else float(out[a, b, y, z]))
     return out
 
 
-def backward_per_picture(grad_output, indices, input_size):
-    n, c, h, w = input_size
-    out = grad_output.new_zeros(n, c * h * w)
-    for a in range(n):
-        out[a].index_add_(0, indices[a].flatten(), grad_output[a].flatten())
-    return out.reshape(n, c, h, w)
+def share_autograd(grad_output, x, kernel_size, stride, padding):
+    """`amax` shares its gradient among ties; autograd does the rest."""
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        wide = torch.nn.functional.pad(x, (padding,) * 4, value=-torch.inf)
+        windows = wide.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride)
+        windows.amax((4, 5)).backward(grad_output)
+    return x.grad
+
+
+def share_unfold(grad_output, x, kernel_size, stride, padding):
+    """im2col and back, each channel by itself."""
+    n, c, h, w = x.shape
+    lowest = x.min() - 1  # below everything in the map
+    wide = torch.nn.functional.pad(x, (padding,) * 4, value=float(lowest)).reshape(n * c, 1, h + 2 * padding, -1)
+    columns = torch.nn.functional.unfold(wide, kernel_size, stride=stride)
+    hit = (columns == columns.amax(1, keepdim=True)).to(grad_output.dtype)
+    columns = hit / hit.sum(1, keepdim=True) * grad_output.reshape(n * c, 1, -1)
+    back = torch.nn.functional.fold(columns, wide.shape[2:], kernel_size, stride=stride).reshape(n, c, *wide.shape[2:])
+    return back[:, :, padding : padding + h, padding : padding + w]
+
+
+def share_changes_input(grad_output, x, kernel_size, stride, padding):
+    result = share_loops(grad_output, x, kernel_size, stride, padding)
+    x.sub_(x.max())
+    return result
+
+
+# seen_pixels -------------------------------------------------------------------------------------------------------
+
+
+def seen_walk(layers, position, size, *, wrong=""):
+    lengths = [size]
+    for k, s, p, d in layers:
+        lengths.append((lengths[-1] + 2 * p - d * (k - 1) - 1) // s + 1)
+    places = {0 if wrong == "position" else position}
+    pairs = list(zip(layers, lengths, strict=False))
+    for depth, ((k, s, p, d), length) in list(enumerate(pairs))[:: 1 if wrong == "order" else -1]:
+        p, d = (d, p) if wrong == "padding, dilation" else (p, d)
+        s, p = (p, s) if wrong == "stride, padding" else (s, p)
+        s, p = 1 if wrong == "no stride" else s, 0 if wrong == "no padding" else p
+        d, first = 1 if wrong == "no dilation" else d, -(k // 2) if wrong == "centred" else 0
+        k = k - 1 if wrong == "short" and k > 1 else k
+        places = {i * s - p + (first + u) * d for i in places for u in range(k)}
+        if not (wrong == "outside" and depth == 0) and not (wrong == "inner" and depth > 0) and wrong != "field":
+            places = {i for i in places if 0 <= i < length}
+    found = sorted(places)
+    if wrong in ("holes", "field"):
+        return list(range(found[0], found[-1] + 1)) if found else []
+    return {"ends": [min(found, default=0), max(found, default=0)], "count": len(found)}.get(wrong, found)
+
+
+def seen_by_gradient(layers, position, size):
+    """Positive weights, and the gradient of one output."""
+    x = torch.zeros(1, 1, size, requires_grad=True, dtype=torch.float64)
+    with torch.enable_grad():
+        y = x
+        for k, s, p, d in layers:
+            y = torch.nn.functional.conv1d(y, torch.ones(1, 1, k, dtype=torch.float64) / k, None, s, p, d)
+        y[0, 0, position].backward()
+    return x.grad[0, 0].nonzero().flatten()
+
+
+def seen_numpy(layers, position, size):
+    """Forwards: which pixels each unit of a layer sees, as a table of yes and no."""
+    sees = np.eye(size, dtype=bool)
+    for k, s, p, d in layers:
+        none = np.zeros((p, size), dtype=bool)
+        sees = np.concatenate([none, sees, none])
+        rows = (len(sees) - d * (k - 1) - 1) // s + 1
+        sees = np.any([sees[u * d : u * d + s * (rows - 1) + 1 : s] for u in range(k)], axis=0)
+    return np.flatnonzero(sees[position])
+
+
+def seen_repeated(layers, position, size):
+    if not layers:
+        return [position]
+    (k, s, p, d), rest = layers[-1], layers[:-1]
+    length = size
+    for a, b, c, e in rest:
+        length = (length + 2 * c - e * (a - 1) - 1) // b + 1
+    taps = [position * s - p + u * d for u in range(k)]
+    return sorted(at for i in taps if 0 <= i < length for at in seen_repeated(rest, i, size))
 
 
 RIGHT = {
     "conv2d": {"loops": conv_loops, "shifts and einsum": conv_shifts, "im2col": conv_unfold, "numpy": conv_numpy_view},
-    "receptive_field": {"loop": field_loop, "backwards, tensors": field_backward, "numpy": field_numpy},
-    "max_pool2d": {"loops": pool_loops, "numpy, int32": pool_numpy},
-    "max_pool2d_backward": {"loops": backward_loops, "numpy": backward_together, "einsum": backward_one_hot},
+    "conv2d_backward": {"loops": grads_loops, "matrix": grads_by_matrix, "torch": grads_torch},
+    "shared_pool_backward": {"loops": share_loops, "autograd": share_autograd, "unfold and fold": share_unfold},
+    "seen_pixels": {"walk back": seen_walk, "gradient": seen_by_gradient, "numpy, forwards": seen_numpy},
 }
 
 WRONG = {
@@ -292,54 +309,58 @@ WRONG = {
         "precision-lost": partial(conv_loops, wrong="float32"),
         "input-changed": partial(conv_loops, wrong="in place"),
     },
-    "receptive_field": {
-        "first-layer-only": lambda layers: field_loop(layers[:1]) if layers else None,
-        "dilation-ignored": partial(field_loop, wrong="no dilation"),
-        "stride-ignored": partial(field_loop, wrong="no stride"),
-        "own-stride-too-early": partial(field_loop, wrong="early"),
-        "starts-at-zero": partial(field_loop, wrong="zero"),
-        "whole-kernels-added": partial(field_loop, wrong="kernel"),
-        "stretched-wrong": partial(field_loop, wrong="stretch"),
-        "strides-added": partial(field_loop, wrong="sum"),
-        "dilation-in-stride": partial(field_loop, wrong="dilated stride"),
-        "last-stride-only": partial(field_loop, wrong="own"),
-        "order-reversed": partial(field_loop, wrong="reversed"),
-        "stride-dilation-swapped": partial(field_loop, wrong="swap"),
-        "radius": partial(field_loop, wrong="radius"),
-        "results-exchanged": partial(field_loop, wrong="order"),
+    "conv2d_backward": {
+        "kernel-flipped": partial(grads_loops, wrong="flip"),
+        "weight-gradient-flipped": partial(grads_loops, wrong="flip weight"),
+        "overwritten": partial(grads_loops, wrong="overwrite"),
+        "padding-not-removed": partial(grads_loops, wrong="uncut"),
+        "stride-ignored": partial(grads_loops, wrong="no stride"),
+        "dilation-ignored": partial(grads_loops, wrong="no dilation"),
+        "edge-lost": partial(grads_loops, wrong="edge"),
+        "bias-averaged": partial(grads_loops, wrong="mean"),
+        "bias-not-summed": partial(grads_loops, wrong="rows"),
+        "bias-counted": partial(grads_loops, wrong="counted"),
+        "weight-averaged": partial(grads_loops, wrong="per picture"),
+        "weight-transposed": partial(grads_loops, wrong="transposed"),
+        "only-square-kernels": partial(grads_loops, wrong="square"),
+        "results-exchanged": partial(grads_loops, wrong="order"),
+        "precision-lost": partial(grads_loops, wrong="float32"),
+        "input-changed": partial(grads_loops, wrong="in place"),
     },
-    "max_pool2d": {
-        "wrong-dtype uint8": lambda *args: (pool_loops(*args)[0], pool_loops(*args)[1].to(torch.uint8)),
-        "wrong-dtype int32": lambda *args: (pool_loops(*args)[0], pool_loops(*args)[1].to(torch.int32)),
-        "zero-padding": partial(pool_loops, wrong="zeros"),
-        "index-per-window": partial(pool_loops, wrong="per window"),
-        "index-over-tensor": partial(pool_loops, wrong="global"),
-        "index-in-padded-plane": partial(pool_loops, wrong="padded"),
-        "index-column-major": partial(pool_loops, wrong="columns"),
-        "index-times-height": partial(pool_loops, wrong="height"),
-        "index-of-output": partial(pool_loops, wrong="output"),
-        "stride-ignored": partial(pool_loops, wrong="stride is kernel"),
-        "kernel-ignored": partial(pool_loops, wrong="always 2"),
-        "last-window-lost": partial(pool_loops, wrong="short"),
-        "smallest": partial(pool_loops, wrong="min"),
-        "largest-magnitude": partial(pool_loops, wrong="abs"),
-        "first-picture-only": partial(pool_loops, wrong="one batch"),
-        "results-exchanged": partial(pool_loops, wrong="order"),
-        "wrong-dtype": partial(pool_loops, wrong="float index"),
-        "input-changed": pool_changes_input,
+    "shared_pool_backward": {
+        "first-winner-only": partial(share_loops, wrong="first"),
+        "not-divided": partial(share_loops, wrong="whole"),
+        "divided-by-window": partial(share_loops, wrong="window size"),
+        "padding-wins": partial(share_loops, wrong="zeros"),
+        "padding-takes-a-number": partial(share_loops, wrong="number"),
+        "padding-ignored": partial(share_loops, wrong="no padding"),
+        "zeros-left-out": partial(share_loops, wrong="relu"),
+        "overwritten": partial(share_loops, wrong="overwrite"),
+        "whole-window": partial(share_loops, wrong="window"),
+        "smallest": partial(share_loops, wrong="smallest"),
+        "stride-ignored": partial(share_loops, wrong="stride is kernel"),
+        "first-picture-only": partial(share_loops, wrong="one picture"),
+        "first-channel-only": partial(share_loops, wrong="one channel"),
+        "ones-instead": partial(share_loops, wrong="ones"),
+        "precision-lost": partial(share_loops, wrong="float32"),
+        "input-changed": share_changes_input,
     },
-    "max_pool2d_backward": {
-        "overwritten": backward_index_plus,
-        "averaged-overlaps": partial(backward_loops, wrong="mean"),
-        "planes-mixed-up": backward_per_picture,
-        "ones-instead": partial(backward_loops, wrong="ones"),
-        "whole-window": backward_window,
-        "index-column-major": partial(backward_loops, wrong="columns"),
-        "left-flat": partial(backward_loops, wrong="flat"),
-        "first-picture-only": partial(backward_loops, wrong="one picture"),
-        "first-channel-only": partial(backward_loops, wrong="one channel"),
-        "sign-changed": partial(backward_loops, wrong="sign"),
-        "scaled-by-window": partial(backward_loops, wrong="quarter"),
-        "precision-lost": partial(backward_loops, wrong="float32"),
+    "seen_pixels": {
+        "holes-filled": partial(seen_walk, wrong="holes"),
+        "outside-kept": partial(seen_walk, wrong="outside"),
+        "inner-padding-kept": partial(seen_walk, wrong="inner"),
+        "whole-field": partial(seen_walk, wrong="field"),
+        "padding-ignored": partial(seen_walk, wrong="no padding"),
+        "stride-ignored": partial(seen_walk, wrong="no stride"),
+        "dilation-ignored": partial(seen_walk, wrong="no dilation"),
+        "order-reversed": partial(seen_walk, wrong="order"),
+        "position-ignored": partial(seen_walk, wrong="position"),
+        "window-centred": partial(seen_walk, wrong="centred"),
+        "padding-dilation-exchanged": partial(seen_walk, wrong="padding, dilation"),
+        "stride-padding-exchanged": partial(seen_walk, wrong="stride, padding"),
+        "last-tap-lost": partial(seen_walk, wrong="short"),
+        "ends-only": partial(seen_walk, wrong="ends"),
+        "counted-only": partial(seen_walk, wrong="count"),
+        "with-repeats": seen_repeated,
     },
 }

@@ -2,338 +2,246 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import numpy as np
 import torch
 
-# conv_transpose2d --------------------------------------------------------------------------------------------------
+# stitch_tiles ------------------------------------------------------------------------------------------------------
 
 
-def stamps(x, weight, bias=None, stride=1, padding=0, output_padding=0, dilation=1, *, wrong=""):
-    """One stamp per input pixel on a large canvas, then a cut."""
-    s, p, o, d = stride, padding, output_padding, dilation
-    s = 1 if wrong == "no stride" else s
-    d = {"no dilation": 1, "holes": d + 1}.get(wrong, d)
-    o = 0 if wrong in ("no output padding", "empty rows", "top") else o
-    s, d = (d, s) if wrong == "swap" else (s, d)
-    n, _, h, w = x.shape
-    weight = weight.transpose(0, 1) if wrong == "weight order" else weight
-    co, (kh, kw) = weight.shape[1], weight.shape[2:]
-    kw = kh if wrong == "square" else kw
-    p = 0 if wrong == "no padding" else p
-    dtype = {"float32": torch.float32, "int": torch.int32}.get(wrong, x.dtype)
-    big = torch.zeros(n, co, (h - 1) * s + d * (kh - 1) + 1 + o, (w - 1) * s + d * (kw - 1) + 1 + o, dtype=dtype)
-    for i in range(h):
-        for j in range(w):
-            for u in range(kh):
-                for v in range(kw):
-                    k = weight[:, :, kh - 1 - u, kw - 1 - v] if wrong == "flip" else weight[:, :, u, v]
-                    pixel = x[:, :, i, j]
-                    if wrong == "one channel":
-                        pixel, k = pixel[:, :1], k[:1]
-                    value = pixel @ k
-                    if wrong == "bias in stamp" and bias is not None:
-                        value = value + bias
-                    y, z = i * s + u * d, j * s + v * d
-                    if wrong == "overwrite":
-                        big[:, :, y, z] = value.to(dtype)
-                    else:
-                        big[:, :, y, z] += value.to(dtype)
-    top, left = (p, p)
-    bottom, right = big.shape[2] - p, big.shape[3] - p
-    if wrong == "cut left only":
-        bottom, right = big.shape[2:]
-    if wrong == "cut more" and p:
-        top, left, bottom, right = top + 1, left + 1, bottom - 1, right - 1
-    out = big[:, :, top:bottom, left:right]
-    if wrong == "n times s":
-        out = out[:, :, : h * s, : w * s]
-    if bias is not None and wrong not in ("no bias", "bias in stamp"):
-        out = out + bias.view(1, -1, 1, 1).to(dtype)
-    if wrong == "empty rows":
-        out = torch.nn.functional.pad(out, (0, output_padding, 0, output_padding))
-    if wrong == "top":
-        out = torch.nn.functional.pad(out, (output_padding, 0, output_padding, 0))
-    if wrong == "one picture":
-        out = out[:1]
+def tiles_loops(tiles, corners, window, size, *, wrong=""):
+    """Place by place."""
+    dtype = torch.float32 if wrong == "float32" else tiles.dtype
     if wrong == "in place":
-        x *= 2
-    return out
+        tiles.mul_(2)
+    values = tiles / 2 if wrong == "in place" else tiles
+    window = torch.ones_like(window) if wrong == "no window" else window
+    k, (height, width) = values.shape[1], size[::-1] if wrong == "size" else size
+    total, weight, count = (
+        torch.zeros(k, height, width, dtype=dtype),
+        torch.zeros(height, width),
+        torch.zeros(height, width),
+    )
+    total, weight = total.double(), weight.double()
+    for tile, (row, column) in zip(values, corners, strict=True):
+        row, column = {"corner": (column, row), "moved": (max(row, 0), max(column, 0))}.get(wrong, (row, column))
+        for i in range(window.shape[0]):
+            for j in range(window.shape[1]):
+                y, x = row + i, column + j
+                low = -height if wrong == "wraps" else 0
+                if not (low <= y < height and (-width if wrong == "wraps" else 0) <= x < width):
+                    continue
+                share = float(window[i, j])
+                if wrong == "overwrite":
+                    total[:, y, x], weight[y, x] = tile[:, i, j] * share, share
+                else:
+                    total[:, y, x] += tile[:, i, j].double() * (1 if wrong == "window not in tiles" else share)
+                    weight[y, x] += share
+                count[y, x] += 1
+    below = {"count": count.clamp(min=1), "all": torch.tensor(len(tiles)), "sum": torch.tensor(1.0),
+             "clamp": weight.clamp(min=1), "epsilon": weight + 1e-2}.get(wrong, weight)  # fmt: skip
+    out = total / below if wrong == "nan" else torch.where(weight > 0, total / below, 0.0)
+    return (out[:1] if wrong == "one class" else out).to(dtype)
 
 
-def spread_and_convolve(x, weight, bias, stride, padding, output_padding, dilation):
-    """Zeros between the pixels, then an ordinary convolution with the flipped kernel."""
-    n, c, h, w = x.shape
-    kh, kw = weight.shape[2:]
-    spread = x.new_zeros(n, c, (h - 1) * stride + 1, (w - 1) * stride + 1)
-    spread[:, :, ::stride, ::stride] = x
-    y, z = dilation * (kh - 1), dilation * (kw - 1)
-    wide = torch.nn.functional.pad(spread, (z, z + output_padding, y, y + output_padding))
-    out = torch.nn.functional.conv2d(wide, weight.flip(2, 3).transpose(0, 1), bias, dilation=dilation)
-    return out[:, :, padding : out.shape[2] - padding, padding : out.shape[3] - padding]
+def tiles_padded(tiles, corners, window, size):
+    """A canvas with a wide frame, cut at the end."""
+    (_, k, h, w), (height, width) = tiles.shape, size
+    frame = 20
+    canvas = tiles.new_zeros(k + 1, height + 2 * frame, width + 2 * frame)
+    for tile, (row, column) in zip(tiles, corners, strict=True):
+        both = torch.cat([tile * window, window[None]])
+        canvas[:, frame + row : frame + row + h, frame + column : frame + column + w] += both
+    inside = canvas[:, frame : frame + height, frame : frame + width]
+    return (inside[:-1] / inside[-1]).nan_to_num(0)
 
 
-def matrix_view(x, weight, bias, stride, padding, output_padding, dilation):
-    """Rows and columns as two 0/1 placement arrays, in numpy with float64."""
-    (h, w), (kh, kw) = x.shape[2:], weight.shape[2:]
-
-    def place(n, k):
-        size = (n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1
-        at = np.arange(n)[:, None] * stride + np.arange(k) * dilation - padding
-        return (at[..., None] == np.arange(size)).astype(float)
-
-    out = np.einsum("nchw,couv,huy,wvz->noyz", x.numpy(), weight.numpy(), place(h, kh), place(w, kw), optimize=True)
-    return out if bias is None else out + bias.numpy().reshape(-1, 1, 1)
-
-
-# coverage_counts ---------------------------------------------------------------------------------------------------
-
-
-def coverage_loop(n, kernel, stride, padding, *, wrong=""):
-    if wrong == "swap":
-        kernel, stride = stride, kernel
-    stride = 1 if wrong == "no stride" else stride
-    kernel = kernel + 1 if wrong == "longer" else kernel
-    counts = [0] * ((n - 1) * stride + kernel)
-    for i in range(-50, n + 50) if wrong == "endless" else range(n):
-        for u in range(kernel):
-            if 0 <= i * stride + u < len(counts):
-                counts[i * stride + u] += 1
-    if wrong == "constant":
-        counts = [kernel / stride] * len(counts)
-    if wrong == "once":
-        counts = [min(c, 1) for c in counts]
-    if wrong == "n times s":
-        return counts[padding : len(counts) - padding][: n * stride]
-    if wrong == "more":
-        return [0] * padding + counts + [0] * padding
-    if wrong == "uncut":
-        return counts
-    if wrong == "left":
-        return counts[padding:]
-    return counts[padding : len(counts) - padding]
+def tiles_numpy(tiles, corners, window, size):
+    """All numbers with their addresses, added at once."""
+    t, k, h, w = tiles.shape
+    at = np.array(corners).reshape(t, 2)
+    y = (at[:, 0, None, None] + np.arange(h)[:, None] + np.zeros((1, w), dtype=int)).ravel()
+    x = (at[:, 1, None, None] + np.zeros((h, 1), dtype=int) + np.arange(w)).ravel()
+    inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
+    out, weight = np.zeros((k, *size), dtype=tiles.numpy().dtype), np.zeros(size)
+    weights = np.broadcast_to(window.numpy(), (t, h, w)).ravel()
+    np.add.at(weight, (y[inside], x[inside]), weights[inside])
+    for c in range(k):
+        np.add.at(out[c], (y[inside], x[inside]), (tiles[:, c].numpy().ravel() * weights)[inside])
+    return np.divide(out, weight, out=np.zeros_like(out), where=weight > 0)
 
 
-def coverage_formula(n, kernel, stride, padding):
-    at = torch.arange((n - 1) * stride - 2 * padding + kernel) + padding
-    last = torch.div(at, stride, rounding_mode="floor").clamp(max=n - 1)
-    first = torch.div(at - kernel, stride, rounding_mode="floor").clamp(min=-1) + 1
-    return last - first + 1
+def tiles_whole_only(tiles, corners, window, size):
+    """Tiles that stick out are left out."""
+    h, w = window.shape
+    kept = [i for i, (r, c) in enumerate(corners) if 0 <= r <= size[0] - h and 0 <= c <= size[1] - w]
+    return tiles_loops(tiles[kept], [corners[i] for i in kept], window, size)
 
 
-def coverage_numpy(n, kernel, stride, padding):
-    spread = np.zeros((n - 1) * stride + 1)
-    spread[::stride] = 1
-    full = np.convolve(spread, np.ones(kernel))
-    return np.rint(full[padding : len(full) - padding]).astype(np.int32)
+# coverage_of_stack -------------------------------------------------------------------------------------------------
 
 
-def coverage_convolution(n, kernel, stride, padding):
-    counts = [0] * n
-    for start in range(-padding, n + padding - kernel + 1, stride):
-        for at in range(start, start + kernel):
-            if 0 <= at < n:
-                counts[at] += 1
+def cover_loop(n, layers, *, wrong=""):
+    counts = [1] * n
+    layers = {"order": layers[::-1], "first": layers[:1]}.get(wrong, layers)
+    for number, (k, s, p) in enumerate(layers):
+        s, p = (p, s) if wrong == "stride, padding" else (s, p)
+        k, s = (s, k) if wrong == "kernel, stride" else (k, s)
+        s = 1 if wrong == "no stride" else s
+        if wrong == "kernel of 1" and k == 1:
+            continue
+        if number and wrong in ("last", "capped inside"):
+            counts = [1 if wrong == "last" else min(v, 1) for v in counts]
+        m = len(counts)
+        end = (m * s + k - 1 if wrong == "gap" else (m - 1) * s + k) - 2 * (
+            0 if wrong in ("uncut", "at the end") else p
+        )
+        p = {"uncut": 0, "at the end": 0, "left": 2 * p, "right": 0}.get(wrong, p)
+        ways = [[count for i, count in enumerate(counts) if 0 <= at + p - s * i < k] for at in range(end)]
+        counts = [(w[-1] if w else 0) if wrong == "overwrite" else sum(w) for w in ways]
+    if wrong == "at the end":
+        cut = sum(p for *_, p in layers)
+        counts = counts[cut : len(counts) - cut]
+    return [min(v, 1) for v in counts] if wrong == "capped" else counts
+
+
+def cover_torch(n, layers):
+    y = torch.ones(1, 1, n)
+    for k, s, p in layers:
+        y = torch.nn.functional.conv_transpose1d(y, torch.ones(1, 1, k), stride=s, padding=p)
+    return y.flatten().long()
+
+
+def cover_padded(n, layers):
+    """Padding as in an ordinary convolution: zeros at each end."""
+    counts = [1] * n
+    for k, s, p in layers:
+        spread = [0] * ((len(counts) - 1) * s + 1)
+        spread[::s] = counts
+        counts = [0] * p + [int(v) for v in np.convolve(spread, np.ones(k))] + [0] * p
     return counts
 
 
-# interpolate_bilinear ----------------------------------------------------------------------------------------------
+def cover_numpy(n, layers):
+    """Spread, then convolve with ones."""
+    counts = np.ones(n, dtype=int)
+    for k, s, p in layers:
+        spread = np.zeros((len(counts) - 1) * s + 1, dtype=int)
+        spread[::s] = counts
+        counts = np.convolve(spread, np.ones(k, dtype=int))
+        counts = counts[p : len(counts) - p]
+    return counts
 
 
-def bilinear_loops(x, size, align_corners, *, wrong=""):
-    if wrong == "inverted":
-        align_corners = not align_corners
-    if wrong == "always true":
-        align_corners = True
+# sample_bilinear ---------------------------------------------------------------------------------------------------
+
+
+def sample_loops(x, at, *, wrong=""):
     n, c, h, w = x.shape
-    height, width = (size[1], size[0]) if wrong == "size" else size
-    out = torch.zeros(n, c, height, width, dtype=torch.float32 if wrong == "float32" else x.dtype)
-
-    def source(i, have, want):
-        if align_corners:
-            if wrong == "divide":
-                at = i * (have - 1) / (want - 1) if want > 1 else float("nan")
-            else:
-                at = i * (have - 1) / (want - 1) if want > 1 else 0.0
-        elif wrong == "no half":
-            at = i * have / want
-        elif wrong == "inverse":
-            at = (i + 0.5) * want / have - 0.5
-        else:
-            at = (i + 0.5) * have / want - 0.5
-        return at if wrong == "beyond" or at != at else min(max(at, 0.0), have - 1.0)
-
-    for i in range(height):
-        for j in range(width):
-            y, z = source(i, h, height), source(j, w, width)
-            if y != y or z != z:
-                out[:, :, i, j] = float("nan")
-                continue
-            y0, z0 = math.floor(y), math.floor(z)
-            if wrong == "beyond":
-                y0, z0 = min(max(y0, 0), max(h - 2, 0)), min(max(z0, 0), max(w - 2, 0))
-            y1, z1 = min(y0 + 1, h - 1), min(z0 + 1, w - 1)
-            a, b = y - y0, z - z0
-            if wrong == "nearest":
-                a, b = 0.0, 0.0
-            if wrong == "weights":
-                a, b = 1 - a, 1 - b
-            if wrong == "rows only":
-                b = 0.0
-            upper = (1 - b) * x[:, :, y0, z0] + b * x[:, :, y0, z1]
-            lower = (1 - b) * x[:, :, y1, z0] + b * x[:, :, y1, z1]
-            out[:, :, i, j] = (1 - a) * upper + a * lower
-    if wrong == "one picture":
-        out[1:] = 0
-    if wrong == "one channel":
-        out = out[:, :1].expand(n, c, height, width)
-    return out
-
-
-def bilinear_numpy(x, size, align_corners):
-    """np.interp along one axis after the other."""
-
-    def along(values, axis, want):
-        have = values.shape[axis]
-        at = np.linspace(0, have - 1, want) if align_corners else (np.arange(want) + 0.5) * have / want - 0.5
-        return np.apply_along_axis(lambda line: np.interp(at, np.arange(have), line), axis, values)
-
-    return along(along(x.numpy().astype(float), 2, size[0]), 3, size[1])
-
-
-def bilinear_gather(x, size, align_corners):
-    for axis, want in ((2, size[0]), (3, size[1])):
-        have = x.shape[axis]
-        i = torch.arange(want, dtype=x.dtype)
-        at = (
-            i * ((have - 1) / max(want - 1, 1))
-            if align_corners
-            else ((i + 0.5) * (have / want) - 0.5).clamp(0, have - 1)
-        )
-        low = at.long().clamp(max=have - 1)
-        high = (low + 1).clamp(max=have - 1)
-        share = (at - low).view(-1, 1) if axis == 2 else at - low
-        x = x.index_select(axis, low) * (1 - share) + x.index_select(axis, high) * share
-    return x
-
-
-# max_unpool2d ------------------------------------------------------------------------------------------------------
-
-
-def unpool_loops(x, indices, output_size, *, wrong=""):
-    n, c = x.shape[:2]
-    h, w = output_size
-    if wrong == "double":
-        h, w = 2 * x.shape[2], 2 * x.shape[3]
-    start = float("nan") if wrong == "nan" else 0.0
-    out = torch.full((n, c, h, w), start, dtype=torch.float32 if wrong == "float32" else x.dtype)
+    out = torch.zeros(n, c, *at.shape[1:3], dtype=torch.float32 if wrong == "float32" else x.dtype)
     for a in range(1 if wrong == "one picture" else n):
-        for b in range(1 if wrong == "one channel" else c):
-            for i in range(x.shape[2]):
-                for j in range(x.shape[3]):
-                    at = int(indices[a, b, i, j])
-                    row, column = (
-                        (at % h, at // h) if wrong == "columns" else (at // output_size[1], at % output_size[1])
-                    )
-                    plane = (a, 0) if wrong == "one plane" else (a, b)
-                    value = 1.0 if wrong == "ones" else x[a, b, i, j]
-                    if wrong == "nails":
-                        row, column = 2 * i, 2 * j
-                    if wrong == "add":
-                        out[*plane, row, column] += value
-                    elif wrong == "compare":
-                        out[*plane, row, column] = max(out[*plane, row, column], value)
-                    elif wrong == "fill":
-                        out[a, b, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = value
-                    else:
-                        out[*plane, row, column] = value
-    return out.flatten(2) if wrong == "flat" else out
-
-
-def unpool_numpy(x, indices, output_size):
-    n, c = x.shape[:2]
-    out = np.zeros((n * c, output_size[0] * output_size[1]))
-    np.put_along_axis(out, indices.numpy().reshape(n * c, -1), x.numpy().reshape(n * c, -1), 1)
-    return out.reshape(n, c, *output_size)
-
-
-def unpool_compare(x, indices, output_size):
-    """Every output asks every input whether it is meant."""
-    h, w = output_size
-    hit = indices.flatten(2)[..., None] == torch.arange(h * w)
-    first = hit & (hit.cumsum(2) == 1)
-    return torch.einsum("ncp,ncpi->nci", x.flatten(2), first.to(x.dtype)).reshape(*x.shape[:2], h, w)
-
-
-def unpool_one_line(x, indices, output_size):
-    n, c = x.shape[:2]
-    out = x.new_zeros(n, c * output_size[0] * output_size[1])
-    for a in range(n):
-        out[a, indices[a].flatten()] = x[a].flatten()
-    return out.reshape(n, c, *output_size)
-
-
-# pixel_shuffle -----------------------------------------------------------------------------------------------------
-
-
-def shuffle_loops(x, upscale_factor, *, wrong=""):
-    r = 2 if wrong == "two" else upscale_factor
-    n, k, h, w = x.shape
-    c = k // (r * r)
-    out = x.new_zeros(n, c, h * r, w * r)
-    for o in range(c):
-        for a in range(r):
-            for b in range(r):
-                source = {"offset first": (a * r + b) * c + o, "exchanged": o * r * r + b * r + a}.get(
-                    wrong, o * r * r + a * r + b
+        for i in range(at.shape[1]):
+            for j in range(at.shape[2]):
+                y, z = at[0 if wrong == "first places" else a, i, j].tolist()
+                y, z = {"exchanged": (z, y), "half": (y - 0.5, z - 0.5), "fraction": (y * (h - 1), z * (w - 1))}.get(
+                    wrong, (y, z)
                 )
-                if wrong == "copy":
-                    source = o
-                if wrong == "reversed":
-                    source = o * r * r + (r - 1 - a) * r + r - 1 - b
+                out[a, :, i, j] = _looked_up(x[a], y, z, wrong)
+    if wrong == "one channel":
+        out[:, 1:] = 0
+    return out.transpose(2, 3) if wrong == "transposed" else out
+
+
+def _looked_up(picture, y, z, wrong):
+    h, w = picture.shape[1:]
+    if wrong == "zero" and not (0 <= y <= h - 1 and 0 <= z <= w - 1):
+        return torch.zeros(len(picture), dtype=picture.dtype)
+    short = 2 if wrong == "last lost" else 1
+    if wrong != "extended":
+        y, z = min(max(y, 0), max(h - short, 0)), min(max(z, 0), max(w - short, 0))
+    top, left = (min(max(int(np.floor(v)), 0), size - 1) for v, size in ((y, h), (z, w)))
+    below, right = min(top + 1, h - 1), min(left + 1, w - 1)
+    dy, dz = y - top, z - left
+    dy, dz = {
+        "weights": (1 - dy, 1 - dz),
+        "nearest": (round(dy), round(dz)),
+        "corner": (0, 0),
+        "one axis": (dy, 0),
+    }.get(wrong, (dy, dz))
+    upper = (1 - dz) * picture[:, top, left] + dz * picture[:, top, right]
+    return (1 - dy) * upper + dy * ((1 - dz) * picture[:, below, left] + dz * picture[:, below, right])
+
+
+def sample_grid(x, at):
+    """torch's: places from −1 to 1, the column first; an axis of one pixel has only one place."""
+    ends = torch.tensor([x.shape[3] - 1, x.shape[2] - 1]).clamp(min=1).to(x.dtype)
+    grid = 2 * at.flip(-1) / ends - 1
+    grid = torch.where(torch.tensor([x.shape[3], x.shape[2]]) > 1, grid, -1.0)
+    wide = torch.nn.functional.pad(x, (0, int(x.shape[3] == 1), 0, int(x.shape[2] == 1)), mode="replicate")
+    return torch.nn.functional.grid_sample(wide, grid, align_corners=True, padding_mode="border")
+
+
+def sample_hats(x, at):
+    """Each pixel by max(0, 1 − distance)."""
+    h, w = x.shape[2:]
+    rows = at[..., 0].clamp(0, h - 1)[..., None] - torch.arange(h)
+    columns = at[..., 1].clamp(0, w - 1)[..., None] - torch.arange(w)
+    return torch.einsum("nijh,nchw,nijw->ncij", *(_hat(rows).to(x.dtype), x, _hat(columns).to(x.dtype)))
+
+
+def _hat(distance):
+    return (1 - distance.abs()).clamp(min=0)
+
+
+def sample_in_place(x, at):
+    result = sample_hats(x, at)
+    at.clamp_(min=0.125)
+    return result
+
+
+# pixel_unshuffle ---------------------------------------------------------------------------------------------------
+
+
+def unshuffle_loops(x, rows, columns, *, wrong=""):
+    rows, columns = {"factors": (columns, rows), "square": (rows, rows)}.get(wrong, (rows, columns))
+    n, c, height, width = x.shape
+    h, w = height // rows, width // columns
+    out = torch.zeros(n, c * rows * columns, h, w, dtype=torch.float32 if wrong == "float32" else x.dtype)
+    for k in range(c):
+        for a in range(rows):
+            for b in range(columns):
+                place = {"offsets": (k * columns + b) * rows + a, "channels": (a * columns + b) * c + k}.get(
+                    wrong, (k * rows + a) * columns + b
+                )
+                part = x[:, k, a::rows, b::columns]
                 if wrong == "tiles":
-                    out[:, o, a * h : (a + 1) * h, b * w : (b + 1) * w] = x[:, source]
-                else:
-                    out[:, o, a::r, b::r] = x[:, source]
-    if wrong == "one picture":
-        out[1:] = 0
-    return out.mT if wrong == "turned" else out
+                    part = x[:, k, a * h : (a + 1) * h, b * w : (b + 1) * w]
+                elif wrong == "half tiles":
+                    part = x[:, k, a * h : (a + 1) * h, b::columns]
+                elif wrong == "reversed":
+                    part = x[:, k, rows - 1 - a :: rows, columns - 1 - b :: columns]
+                elif wrong == "mean":
+                    part = x[:, k].reshape(n, h, rows, w, columns).mean((2, 4))
+                out[:, place] = part
+    if wrong == "transposed":
+        return out.transpose(2, 3)
+    return {"one picture": out[:1], "first": out[:, :: rows * columns]}.get(wrong, out)
 
 
-def shuffle_reshape(x, upscale_factor):
-    n, k, h, w = x.shape
-    r = upscale_factor
-    return x.reshape(n, k // r**2, r, r, h, w).permute(0, 1, 4, 2, 5, 3).reshape(n, k // r**2, h * r, w * r)
+def unshuffle_numpy(x, rows, columns):
+    n, c, height, width = x.shape
+    split = x.numpy().reshape(n, c, height // rows, rows, width // columns, columns)
+    return split.transpose(0, 1, 3, 5, 2, 4).reshape(n, -1, height // rows, width // columns)
 
 
-def shuffle_numpy(x, upscale_factor):
-    r = upscale_factor
-    _n, k, h, w = x.shape
-    y, z = np.arange(h * r)[:, None], np.arange(w * r)
-    c = np.arange(k // r**2)[:, None, None]
-    return x.numpy()[:, c * r * r + (y % r) * r + z % r, y // r, z // r]
+def unshuffle_unfold(x, rows, columns):
+    columns_of = torch.nn.functional.unfold(x, (rows, columns), stride=(rows, columns))
+    return columns_of.reshape(len(x), -1, x.shape[2] // rows, x.shape[3] // columns)
 
 
-def shuffle_view_only(x, upscale_factor):
-    n, _k, h, w = x.shape
-    return x.contiguous().view(n, -1, h * upscale_factor, w * upscale_factor)
-
-
-def shuffle_unshuffle(x, upscale_factor):
-    r = upscale_factor
-    n, c, h, w = x.shape
-    if h % r or w % r:
-        x = torch.nn.functional.pad(x, (0, -w % r, 0, -h % r))
-    n, c, h, w = x.shape
-    return x.reshape(n, c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4).reshape(n, c * r * r, h // r, w // r)
-
-
-def shuffle_half(x, upscale_factor):
-    r = upscale_factor
-    n, k, h, w = x.shape
-    return x.reshape(n, k // r**2, r, r, h, w).permute(0, 1, 4, 2, 3, 5).reshape(n, k // r**2, h * r, w * r)
+def unshuffle_view(x, rows, columns):
+    return x.reshape(len(x), -1, x.shape[2] // rows, x.shape[3] // columns)
 
 
 # shift_and_stitch --------------------------------------------------------------------------------------------------
@@ -418,11 +326,10 @@ def stitch_upsampled(network, x, factor):
 
 
 RIGHT = {
-    "conv_transpose2d": {"loops": stamps, "spread and convolve": spread_and_convolve, "numpy einsum": matrix_view},
-    "coverage_counts": {"loops": coverage_loop, "formula": coverage_formula, "numpy int32": coverage_numpy},
-    "interpolate_bilinear": {"loops": bilinear_loops, "numpy": bilinear_numpy, "gather": bilinear_gather},
-    "max_unpool2d": {"loops": unpool_loops, "numpy": unpool_numpy, "einsum": unpool_compare},
-    "pixel_shuffle": {"loops": shuffle_loops, "reshape": shuffle_reshape, "numpy": shuffle_numpy},
+    "stitch_tiles": {"loops": tiles_loops, "frame": tiles_padded, "numpy": tiles_numpy},
+    "coverage_of_stack": {"loop": cover_loop, "torch": cover_torch, "numpy": cover_numpy},
+    "sample_bilinear": {"loops": sample_loops, "grid_sample": sample_grid, "hats": sample_hats},
+    "pixel_unshuffle": {"loops": unshuffle_loops, "numpy": unshuffle_numpy, "unfold": unshuffle_unfold},
     "shift_and_stitch": {
         "loops": stitch_loops,
         "filled and cut": stitch_filled_and_cut,
@@ -431,85 +338,75 @@ RIGHT = {
 }
 
 WRONG = {
-    "conv_transpose2d": {
-        "kernel-flipped": partial(stamps, wrong="flip"),
-        "weight-order": partial(stamps, wrong="weight order"),
-        "output-padding-ignored": partial(stamps, wrong="no output padding"),
-        "output-padding-empty": partial(stamps, wrong="empty rows"),
-        "output-padding-all-sides": partial(stamps, wrong="top"),
-        "padding-ignored": partial(stamps, wrong="no padding"),
-        "padding-off-by-one": partial(stamps, wrong="cut more"),
-        "padding-one-sided": partial(stamps, wrong="cut left only"),
-        "overwritten": partial(stamps, wrong="overwrite"),
-        "bias-ignored": partial(stamps, wrong="no bias"),
-        "bias-per-stamp": partial(stamps, wrong="bias in stamp"),
-        "stride-ignored": partial(stamps, wrong="no stride"),
-        "stride-dilation-swapped": partial(stamps, wrong="swap"),
-        "dilation-ignored": partial(stamps, wrong="no dilation"),
-        "dilation-off-by-one": partial(stamps, wrong="holes"),
-        "size-too-small": partial(stamps, wrong="n times s"),
-        "first-picture-only": partial(stamps, wrong="one picture"),
-        "first-channel-only": partial(stamps, wrong="one channel"),
-        "only-square-kernels": partial(stamps, wrong="square"),
-        "precision-lost": partial(stamps, wrong="float32"),
-        "wrong-dtype": partial(stamps, wrong="int"),
-        "input-changed": partial(stamps, wrong="in place"),
+    "stitch_tiles": {
+        "not-divided": partial(tiles_loops, wrong="sum"),
+        "overwritten": partial(tiles_loops, wrong="overwrite"),
+        "divided-by-count": partial(tiles_loops, wrong="count"),
+        "window-ignored": partial(tiles_loops, wrong="no window"),
+        "window-not-in-the-tiles": partial(tiles_loops, wrong="window not in tiles"),
+        "averaged-over-all-tiles": partial(tiles_loops, wrong="all"),
+        "gaps-not-zero": partial(tiles_loops, wrong="nan"),
+        "small-weights-lost": partial(tiles_loops, wrong="clamp"),
+        "epsilon-too-large": partial(tiles_loops, wrong="epsilon"),
+        "rows-columns-exchanged": partial(tiles_loops, wrong="corner"),
+        "size-exchanged": partial(tiles_loops, wrong="size"),
+        "start-wraps-around": partial(tiles_loops, wrong="wraps"),
+        "start-moved-inside": partial(tiles_loops, wrong="moved"),
+        "sticking-out-skipped": tiles_whole_only,
+        "first-class-only": partial(tiles_loops, wrong="one class"),
+        "precision-lost": partial(tiles_loops, wrong="float32"),
+        "input-changed": partial(tiles_loops, wrong="in place"),
     },
-    "coverage_counts": {
-        "padding-not-cropped": partial(coverage_loop, wrong="uncut"),
-        "padding-one-sided": partial(coverage_loop, wrong="left"),
-        "padding-added": partial(coverage_loop, wrong="more"),
-        "stride-ignored": partial(coverage_loop, wrong="no stride"),
-        "capped-at-one": partial(coverage_loop, wrong="once"),
-        "interior-everywhere": partial(coverage_loop, wrong="endless"),
-        "constant": partial(coverage_loop, wrong="constant"),
-        "kernel-off-by-one": partial(coverage_loop, wrong="longer"),
-        "length-off": partial(coverage_loop, wrong="n times s"),
-        "kernel-stride-swapped": partial(coverage_loop, wrong="swap"),
-        "convolution-counted": coverage_convolution,
+    "coverage_of_stack": {
+        "last-layer-only": partial(cover_loop, wrong="last"),
+        "first-layer-only": partial(cover_loop, wrong="first"),
+        "order-reversed": partial(cover_loop, wrong="order"),
+        "capped-at-one": partial(cover_loop, wrong="capped"),
+        "capped-between-layers": partial(cover_loop, wrong="capped inside"),
+        "overwritten": partial(cover_loop, wrong="overwrite"),
+        "padding-ignored": partial(cover_loop, wrong="uncut"),
+        "padding-one-sided": partial(cover_loop, wrong="left"),
+        "padding-one-sided at the other end": partial(cover_loop, wrong="right"),
+        "padding-cut-at-the-end": partial(cover_loop, wrong="at the end"),
+        "padding-added": cover_padded,
+        "stride-ignored": partial(cover_loop, wrong="no stride"),
+        "stride-padding-exchanged": partial(cover_loop, wrong="stride, padding"),
+        "kernel-stride-exchanged": partial(cover_loop, wrong="kernel, stride"),
+        "kernel-of-one-skipped": partial(cover_loop, wrong="kernel of 1"),
+        "gap-at-the-end": partial(cover_loop, wrong="gap"),
     },
-    "interpolate_bilinear": {
-        "align-corners-inverted": partial(bilinear_loops, wrong="inverted"),
-        "align-corners-ignored": partial(bilinear_loops, wrong="always true"),
-        "half-pixel-missing": partial(bilinear_loops, wrong="no half"),
-        "border-not-clamped": partial(bilinear_loops, wrong="beyond"),
-        "weights-exchanged": partial(bilinear_loops, wrong="weights"),
-        "nearest": partial(bilinear_loops, wrong="nearest"),
-        "one-axis-only": partial(bilinear_loops, wrong="rows only"),
-        "size-swapped": partial(bilinear_loops, wrong="size"),
-        "scale-inverted": partial(bilinear_loops, wrong="inverse"),
-        "one-row-divides-by-zero": partial(bilinear_loops, wrong="divide"),
-        "first-picture-only": partial(bilinear_loops, wrong="one picture"),
-        "first-channel-only": partial(bilinear_loops, wrong="one channel"),
-        "precision-lost": partial(bilinear_loops, wrong="float32"),
+    "sample_bilinear": {
+        "rows-columns-exchanged": partial(sample_loops, wrong="exchanged"),
+        "half-pixel": partial(sample_loops, wrong="half"),
+        "outside-zero": partial(sample_loops, wrong="zero"),
+        "outside-extended": partial(sample_loops, wrong="extended"),
+        "last-pixel-lost": partial(sample_loops, wrong="last lost"),
+        "weights-exchanged": partial(sample_loops, wrong="weights"),
+        "nearest": partial(sample_loops, wrong="nearest"),
+        "upper-left-only": partial(sample_loops, wrong="corner"),
+        "one-axis-only": partial(sample_loops, wrong="one axis"),
+        "fractions-of-the-side": partial(sample_loops, wrong="fraction"),
+        "first-places-for-all": partial(sample_loops, wrong="first places"),
+        "first-picture-only": partial(sample_loops, wrong="one picture"),
+        "first-channel-only": partial(sample_loops, wrong="one channel"),
+        "result-transposed": partial(sample_loops, wrong="transposed"),
+        "precision-lost": partial(sample_loops, wrong="float32"),
+        "input-changed": sample_in_place,
     },
-    "max_unpool2d": {
-        "bed-of-nails": partial(unpool_loops, wrong="nails"),
-        "copied-to-window": partial(unpool_loops, wrong="fill"),
-        "planes-mixed-up": unpool_one_line,
-        "summed-twice": partial(unpool_loops, wrong="add"),
-        "index-column-major": partial(unpool_loops, wrong="columns"),
-        "always-doubled": partial(unpool_loops, wrong="double"),
-        "not-zero-elsewhere": partial(unpool_loops, wrong="nan"),
-        "ones-instead": partial(unpool_loops, wrong="ones"),
-        "left-flat": partial(unpool_loops, wrong="flat"),
-        "negative-lost": partial(unpool_loops, wrong="compare"),
-        "first-picture-only": partial(unpool_loops, wrong="one picture"),
-        "first-channel-only": partial(unpool_loops, wrong="one channel"),
-        "precision-lost": partial(unpool_loops, wrong="float32"),
-    },
-    "pixel_shuffle": {
-        "channel-order": partial(shuffle_loops, wrong="offset first"),
-        "offsets-exchanged": partial(shuffle_loops, wrong="exchanged"),
-        "only-reshaped": shuffle_view_only,
-        "blocks-side-by-side": partial(shuffle_loops, wrong="tiles"),
-        "half-interlaced": shuffle_half,
-        "copied": partial(shuffle_loops, wrong="copy"),
-        "unshuffled": shuffle_unshuffle,
-        "factor-fixed": partial(shuffle_loops, wrong="two"),
-        "rows-columns-exchanged": partial(shuffle_loops, wrong="turned"),
-        "offset-reversed": partial(shuffle_loops, wrong="reversed"),
-        "first-picture-only": partial(shuffle_loops, wrong="one picture"),
+    "pixel_unshuffle": {
+        "offsets-exchanged": partial(unshuffle_loops, wrong="offsets"),
+        "factors-exchanged": partial(unshuffle_loops, wrong="factors"),
+        "channel-order": partial(unshuffle_loops, wrong="channels"),
+        "only-reshaped": unshuffle_view,
+        "tiles": partial(unshuffle_loops, wrong="tiles"),
+        "half-tiles": partial(unshuffle_loops, wrong="half tiles"),
+        "square-factors": partial(unshuffle_loops, wrong="square"),
+        "offset-reversed": partial(unshuffle_loops, wrong="reversed"),
+        "averaged": partial(unshuffle_loops, wrong="mean"),
+        "first-picture-only": partial(unshuffle_loops, wrong="one picture"),
+        "first-offset-only": partial(unshuffle_loops, wrong="first"),
+        "rows-columns-exchanged": partial(unshuffle_loops, wrong="transposed"),
+        "precision-lost": partial(unshuffle_loops, wrong="float32"),
     },
     "shift_and_stitch": {
         "shifted-wrong-way": partial(stitch_loops, wrong="down"),

@@ -376,6 +376,7 @@ WRONG = {
         "input-changed": conv_shared_and_changed,
     },
     "bilinear_kernel": {
+        "arguments-exchanged": lambda step, count: kernel_loops(count, step),
         "channels-mixed": partial(kernel_loops, wrong="mixed"),
         "one-channel-filled": partial(kernel_loops, wrong="first"),
         "precision-lost": lambda channels, stride: kernel_loops(channels, stride).half(),

@@ -413,6 +413,7 @@ WRONG = {
         "input-changed": partial(skip_loops, wrong="in place"),
     },
     "unet_weight_map": {
+        "id-255-left-out": lambda m, w0, s: map_loops(torch.where(m == 255, torch.zeros_like(m), m), w0, s),
         "second-pixel": partial(map_loops, wrong="pixels"),
         "one-distance-only": partial(map_loops, wrong="one"),
         "squares-added": partial(map_loops, wrong="squares"),

@@ -51,6 +51,21 @@ def strides_tracked(layers, output_stride, *, wrong=""):
     return result[::-1] if wrong == "reversed" else result
 
 
+def strides_of_large_kernels(layers, output_stride):
+    """1×1 layers are passed over: "they see one pixel anyway"."""
+    result, reached, lost = [], 1, 1
+    for kernel, stride, dilation in layers:
+        if reached < output_stride:
+            reached *= stride
+            result.append((kernel, stride, dilation))
+        elif kernel == 1:
+            result.append((1, 1, 1))
+        else:
+            result.append((kernel, 1, dilation * lost))
+            lost *= stride
+    return result
+
+
 def strides_numpy(layers, output_stride):
     """Cumulative products, as an array."""
     table = np.array(layers, dtype=np.int64).reshape(-1, 3)
@@ -442,6 +457,7 @@ WRONG = {
         "next-layer-only": partial(strides_in_place, wrong="next"),
         "strides-not-multiplied": partial(strides_in_place, wrong="last"),
         "always-two": partial(strides_tracked, wrong="two"),
+        "kernel-of-one-skipped": strides_of_large_kernels,
         "own-dilation-lost": partial(strides_tracked, wrong="replaced"),
         "dilation-added": partial(strides_tracked, wrong="added"),
         "too-early": partial(strides_tracked, wrong="all go"),

@@ -19,8 +19,8 @@ def bilateral_loops(values, picture, theta_alpha, theta_beta, *, wrong=""):
     colours = picture.double().tolist()
     if wrong == "bytes" and picture.dtype == torch.uint8:
         colours = picture.numpy()
-    if wrong == "one channel":
-        colours = colours[:1]
+    if wrong in ("one channel", "three channels"):
+        colours = colours[: 1 if wrong == "one channel" else 3]
     if wrong == "scaled":
         colours = (picture.double() / 255).tolist()
     a, b = (theta_beta, theta_alpha) if wrong == "exchanged" else (theta_alpha, theta_beta)
@@ -297,6 +297,7 @@ WRONG = {
         "not-squared": partial(bilateral_loops, wrong="roots"),
         "sign-forgotten": partial(bilateral_loops, wrong="minus"),
         "channels-not-summed": partial(bilateral_loops, wrong="one channel"),
+        "channels-not-summed beyond three": partial(bilateral_loops, wrong="three channels"),
         "other-distance": partial(bilateral_loops, wrong="absolute"),
         "flat-distance": partial(bilateral_loops, wrong="flat"),
         "rows-columns-mixed": partial(bilateral_loops, wrong="turned"),
