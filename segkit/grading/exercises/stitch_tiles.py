@@ -114,8 +114,12 @@ def _moved_inside(tiles: Tensor, corners: Corners, window: Tensor, size: tuple[i
     return tiles, [(max(row, 0), max(column, 0)) for row, column in corners], window, size
 
 
+def _total(total: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+    return total
+
+
 def _window_not_in_the_tiles(tiles: Tensor, corners: Corners, window: Tensor, size: tuple[int, int]) -> Tensor:
-    total = stitched(tiles, corners, torch.ones_like(window), size, finish=lambda total, weight, count: total)
+    total = stitched(tiles, corners, torch.ones_like(window), size, finish=_total)
     weight = stitched(tiles, corners, window, size, finish=lambda total, weight, count: weight)
     return torch.nan_to_num(total / weight, posinf=0, neginf=0)
 
@@ -146,8 +150,8 @@ window-transposed: Rows and columns of the window are exchanged.
 """
 
 WAYS = {
-    "not-divided": does(_finished(lambda total, weight, count: total)),
-    "overwritten": does(partial(stitched, add=False), partial(stitched, add=False, finish=lambda t, w, n: t)),
+    "not-divided": does(_finished(_total)),
+    "overwritten": does(partial(stitched, add=False), partial(stitched, add=False, finish=_total)),
     "divided-by-count": does(
         _finished(lambda total, weight, count: total / count.clamp(min=1)),
         _finished(lambda total, weight, count: total / count),
