@@ -114,6 +114,20 @@ def _moved_inside(tiles: Tensor, corners: Corners, window: Tensor, size: tuple[i
     return tiles, [(max(row, 0), max(column, 0)) for row, column in corners], window, size
 
 
+def _total(total: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+    return total
+
+
+def _window_not_in_the_tiles(tiles: Tensor, corners: Corners, window: Tensor, size: tuple[int, int]) -> Tensor:
+    total = stitched(tiles, corners, torch.ones_like(window), size, finish=_total)
+    weight = stitched(tiles, corners, window, size, finish=lambda total, weight, count: weight)
+    return torch.nan_to_num(total / weight, posinf=0, neginf=0)
+
+
+def _over_all(tiles: Tensor, corners: Corners, window: Tensor, size: tuple[int, int]) -> Tensor:
+    return stitched(tiles, corners, window, size, finish=lambda total, weight, count: total / len(tiles))
+
+
 MESSAGES = """
 not-divided: Where tiles overlap you give their sum. Divide by the sum of the windows at each place.
 overwritten: Where tiles overlap only the last one counts. All that cover a place are averaged.
@@ -136,21 +150,15 @@ window-transposed: Rows and columns of the window are exchanged.
 """
 
 WAYS = {
-    "not-divided": does(_finished(lambda total, weight, count: total)),
-    "overwritten": does(partial(stitched, add=False), partial(stitched, add=False, finish=lambda t, w, n: t)),
+    "not-divided": does(_finished(_total)),
+    "overwritten": does(partial(stitched, add=False), partial(stitched, add=False, finish=_total)),
     "divided-by-count": does(
         _finished(lambda total, weight, count: total / count.clamp(min=1)),
         _finished(lambda total, weight, count: total / count),
     ),
     "window-ignored": given(lambda tiles, at, window, size: (tiles, at, torch.ones_like(window), size)),
-    "window-not-in-the-tiles": does(
-        lambda tiles, at, window, size: torch.nan_to_num(
-            stitched(tiles, at, torch.ones_like(window), size, finish=lambda t, w, n: t)
-            / stitched(tiles, at, window, size, finish=lambda t, w, n: w), posinf=0, neginf=0),
-    ),
-    "averaged-over-all-tiles": does(
-        lambda tiles, *rest: stitched(tiles, *rest, finish=lambda t, w, n: t / len(tiles)),
-    ),
+    "window-not-in-the-tiles": does(_window_not_in_the_tiles),
+    "averaged-over-all-tiles": does(_over_all),
     "gaps-not-zero": does(_finished(lambda total, weight, count: total / weight)),
     "small-weights-lost": does(_finished(lambda total, weight, count: total / weight.clamp(min=1))),
     "epsilon-too-large": does(
