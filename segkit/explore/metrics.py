@@ -63,8 +63,10 @@ def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette
     """The empty picture: prediction and errors above; below a bar for each metric, with its ghost, and the classes."""
     pictures = [
         canvas.axes(left, 0.41, 0.49, 0.55, title).imshow(image, interpolation="nearest")
-        for left, title in ((0.005, "prediction"), (0.505, "errors (orange), void (grey)"))
+        for left, title in ((0.005, ""), (0.505, "errors (orange), void (grey)"))
     ]
+    first = pictures[0].axes
+    title = first.text(0.5, 1.02, "", transform=first.transAxes, ha="center", fontsize=9, color=INK)
     count = len(NAMES) + 1
     bars = canvas.axes(0.25, 0.02, 0.3, 0.36)
     bars.set_xlim(0, 1)
@@ -82,8 +84,8 @@ def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette
     texts = [bars.text(1.03, y, "", va="center", fontsize=8.5, color=INK) for y in places]
     bars.axvline(1, color=FAINT, linewidth=0.6)
     legend(canvas.axes(0.64, 0.02, 0.355, 0.36), classes, palette, columns=1 + (len(classes) - 1) // 7)
-    canvas.moves(*pictures, *rectangles, ghosts, *texts, *names[-3:])
-    return {"pictures": pictures, "bars": rectangles, "texts": texts, "names": names,
+    canvas.moves(*pictures, *rectangles, ghosts, *texts, *names[-3:], title)
+    return {"title": title, "pictures": pictures, "bars": rectangles, "texts": texts, "names": names,
             "ghosts": ghosts, "places": places}  # fmt: skip
 
 
@@ -171,6 +173,7 @@ class MetricsExplorer(LabelledExplorer):
     def draw(self, results: Scores) -> str:
         draw(self.parts, results, self.last, self.labels, self.palette)
         which = f"{self['convention']} ({len(self.samples)} scene{'s' * (len(self.samples) > 1)})"
+        self.parts["title"].set_text(f"prediction (chosen: {self.classes[self['target']]})")
         edges = [f"{name}, {self['width']} px" for name in NAMES[-2:]]
         for text, name in zip(self.parts["names"][-3:], (*edges, which), strict=True):
             text.set_text(name)

@@ -61,7 +61,7 @@ class Convention:
     def definition(self) -> str:
         """One line that says how the figure is made."""
         pools = {"data set": "one matrix", "batch": "per batch", "picture": "per picture"}
-        means = {"classes": "", "pairs": "one vote per picture and class", "pixels": "all classes in one sum"}
+        means = {"classes": "", "pairs": "a vote per picture and class", "pixels": "all classes in one sum"}
         absent = {"zero": "absent as 0", "one": "absent as 1", "undefined": "undefined if a class is absent"}
         voids = {"ignored": "", "false positive": "void as false positives", "a class": "void as a class"}
         parts = (

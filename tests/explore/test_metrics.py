@@ -116,8 +116,9 @@ def test_a_click_chooses_the_class() -> None:
     e = MetricsExplorer(sample, classes=("ground", "square"))
     assert e["target"] == 0
     for image in e.parts["pictures"]:
+        before = e.picture.value
         e.picture.x, e.picture.y = e.canvas.point(image.axes, 6, 5)
-        assert e["target"] == 1
+        assert e["target"] == 1 and e.picture.value != before, "and the picture says so"
         e.picture.x, e.picture.y = e.canvas.point(image.axes, 1, 1)
         assert e["target"] == 0
 

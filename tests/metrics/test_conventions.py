@@ -91,7 +91,7 @@ def test_each_says_what_it_is() -> None:
     for name, convention in CONVENTIONS.items():
         assert convention.definition.startswith(("one matrix; ", "per batch; ", "per picture; ")), name
     assert Convention("picture", "zero", "a class", False, "pairs").definition == (
-        "per picture; one vote per picture and class; absent as 0; void as a class; class 0 left out"
+        "per picture; a vote per picture and class; absent as 0; void as a class; class 0 left out"
     )
 
 
