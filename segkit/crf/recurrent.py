@@ -39,7 +39,8 @@ class CRFasRNN(nn.Module):
 
     Source: Zheng et al., "Conditional random fields as recurrent neural networks", ICCV 2015, sections 4 and 5; sizes
         of the kernels and starting weights as in the authors' code.
-    Differs from the paper: the default normalisation is the symmetric one of DenseCRF.
+    Differs from the paper: the default normalisation is the symmetric one of DenseCRF. A weight of each kernel for each
+        label is the paper's; the authors' code learns K×K for each kernel, of which these are the diagonal.
     """
 
     def __init__(

@@ -62,6 +62,7 @@ class DeepLabV1(FullyConnectedHead, Model):
         trained on logits of the picture's size, where the paper trains on labels taken at every eighth pixel; the last
         cell is repeated where the picture does not end on a cell (the paper takes 8n + 1 pixels, 321 or 513). What
         msc adds is learned with everything else, where the paper trains it after the rest, which stays fixed.
+        The released LargeFOV has a 3×3 average pooling before fc6, which this one leaves out: 419 pixels seen, not 435.
     """
 
     def __init__(
