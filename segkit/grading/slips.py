@@ -60,8 +60,9 @@ shift_and_stitch not-shifted: network(x[:, :, dy:, dx:]) → network(x[:, :, : x
 linear_to_conv bias-lost: conv.bias.copy_(linear.bias) → conv.bias.zero_()
 linear_to_conv channels-last: linear.weight.reshape(-1, channels, height, width)
     → linear.weight.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-bilinear_kernel channels-mixed: weight[channel, channel] = torch.outer → weight[channel, :] = torch.outer
+bilinear_kernel channels-mixed: weight[channel, channel] = plane → weight[channel, :] = plane
 bilinear_kernel centre-off: (torch.arange(k) - (k - 1) / 2) → (torch.arange(k) - k // 2)
+bilinear_kernel arguments-exchanged: tent(rows), tent(columns) → tent(columns), tent(rows)
 fuse_skip cut-from-end: large[:, :, :h, :w] → large[:, :, -h:, -w:]
 fuse_skip not-summed: :w] + fine → :w] * fine
 cross_entropy_with_void divided-by-count: / shares.sum() → / valid.sum()

@@ -19,7 +19,7 @@ the coarse map after the enlargement, this function takes it before.)"""
 
 def enlarged(coarse: Tensor) -> Tensor:
     """N×K×(2h+2)×(2w+2): the bilinear transposed convolution of stride 2, before the cut."""
-    return F.conv_transpose2d(coarse, kernel(coarse.shape[1], 2).to(coarse.dtype), stride=2)
+    return F.conv_transpose2d(coarse, kernel(coarse.shape[1], 2, 2).to(coarse.dtype), stride=2)
 
 
 def _cut(up: Tensor, fine: Tensor, y: int = 1, x: int = 1) -> Tensor:
@@ -124,9 +124,9 @@ WAYS = {
     ),
     "averaged": gives(lambda r, *a: r / 2),
     "coarse-forgotten": does(lambda c, f: f) + gives(lambda r, c, f: r - f),
-    "classes-mixed": _upsampled_with(lambda k: kernel(1, 2).expand(k, k, -1, -1)),
+    "classes-mixed": _upsampled_with(lambda k: kernel(1, 2, 2).expand(k, k, -1, -1)),
     "kernel-sum": _upsampled_with(
-        lambda k: kernel(k, 2) / 4, lambda k: kernel(k, 2) / kernel(1, 2).max(), lambda k: kernel(k, 2) * 4
+        lambda k: kernel(k, 2, 2) / 4, lambda k: kernel(k, 2, 2) / kernel(1, 2, 2).max(), lambda k: kernel(k, 2, 2) * 4
     ),
     "shrunk-instead": does(
         lambda c, f: c + F.interpolate(f, size=tuple(c.shape[2:]), mode="bilinear", align_corners=False),

@@ -118,6 +118,10 @@ def _total(total: Tensor, weight: Tensor, count: Tensor) -> Tensor:
     return total
 
 
+def _with_epsilon(epsilon: float, total: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+    return total / (weight + epsilon)
+
+
 def _window_not_in_the_tiles(tiles: Tensor, corners: Corners, window: Tensor, size: tuple[int, int]) -> Tensor:
     total = stitched(tiles, corners, torch.ones_like(window), size, finish=_total)
     weight = stitched(tiles, corners, window, size, finish=lambda total, weight, count: weight)
@@ -162,7 +166,7 @@ WAYS = {
     "gaps-not-zero": does(_finished(lambda total, weight, count: total / weight)),
     "small-weights-lost": does(_finished(lambda total, weight, count: total / weight.clamp(min=1))),
     "epsilon-too-large": does(
-        *(_finished(lambda total, weight, count, e=e: total / (weight + e)) for e in (1.0, 0.1, 1e-2, 1e-3))
+        *(_finished(partial(_with_epsilon, epsilon)) for epsilon in (1.0, 0.1, 1e-2, 1e-3)),
     ),
     "rows-columns-exchanged": given(lambda t, at, *rest: (t, [(c, r) for r, c in at], *rest)),
     "size-exchanged": given(lambda t, at, window, size: (t, at, window, size[::-1])),

@@ -102,16 +102,12 @@ class FirstAnswer(nn.Module):
 # bilinear_kernel ---------------------------------------------------------------------------------------------------
 
 
-def kernel_loops(channels, stride, *, wrong=""):
-    k = 2 * stride - stride % 2
-    k = {"even": 2 * stride, "odd": 2 * stride - 1, "small": stride}.get(wrong, k)
-    middle = {"centre": k // 2, "late": k / 2}.get(wrong, (k - 1) / 2)
-    slope = 1 / (stride + 1) if wrong == "slope" else 1 / stride
-    weight = torch.zeros(channels, channels, k, k)
-    for i in range(k):
-        for j in range(k):
-            a, b = 1 - abs(i - middle) * slope, 1 - abs(j - middle) * slope
-            a, b = max(a, 0.0), max(b, 0.0)
+def kernel_loops(channels, rows, columns, *, wrong=""):
+    rows, columns = {"exchanged": (columns, rows), "one factor": (rows, rows)}.get(wrong, (rows, columns))
+    high, wide = (_side(s, wrong) for s in (rows, columns))
+    weight = torch.zeros(channels, channels, len(high), len(wide))
+    for i, a in enumerate(high):
+        for j, b in enumerate(wide):
             value = {"box": 1.0, "sum": (a + b) / 2, "rows": a, "squared": (a * b) ** 2}.get(wrong, a * b)
             if wrong == "mixed":
                 weight[:, :, i, j] = value
@@ -127,23 +123,34 @@ def kernel_loops(channels, stride, *, wrong=""):
     return weight[:, :1] * 0 + weight[0, 0] if wrong == "depthwise" else weight
 
 
-def kernel_numpy(channels, stride):
-    """The recipe of the original FCN code, with its factor and centre."""
-    k = 2 * stride - stride % 2
-    factor = (k + 1) // 2
-    centre = factor - 1 if k % 2 == 1 else factor - 0.5
-    y, x = np.ogrid[:k, :k]
-    plane = (1 - abs(y - centre) / factor) * (1 - abs(x - centre) / factor)
-    return np.eye(channels)[:, :, None, None] * plane
+def _side(s, wrong):
+    k = {"even": 2 * s, "odd": 2 * s - 1, "small": s}.get(wrong, 2 * s - s % 2)
+    middle = {"centre": k // 2, "late": k / 2}.get(wrong, (k - 1) / 2)
+    slope = 1 / (s + 1) if wrong == "slope" else 1 / s
+    return [max(1 - abs(i - middle) * slope, 0.0) for i in range(k)]
 
 
-def kernel_boxes(channels, stride):
-    """A tent is a box convolved with a box; for an even stride averaged over half a pixel."""
-    k = 2 * stride - stride % 2
-    fine = torch.arange(k, dtype=torch.float64) - (k - 1) / 2
-    row = torch.nn.functional.relu(stride - fine.abs()) / stride
-    out = torch.zeros(channels, channels, k, k, dtype=torch.float64)
-    out[range(channels), range(channels)] = row.view(-1, 1) @ row.view(1, -1)
+def kernel_numpy(channels, rows, columns):
+    """The recipe of the original FCN code for each side, with its factor and centre."""
+    sides = []
+    for s in (rows, columns):
+        k = 2 * s - s % 2
+        factor = (k + 1) // 2
+        centre = factor - 1 if k % 2 == 1 else factor - 0.5
+        sides.append(1 - abs(np.arange(k) - centre) / factor)
+    return np.eye(channels)[:, :, None, None] * np.outer(*sides)
+
+
+def kernel_boxes(channels, rows, columns):
+    """In float64, both sides by one function."""
+
+    def row(s):
+        fine = torch.arange(2 * s - s % 2, dtype=torch.float64) - (2 * s - s % 2 - 1) / 2
+        return torch.nn.functional.relu(s - fine.abs()) / s
+
+    plane = row(rows).view(-1, 1) @ row(columns).view(1, -1)
+    out = plane.new_zeros(channels, channels, *plane.shape)
+    out[range(channels), range(channels)] = plane
     return out
 
 
@@ -376,11 +383,12 @@ WRONG = {
         "input-changed": conv_shared_and_changed,
     },
     "bilinear_kernel": {
-        "arguments-exchanged": lambda step, count: kernel_loops(count, step),
+        "arguments-exchanged": partial(kernel_loops, wrong="exchanged"),
+        "one-factor-for-both": partial(kernel_loops, wrong="one factor"),
         "channels-mixed": partial(kernel_loops, wrong="mixed"),
         "one-channel-filled": partial(kernel_loops, wrong="first"),
-        "precision-lost": lambda channels, stride: kernel_loops(channels, stride).half(),
-        "plane-only": lambda channels, stride: kernel_loops(1, stride)[0, 0],
+        "precision-lost": lambda *args: kernel_loops(*args).half(),
+        "plane-only": lambda channels, *factors: kernel_loops(1, *factors)[0, 0],
         "depthwise-shape": partial(kernel_loops, wrong="depthwise"),
         "size-always-even": partial(kernel_loops, wrong="even"),
         "size-always-odd": partial(kernel_loops, wrong="odd"),
