@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.patches import Rectangle
 
 from segkit.explore.canvas import BLUE, FAINT, INK, ORANGE, Canvas
 from segkit.explore.probe import Depth, Fields, frames, profile
 
 GLOW = (0, 115, 178)
+HEAT = (255 * colormaps["magma"](np.arange(256))[:, :3]).astype(np.uint8)  # 256, 3
 
 
 def drawing(canvas: Canvas, picture: np.ndarray) -> dict[str, Any]:
@@ -19,7 +21,7 @@ def drawing(canvas: Canvas, picture: np.ndarray) -> dict[str, Any]:
     seen = canvas.axes(0.005, 0.21, 0.59, 0.735, "what one unit could see (orange) and what it uses (blue)")
     image = seen.imshow(picture, interpolation="nearest")
     alone = canvas.axes(0.605, 0.545, 0.39, 0.4, "√|gradient| of the unit, at each pixel")
-    heat = alone.imshow(np.zeros((H, W)), cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+    heat = alone.imshow(np.zeros((H, W, 3), np.uint8), interpolation="nearest")
     boxes: dict[str, list[Rectangle]] = {name: [] for name in ("ghost", "theoretical", "effective")}
     colours = {"ghost": (FAINT, ":", 1.2), "theoretical": (ORANGE, "-", 2.2), "effective": (BLUE, "--", 2.2)}
     for axes in (seen, alone):
@@ -65,7 +67,7 @@ def draw(
     """Put the fields of one unit into the picture, and those of the one before as a ghost."""
     shown = fields.effective.map.float().sqrt().numpy()  # the root, for eyes: what is faint counts too
     shown = shown / max(float(shown.max()), 1e-30)
-    parts["heat"].set_data(shown)
+    parts["heat"].set_data(HEAT[(255 * shown).astype(np.uint8)])
     parts["image"].set_data(tinted(picture, np.clip(1.2 * shown, 0, 0.85)))
     here, old = frames(fields), frames(last or fields)
     for name, bounds in (*here.items(), ("ghost", old["theoretical"] if last else None)):

@@ -19,7 +19,7 @@ from segkit.explore.probe import networks as default_networks
 from segkit.explore.shell import Explorer
 from segkit.viz import to_picture
 
-SIZE, STREETS, KEPT = (288, 384), 5, 6  # pixels and number of the streets; probes kept at hand
+SIZE, STREETS, KEPT = (256, 344), 5, 6  # pixels and number of the streets; probes kept at hand
 RANDOM = "random pixels"
 
 
