@@ -57,14 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _train_arguments(train, sets_)
 
     evaluate = command("eval", "score a trained model, void ignored", "segkit.cli.evaluate:evaluate")
-    evaluate.add_argument(
-        "run", nargs="?", metavar="RUN", help="folder of a run or a weights file (default: newest run)"
-    )
-    evaluate.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
-    evaluate.add_argument("--split", help="default: test, or val where test is missing or has no labels")
-    evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
-    evaluate.add_argument("--device", default="auto")
-    evaluate.add_argument("--json", help="also write the figures to this file")
+    _eval_arguments(evaluate)
 
     predict = command("predict", "segment a picture, or a folder, and write each with its labels over it",
                       "segkit.cli.predict:predict")  # fmt: skip
@@ -84,6 +77,17 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
     return parser
+
+
+def _eval_arguments(evaluate: argparse.ArgumentParser) -> None:
+    evaluate.add_argument(
+        "run", nargs="?", metavar="RUN", help="folder of a run or a weights file (default: newest run)"
+    )
+    evaluate.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
+    evaluate.add_argument("--split", help="default: test, or val where test is missing or has no labels")
+    evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
+    evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument("--json", help="also write the figures to this file")
 
 
 def _predict_arguments(predict: argparse.ArgumentParser) -> None:

@@ -110,7 +110,9 @@ class CrfExplorer(LabelledExplorer):
         inference = self._once(
             "inference", (scene, widths, weights), lambda: infer(self.scores[scene], self._terms(widths, weights))
         )
-        return sharpened(scene, inference, self["iterations"], self.labels)
+        step = self["iterations"]
+        key = scene, widths, weights, step
+        return self._once("sharpened", key, lambda: sharpened(scene, inference, step, self.labels))
 
     def _terms(self, widths: tuple[int, int], weights: tuple[int, int]) -> list[Term]:
         kernels = PixelKernels(self.gaussian_sxy, *widths, picture_max=255, normalization="symmetric")
@@ -122,13 +124,17 @@ class CrfExplorer(LabelledExplorer):
 
     def draw(self, results: Sharpened) -> str:
         row, column, pictures = self["row"], self["column"], self.parts["pictures"]
-        pictures["picture"].set_data(to_picture(self.samples[results.scene].image))
         answers = {"truth": self.labels, "scores alone": results.before, "after the CRF": results.after}
         for name, labels in answers.items():
             shown = self.known or name != "truth"
-            pictures[name].set_data(colourise(labels, self.palette))
             self.parts["titles"][name].set_text(f"{name}: {self.name(labels) if shown else 'unknown'}")
-        pictures["changes"].set_data(verdict(results.before, results.after, self.labels))
+        if self.last is None or self.last.scene != results.scene:
+            pictures["picture"].set_data(to_picture(self.samples[results.scene].image))
+            for name in ("truth", "scores alone"):
+                pictures[name].set_data(colourise(answers[name], self.palette))
+        if self.last is not results:  # more than the ring has moved
+            pictures["after the CRF"].set_data(colourise(results.after, self.palette))
+            pictures["changes"].set_data(verdict(results.before, results.after, self.labels))
         pictures[LISTENS].set_data(listens_to(self.image, self["sxy"], self["srgb"], row, column).numpy())
         for ring in self.parts["rings"]:
             ring.set_data([column], [row])
