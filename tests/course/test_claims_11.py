@@ -54,6 +54,14 @@ def test_the_map_does_it_not_the_layers(target: str, source: str) -> None:
     refuted("11", words, results=recorded(v3plus_decoder=put(target, source)))
 
 
+@needs["v3plus_decoder"]
+@pytest.mark.parametrize("source", ["separable decoder", "48 low-level channels"])
+def test_a_separable_pyramid_is_free(source: str) -> None:
+    words = "within a point of a plain pyramid"
+    run("11", words)
+    refuted("11", words, results=recorded(v3plus_decoder=put("separable pyramid", source)))
+
+
 @needs["v3plus_dial"]
 def test_a_decoder_makes_a_coarse_map_bearable() -> None:
     words = "a decoder makes a coarse map bearable"
