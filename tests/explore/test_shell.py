@@ -83,7 +83,7 @@ def test_a_control_changes_picture_and_caption(name: str) -> None:
     after = decoded(e.picture.value)
     assert after.shape == before.shape and (after != before).any(2).mean() > 0.001 and e.caption.value != text
     e.controls[control].value = old
-    if name in ("pyramid", "aspp", "cost", "lineage"):
+    if name in ("receptive", "pyramid", "aspp", "cost", "lineage"):
         e.reset()  # which takes the ghost of the last value away too
     assert np.array_equal(decoded(e.picture.value), before) and e.caption.value == text, "nothing is left behind"
 
