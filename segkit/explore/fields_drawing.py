@@ -18,7 +18,7 @@ HEAT = (255 * colormaps["magma"](np.arange(256))[:, :3]).astype(np.uint8)  # 256
 def drawing(canvas: Canvas, picture: np.ndarray) -> dict[str, Any]:
     """The empty picture: fields on the scene and its columns' shares below; √|gradient| alone, sizes against depth."""
     H, W = picture.shape[:2]
-    seen = canvas.axes(0.005, 0.21, 0.59, 0.735, "what one unit could see (orange) and what it uses (blue)")
+    seen = canvas.axes(0.005, 0.21, 0.59, 0.745, "what the unit could see (orange), and what it looks at (blue)")
     image = seen.imshow(picture, interpolation="nearest")
     alone = canvas.axes(0.605, 0.545, 0.39, 0.4, "√|gradient| of the unit, at each pixel")
     heat = alone.imshow(np.zeros((H, W, 3), np.uint8), interpolation="nearest")
