@@ -84,8 +84,9 @@ def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette
     texts = [bars.text(1.03, y, "", va="center", fontsize=8.5, color=INK) for y in places]
     bars.axvline(1, color=FAINT, linewidth=0.6)
     legend(canvas.axes(0.64, 0.02, 0.355, 0.36), classes, palette, columns=1 + (len(classes) - 1) // 7)
-    canvas.moves(*pictures, *rectangles, ghosts, *texts, *names[-3:], title)
-    return {"title": title, "pictures": pictures, "bars": rectangles, "texts": texts, "names": names,
+    (spot,) = first.plot([], [], "o", ms=9, mew=2, mfc="none", color=ORANGE)  # where the last click was
+    canvas.moves(*pictures, spot, *rectangles, ghosts, *texts, *names[-3:], title)
+    return {"title": title, "spot": spot, "pictures": pictures, "bars": rectangles, "texts": texts, "names": names,
             "ghosts": ghosts, "places": places}  # fmt: skip
 
 
@@ -134,6 +135,7 @@ class MetricsExplorer(LabelledExplorer):
         self.samples = [given] if isinstance(given, Sample) else list(given)
         if not self.samples:
             raise ValueError("MetricsExplorer got no samples; give at least one with labels")
+        self.spot: tuple[list[float], list[float]] = ([], [])
         K = len(classes or StreetScenes.classes)
         super().__init__(Canvas(9.2, 6.1), self.samples[0], K, classes, palette)
         seen = torch.cat([s.labels.flatten() for s in self.samples])
@@ -172,6 +174,7 @@ class MetricsExplorer(LabelledExplorer):
 
     def draw(self, results: Scores) -> str:
         draw(self.parts, results, self.last, self.labels, self.palette)
+        self.parts["spot"].set_data(*self.spot)
         which = f"{self['convention']} ({len(self.samples)} scene{'s' * (len(self.samples) > 1)})"
         self.parts["title"].set_text(f"prediction (chosen: {self.classes[self['target']]})")
         edges = [f"{name}, {self['width']} px" for name in NAMES[-2:]]
@@ -187,9 +190,15 @@ class MetricsExplorer(LabelledExplorer):
             f"All scenes: mean IoU {results.pooled:.3f} ({CONVENTIONS[self['convention']].definition})."
         )
 
+    def reset(self, _: Any = None) -> None:
+        """As for every explorer; the ring of the last click goes too."""
+        self.spot = [], []
+        super().reset(_)
+
     def click(self, axes: Any, column: float, row: float) -> None:
         """A pixel of either picture: choose its true class."""
         if axes in [image.axes for image in self.parts["pictures"]]:
+            self.spot = [column], [row]
             labels = self.samples[self["scene"]].labels
             h, w = labels.shape
             label = int(labels[min(max(round(row), 0), h - 1), min(max(round(column), 0), w - 1)])
