@@ -9,12 +9,12 @@ from segkit.grading.exercise import Function, Ways, does, each, given, gives
 Layers = list[tuple[int, int, int]]
 
 
-def _strides(f: int, s: int, d: int) -> int:
+def _strides(f: int, s: int, d: int, k: int) -> int:
     return f * s
 
 
 def walk(layers: Layers, target: int, layer: Function, step: Function = _strides) -> Layers:
-    """The conversion with its two lines replaced: layer(k, s, d, f) once at target, step(f, s, d) the factor."""
+    """The conversion with its two lines replaced: layer(k, s, d, f) once at target, step(f, s, d, k) the factor."""
     out, stride, factor = [], 1, 1
     for k, s, d in layers:
         if stride < target:
@@ -22,7 +22,7 @@ def walk(layers: Layers, target: int, layer: Function, step: Function = _strides
             out.append((k, s, d))
         else:
             out.append(layer(k, s, d, factor))
-            factor = step(factor, s, d)
+            factor = step(factor, s, d, k)
     return out
 
 
@@ -100,19 +100,6 @@ def from_the_back_by_product(layers: Layers, target: int) -> Layers:
     return out
 
 
-def _ones_skipped(layers: Layers, target: int) -> Layers:
-    """What a layer with a kernel of 1 strides is forgotten once it is gone."""
-    out, stride, factor = [], 1, 1
-    for k, s, d in layers:
-        if stride < target:
-            stride *= s
-            out.append((k, s, d))
-        else:
-            out.append((k, 1, d * factor))
-            factor *= s if k > 1 else 1
-    return out
-
-
 WAYS = {
     "dilation-missing": instead(lambda k, s, d, f: (k, 1, d)),
     "strides-kept": gives(lambda r, layers, t: [(k, s, d) for (k, _, d), (_, s, _) in zip(r, layers, strict=True)])
@@ -128,19 +115,19 @@ WAYS = {
         lambda k, s, d, f: (k, 1, d * f if k > 2 else d),
         lambda k, s, d, f: (k, 1, d * f if d == 1 else d),
     ),
-    "next-layer-only": growing(lambda f, s, d: s),
+    "next-layer-only": growing(lambda f, s, d, k: s),
     "strides-not-multiplied": growing(
-        lambda f, s, d: f if s == 1 else s,
-        lambda f, s, d: max(f, s),
-        lambda f, s, d: f + s if s > 1 and f > 1 else f * s,
-        lambda f, s, d: f + s - 1,
-        lambda f, s, d: f + (s > 1),
-        lambda f, s, d: f + s,
+        lambda f, s, d, k: f if s == 1 else s,
+        lambda f, s, d, k: max(f, s),
+        lambda f, s, d, k: f + s if s > 1 and f > 1 else f * s,
+        lambda f, s, d, k: f + s - 1,
+        lambda f, s, d, k: f + (s > 1),
+        lambda f, s, d, k: f + s,
     )
-    + instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), step=lambda f, s, d: f if s == 1 else s),
-    "always-two": growing(lambda f, s, d: f * (2 if s > 1 else 1)),
-    "factor-squared": growing(lambda f, s, d: f * 2, lambda f, s, d: f * s * d),
-    "kernel-of-one-skipped": does(_ones_skipped),
+    + instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), step=lambda f, s, d, k: f if s == 1 else s),
+    "always-two": growing(lambda f, s, d, k: f * (2 if s > 1 else 1)),
+    "factor-squared": growing(lambda f, s, d, k: f * 2, lambda f, s, d, k: f * s * d),
+    "kernel-of-one-skipped": growing(lambda f, s, d, k: f * s if k > 1 else f),
     "own-dilation-lost": instead(
         lambda k, s, d, f: (k, 1, f), lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda k, s, d, f: (k, 1, max(f, d))
     ),
@@ -164,7 +151,7 @@ WAYS = {
     ),
     "first-strides-lost": does(from_the_back, from_the_back_by_product),
     "all-dilated": does(all_layers, all_behind),
-    "dilation-divided": growing(lambda f, s, d: f / s)
+    "dilation-divided": growing(lambda f, s, d, k: f / s)
     + does(
         lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, d * f * t)),
         lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, t)),
