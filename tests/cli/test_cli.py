@@ -286,3 +286,31 @@ def test_the_scratch_engine_trains_too(tmp_path, capsys):
         assert "scratch engine" in said(capsys).out
     finally:
         segkit.use_engine("native")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "out of memory; take a smaller --batch-size"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory; take a smaller --batch-size"),
+        (Image.DecompressionBombError("400 megapixels"), "400 megapixels; segkit opens no picture of that size"),
+        (OSError(28, "No space left on device", "runs/a"), "runs/a: No space left on device"),
+    ],
+)
+def test_what_the_user_can_fix_is_one_line(error, words, monkeypatch, capsys):
+    def fails(options):
+        raise error
+
+    monkeypatch.setattr("segkit.cli.doctor.doctor", fails)
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"segkit doctor: {words}") and told.count("\n") == 1
+
+
+def test_a_fault_of_segkit_keeps_its_traceback(monkeypatch):
+    def fails(options):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("segkit.cli.doctor.doctor", fails)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["doctor"])
