@@ -1,13 +1,17 @@
-"""Reads the command line and calls the module that does the work; an error that the user can fix ends in one line."""
+"""Reads the command line and calls the module that does the work; an error that the user can fix ends in one line.
+
+Nothing here imports torch: help and a wrong command line are answered at once.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import segkit
+from segkit.cli.crf_options import axis, options_file
+from segkit.names import MODELS, OWN, SETS, known_set
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,12 +45,10 @@ def _said(error: Exception) -> str | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from segkit import data
-
     parser = argparse.ArgumentParser(prog="segkit", description="Semantic segmentation from scratch.")
     parser.add_argument("--version", action="version", version=f"segkit {segkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    sets_ = f"{', '.join(data.available())}, or folder:PATH for pictures of your own"
+    sets_ = f"{', '.join(SETS)}, or {OWN}PATH for pictures of your own"
 
     def command(name: str, help: str, run: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
@@ -101,8 +103,8 @@ def _predict_arguments(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("--labels", metavar="LABELS.png|FOLDER",
                          help="also write the class numbers, one byte a pixel, with the palette inside")  # fmt: skip
     predict.add_argument("--alpha", type=float, default=0.5, help="opacity of the colours, 0 to 1 (default 0.5)")
-    predict.add_argument("--crf", nargs="?", type=_crf_file, const={}, metavar="FILE.json", help="sharpen the labels "
-                         "with a dense CRF; its widths and weights from what `segkit crf search` wrote")  # fmt: skip
+    predict.add_argument("--crf", nargs="?", type=options_file, const={}, metavar="FILE.json", help="sharpen the "
+                         "labels with a dense CRF; widths and weights as `segkit crf search` wrote them")  # fmt: skip
     predict.add_argument("--scales", type=_numbers, metavar="S,S,…", help="average over sizes, such as 0.75,1,1.25")
     predict.add_argument("--flip", action="store_true", help="average with the mirrored picture")
     predict.add_argument("--short-side", type=int, metavar="PIXELS", help="size that the network sees; 0 for the "
@@ -119,7 +121,7 @@ def _crf_arguments(crf: argparse.ArgumentParser) -> None:
     crf.add_argument("--model", metavar="RUN", help="folder of a run or a weights file (default: newest run)")
     crf.add_argument("--data", type=_data, metavar="NAME", help="default: what the model was trained on")
     crf.add_argument("--split", default="val", help="never test (default: val)")
-    crf.add_argument("--grid", type=_axis, action="append", default=[], metavar="NAME=V,V", help="values to try, such "
+    crf.add_argument("--grid", type=axis, action="append", default=[], metavar="NAME=V,V", help="values to try, such "
                      "as bilateral_sxy=5,10,20; one value holds it fixed (default: 120 settings)")  # fmt: skip
     crf.add_argument("--stages", type=int, default=1, help="rounds, each finer around the best (default 1)")
     crf.add_argument("--band", type=int, default=2, metavar="PIXELS", help="judge by the mean IoU within so many "
@@ -132,18 +134,6 @@ def _crf_arguments(crf: argparse.ArgumentParser) -> None:
     crf.add_argument("--out", metavar="FILE.json", help="write the best setting, the whole table and where it is from")
 
 
-def _axis(text: str) -> Any:
-    from segkit.cli.crf import axis
-
-    return axis(text)
-
-
-def _crf_file(text: str) -> Any:
-    from segkit.cli.crf import options_file
-
-    return options_file(text)
-
-
 def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(number) for number in text.split(","))
@@ -152,9 +142,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
-    from segkit import models
-
-    train.add_argument("--model", default="fcn8s", choices=models.available())
+    train.add_argument("--model", default="fcn8s", choices=MODELS)
     train.add_argument("--data", default="street", type=_data, metavar="NAME", help=sets)
     train.add_argument("--out", help="folder of the run (default: runs/MODEL-DATA)")
     train.add_argument("--recipe", metavar="NAME|FILE", help="how to train: a named recipe or a JSON file (default: "
@@ -194,10 +182,8 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
 
 def _data(name: str) -> str:
     """A name that `segkit.data.create` takes, or argparse's own error."""
-    from segkit.data.registry import known
-
     try:
-        return known(name)
+        return known_set(name)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

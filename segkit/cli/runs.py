@@ -9,7 +9,7 @@ from typing import Any
 from torch.utils.data import Subset
 
 from segkit.data import SeenThrough
-from segkit.data.registry import OWN
+from segkit.names import OWN
 
 
 def find_weights(run: str | None) -> Path:

@@ -15,11 +15,11 @@ from segkit.cli.runs import find_weights, first, run_name
 from segkit.cli.validation import better, train_and_score
 from segkit.data import create
 from segkit.data.download import check
-from segkit.data.registry import OWN
 from segkit.encoders.weights import imagenet
 from segkit.files import write_json
 from segkit.models import Model, load, load_exactly, load_torchvision, options, read_header, save
 from segkit.models import create as create_model
+from segkit.names import OWN
 from segkit.training import Recipe, Trainer, evaluate, provenance, recipes
 
 

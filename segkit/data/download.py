@@ -21,10 +21,10 @@ from tqdm import tqdm
 from segkit.data import microscope, verify
 from segkit.data.fetch import DownloadError, Unfinished, digest, fetch, settle
 from segkit.data.folders import data_root, occupied
-from segkit.data.registry import OWN
 from segkit.data.survey import survey
 from segkit.data.unpack import UnsafeArchive, discard, place, unpack, workshop
 from segkit.data.verify import SetReport
+from segkit.names import OWN
 
 _COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 _FEW = 40  # files that are repaired singly rather than by the archive

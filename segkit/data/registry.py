@@ -9,24 +9,14 @@ from typing import Any
 
 from segkit.data.base import SegmentationSet
 from segkit.data.folder import Folder
+from segkit.names import OWN, SETS, known_set
 
-# name: module, class. Imported on use, so that made-up streets need no torchvision.
-_SETS = {
-    "street": ("segkit.data.street", "StreetScenes"),
-    "camvid": ("segkit.data.camvid", "CamVid"),
-    "voc2012": ("segkit.data.voc", "VOC2012"),
-    "cityscapes": ("segkit.data.cityscapes", "Cityscapes"),
-    "cells": ("segkit.data.cells", "Cells"),
-    "isbi2012": ("segkit.data.isbi", "ISBI2012"),
-    "nuclei": ("segkit.data.nuclei", "Nuclei"),
-}
 MADE_UP = ("street", "cells")  # made on the spot: these read no folder
-OWN = "folder:"  # and behind it the path of a folder of one's own
 
 
 def available() -> tuple[str, ...]:
     """The names that `create` takes."""
-    return tuple(_SETS)
+    return tuple(SETS)
 
 
 def create(
@@ -45,24 +35,11 @@ def create(
         ValueError: there is no set of that name.
         FileNotFoundError: the set is not on this machine.
     """
-    known(name)
+    known_set(name)
     if name.startswith(OWN):
         return Folder(Path(root or "", name.removeprefix(OWN)), split, **options)
-    module, word = _SETS[name]
+    module, word = SETS[name]
     cls = getattr(importlib.import_module(module), word)
     if name not in MADE_UP:
         options["root"] = root
     return cls(split=cls.eval_split if split is None else split, **options)
-
-
-def known(name: str) -> str:
-    """The name itself, if `create` takes it.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if name not in _SETS and not (name.startswith(OWN) and name != OWN):
-        raise ValueError(
-            f"there is no data set {name!r}; there are {', '.join(_SETS)}, and {OWN}PATH for pictures of your own"
-        )
-    return name

@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import segkit
+from segkit import data, models
+from segkit.names import MODELS, SETS
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -16,3 +20,24 @@ def test_the_module_is_the_command() -> None:
     version, wrong = run("--version"), run("no-such-command")
     assert (version.returncode, version.stdout) == (0, f"segkit {segkit.__version__}\n")
     assert wrong.returncode == 2 and wrong.stderr.startswith("usage: segkit ") and "no-such-command" in wrong.stderr
+
+
+HEAVY = ("torch", "torchvision", "matplotlib", "scipy", "PIL")
+CASES = (
+    ["--help"], ["train", "--help"], ["predict", "--help"], ["crf", "--help"], ["traim"], ["train", "--model", "unett"],
+    ["train", "--data", "sreet"], ["eval", "--limit", "few"], ["predict", "p.png", "--crf", "c.txt"],
+    ["crf", "search", "--grid", "wide"], ["data", "get", "nowhere"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", CASES, ids=" ".join)
+def test_help_and_usage_errors_do_not_wait_for_torch(words: list[str]) -> None:
+    look = f"import sys; from segkit.cli import main\ntry: main({words!r})\nexcept SystemExit as end: print(end.code)\n"
+    look += f"print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    *_, code, loaded = done.stdout.splitlines()
+    assert (code, loaded) == ("0" if "--help" in words else "2", "[]"), done.stderr
+
+
+def test_the_command_line_knows_every_model_and_data_set() -> None:
+    assert set(MODELS) == set(models.available()) and tuple(SETS) == data.available()

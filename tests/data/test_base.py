@@ -9,9 +9,9 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from segkit.data import VOID, Augmented, Batch, Cells, Sample, SeenThrough, StreetScenes, available, collate, describe
 from segkit.data.base import SegmentationSet, set_epoch
-from segkit.data.registry import _SETS
 from segkit.data.transforms import MEAN_COLOUR, RandomFlip
 from segkit.models import create
+from segkit.names import SETS
 from segkit.training import Config, Trainer, evaluate
 
 
@@ -42,11 +42,11 @@ def small(length: int = 4, **options) -> Cells:
 def test_every_set_is_a_dataset_of_torch():
     from importlib import import_module
 
-    for module, name in _SETS.values():
+    for module, name in SETS.values():
         kind = getattr(import_module(module), name)
         assert issubclass(kind, SegmentationSet) and issubclass(kind, Dataset)
         assert kind.eval_split in kind.splits and kind.eval_split != "train"
-    assert len(_SETS) == len(available())
+    assert len(SETS) == len(available())
 
 
 def test_numbers_count_from_the_end_and_end_at_both_ends():

@@ -1,0 +1,32 @@
+"""Names of data sets and models, for those who must know them before torch is imported, such as the command line."""
+
+from __future__ import annotations
+
+SETS = {  # name: module, class; imported on use
+    "street": ("segkit.data.street", "StreetScenes"),
+    "camvid": ("segkit.data.camvid", "CamVid"),
+    "voc2012": ("segkit.data.voc", "VOC2012"),
+    "cityscapes": ("segkit.data.cityscapes", "Cityscapes"),
+    "cells": ("segkit.data.cells", "Cells"),
+    "isbi2012": ("segkit.data.isbi", "ISBI2012"),
+    "nuclei": ("segkit.data.nuclei", "Nuclei"),
+}
+OWN = "folder:"  # and behind it the path of a folder of one's own
+MODELS = (  # what segkit.models registers
+    "deeplab_v1", "deeplab_v1_msc", "deeplab_v2", "deeplab_v3", "deeplab_v3_cascade", "deeplab_v3plus",
+    "dilated", "dilated_frontend", "duc_hdc", "enet", "fcn16s", "fcn32s", "fcn8s", "fcn_resnet", "parsenet",
+    "pspnet", "segnet", "unet",
+)  # fmt: skip
+
+
+def known_set(name: str) -> str:
+    """The name itself, if `segkit.data.create` takes it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if name not in SETS and not (name.startswith(OWN) and name != OWN):
+        raise ValueError(
+            f"there is no data set {name!r}; there are {', '.join(SETS)}, and {OWN}PATH for pictures of your own"
+        )
+    return name
