@@ -18,6 +18,7 @@ from typing import Any
 
 import library
 import torch
+from behind import SPATIAL, Behind, dense
 from library import Arm, Experiment, ahead, main, ship
 from pictures import Rendered, pictures, scores
 from results import load
@@ -40,7 +41,6 @@ PLAIN = {**NET, "fov": [3, 3], "hidden": 128}
 DATA = {"set": "street", "size": [96, 128], "train": 600, "val": 20, "test": 100}
 RECIPE = {"steps": 250, "batch_size": 12, "lr": 6e-3, "ema": 0.99, "flip": 0.5}
 BANDS = (1, 2, 4, 8, 16)
-SPATIAL = 2  # pixels; the kernel of places alone, not searched
 GRID = {"bilateral_sxy": (5, 10, 20, 40), "bilateral_srgb": (5, 10, 20, 40), "bilateral_compat": (2, 4, 8),
         "gaussian_compat": (1, 3)}  # fmt: skip
 edges = functools.partial(ahead, "07", "trimap_iou_2px")
@@ -59,21 +59,6 @@ def fields(o: argparse.Namespace) -> Experiment:
         claims=[wide("7x7 rate 1", -0.01), wide("3x3 rate 3", 0.01)],
         extra=lambda: {"parameters": sizes},
     )
-
-
-class Behind(nn.Module):
-    """A dense CRF behind a network."""
-
-    def __init__(self, net: nn.Module, crf: DenseCRF) -> None:
-        super().__init__()
-        self.net, self.crf = net, crf
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.crf(self.net(x), x)
-
-
-def dense(**chosen: Any) -> DenseCRF:
-    return DenseCRF(gaussian_sxy=SPATIAL, iterations=10, picture_max=1, **chosen)
 
 
 def sharpen(o: argparse.Namespace) -> Experiment:

@@ -60,6 +60,7 @@ class Experiment:
         ceilings: strides whose fitted ceiling belongs in the table; `align` as in `fitted_ceiling`.
         extra: () → further facts for the file, once all runs are there.
         prepare: () → nothing: what has to be known before the runs are shared out.
+        trainings: the experiment in whose folder the trained networks lie, where two train the same ones.
         more_seeds: arm → how many seeds it takes at least, where it differs from another by less than two points.
     """
 
@@ -75,6 +76,7 @@ class Experiment:
     align: str = "centres"
     extra: Callable[[], dict[str, Any]] = dict
     prepare: Callable[[], Any] = lambda: None
+    trainings: str = ""
     more_seeds: Mapping[str, int] = field(default_factory=dict)
     device: str = "cpu"
 
@@ -92,7 +94,8 @@ class Experiment:
         return self.root(base) if base else self.fingerprint(arm, trained=True)
 
     def file(self, key: str, seed: int, ending: str) -> Path:
-        return RUNS / self.name / f"{key}_{seed}{ending}"
+        trained = ending.endswith((".safetensors", ".checkpoint"))
+        return RUNS / (self.trainings if trained and self.trainings else self.name) / f"{key}_{seed}{ending}"
 
     def network(self, arm: str, seed: int, share: float = 1.0) -> nn.Module:
         """The arm's network at a share of its budget, trained up to there if it has not been yet."""
@@ -100,6 +103,7 @@ class Experiment:
         base = self.network(mine["model"]["from"], seed) if "from" in mine["model"] else None
         torch.manual_seed(seed)
         model = self.build(mine["model"], pictures(mine["data"], "test").num_classes, base)
+        model = model.to(memory_format=torch.channels_last)  # a quarter faster on a processor
         for until in (s for s in self.at if s <= share):  # nothing is trained twice, whatever is asked for first
             path = self.file(key, seed, f"_{until:g}.safetensors")
             if not path.is_file():

@@ -1,6 +1,7 @@
-"""Chapter 11's table of all ancestors.
+"""Chapter 11's table of all ancestors: FCN-32s to DeepLab v3+, trained alike.
 
-python course/experiments/lineage.py lineage    FCN-32s to DeepLab v3+, trained alike    → results/lineage.json
+python course/experiments/lineage.py lineage               → results/lineage.json, weights/lineage_*
+python course/experiments/lineage.py lineage --tier gpu    four times as wide → results/lineage_gpu.json
 
 One recipe for all, and as many steps as it takes for the order to be the same at half of them. The papers moved from
 VGG to ResNet between v1 and v3, so v2 is here with both. Six further networks ask why, where the papers' order does
@@ -18,9 +19,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from atrous import GROUPS
-from crf import Behind, dense
-from library import Experiment, build, main, ship
-from pictures import Rendered, scores
+from behind import Behind, dense
+from library import Experiment, ahead, build, main, ship
+from pictures import Rendered, pictures, scores
 from results import load
 from torch import Tensor, nn
 
@@ -55,6 +56,10 @@ CONTROLS: dict[str, dict[str, Any]] = {  # one for each place where the papers' 
     "DeepLab v3, stride 8": {**MODELS["DeepLab v3"], "output_stride": 8},  # as fine as v2 and PSPNet
     "dilated, front end alone": {"name": "dilated_frontend", **VGG},  # is it the context module?
 }
+CLAIMS = [
+    ahead("11", "mean_iou", "FCN-16s", "FCN-32s"), ahead("11", "mean_iou", "FCN-8s", "FCN-16s"),
+    ahead("11", "mean_iou", "DeepLab v3+", "DeepLab v3"),
+]  # fmt: skip
 KEYS = {name: model["name"] + "_vgg" * name.endswith("VGG") for name, model in MODELS.items()}  # of the shipped files
 
 
@@ -70,6 +75,13 @@ class Coarse(nn.Module):
         return F.interpolate(score, x.shape[-2:], mode="bilinear", align_corners=False)  # N, K, H, W
 
 
+def larger(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The network for a GPU: four times the channels, and rates for pictures of twice the size."""
+    found = {k: 4 * v if k in ("width", "hidden") else v for k, v in model.items()}
+    found |= {"rates": [2 * rate for rate in model["rates"]]} if "rates" in model else {}
+    return found | ({"fov": [model["fov"][0], 2 * model["fov"][1]]} if "fov" in model else {})
+
+
 def built(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) -> nn.Module:
     own = dict(model)
     side = own.pop("coarse", 1)
@@ -83,13 +95,13 @@ def score(model: nn.Module, arm: dict[str, Any], test: Rendered) -> dict[str, An
         model = Behind(model, dense(**load("crf_sharpen").extra["chosen"]))
     edges = BoundaryIoU(test.num_classes)
     for sample in test.samples:
-        edges.update(model(sample.image[None]).argmax(1), sample.labels[None])
+        image = sample.image[None].to(next((p.device for p in model.parameters()), "cpu"))
+        edges.update(model(image).argmax(1).cpu(), sample.labels[None])
     return {**scores(model, test, (1, 3), GROUPS), "boundary_iou": edges.mean_iou()}
 
 
-def price(model: nn.Module) -> dict[str, Any]:
-    """What a network costs by count."""
-    size = (3, *DATA["size"])  # type: ignore[misc]
+def price(model: nn.Module, size: tuple[int, int, int]) -> dict[str, Any]:
+    """What a network costs by count, for a picture of that size."""
     found = cost(model.eval(), size)
     return {
         "parameters": found.parameters, "macs": found.macs, "bytes_of_maps": found.activations,
@@ -97,9 +109,9 @@ def price(model: nn.Module) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def milliseconds(networks: dict[str, nn.Module], rounds: int = 41) -> dict[str, float]:
+def milliseconds(networks: dict[str, nn.Module], size: tuple[int, int, int], rounds: int = 41) -> dict[str, float]:
     """Median time of each network for one picture; the networks take turns, so that a busy moment hits all alike."""
-    x, taken = torch.rand(1, 3, *DATA["size"]), {name: [] for name in networks}  # type: ignore[misc, var-annotated]
+    x, taken = torch.rand(1, *size), {name: [] for name in networks}  # type: ignore[var-annotated]
     with torch.no_grad():
         for _ in range(rounds):
             for name, network in networks.items():
@@ -111,24 +123,43 @@ def milliseconds(networks: dict[str, nn.Module], rounds: int = 41) -> dict[str, 
 
 def lineage(o: argparse.Namespace) -> Experiment:
     """Every network of the main line, from scratch, on the same streets."""
-    recipes = {"PSPNet": {**RECIPE, "aux": {"aux": 0.4}}}
-    models = {**MODELS, **CONTROLS}
-    arms = {name: {"model": model, "data": DATA, "recipe": recipes.get(name, RECIPE)} for name, model in models.items()}
-    experiment = Experiment("lineage", arms, score, built, ceilings=(32, 16, 8, 4))
-
-    def prices() -> dict[str, Any]:
-        own = [name for name, arm in experiment.arms.items() if "after" not in arm["model"]]
-        networks = {name: experiment.network(name, 0) for name in own}
-        found: dict[str, Any] = {"price": {name: price(network) for name, network in networks.items()}}
-        found["controls"] = [name for name in experiment.arms if name in CONTROLS]
-        for name, taken in milliseconds(networks).items():
-            found["price"][name] |= {"milliseconds": taken, "threads": torch.get_num_threads()}
-        if o.final:  # for LineageExplorer
-            found["shipped"] = [ship(experiment, name, f"lineage_{key}")["shipped"] for name, key in KEYS.items()]
-        return found
-
-    experiment.extra = prices
+    models, data, recipe, gpu = {**MODELS, **CONTROLS}, DATA, RECIPE, o.tier == "gpu"
+    if gpu:
+        models = {name: larger(model) for name, model in models.items()}
+        data, recipe = {**DATA, "size": [192, 256], "train": 2000}, {**RECIPE, "steps": 4000, "batch_size": 16}
+    recipes = {"PSPNet": {**recipe, "aux": {"aux": 0.4}}}
+    arms = {name: {"model": model, "data": data, "recipe": recipes.get(name, recipe)} for name, model in models.items()}
+    name, device = ("lineage_gpu", "cuda") if gpu else ("lineage", "cpu")
+    experiment = Experiment(name, arms, score, built, claims=CLAIMS, ceilings=(32, 16, 8, 4), device=device)
+    experiment.extra = lambda: facts(experiment, ships=o.final and not gpu)
     return experiment
+
+
+def facts(experiment: Experiment, ships: bool) -> dict[str, Any]:
+    """What each network costs, how far a GPU's answers are from a processor's, and the files for LineageExplorer."""
+    own = [name for name, arm in experiment.arms.items() if "after" not in arm["model"]]
+    networks = {name: experiment.network(name, 0) for name in own}
+    found: dict[str, Any] = {"controls": [name for name in experiment.arms if name in CONTROLS]}
+    if experiment.device != "cpu":
+        found["largest_difference_from_cpu"] = {name: gpu_equals_cpu(net) for name, net in networks.items()}
+    size = (3, *experiment.arms[own[0]]["data"]["size"])
+    found["price"] = {name: price(network.cpu(), size) for name, network in networks.items()}
+    for name, taken in milliseconds(networks, size).items():
+        found["price"][name] |= {"milliseconds": taken, "threads": torch.get_num_threads()}
+    if ships:
+        found["shipped"] = [ship(experiment, name, f"lineage_{key}")["shipped"] for name, key in KEYS.items()]
+    return found
+
+
+@torch.no_grad()
+def gpu_equals_cpu(model: nn.Module) -> float:
+    """Largest difference of the probabilities between the model's device and the processor, in float32."""
+    device = next(p.device for p in model.parameters())
+    image = pictures(DATA, "test")[0].image[None]
+    there = model(image.to(device)).softmax(1).cpu()
+    here = model.cpu()(image).softmax(1)
+    model.to(device)
+    return float((here - there).abs().max())
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ class Trainer:
         return {
             "recipe": self.recipe.identity(), "model": getattr(self.inner, "config", None) or {"parameters": size},
             "data": data, "engine": engine().__name__,
-            "class weights": None if self.weight is None else self.weight.tolist(), **self.facts,
+            "class weights": None if self.weight is None else self.weight.cpu().tolist(), **self.facts,
         }  # fmt: skip
 
     @functools.cached_property

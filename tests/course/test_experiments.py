@@ -18,11 +18,13 @@ from segkit.data import Augmented
 from segkit.data.transforms import RandomFlip
 from segkit.training import Config, Trainer, cross_entropy
 from tests.course.evidence import ROOT, form
+from tests.other_device import THERE, OtherDevice, other_device
 
 import library  # isort: skip  # tests.course.evidence puts course/experiments on the path
 import pictures  # isort: skip
 import results  # isort: skip
 
+__all__ = ["other_device"]  # a fixture
 TRY = {"tier": "cpu", "seeds": 1, "processes": 1, "part": None, "final": False}
 DATA = {"set": "street", "size": [32, 48], "train": 8, "test": 4}
 RECIPE = {"flip": 0.5, "steps": 8, "batch_size": 4, "lr": 1e-2, "ema": 0.9}
@@ -75,7 +77,8 @@ def test_scores_come_from_averaged_weights_at_each_share():
     assert row["at"] == [0.25, 0.5, 1.0] and all(len(v) == 3 for v in row["scores"].values())
     train = pictures.pictures(DATA, "train")
     torch.manual_seed(1)
-    trainer = Trainer(Small(13), Augmented(train, RandomFlip(), 1), Config(8, 4, 1e-2, ema=0.9, seed=1, device="cpu"))
+    model = Small(13).to(memory_format=torch.channels_last)
+    trainer = Trainer(model, Augmented(train, RandomFlip(), 1), Config(8, 4, 1e-2, ema=0.9, seed=1, device="cpu"))
     averages = []
     for share in row["at"]:
         trainer.fit(until=round(8 * share), quiet=True)
@@ -286,3 +289,19 @@ def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
         for arm, its in recorded.arms.items():
             assert its["data"] == told["arms"][arm]["data"], (experiment.name, arm)
     assert names == {path.stem for path in results.RESULTS.glob("*.json")}
+
+
+def test_the_gpu_tier_computes_on_its_device(folder, other_device):
+    lineage = importlib.import_module("lineage")
+    experiment = lineage.lineage(options(folder, tier="gpu"))
+    arm = experiment.arms["DeepLab v2"]
+    assert (experiment.device, arm["model"]["width"], arm["model"]["rates"]) == ("cuda", 64, [2, 4, 6, 8])
+    experiment.arms = {"FCN-32s": experiment.arms["FCN-32s"]}
+    experiment.arms["FCN-32s"]["data"] |= {"size": [32, 48]}
+    experiment.device, experiment.claims, experiment.ceilings = THERE, [], (32,)
+    library.scaled(experiment, 0.004, 4)
+    with OtherDevice():
+        library.perform(experiment, options(folder, tier="gpu"))
+    found = results.load("lineage_gpu", folder / "results")
+    assert form(found.found) == [] and found.extra["largest_difference_from_cpu"]["FCN-32s"] < 1e-5
+    assert not (folder / "weights").exists()
