@@ -16,7 +16,8 @@ from segkit.data import VOID
 from segkit.data.base import describe
 from segkit.data.sample import as_sample
 from segkit.metrics import ConfusionMatrix, TrimapIoU
-from segkit.training.losses import check_labels, class_weights
+from segkit.training.class_balance import class_weights
+from segkit.training.losses import check_labels
 
 ALIGN = ("centres", "corners")
 

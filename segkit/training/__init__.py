@@ -1,12 +1,11 @@
 """Training: recipes, losses, the loop, checkpoints, and where a number comes from."""
 
 from segkit.training import recipes
+from segkit.training.class_balance import class_weights, count_pixels
 from segkit.training.evaluation import evaluate
 from segkit.training.loop import Trainer, pick_device
 from segkit.training.losses import (
     check_labels,
-    class_weights,
-    count_pixels,
     cross_entropy,
     dice_loss,
     ohem_cross_entropy,

@@ -29,7 +29,8 @@ from segkit.data.sample import as_sample
 from segkit.engine import engine
 from segkit.models import unwrapped
 from segkit.training.checkpoint import differences, load_checkpoint, read_checkpoint, save_checkpoint
-from segkit.training.losses import check_labels, class_weights, count_pixels, objective
+from segkit.training.class_balance import class_weights, count_pixels
+from segkit.training.losses import check_labels, objective
 from segkit.training.optimizer import frozen_modules, make_optimizer
 from segkit.training.order import Order, in_parts
 from segkit.training.recipe import Config as Config

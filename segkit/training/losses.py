@@ -1,16 +1,15 @@
-"""Losses over the pixels that are not void, class weights, and the objective that a recipe makes of them."""
+"""Losses over the pixels that are not void, and the objective that a recipe makes of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from segkit.data import VOID, Batch, collate, describe
+from segkit.data import VOID, Batch
 from segkit.engine import engine
 from segkit.heads import enlarge
 from segkit.layers.borders import cut
@@ -91,8 +90,12 @@ def _check(who: str, logits: Tensor, target: Tensor, weight: Tensor | None, igno
         )
     K = logits.shape[1]
     check_labels(target, K, ignore_index=ignore_index)
-    if weight is not None and weight.shape != (K,):
+    if weight is None:
+        return
+    if weight.shape != (K,):
         raise ValueError(f"{who} got weights of shape {tuple(weight.shape)} for {K} classes; give one per class")
+    if not ((weight >= 0) & torch.isfinite(weight)).all():
+        raise ValueError(f"{who} got the class weights {weight.tolist()}; each is a finite number, 0 or more")
 
 
 def _pixel_weight(weight: Tensor, target: Tensor) -> Tensor:
@@ -206,44 +209,3 @@ def _at_pixels(scores: Tensor, labels: Tensor, model: nn.Module) -> Tensor:
         raise ValueError(f"an auxiliary output has {tuple(scores.shape)} scores for labels of {H}×{W}: no whole stride")
     corners = getattr(getattr(network, "encoder", None), "corner_aligned", False)
     return scores if strides[0] == 1 else cut(enlarge(scores, strides[-1], corners), H, W)
-
-
-def count_pixels(dataset: Any) -> Tensor:
-    """Pixels of each class over a data set, void left out, for `class_weights`."""
-    K = describe(dataset).num_classes
-    counts = torch.zeros(K, dtype=torch.int64)
-    for i in range(len(dataset)):
-        batch = collate([dataset[i]])
-        check_labels(batch.labels, K, batch.name)
-        counts += torch.bincount(batch.labels[batch.labels != VOID], minlength=K)
-    return counts
-
-
-def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:
-    """One weight per class from how often it occurs.
-
-    Args:
-        counts: K, pixels of each class in the training set.
-        scheme: "median": median frequency ÷ frequency (Eigen & Fergus 2015; SegNet); "log": 1 ÷ ln(1.02 + frequency)
-            (ENet, section 5.2); "none": all 1.
-
-    Returns:
-        float32 K; a class that never occurs has weight 0.
-
-    Raises:
-        ValueError: an unknown scheme, negative counts, or no pixel at all.
-    """
-    counts = counts.double()
-    if counts.ndim != 1 or (counts < 0).any() or counts.sum() == 0:
-        raise ValueError(f"class_weights got counts {counts.tolist()}; give one non-negative pixel count per class")
-    seen = counts > 0
-    frequency = counts / counts.sum()
-    if scheme == "median":
-        weights = frequency[seen].median() / frequency.clamp_min(1e-30)
-    elif scheme == "log":
-        weights = 1 / torch.log(1.02 + frequency)
-    elif scheme == "none":
-        weights = torch.ones_like(frequency)
-    else:
-        raise ValueError(f"class_weights got scheme={scheme!r}; choose 'median', 'log' or 'none'")
-    return torch.where(seen, weights, 0.0).float()

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.checks import whole
 from segkit.data import VOID
 
 
@@ -84,7 +85,17 @@ def sample_patches(
 
 
 def keep_centre(target: Tensor, side: int, ignore_index: int = VOID) -> Tensor:
-    """Labels with everything void except the central side×side block: one patch, one answer."""
+    """Labels with everything void except the central side×side block: one patch, one answer.
+
+    Args:
+        target: …×H×W.
+        side: of the block, pixels; at most H and W.
+        ignore_index: the void label.
+
+    Raises:
+        ValueError: the block is empty, or larger than the labels.
+    """
+    side = whole(side, "side", "keep_centre", 1, min(target.shape[-2:]))
     top, left = (target.shape[-2] - side) // 2, (target.shape[-1] - side) // 2
     kept = torch.full_like(target, ignore_index)
     block = (..., slice(top, top + side), slice(left, left + side))

@@ -1,5 +1,7 @@
 """Cross-entropy against torch's, void that neither crashes nor teaches, weights by hand, sampling."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -160,6 +162,8 @@ def test_pixels_of_a_set_are_counted_and_wrong_ones_named():
 def test_class_weights_by_hand():
     counts = torch.tensor([60, 30, 10, 0])
     torch.testing.assert_close(class_weights(counts), torch.tensor([0.5, 1.0, 3.0, 0.0]))  # median frequency 0.3
+    even = class_weights(torch.tensor([10, 20, 30, 40]))  # the median of an even number lies between the middle two
+    torch.testing.assert_close(even, torch.tensor([2.5, 1.25, 5 / 6, 0.625]))
     expected = 1 / torch.log(torch.tensor([1.62, 1.32, 1.12]))
     torch.testing.assert_close(class_weights(counts, "log")[:3], expected)
     with pytest.raises(ValueError, match="scheme='other'"):
@@ -210,3 +214,16 @@ def test_patch_errors_and_the_central_block():
         sample_patches(image, target, 0, 1)
     kept = keep_centre(torch.arange(36).view(1, 6, 6), 2)
     assert kept[kept != 255].tolist() == [14, 15, 20, 21]
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, ohem_cross_entropy, dice_loss])
+@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
+def test_class_weights_are_finite_and_not_negative(loss, bad):
+    with pytest.raises(ValueError, match="got the class weights .*0 or more"):
+        loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), torch.tensor([1.0, bad, 1.0]))
+
+
+@pytest.mark.parametrize("side", [0, -2, 7, 2.0])
+def test_the_centre_lies_in_the_labels(side):
+    with pytest.raises(ValueError, match=f"keep_centre got side={side}.* from 1 to 6"):
+        keep_centre(torch.zeros(1, 8, 6, dtype=torch.int64), side)

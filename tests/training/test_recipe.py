@@ -277,7 +277,7 @@ def test_class_weights_are_counted_on_the_plain_set():
     trainer = Trainer(Tiny(), Augmented(Stripes(), RandomFlip()), Recipe(class_weights="median", crop=8, device="cpu"))
     labels = torch.stack([s.labels for s in map(Stripes().__getitem__, range(12))])
     share = torch.stack([(labels == c).sum() for c in (0, 1)]).double()
-    torch.testing.assert_close(trainer.weight, ((share / share.sum()).median() / (share / share.sum())).float())
+    torch.testing.assert_close(trainer.weight, (share.mean() / share).float())
     assert torch.equal(
         Trainer(Tiny(), Stripes(), Recipe(class_weights=[1, 2], device="cpu")).weight, torch.tensor([1.0, 2])
     )
