@@ -59,6 +59,11 @@ CONTROLS: dict[str, dict[str, Any]] = {  # one for each place where the papers' 
 CLAIMS = [
     ahead("11", "mean_iou", "FCN-16s", "FCN-32s"), ahead("11", "mean_iou", "FCN-8s", "FCN-16s"),
     ahead("11", "mean_iou", "DeepLab v3+", "DeepLab v3"),
+    ahead("11", "mean_iou", "U-Net", "U-Net, a cell for 4×4 pixels", 0.05),
+    ahead("11", "mean_iou", "U-Net, width 5", "DeepLab v3+", 0.02),
+    ahead("11", "mean_iou", "U-Net on VGG", "SegNet", 0.05),
+    ahead("11", "mean_iou", "DeepLab v3, stride 8", "DeepLab v3", 0.05),
+    ahead("11", "mean_iou", "DeepLab v1 + CRF", "DeepLab v1", 0.05),
 ]  # fmt: skip
 KEYS = {name: model["name"] + "_vgg" * name.endswith("VGG") for name, model in MODELS.items()}  # of the shipped files
 

@@ -78,3 +78,17 @@ def test_steps_of_the_lineage(target: str, source: str) -> None:
     words = "STEPS"
     run("11", words)
     refuted("11", words, results=recorded(lineage=put(target, source)))
+
+
+@needs["lineage"]
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [
+        ("U-Net", "U-Net, a cell for 4×4 pixels"), ("U-Net, width 5", "DeepLab v3+"), ("U-Net on VGG", "SegNet"),
+        ("DeepLab v3, stride 8", "DeepLab v3"), ("DeepLab v1 + CRF", "DeepLab v1"),
+    ],
+)  # fmt: skip
+def test_why_the_order_does_not_hold(target: str, source: str) -> None:
+    words = "QUESTIONS"
+    run("11", words)
+    refuted("11", words, results=recorded(lineage=put(target, source)))

@@ -219,7 +219,7 @@ def test_patch_errors_and_the_central_block():
 @pytest.mark.parametrize("loss", [cross_entropy, ohem_cross_entropy, dice_loss])
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
 def test_class_weights_are_finite_and_not_negative(loss, bad):
-    with pytest.raises(ValueError, match="got the class weights .*0 or more"):
+    with pytest.raises(ValueError, match=r"got the class weights .*0 or more"):
         loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), torch.tensor([1.0, bad, 1.0]))
 
 
