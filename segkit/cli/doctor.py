@@ -48,9 +48,9 @@ def _machine() -> Iterator[Line]:
     device = pick_device()
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory / 2**30
-        yield True, f"GPU {torch.cuda.get_device_name()} with {total:.0f} GiB: the GPU tier of the chapters will run"
+        yield True, f"GPU {torch.cuda.get_device_name()} with {total:.0f} GiB: what trains will use it"
     else:
-        yield None, f"no CUDA GPU ({device.type}); the chapters run in their CPU tier"
+        yield None, f"no CUDA GPU ({device.type}); the course does not need one"
     yield True, f"{os.cpu_count()} processors, torch uses {torch.get_num_threads()} threads"
     free = shutil.disk_usage(".").free / 2**30
     yield free > 1, f"{free:.0f} GiB free on this disk (1 is needed for runs and data)"

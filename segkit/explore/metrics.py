@@ -154,14 +154,14 @@ class MetricsExplorer(LabelledExplorer):
         with self.together():
             self.menu("scene", "scene", scenes, 0, "the picture that shows")
             self.menu("target", "class", options, largest, "the class that grows or shrinks; a click chooses it too")
-            self.slider("grow", "erode / dilate", -6, 6, 0, "pixels: below 0 the class shrinks, above 0 it grows")
+            self.slider("grow", "erode / dilate", -6, 6, 0, "pixels by which the class grows; below 0, it shrinks")
             self.slider("right", "shift right", -12, 12, 0, "pixels by which the prediction is shifted sideways")
             self.slider("down", "shift down", -12, 12, 0, "pixels by which the prediction is shifted down")
             self.menu("merge", "merge", every, NOTHING, "this class is called …")
             self.menu("into", "… into", names, largest, "… by this name")
-            self.slider("width", "edge width", 1, 8, width, "pixels that trimap and Boundary IoU look at")
+            self.slider("width", "edge width", 1, 8, width, "width of the bands of trimap and Boundary IoU, in pixels")
             self.slider("void", "void at edges", 0, 3, 0, "pixels on each side of every true edge that become void")
-            self.menu("convention", "convention", list(CONVENTIONS), "data set", "how the last bar is counted")
+            self.menu("convention", "convention", list(CONVENTIONS), "data set", "how the last bar is computed")
 
     def compute(self) -> Scores:
         moves = [self[name] for name in ("target", "grow", "down", "right", "merge", "into")]

@@ -56,7 +56,8 @@ def colourise(labels: Picture, palette: Picture | None = None, void_colour: Sequ
     if highest >= len(colours) or numbers.min(initial=0) < 0:
         wrong = highest if highest >= len(colours) else int(numbers.min())
         raise ValueError(
-            f"the label map holds {wrong}; the palette has colours for 0–{len(colours) - 1}, and 255 is void"
+            f"the label map holds {wrong}; the palette has colours for 0–{len(colours) - 1}, and 255 is void; "
+            "give one colour per class"
         )
     table = np.concatenate([colours, np.array([void_colour], dtype=np.uint8)])
     return table[np.where(known, numbers, len(colours))]  # H, W, 3

@@ -6,12 +6,12 @@ import torch
 
 from tests.course.claims import refuted, run
 
-POLES, POLE = "poles must be nearly everywhere", 2
+POLES, POLE = "the class must be in nearly every scene", 2
 
 
 def test_poles_are_nearly_everywhere_and_own_hardly_any_pixels() -> None:
     names = run("00", POLES)
-    assert names["with_pole"] > 0.8 and names["owned"] < 0.03
+    assert names["occurs"] > 0.8 and names["owned"] < 0.03
 
 
 def test_not_in_streets_without_poles() -> None:

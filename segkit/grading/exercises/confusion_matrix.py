@@ -78,11 +78,11 @@ ignore-index-fixed: The void label is taken to be 255 whatever `ignore_index` sa
     the number.
 void-counted: Void pixels are counted. Nobody knows what is there, so neither the row nor the column of such a pixel may
     grow. Leave them out before counting.
-void-breaks: As soon as a pixel is void, your function stops with an error: the label of void is no row of the matrix.
-    Take those pixels out before you index with them.
+void-breaks: As soon as a pixel is void, your function stops with an error: the matrix has no row for the label of
+    void. Take those pixels out before you index with them.
 void-by-range: You count every label below num_classes, and take the rest for void. Void is what equals `ignore_index`,
     and that may be the number of a class.
-void-sought-in-prediction: Void is marked in the target, and you look for it in the prediction, where it never stands.
+void-sought-in-prediction: Void is marked in the target, and you look for it in the prediction, where it never occurs.
 uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts again
     at 0 after 255. Turn the labels into int64 first.
 background-left-out: Class 0 is left out. It is a class like the others here; only `ignore_index` is left out.

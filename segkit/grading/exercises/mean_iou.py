@@ -106,7 +106,7 @@ averaged-per-picture: You compute a score per picture and average the scores. A 
     weighs as much as one with three thousand. Add the counts of all pictures first, and divide once at the end.
 absent-class-zero: A class that occurs nowhere is counted as IoU 0 and drags the mean down. There is nothing to get
     wrong: leave it out of the mean.
-absent-class-one: A class that occurs nowhere is counted as IoU 1, which lifts the mean for nothing. Leave it out.
+absent-class-one: A class that occurs nowhere is counted as IoU 1, which lifts the mean for no merit. Leave it out.
 absent-class-nan: As soon as a class occurs nowhere the result is NaN (0/0). Leave such classes out of the mean.
 ignore-index-fixed: The void label is taken to be 255 whatever `ignore_index` says.
 uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` does not fit into 8 bits and starts again

@@ -21,8 +21,8 @@ percent: This is a percentage. A share lies between 0 and 1.
 background-left-out: Class 0 is left out. It is a class like the others here.
 whole-number-division: The result is always 0 (or 1): whole numbers are divided with `//`, which throws away what is
     after the decimal point.
-divided-by-places: You divide by the number of places in the matrix. Divide by the number of pixels, which is the sum of
-    all entries.
+divided-by-places: You divide by the number of entries of the matrix. Divide by the number of pixels, which is the sum
+    of all entries.
 right-over-wrong: You divide by the wrong pixels only. The share is of all pixels.
 two-classes-only: Only the first two classes are looked at, so larger matrices go wrong. Use the whole diagonal.
 other-diagonal: You add the diagonal that runs the other way. Right pixels stand where row and column are the same
