@@ -52,7 +52,7 @@ def conv2d(
 
     Raises:
         TypeError: something is not a tensor of numbers, types are mixed, a setting is not a whole number.
-        ValueError: shapes or settings do not fit; the message says which and how to mend it.
+        ValueError: shapes or settings do not fit; the message says which and how to fix it.
     """
     x, single = batched(input, "conv2d", empty_channels=True)
     groups = whole(groups, "groups", "conv2d", 1)

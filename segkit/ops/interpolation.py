@@ -44,7 +44,7 @@ def interpolate(
 
     Raises:
         TypeError: the input is not a tensor of floating-point numbers, or a size is not a number.
-        ValueError: settings contradict each other or do not fit; the message says how to mend it.
+        ValueError: settings contradict each other or do not fit; the message says how to fix it.
 
     Differs from torch: only pictures (N×C×H×W), only these two modes.
     """

@@ -50,7 +50,7 @@ def conv_transpose2d(
 
     Raises:
         TypeError: something is not a tensor of numbers, types are mixed, a setting is not a whole number.
-        ValueError: shapes or settings do not fit; the message says which and how to mend it.
+        ValueError: shapes or settings do not fit; the message says which and how to fix it.
     """
     x, single = batched(input, OP, empty_channels=True)
     groups = whole(groups, "groups", OP, 1)
