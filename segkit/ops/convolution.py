@@ -44,7 +44,7 @@ def conv2d(
         padding: zeros around the picture; "valid" for none, "same" for an output of the input's size (stride 1 only; an
             odd zero goes to the right and the bottom).
         dilation: pixels from one tap of the kernel to the next.
-        groups: cut the channels into so many blocks that do not see each other.
+        groups: cut the channels into this many blocks, which do not see each other.
 
     Shape:
         input N×C×H×W or C×H×W, weight O×(C/groups)×kh×kw, bias O →
