@@ -91,7 +91,7 @@ def fitted_ceiling(
     Raises:
         ValueError: no pictures, a stride below 1, or an unknown alignment.
 
-    Source: after the bounds of Long, Shelhamer, Darrell, PAMI 2017, which take exact labels per cell.
+    Source: after the bounds of Long, Shelhamer & Darrell, arXiv 1411.4038, appendix A, which use coarser true labels.
     """
     stride, align = whole(stride, "stride", "fitted_ceiling", 1), chosen(align, "align", "fitted_ceiling", ALIGN)
     K, gap = describe(dataset).num_classes, 0.0

@@ -114,7 +114,7 @@ class _Grid:
         canvas.moves(self.image, *self.texts, self.ghost, self.frame)
 
     def show(self, values: Tensor, frames: Sequence[tuple[float, float, float]], blank: bool = False) -> None:
-        """Values (0 as nothing if `blank`), and frames at (row, column) of so many cells; of none to hide one."""
+        """Values (0 as nothing if `blank`), and frames at (row, column), each with its side in cells; 0 hides it."""
         self.image.set_data(values.numpy())
         for text, value in zip(self.texts, values.flatten().tolist(), strict=True):
             text.set_text("" if blank and not value else f"{value:.3g}")

@@ -42,7 +42,7 @@ def avg_pool2d(
 
     Raises:
         TypeError: the input is not a tensor of floating-point numbers, or a setting is not a whole number.
-        ValueError: shapes or settings do not fit; the message says which and how to mend it.
+        ValueError: shapes or settings do not fit; the message says which and how to fix it.
     """
     x, single = batched(input, "avg_pool2d")
     floating(x, "avg_pool2d")
@@ -96,7 +96,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
 
     Raises:
         TypeError: the input is not a tensor of floating-point numbers, or a size is not a whole number.
-        ValueError: the shape does not fit; the message says how to mend it.
+        ValueError: the shape does not fit; the message says how to fix it.
     """
     x, single = batched(input, "adaptive_avg_pool2d", empty_channels=True)
     floating(x, "adaptive_avg_pool2d")

@@ -44,7 +44,7 @@ def conv2d(
         padding: zeros around the picture; "valid" for none, "same" for an output of the input's size (stride 1 only; an
             odd zero goes to the right and the bottom).
         dilation: pixels from one tap of the kernel to the next.
-        groups: cut the channels into so many blocks that do not see each other.
+        groups: cut the channels into this many blocks, which do not see each other.
 
     Shape:
         input N×C×H×W or C×H×W, weight O×(C/groups)×kh×kw, bias O →
@@ -52,7 +52,7 @@ def conv2d(
 
     Raises:
         TypeError: something is not a tensor of numbers, types are mixed, a setting is not a whole number.
-        ValueError: shapes or settings do not fit; the message says which and how to mend it.
+        ValueError: shapes or settings do not fit; the message says which and how to fix it.
     """
     x, single = batched(input, "conv2d", empty_channels=True)
     groups = whole(groups, "groups", "conv2d", 1)

@@ -33,7 +33,7 @@ def interpolate(
         input: the maps; the batch may be empty.
         size: (height, width) of the output, or one number for both. Either this or
         scale_factor: how many times larger; the output has ⌊factor · size⌋ pixels.
-        mode: "nearest" (the pixel at ⌊u·H/h⌋, which is half a pixel off, as in torch) or "bilinear".
+        mode: "nearest" (the pixel at ⌊u·H/h⌋, as in torch, not the one in the middle) or "bilinear".
         align_corners: for "bilinear" only; True pins the centres of the corner pixels to each other, False and None
             their outer edges.
         recompute_scale_factor: True looks up with the ratio of the sizes, False and None with scale_factor as given,
@@ -44,7 +44,7 @@ def interpolate(
 
     Raises:
         TypeError: the input is not a tensor of floating-point numbers, or a size is not a number.
-        ValueError: settings contradict each other or do not fit; the message says how to mend it.
+        ValueError: settings contradict each other or do not fit; the message says how to fix it.
 
     Differs from torch: only pictures (N×C×H×W), only these two modes.
     """

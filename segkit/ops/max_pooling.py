@@ -43,7 +43,7 @@ def max_pool2d(
 
     Raises:
         TypeError: the input is not a tensor of numbers, or a setting is not a whole number.
-        ValueError: shapes or settings do not fit; the message says which and how to mend it.
+        ValueError: shapes or settings do not fit; the message says which and how to fix it.
     """
     x, single = batched(input, "max_pool2d")
     kernel = pair(kernel_size, "kernel_size", "max_pool2d", 1)

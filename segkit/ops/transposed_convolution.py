@@ -41,7 +41,7 @@ def conv_transpose2d(
         padding: rows and columns cut off at each side (the padding of the convolution that it transposes).
         output_padding: rows at the bottom and columns at the right that are made in addition. A convolution of stride s
             maps s input sizes to one output size; this says which of them to go back to. Less than stride or dilation.
-        groups: cut the channels into so many blocks that do not see each other.
+        groups: cut the channels into this many blocks, which do not see each other.
         dilation: output pixels from one tap of the kernel to the next.
 
     Shape:
@@ -50,7 +50,7 @@ def conv_transpose2d(
 
     Raises:
         TypeError: something is not a tensor of numbers, types are mixed, a setting is not a whole number.
-        ValueError: shapes or settings do not fit; the message says which and how to mend it.
+        ValueError: shapes or settings do not fit; the message says which and how to fix it.
     """
     x, single = batched(input, OP, empty_channels=True)
     groups = whole(groups, "groups", OP, 1)

@@ -99,8 +99,7 @@ def conv_facts(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int) -
         "there is more than one output channel": w.shape[0] > 1,
         "the kernel is not square": w.shape[2] != w.shape[3],
         "the picture is not square": x.shape[2] != x.shape[3],
-        "the stride does not divide the way of the kernel": s > 1
-        and (x.shape[2] + 2 * p - d * (w.shape[2] - 1) - 1) % s > 0,
+        "rows are left over below the last window": s > 1 and (x.shape[2] + 2 * p - d * (w.shape[2] - 1) - 1) % s > 0,
     }
 
 

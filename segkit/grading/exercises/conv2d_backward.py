@@ -82,7 +82,7 @@ def _facts(g: Tensor, x: Tensor, w: Tensor, s: int, p: int, d: int) -> dict[str,
         "there is more than one input channel": x.shape[1] > 1,
         "there is more than one output channel": len(w) > 1,
         "the kernel is not square": w.shape[2] != w.shape[3],
-        "no window reaches the last row": (x.shape[2] + 2 * p - d * (w.shape[2] - 1) - 1) % s > 0,
+        "no window reaches the last row": (x.shape[2] + 2 * p - d * (w.shape[2] - 1) - 1) % s > p,
     }
 
 

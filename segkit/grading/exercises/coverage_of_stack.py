@@ -103,7 +103,7 @@ order-reversed: The layers are taken from the last to the first.
 capped-at-one: You say whether a place is reached, not in how many ways.
 capped-between-layers: Between the layers you keep only whether a place is reached. The ways multiply along the stack.
 overwritten: Where stamps overlap only one of them counts. They add up.
-padding-ignored: `padding` makes no difference in your function. It takes as many places away at each end.
+padding-ignored: `padding` makes no difference in your function. Each end loses that many places.
 padding-one-sided: The padding is taken from one end only. Each end loses `padding` places.
 padding-cut-at-the-end: All of the padding is cut off behind the last layer. Each layer cuts its own, before the next
     one spreads what is left.
