@@ -78,8 +78,8 @@ ignore-index-fixed: The void label is taken to be 255 whatever `ignore_index` sa
     the number.
 void-counted: Void pixels are counted. Nobody knows what is there, so neither the row nor the column of such a pixel may
     grow. Leave them out before counting.
-void-breaks: As soon as a pixel is void, your function stops with an error: the label of void is no row of the matrix.
-    Take those pixels out before you index with them.
+void-breaks: As soon as a pixel is void, your function stops with an error: the matrix has no row for void. Leave those
+    pixels out before you index with them.
 void-by-range: You count every label below num_classes, and take the rest for void. Void is what equals `ignore_index`,
     and that may be the number of a class.
 void-sought-in-prediction: Void is marked in the target, and you look for it in the prediction, where it never stands.

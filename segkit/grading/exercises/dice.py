@@ -22,7 +22,7 @@ def _dice_cases() -> list[Case]:
 
 
 MESSAGES = """
-iou-instead: This is the IoU, with the union below. Dice divides twice the overlap by the two sizes added.
+iou-instead: This is the IoU, which divides by the union. Dice divides twice the overlap by the sum of the two sizes.
 two-forgotten: The 2 is missing: a perfect prediction would score one half.
 absent-class-zero: A class that occurs nowhere gets 0, as if it had been got wrong. There is nothing to get right: NaN.
 absent-class-one: A class that occurs nowhere gets 1, a reward for a class that was never asked for. The specification
@@ -33,8 +33,10 @@ precision-instead: You divide by the predicted pixels only: that is precision. D
 smoothed: Something is added to numerator or denominator against division by 0. It shifts every score; here NaN is
     wanted instead.
 background-left-out: The vector starts with class 1. Class 0 has a score too.
-union-below: Twice the overlap over the union can exceed 1. Below stand the two sizes added, the overlap counted twice.
-whole-matrix: Each class is divided by all pixels. Its own two sizes belong there: its row and its column.
+union-below: You divide twice the overlap by the union, which can give more than 1. Divide by the sum of the two sizes,
+    in which the overlap counts twice.
+whole-matrix: You divide each class by the number of all pixels. Divide it by its own two sizes, the sums of its row and
+    its column.
 """
 
 WAYS = {

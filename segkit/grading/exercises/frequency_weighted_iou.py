@@ -25,23 +25,23 @@ def _union(m: Tensor) -> Tensor:
 
 
 MESSAGES = """
-unweighted: All classes weigh the same: this is mean IoU. Weigh each by t_i, the number of pixels that truly belong to
+unweighted: All classes weigh the same: this is mean IoU. Weight each by t_i, the number of pixels that truly belong to
     it.
 weighted-by-prediction: The weights are how often a class was predicted. They should be how often it is true: which axis
     do you sum over?
 weighted-by-union: The weights are the unions. They should be the true frequencies t_i.
-overlap-counted-twice: The union counts the right pixels twice: they are in t_i and in the predicted count. Take n_ii
-    off once.
+overlap-counted-twice: Your union counts the right pixels twice: they are in t_i and in the predicted count. Subtract
+    n_ii once.
 dice-instead: Each class brings its Dice score, 2·overlap / (truth + prediction). The IoU divides the overlap by the
     union.
-accuracy-instead: Weighted so, class accuracies give back pixel accuracy. The IoU has the wrongly predicted pixels in
-    its denominator too.
+accuracy-instead: You weight the accuracies of the classes, and get pixel accuracy. The IoU has the wrongly predicted
+    pixels in its denominator too.
 precision-instead: Each class brings its precision, which divides by the predicted pixels only. The union has the missed
     ones too.
 absent-class-nan: A class that occurs nowhere is 0/0 = NaN and spoils the sum, though its weight is 0: 0·NaN is NaN.
     Leave it out.
 not-normalised: The weights do not sum to 1. Divide by the number of all pixels, Σ t_k.
-inverse-weights: Rare classes weigh most here: the weights are upside down.
+inverse-weights: Rare classes weigh most here: the weights are inverted.
 background-left-out: Class 0 is left out. It is a class like the others here.
 percent: This is a percentage. A share lies between 0 and 1.
 """
