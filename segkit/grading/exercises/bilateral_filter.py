@@ -140,25 +140,25 @@ def bilateral_facts(values: Tensor, picture: Tensor, alpha: float, beta: float) 
 
 
 MESSAGES = """
-normalised: You divide by the sum of the weights. Here the plain sum is asked for: a pixel in a large even region gets
-    much, one that stands alone little.
+normalised: You divide by the sum of the weights. Here the plain sum is asked for: a pixel in a large even region gets a
+    large one, a pixel that stands alone a small one.
 itself-left-out: The pixel itself is missing from its sum. The term j = i counts here, with weight 1.
 itself-twice: The pixel itself counts twice: the sum over all pixels has it already, with weight 1.
 normalised-without-itself: You leave the pixel itself out and divide by the sum of the weights. Neither is asked for.
-wrong-width: A bell has another width than asked for: the square of the distance is divided by 2θ², θ squared and the 2
-    outside of the square.
+wrong-width: A bell has another width than asked for: divide the square of the distance by 2θ², in which only θ is
+    squared.
 widths-exchanged: θ_α and θ_β have changed places: α is for the places, β for the colours.
 colour-ignored: The colours make no difference: this is a blur. Pixels of another colour count less.
 place-ignored: The places make no difference: a pixel of the same colour counts alike, near or far.
-kernels-added: You add a kernel of places and one of colours. They are multiplied: both have to be near.
+kernels-added: You add a kernel of places and one of colours. They are multiplied: a pixel counts where both are near.
 not-squared: The distances in the exponent are not squared.
 sign-forgotten: The minus in the exponent is missing: the farther a pixel, the more it counts.
 channels-not-summed: The colour distance is not that of all channels: add up the squares of their differences.
 other-distance: A distance is not Euclidean: add the squares of the differences, not their absolute values.
 flat-distance: The distance of places is that of their numbers in the flat picture, or of one axis only. Each pixel has
     a row and a column.
-rows-columns-mixed: Places and pixels are in different order: pixel number i of the flat picture is row i // W, column i
-    % W.
+rows-columns-mixed: Places and pixels are in different orders: pixel number i of the flat picture is in row i // W,
+    column i % W.
 places-scaled: Places are divided by the size of the picture. They count in pixels, and so does θ_α.
 colours-scaled: Colours are divided by 255. θ_β is on the scale of the picture: take it as it comes.
 bytes-wrap: With a picture of uint8 the differences wrap around (3 − 5 is 254 there), or torch refuses. Turn it into

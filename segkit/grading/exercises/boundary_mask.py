@@ -97,7 +97,7 @@ MESSAGES = """
 edge-not-outside: Where the mask touches the edge of the picture, no boundary is found. Beyond the edge everything is
     outside: what do you pad with?
 four-neighbours: Corners are missing: steps go only up, down, left and right. Diagonal steps count as well.
-straight-distance: You measure the distance as the crow flies, √(Δrow² + Δcolumn²). A step to any of the eight
+straight-distance: You measure the distance in a straight line, √(Δrow² + Δcolumn²). A step to any of the eight
     neighbours counts 1, so `width` steps reach a square: the larger of |Δrow| and |Δcolumn| counts.
 width-off-by-one: The band is one pixel too thick or too thin. Try width=1 on a 5×5 square: how many pixels should be
     left inside?
@@ -110,7 +110,7 @@ wraps-around: Pixels at one edge see those at the opposite edge: `torch.roll` wr
 eroded-returned: This is the inside of the mask, without its boundary. What is asked for is what was taken away.
 mask-returned: This is the whole mask.
 inverted: True and False are exchanged.
-one-direction: Only edges in one direction are found. Look up and down as well as left and right.
+one-direction: Only edges in one direction are found: look above and below a pixel as well as to its left and right.
 """
 
 WAYS = {

@@ -83,7 +83,7 @@ def _without_numbers(m: Tensor, matrix: Matrix) -> Tensor:
 
 
 MESSAGES = """
-transposed: The matrix is turned over: matrix[l, k] is the cost of l, the label of the row, and you sum over k.
+transposed: The matrix is transposed: matrix[l, k] is the cost of label l, its row, and the sum runs over k.
 made-symmetric: The matrix is made symmetric. It is used as it comes.
 diagonal-only: Each label meets only itself. Its cost is a sum over all labels of the others.
 diagonal-forgotten: A label is never compared with itself. The diagonal of the matrix counts as well.

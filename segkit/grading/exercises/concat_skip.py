@@ -147,7 +147,7 @@ added: The two maps are added, subtracted or multiplied. U-Net keeps both, one a
 wrong-axis: The maps are put together along the wrong dimension. Channels are dimension 1.
 one-map-only: Only one of the two maps is in your result, or one of them twice.
 height-for-width: Height and width are mixed up: each has a difference of its own. Try a map that is not square.
-one-axis-only: Only one axis is cut from its middle; along the other you keep the beginning.
+one-axis-only: You cut the middle out along one axis only; along the other you keep the beginning.
 first-picture-only: Only the first picture of the batch is worked on.
 first-channel-only: Only the first channel of a map is in your result.
 halved: Something is done to the numbers. They go into the result as they are.

@@ -122,8 +122,8 @@ void-by-range: You train on every label below the number of classes, and take th
     `ignore_index`, and that may be the number of a class.
 divided-by-class-weights: You divide by the sum of the K class weights. Each pixel that counts brings the weight of its
     own class: divide by the sum over the pixels.
-void-breaks: As soon as a pixel is void, your function stops with an error: the label of void is no channel. Take those
-    pixels out before you index with them.
+void-breaks: As soon as a pixel is void, your function stops with an error: the scores have no channel for void. Leave
+    those pixels out before you index with them.
 divided-by-count: With class weights the mean is a weighted one: divide by the sum of the weights of the pixels, not by
     their number.
 divided-by-all-pixels: You divide by the number of all pixels. Void pixels do not count, and the others count with their
@@ -139,9 +139,9 @@ softmax-forgotten: The scores are used as if they were log-probabilities already
 log-forgotten: You add up probabilities. The loss is minus their logarithm.
 softmax-twice: The softmax is taken twice: `cross_entropy` and `log_softmax` start from scores.
 softmax-over-space: The softmax runs over the wrong dimension. The classes are dimension 1.
-overflow: For scores in the hundreds exp is infinite, or a probability is rounded to 0 before its logarithm. Take the
-    largest score off first, and stay in logarithms.
-sign-forgotten: The sign is wrong: the logarithm of a probability is negative, and the loss is minus that.
+overflow: For scores in the hundreds exp is infinite, or a probability is rounded to 0 before its logarithm. Subtract
+    the largest score first, and stay in logarithms.
+sign-forgotten: The sign is wrong: the logarithm of a probability is negative, and the loss is its negative.
 other-logarithm: The logarithm has another base. It is the natural one.
 map-returned: This is the loss of every pixel. One number is asked for.
 first-picture-only: Only the first picture of the batch counts.

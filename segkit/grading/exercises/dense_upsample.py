@@ -162,7 +162,7 @@ cut-first: You cut x before the convolution. What is cut off there is missing in
 squeezed-not-cut: You resize the map to `size`. That moves every pixel: cut it off at the bottom and the right.
 size-swapped: Height and width of `size` are exchanged: it is (H, W).
 factor-fixed: The factor is taken to be 2 whatever `factor` says.
-padding-missing: The map shrinks in the convolution: a 3×3 kernel needs a border of one zero to keep the size.
+padding-missing: The convolution makes the map smaller: a 3×3 kernel needs a border of one zero to keep the size.
 padding-not-zero: The border of the convolution is not made of zeros: you repeat or wrap around what is at the edge, or
     put the border around the result.
 kernel-flipped: The kernel is turned by 180°. In a network's convolution weight[o, c, 0, 0] meets the neighbour at the

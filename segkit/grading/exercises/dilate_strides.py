@@ -82,8 +82,8 @@ strides-not-multiplied: Where several strides go, their factors multiply: after 
     Yours add, or the last or largest one counts.
 always-two: Each lost stride doubles the dilation, whatever the stride was. It multiplies by the stride.
 factor-squared: The dilation grows with every layer. It grows only where a stride is lost.
-kernel-of-one-skipped: The stride of a layer with a kernel of 1 is lost without a trace. Its own dilation makes no
-    difference, but the grid behind it is finer all the same.
+kernel-of-one-skipped: The stride of a layer with a kernel of 1 goes, and nothing behind it is dilated for that. Its own
+    dilation makes no difference, but the grid behind it is finer all the same.
 own-dilation-lost: A layer that was dilated before loses its own dilation. It is multiplied by the factor.
 dilation-added: The factor is added to the dilation a layer has. It multiplies: the weights were d pixels of the old
     grid apart, which are d·factor of the new one.
@@ -93,15 +93,15 @@ first-strides-lost: You take the strides away from the first layers and keep the
     they make the early layers, with their large maps, cheap.
 all-dilated: Layers are dilated too early, or all by the whole factor. A layer is dilated by the strides that were lost
     before it.
-dilation-divided: The dilation is what is left of the strides, output_stride divided or multiplied into it. It is the
-    product of the strides that were lost so far.
+dilation-divided: `output_stride` is part of your dilation, as a factor or a divisor. The dilation is the product of the
+    strides that were lost so far.
 kernel-stretched: You make the kernel larger. It keeps its weights; dilation puts them further apart.
 gaps-counted: Your dilation counts the pixels left out between two weights. It counts the step from one weight to the
     next: 1 leaves none out.
 stride-dilation-swapped: Stride and dilation have changed places in your result: each layer is (kernel, stride,
     dilation).
 layers-lost: The list has another length than before: every layer stays, also those that do not change.
-order-reversed: The layers are walked through, or given back, from the last to the first.
+order-reversed: You go through the layers, or return them, from the last to the first.
 """
 
 EXERCISE = Exercise(

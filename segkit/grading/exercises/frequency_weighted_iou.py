@@ -30,8 +30,8 @@ unweighted: All classes weigh the same: this is mean IoU. Weight each by t_i, th
 weighted-by-prediction: The weights are how often a class was predicted. They should be how often it is true: which axis
     do you sum over?
 weighted-by-union: The weights are the unions. They should be the true frequencies t_i.
-overlap-counted-twice: The union counts the right pixels twice: they are in t_i and in the predicted count. Take n_ii
-    off once.
+overlap-counted-twice: Your union counts the right pixels twice: they are in t_i and in the predicted count. Subtract
+    n_ii once.
 dice-instead: Each class brings its Dice score, 2·overlap / (truth + prediction). The IoU divides the overlap by the
     union.
 accuracy-instead: Class accuracies, weighted like this, give back pixel accuracy. The IoU has the wrongly predicted

@@ -101,7 +101,7 @@ averaged: You take the mean of the two maps. FCN adds them.
 coarse-forgotten: Only one of the two maps is in your result.
 classes-mixed: The scores of all classes flow into each other. The kernel is filled on its diagonal only.
 kernel-sum: The enlarged map is too faint or too strong. The bilinear kernel of stride 2 sums to 4.
-shrunk-instead: You shrink fine to the size of coarse. The other way round: coarse is enlarged.
+shrunk-instead: You shrink fine to the size of coarse. It is the other way round: coarse is enlarged.
 first-picture-only: Only the first picture of the batch is worked on.
 fine-subtracted: You subtract where you should add.
 """

@@ -105,10 +105,9 @@ capped-at-one: You say whether a pixel is used, not how often: the counts stop a
 rates-ignored: The rates make no difference: the weights of a kernel lie `rate` pixels apart.
 filled-up: Your kernels have no holes: they cover all the pixels they span. A dilated kernel has `kernel` weights,
     `rate` pixels apart.
-rate-off-by-one: `rate` is the step from one weight to the next. You leave out `rate` pixels between them, or one too
-    few.
+rate-off-by-one: `rate` is the step from one weight to the next. Your step is one too large or too small.
 first-layer-only: Only the first layer counts: does the function return inside its loop?
-side-by-side: Each layer is laid on the input and their counts are added. The layers stand one after the other: every
+side-by-side: You let each layer read the input, and add up their counts. The layers stand one after the other: every
     weight of one layer meets all the weights of the next.
 last-layer-only: Only one layer counts: the field is set anew in the loop instead of growing.
 one-layer-forgotten: One layer is missing: go through all the rates.

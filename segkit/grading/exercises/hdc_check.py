@@ -125,7 +125,7 @@ common-factor-ignored: Rates that share a factor pass your check. [2, 2, 2] has 
     only: no number above 1 may divide all of the rates.
 some-share-a-factor: Your check fails rates of which only some share a factor, or neighbours do. [1, 2, 4] is fine: the
     factor has to divide all of them.
-only-equal-rates: You look whether all rates are equal, or all even. Any common factor makes a grid.
+only-equal-rates: You check whether all rates are equal, or all even. Any common factor makes a grid.
 some-divisors-only: Only some numbers are tried as a common factor: 2 and 3, or the smallest or first rate. Any number
     above 1 counts: 2 divides 4 and 6, 5 divides 5 and 5. `math.gcd(*rates)` knows them all.
 strictly-smaller: M_2 may be as large as the kernel: M_2 ≤ kernel, not <.
@@ -137,7 +137,7 @@ verdict-by-holes: Your verdict looks for holes in the field. The rule asked for 
     factor.
 one-step-too-far: You go on to M_1. The recursion ends at layer 2.
 one-step-too-few: You stop too early: the last step is the one with r_2.
-wrong-direction: You walk from the first layer to the last. The recursion begins at the last: M_n = r_n.
+wrong-direction: You go from the first layer to the last. The recursion begins at the last: M_n = r_n.
 sorted: You sort the rates. Their order is that of the layers, and it matters.
 term-missing: One of the three terms of the maximum is missing: M − 2r, M − 2(M − r), r.
 two-forgotten: The factor 2 is missing in a term: M − 2r and M − 2(M − r).

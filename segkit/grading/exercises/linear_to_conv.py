@@ -174,15 +174,15 @@ MESSAGES = """
 channels-last: The weights are unrolled as if channels came last. `flatten` of C×H×W puts the channel first: (channels,
     height, width).
 height-width-exchanged: Height and width are exchanged in the kernel.
-kernel-flipped: The kernel is upside down and back to front. Networks slide it as it is: no flip is needed.
-bias-lost: The bias of the linear layer is not taken over.
+kernel-flipped: The kernel is turned by 180°. A network's convolution uses it as it is: no flip is needed.
+bias-lost: The bias of the linear layer is not copied.
 padded: Your layer pads, so that it gives several answers where the classifier gave one. Without padding the kernel fits
     exactly once.
 strided: On a larger map your layer leaves places out: the stride is 1.
 weight-transposed: Inputs and outputs of the weight matrix are exchanged. A linear layer keeps it as out×in.
 not-copied: The layer keeps its random weights: the numbers of the linear layer are not copied into it.
 one-answer-only: On a larger map your layer still gives a single answer. A convolution answers at every place.
-averaged: The weights are divided by the size of the map. They are taken over as they are.
+averaged: The weights are divided by the size of the map. Copy them as they are.
 first-channel-only: All input channels get the same weights.
 one-by-one: Your kernel is 1×1. It has to cover the whole map that was flattened.
 """

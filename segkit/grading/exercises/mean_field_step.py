@@ -134,12 +134,12 @@ old-q-kept: The old Q is still in the result: as a factor, a log or a mean. It s
 not-normalised: Your Q does not sum to 1 over the labels of a pixel: divide exp(−energy) by its sum over the labels.
 energies-returned: You return energies, scores or the best label. Q is asked for: softmax over the labels.
 softmax-over-space: The softmax runs over pixels. It runs over the labels, dimension 0.
-overflow: With energies in the hundreds exp gives 0 or infinity, and clamping makes different energies equal. Take the
-    smallest energy of each pixel off first, or use torch.softmax.
-compatibility-forgotten: The compatibility makes no difference: messages are taken for costs. Which label costs how much
-    beside which is in the matrix.
-compatibility-transposed: The compatibility matrix is turned over, or made symmetric: matrix[l, k] is the cost of l; sum
-    over k.
+overflow: With energies in the hundreds exp gives 0 or infinity, and clamping makes different energies equal. Subtract
+    the smallest energy of each pixel first, or use torch.softmax.
+compatibility-forgotten: The compatibility makes no difference: you take messages for costs. The matrix says what each
+    label costs beside each other one.
+compatibility-transposed: The compatibility matrix is transposed, or made symmetric: matrix[l, k] is the cost of label
+    l, and the sum runs over k.
 compatibility-diagonal: The diagonal of the compatibility matrix is left out, or is all that counts.
 weights-ignored: The weights of the kernels make no difference, or count otherwise than once.
 weights-in-the-kernel: Weights multiply more than their messages: the unary term, or all kernels alike.

@@ -114,7 +114,7 @@ uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` do
 void-in-union: What the network says on void pixels enlarges the union of the predicted class. Take void pixels out of
     prediction and target alike, before anything is counted.
 void-counted: Void pixels are counted as if they were a class. Leave them out before counting.
-overlap-counted-twice: The union counts the common pixels twice: take the overlap off once.
+overlap-counted-twice: Your union counts the common pixels twice: subtract the overlap once.
 dice-instead: This is the mean Dice score. For IoU the overlap is divided by the union.
 mean-accuracy: You divide by the true pixels of each class only: that is mean accuracy. The union also has the pixels
     wrongly claimed.

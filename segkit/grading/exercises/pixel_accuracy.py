@@ -24,7 +24,7 @@ whole-number-division: The result is always 0 (or 1): whole numbers are divided 
 divided-by-places: You divide by the number of entries of the matrix. Divide by the number of pixels, which is the sum
     of all entries.
 right-over-wrong: You divide by the wrong pixels only. The share is of all pixels.
-two-classes-only: Only the first two classes are looked at, so larger matrices go wrong. Use the whole diagonal.
+two-classes-only: You look at the first two classes only, so larger matrices go wrong. Use the whole diagonal.
 other-diagonal: You add the diagonal that runs the other way. Right pixels stand where row and column are the same
     class.
 count-not-share: This is the number of right pixels. Divide it by the number of all.

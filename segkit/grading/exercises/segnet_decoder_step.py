@@ -115,11 +115,11 @@ MESSAGES = """
 relu-forgotten: Negative numbers come through: the ReLU at the end is missing.
 relu-too-early: The ReLU works on x, before the convolution. It belongs after the convolution and its bias, and there
     only.
-other-activation: The activation is not a ReLU: that gives 0 for negative numbers and leaves the others alone.
+other-activation: The activation is not a ReLU, which gives 0 for negative numbers and leaves the others alone.
 bias-ignored: `bias` makes no difference in your function.
 bias-after-relu: The bias is added after the ReLU. It belongs to the convolution: first add it, then cut off what is
     negative.
-bias-per-channel: The bias comes with every input channel. Add it once, to the sum over the channels.
+bias-per-channel: You add the bias once for each input channel. Add it to the sum over the channels.
 padding-missing: Your result is too small: a 3×3 convolution needs a border of one zero to keep the size.
 padding-too-wide: Your result is too large: one row of zeros on each side keeps the size.
 padding-not-zero: The border is not made of zeros: you repeat, mirror or wrap around what is at the edge.

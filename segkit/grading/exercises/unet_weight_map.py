@@ -78,14 +78,13 @@ one-distance-only: Only one of the two distances is in the exponent. Is the othe
 squares-added: You square d1 and d2 and then add. The sum is squared: (d1 + d2)².
 difference: d1 and d2 are subtracted or multiplied. Their sum is the width of the gap.
 not-squared: The exponent is not squared: it is −(d1 + d2)² / (2σ²).
-wrong-width: The bell has another width than asked for: the exponent is divided by 2σ², with σ squared and the 2
-    outside.
+wrong-width: The bell has another width than asked for: divide by 2σ², in which only σ is squared.
 mean-distance: You take the mean of the two distances. Their sum stands in the exponent.
 sign-forgotten: The minus in the exponent is missing: far from all cells the weight grows beyond all bounds.
-cells-weighted-too: Pixels inside cells get the extra weight as well. It is for the background, which has to be learnt
+cells-weighted-too: Pixels inside cells get the extra weight as well. It is for the background, which has to be learned
     between cells; on cells the weight is 1.
 one-forgotten: Somewhere the weight is not at least 1: the class weight 1 is added everywhere, on cells and background.
-classes-balanced: You weigh the two classes by how often they occur, as the paper may. Here the class weight is 1.
+classes-balanced: You weight the two classes by how often they occur, as the paper may. Here the class weight is 1.
 one-times-w0: `w0` multiplies the 1 as well. It belongs to the bell alone.
 w0-fixed: `w0` makes no difference in your function, or is 1.
 sigma-fixed: `sigma` makes no difference in your function.
