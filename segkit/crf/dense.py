@@ -41,7 +41,7 @@ class DenseCRF(nn.Module):
     energies −log p, of which smaller is likelier.
 
     Source: Krähenbühl & Koltun, "Efficient inference in fully connected CRFs with Gaussian edge potentials", NIPS 2011,
-    with the definitions of their code (normalisation D^−½KD^−½, a Gaussian blurred on the permutohedral lattice).
+    with the definitions of their later code (normalisation D^−½KD^−½, a Gaussian blurred on the permutohedral lattice).
     """
 
     def __init__(
