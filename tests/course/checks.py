@@ -10,12 +10,13 @@ from pathlib import Path
 import nbformat
 
 from segkit.data import registry
+from segkit.names import SETS
 from tests.course.compare import WIDGET
 
 LINES, MEGABYTES, CHAPTER_SECONDS = 25, 3.0, 150
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|Users|work|farm|tmp|var|opt|private)/\w|[A-Z]:\\+Users\\")
 REAL_SETS = [name for name in registry.available() if name not in registry.MADE_UP]
-CLASSES = [registry._SETS[name][1] for name in REAL_SETS]
+CLASSES = [SETS[name][1] for name in REAL_SETS]
 Check = Callable[[nbformat.NotebookNode, Path], list[str]]
 
 
