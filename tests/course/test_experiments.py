@@ -270,7 +270,7 @@ def scripts():
         "atrous": ("finetune", "grids", "context"), "crf": ("fields", "sharpen", "joint"),
         "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes", "aux_loss"),
         "deeplab_v3": ("image_pooling", "output_stride", "multi_grid", "batch_norm"),
-        "cheap": ("blocks", "steps"), "deeplab_v3plus": ("decoder", "dial"),
+        "cheap": ("blocks", "steps"), "deeplab_v3plus": ("decoder", "dial"), "lineage": ("lineage",),
     }.items():  # fmt: skip
         yield from (getattr(importlib.import_module(script), name) for name in names)
     cells, atrous = importlib.import_module("cells"), importlib.import_module("atrous")
