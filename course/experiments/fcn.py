@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from library import Arm, Experiment, ahead, main, ship
-from pictures import Rendered, pictures, scores
+from lineage import gpu_equals_cpu
+from pictures import Rendered, scores
 from torch import nn
 
 from segkit.data import Batch
@@ -53,19 +54,15 @@ def skips(o: argparse.Namespace) -> Experiment:
 
     def extra() -> dict[str, Any]:
         if o.tier == "gpu":
-            return {"largest_difference_from_cpu": {name: gpu_equals_cpu(experiment, name) for name in names}}
+            return {
+                "largest_difference_from_cpu": {
+                    name: gpu_equals_cpu(experiment.network(name, 0), data) for name in names
+                }
+            }
         return ship(experiment, "fcn8s", "fcn8s_street") if o.final else {}
 
     experiment.extra = extra
     return experiment
-
-
-@torch.no_grad()
-def gpu_equals_cpu(experiment: Experiment, arm: str) -> float:
-    """Largest difference of the probabilities between the two devices, in float32."""
-    model, image = experiment.network(arm, 0), pictures(experiment.arms[arm]["data"], "test")[0].image[None]
-    there = model(image.cuda()).softmax(1).cpu()
-    return float((model.cpu()(image).softmax(1) - there).abs().max())
 
 
 def patch_loss(arm: Arm, seed: int, train: Rendered) -> Any:

@@ -144,10 +144,11 @@ def facts(experiment: Experiment, ships: bool) -> dict[str, Any]:
     """What each network costs, how far a GPU's answers are from a processor's, and the files for LineageExplorer."""
     own = [name for name, arm in experiment.arms.items() if "after" not in arm["model"]]
     networks = {name: experiment.network(name, 0) for name in own}
+    data = experiment.arms[own[0]]["data"]
     found: dict[str, Any] = {"controls": [name for name in experiment.arms if name in CONTROLS]}
     if experiment.device != "cpu":
-        found["largest_difference_from_cpu"] = {name: gpu_equals_cpu(net) for name, net in networks.items()}
-    size = (3, *experiment.arms[own[0]]["data"]["size"])
+        found["largest_difference_from_cpu"] = {name: gpu_equals_cpu(net, data) for name, net in networks.items()}
+    size = (3, *data["size"])
     found["price"] = {name: price(network.cpu(), size) for name, network in networks.items()}
     for name, taken in milliseconds(networks, size).items():
         found["price"][name] |= {"milliseconds": taken, "threads": torch.get_num_threads()}
@@ -157,10 +158,10 @@ def facts(experiment: Experiment, ships: bool) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def gpu_equals_cpu(model: nn.Module) -> float:
+def gpu_equals_cpu(model: nn.Module, data: Mapping[str, Any]) -> float:
     """Largest difference of the probabilities between the model's device and the processor, in float32."""
     device = next(p.device for p in model.parameters())
-    image = pictures(DATA, "test")[0].image[None]
+    image = pictures(data, "test")[0].image[None]
     there = model(image.to(device)).softmax(1).cpu()
     here = model.cpu()(image).softmax(1)
     model.to(device)
