@@ -180,7 +180,7 @@ def depthwise(layers: dict[Layer, None], tiny: bool) -> None:
         for C, side, s, rate in shapes
     ]
     for shape in ((2, 256, 33, 33), (8, 64, 24, 32)):
-        rows += [("any rate", shape, s, rate) for s in (1, 2) for rate in (1, 2, 4, 6, 12)]
+        rows += [("any rate", shape, s, rate) for s in (1, 2) for rate in (1, 2, 4, 6, 12, 18)]
     for name, (N, C, H, W), s, rate in rows:
         C = C // 16 if tiny else C
         settings = (("stride", s), ("padding", rate), ("dilation", rate), ("groups", C))
