@@ -20,6 +20,7 @@ import library
 import torch
 from behind import SPATIAL, Behind, dense
 from library import Arm, Experiment, ahead, main, ship
+from lineage import DATA, MODELS, RECIPE
 from pictures import Rendered, pictures, scores
 from results import load
 from torch import Tensor, nn
@@ -29,7 +30,6 @@ from segkit.crf import CRFasRNN, DenseCRF
 from segkit.crf import search as crf_search
 from segkit.files import write_json
 
-NET: dict[str, Any] = {"name": "deeplab_v1", "width": 8, "batch_norm": True, "dropout": 0.1, "encoder": "vgg11"}
 FIELDS = {  # kernel, rate, channels of fc6: the paper's Table 2 with its rates divided by 4, for a map of 12×16 cells
     "7x7 rate 1": ([7, 1], 384),
     "4x4 rate 1": ([4, 1], 384),
@@ -37,10 +37,9 @@ FIELDS = {  # kernel, rate, channels of fc6: the paper's Table 2 with its rates 
     "3x3 rate 3": ([3, 3], 96),
     "3x3 rate 3, wide": ([3, 3], 384),  # is it the kernel or the channels?
 }
-PLAIN = {**NET, "fov": [3, 3], "hidden": 128}
-DATA = {"set": "street", "size": [96, 128], "train": 600, "val": 20, "test": 100}
-RECIPE = {"steps": 250, "batch_size": 12, "lr": 6e-3, "ema": 0.99, "flip": 0.5}
+PLAIN, LARGE_FOV = MODELS["DeepLab v1"], {k: v for k, v in MODELS["DeepLab v1"].items() if k not in ("fov", "hidden")}
 BANDS = (1, 2, 4, 8, 16)
+VAL = 20  # scenes that the parameters are chosen on
 GRID = {"bilateral_sxy": (5, 10, 20, 40), "bilateral_srgb": (5, 10, 20, 40), "bilateral_compat": (2, 4, 8),
         "gaussian_compat": (1, 3)}  # fmt: skip
 edges = functools.partial(ahead, "07", "trimap_iou_2px")
@@ -48,7 +47,7 @@ edges = functools.partial(ahead, "07", "trimap_iou_2px")
 
 def fields(o: argparse.Namespace) -> Experiment:
     """The four first fully connected layers of Table 2, and a fifth, trained alike."""
-    net, recipe = {**NET, "width": 6}, {**RECIPE, "steps": 400, "batch_size": 8}  # the original layer takes the time
+    net, recipe = {**LARGE_FOV, "width": 6}, {**RECIPE, "steps": 1500}  # the original layer takes the time
     models = {name: {**net, "fov": fov, "hidden": hidden} for name, (fov, hidden) in FIELDS.items()}
     sizes = {n: sum(p.numel() for p in library.build(m, 13, None).parameters()) for n, m in models.items()}
     wide = functools.partial(ahead, "07", "mean_iou", "3x3 rate 3, wide")
@@ -79,6 +78,7 @@ def sharpen(o: argparse.Namespace) -> Experiment:
         ],
         ceilings=(8,),
         align="corners",
+        trainings="lineage",
     )
 
     def behind(model: nn.Module, arm: Arm) -> nn.Module:
@@ -105,7 +105,7 @@ def search(experiment: Experiment) -> list[dict[str, Any]]:
     """Every point of the grid, scored near the edges of val scenes for the first seed's network; best first."""
     path = experiment.file(experiment.fingerprint("plain + CRF"), 0, "_search.json")
     if not path.is_file():
-        model, val = experiment.network("plain", 0), pictures(experiment.arms["plain"]["data"], "val")
+        model, val = experiment.network("plain", 0), pictures({**DATA, "val": VAL}, "val")
         found = crf_search(model, val, GRID, gaussian_sxy=SPATIAL, most=None, quiet=True)
         write_json([{k: round(v, 4) for k, v in row.items()} for row in found.rows], path)
     return json.loads(path.read_text())
@@ -171,9 +171,9 @@ PARTS = {"nothing": [], "the network": ["net"], "the CRF": ["crf"], "both": ["ne
 
 
 def joint(o: argparse.Namespace) -> Experiment:
-    """Thirty more steps: for the network without a CRF, for the CRF alone, for both through the CRF's iterations."""
+    """Some more training: of the network without a CRF, of the CRF alone, of both through the CRF's iterations."""
     chosen = load("crf_sharpen").extra["chosen"]
-    more = {"steps": 30, "batch_size": 8, "lr": 1e-3, "weight_decay": 0, "ema": 0.9, "flip": 0.5}
+    more = {**RECIPE, "steps": 120, "lr": 1e-3, "weight_decay": 0, "ema": 0.95}
     arms: dict[str, Arm] = {"plain": {"model": PLAIN, "recipe": RECIPE}}
     arms |= {"nothing": {"model": {**PLAIN, "after": {"crf": chosen}}, "recipe": RECIPE}}
     for name, learns in PARTS.items():
@@ -202,7 +202,7 @@ def joint(o: argparse.Namespace) -> Experiment:
         ahead("07", "without_crf", "nothing", "both"),
     ]
     arms = {name: {**arm, "data": DATA} for name, arm in arms.items()}
-    return Experiment("crf_joint", arms, score, build, claims=claims)
+    return Experiment("crf_joint", arms, score, build, claims=claims, trainings="lineage")
 
 
 if __name__ == "__main__":

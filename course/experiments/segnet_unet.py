@@ -1,7 +1,7 @@
 """Chapter 05's experiments on streets.
 
-python course/experiments/segnet_unet.py decoders   four ways back up       → results/decoders.json
-python course/experiments/segnet_unet.py advice     which model, which data → results/advice.json
+python course/experiments/segnet_unet.py decoders   four ways back up, and FCN-8s    → results/decoders.json
+python course/experiments/segnet_unet.py advice     which model, which other data → results/advice.json
 """
 
 from __future__ import annotations
@@ -11,27 +11,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import library
-from library import Experiment, ahead, main
-from mirror import UPS, Mirror
+from library import Experiment, ahead, main, ship
+from mirror import Mirror
 from pictures import scores
 from torch import nn
 
-TIERS: dict[str, dict[str, Any]] = {
-    "cpu": {"width": 8, "size": [96, 128], "steps": 250, "batch_size": 12, "train": 400, "test": 100},
-    "gpu": {"width": 32, "size": [192, 256], "steps": 4000, "batch_size": 16, "train": 2000, "test": 200},
-}
+DATA = {"set": "street", "size": [96, 128], "train": 1600, "test": 100}
 RECIPE = {"lr": 6e-3, "class_weights": "log", "ema": 0.99, "flip": 0.5}
 MODELS: dict[str, dict[str, Any]] = {  # of one width, on thirteen convolutions or ten
     "FCN-8s": {"name": "fcn8s", "encoder": "vgg13", "width": 8, "hidden": 128, "batch_norm": True, "dropout": 0.1},
-    "SegNet": {"name": "mirror", "up": "indices", "width": 8},
+    "SegNet": {"name": "segnet", "encoder": "vgg13", "width": 8},
     "U-Net": {"name": "mirror", "up": "concatenation", "width": 8},
 }
-DATA: dict[str, tuple[dict[str, Any], int, int]] = {  # pictures, steps, batch
+WAYS = ("bilinear", "bed of nails", "indices")  # up again; SegNet's is the last
+OTHER: dict[str, tuple[dict[str, Any], int, int]] = {  # pictures, steps, batch
     "three large classes": (
-        {"set": "street", "size": [64, 96], "only": ["sky", "building", "road"], "train": 400, "test": 50}, 80, 8,
+        {"set": "street", "size": [64, 96], "only": ["sky", "building", "road"], "train": 1600, "test": 100}, 600, 8,
     ),
-    "membranes, 24 pictures": ({"set": "cells", "size": [96, 96], "kind": "membranes", "train": 24, "test": 40}, 80, 8),
-    "thirteen classes": ({"set": "street", "size": [96, 128], "train": 400, "test": 100}, 250, 12),
+    "membranes, 24 pictures": (
+        {"set": "cells", "size": [96, 96], "kind": "membranes", "train": 24, "test": 40}, 600, 8,
+    ),
 }  # fmt: skip
 
 
@@ -49,14 +48,13 @@ def parameters(experiment: Experiment) -> dict[str, Any]:
 
 
 def decoders(o: argparse.Namespace) -> Experiment:
-    """The same encoder and decoder, and four ways to enlarge a map."""
-    tier = TIERS[o.tier]
-    data = {"set": "street", **{k: tier[k] for k in ("size", "train", "test")}}
-    recipe = {**RECIPE, **{k: tier[k] for k in ("steps", "batch_size")}}
-    models = {up: {"name": "mirror", "up": up, "width": tier["width"]} for up in UPS}
+    """The same encoder and decoder, and four ways to enlarge a map; FCN-8s beside them."""
+    recipe = {**RECIPE, "steps": 2000, "batch_size": 12}
+    models = {up: {**MODELS["SegNet"], "upsampling": up.replace(" ", "_")} for up in WAYS}
+    models |= {"concatenation": MODELS["U-Net"], "FCN-8s": MODELS["FCN-8s"]}
     experiment = Experiment(
-        "decoders" + ("" if o.tier == "cpu" else "_gpu"),
-        {up: {"model": model, "data": data, "recipe": recipe} for up, model in models.items()},
+        "decoders",
+        {up: {"model": model, "data": DATA, "recipe": recipe} for up, model in models.items()},
         score=lambda model, arm, test: scores(model, test, (1, 2)),
         build=build,
         claims=[
@@ -65,24 +63,30 @@ def decoders(o: argparse.Namespace) -> Experiment:
             ahead("05", "trimap_iou_2px", "concatenation", "indices", 0.1),
             ahead("05", "mean_iou", "indices", "bilinear"),
             ahead("05", "mean_iou", "bilinear", "bed of nails"),
+            ahead("05", "mean_iou", "concatenation", "FCN-8s", 0.05),
+            ahead("05", "mean_iou", "FCN-8s", "indices"),
         ],
-        device="cpu" if o.tier == "cpu" else "cuda",
+        ceilings=(32, 8),
     )
-    experiment.extra = lambda: parameters(experiment)
+
+    def extra() -> dict[str, Any]:
+        shipped = [ship(experiment, up, f"segnet_{up}") for up in ("bilinear", "indices")] if o.final else []
+        return {**parameters(experiment), "shipped": [one["shipped"] for one in shipped]}
+
+    experiment.extra = extra
     return experiment
 
 
 def advice(o: argparse.Namespace) -> Experiment:
-    """Three models on three kinds of data: does it matter which?"""
+    """The same three models on two other kinds of data: does it matter which?"""
     arms, claims = {}, []
-    for kind, (data, steps, batch) in DATA.items():
+    for kind, (data, steps, batch) in OTHER.items():
         recipe = {**RECIPE, "steps": steps, "batch_size": batch}
         for name, model in MODELS.items():
             arms[f"{kind}: {name}"] = {"model": model, "data": {**data, "label": kind}, "recipe": recipe}
         fcn, segnet, unet = (f"{kind}: {name}" for name in MODELS)
         margin = 0 if kind == "three large classes" else 0.06
         claims += [ahead("05", "mean_iou", unet, fcn, margin), ahead("05", "mean_iou", unet, segnet, margin)]
-        claims += [ahead("05", "mean_iou", *((segnet, fcn) if "membranes" in kind else (fcn, segnet)))]
         claims += [ahead("05", "mean_iou", fcn, unet, -0.06)] if kind == "three large classes" else []
     score = lambda model, arm, test: scores(model, test, (1, 2))  # noqa: E731
     return Experiment("advice", arms, score, build, claims=claims)

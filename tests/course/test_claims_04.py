@@ -29,17 +29,48 @@ def test_sharing_computation_saves():
     refuted("04", "highly amortized", one_window=lambda macs: macs / 2)
 
 
-@pytest.mark.parametrize("same", [("fcn16s", "fcn32s"), ("fcn8s", "fcn16s")])
+@pytest.mark.parametrize("gains", [{16: 0.04, 8: 0.04}, {16: 0.04}, {8: 0.04}, {}])
+def test_it_is_the_skip_and_not_the_further_training(gains):
+    def train_on(network):  # in place of minutes of training
+        names = [name for name, _ in network.named_children()]
+        return 0.38 + gains.get(16, 0) * ("score_pool4" in names) + gains.get(8, 0) * ("score_pool3" in names)
+
+    check = run if len(gains) == 2 else refuted
+    check("04", "pool4 must bring", train_on=lambda old: train_on)
+
+
+def test_networks_at_chance_prove_nothing():
+    def train_on(network):
+        return 0.16 + 0.03 * len([name for name, _ in network.named_children() if name.startswith("score_pool")])
+
+    refuted("04", "pool4 must bring", train_on=lambda old: train_on)
+
+
+@pytest.mark.parametrize("same", [("FCN-16s", "FCN-32s"), ("FCN-8s", "FCN-16s")])
 def test_the_recorded_order_needs_every_skip(same):
-    run("04", "every seed must agree")
-    refuted("04", "every seed must agree", results=recorded(fcn_skips=put(*same)))
+    run("04", "SHOWN = {")
+    refuted("04", "SHOWN = {", results=recorded(lineage=put(*same)))
 
 
-def test_thin_things_need_the_skips():
-    words = "at stride 32 none of them is found"
+def test_the_recorded_order_needs_every_seed():
+    def slip(found):
+        row = next(r for r in found["runs"] if (r["arm"], r["seed"]) == ("FCN-8s", 1))
+        row["scores"]["mean_iou"][-1] -= 0.05
+
+    refuted("04", "SHOWN = {", results=recorded(lineage=slip))
+
+
+def test_thin_things_gain_most():
+    words = "from FCN-32s to FCN-8s: "
     run("04", words)
-    refuted("04", words, rows=lambda rows: {**rows, "fcn8s": rows["fcn32s"]})  # without what the skips bring
-    refuted("04", words, rows=lambda rows: {**rows, "fcn32s": rows["fcn8s"]})  # if stride 32 saw them too
+    refuted("04", words, results=recorded(lineage=put("FCN-8s", "FCN-32s")))  # without what the skips bring
+
+    def large_too(found):
+        for row in found["runs"]:
+            if row["arm"] == "FCN-32s":
+                row["scores"]["ambiguous_iou"][-1] /= 2
+
+    refuted("04", words, results=recorded(lineage=large_too))
 
 
 @pytest.mark.parametrize("kind", ["whole", "whole, weighted"])

@@ -233,7 +233,7 @@ def test_only_some_classes():
 
 # A part of each script, from end to end. A full trial: python course/experiments/FILE.py … --scale 0.02 --steps 4
 SCRIPTS = {
-    "fcn": ("skips", ["fcn8s"]),
+    "fcn": ("patches", ["balanced patches"]),
     "segnet_unet": ("decoders", ["indices"]),
     "cells": ("few", ["3 pictures, bent"]),
     "enet": ("choices", ["ENet"]),
@@ -259,14 +259,14 @@ def test_script(script, folder, monkeypatch):
     library.perform(experiment, options(folder))
     found = results.load(experiment.name, folder / "results")
     assert form(found.found) == [] and [run["arm"] for run in found.runs] == list(experiment.arms)
-    assert all(run["at"] == [0.25, 0.5, 1.0] for run in found.runs)
+    assert all(run["at"] == list(experiment.at) for run in found.runs)
     assert all(found.prior(arm)["scores"]["mean_iou"] > 0 for arm in found.arms)
 
 
 def scripts():
     """Each recorded result with the script's own experiment."""
     for script, names in {
-        "fcn": ("skips", "patches"), "segnet_unet": ("decoders", "advice"), "cells": ("few",), "enet": ("choices",),
+        "fcn": ("patches",), "segnet_unet": ("decoders", "advice"), "cells": ("few",), "enet": ("choices",),
         "atrous": ("finetune", "grids", "context"), "crf": ("fields", "sharpen", "joint"),
         "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes", "aux_loss"),
         "deeplab_v3": ("image_pooling", "output_stride", "multi_grid", "batch_norm"),
