@@ -2,7 +2,7 @@
 
 python course/experiments/crf.py fields     four first fully connected layers     → results/deeplab_fields.json
 python course/experiments/crf.py sharpen    with and without multi-scale prediction, with and without the CRF
-                                            → results/crf_sharpen.json, weights/deeplab_v1_street
+                                            → results/crf_sharpen.json
 python course/experiments/crf.py joint      a CRF trained with its network         → results/crf_joint.json (last)
 
 The CRF's parameters are chosen on val scenes, for the first seed only; all scores are of test scenes.
@@ -19,7 +19,7 @@ from typing import Any
 import library
 import torch
 from behind import SPATIAL, Behind, dense
-from library import Arm, Experiment, ahead, main, ship
+from library import Arm, Experiment, ahead, main
 from lineage import DATA, MODELS, RECIPE
 from pictures import Rendered, pictures, scores
 from results import load
@@ -90,8 +90,7 @@ def sharpen(o: argparse.Namespace) -> Experiment:
         test, rows = pictures(experiment.arms["plain"]["data"], "test"), search(experiment)
         crf = dense(**best(rows))
         traces = {k: [curves(crf, experiment.network(k, s), test) for s in range(o.seeds)] for k in kinds}
-        shipped = ship(experiment, "plain", "deeplab_v1_street", crf=best(rows)) if o.final else {}
-        return {"chosen": best(rows), "search": rows, "curves": {f"{k} + CRF": v for k, v in traces.items()}, **shipped}
+        return {"chosen": best(rows), "search": rows, "curves": {f"{k} + CRF": v for k, v in traces.items()}}
 
     experiment.prepare, experiment.extra = lambda: search(experiment), extra
     return experiment

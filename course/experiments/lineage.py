@@ -19,7 +19,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from atrous import GROUPS
-from behind import Behind, dense
+from behind import SPATIAL, Behind, dense
 from library import Experiment, ahead, build, main, ship
 from pictures import Rendered, pictures, scores
 from results import load
@@ -153,7 +153,11 @@ def facts(experiment: Experiment, ships: bool) -> dict[str, Any]:
     for name, taken in milliseconds(networks, size).items():
         found["price"][name] |= {"milliseconds": taken, "threads": torch.get_num_threads()}
     if ships:
-        found["shipped"] = [ship(experiment, name, f"lineage_{key}")["shipped"] for name, key in KEYS.items()]
+        crf = {"crf": {"gaussian_sxy": SPATIAL, **load("crf_sharpen").extra["chosen"]}}  # for `segkit predict --crf`
+        more = {"DeepLab v1": crf}
+        found["shipped"] = [
+            ship(experiment, name, f"lineage_{key}", **more.get(name, {}))["shipped"] for name, key in KEYS.items()
+        ]
     return found
 
 

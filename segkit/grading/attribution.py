@@ -119,7 +119,7 @@ def _rearranged(a: np.ndarray, b: np.ndarray, expected: Leaf) -> str:
         if is_now(np.swapaxes(a, -1, -2)):
             return "It is the right result with its rows and columns exchanged."
         if is_now(a[..., ::-1, :]):
-            return "It is the right result upside down."
+            return "It is the right result with its rows in reverse order."
         if is_now(a[..., :, ::-1]):
             return "It is the right result with left and right exchanged."
         if b.ndim == 4 and a.shape[0] == a.shape[1] and is_now(np.swapaxes(a, 0, 1)):

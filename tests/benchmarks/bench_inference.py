@@ -31,7 +31,7 @@ from segkit.models import create, load
 from segkit.training import provenance
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "course" / "weights"
-NETWORKS = ("deeplab_v1_street", "lineage_fcn8s", "unet_cells_plain")
+NETWORKS = ("lineage_deeplab_v1", "lineage_fcn8s", "unet_cells_plain")
 SIZES = [(3000, 4000)]
 OVERLAPS = (0, 32, 64, 128, 192, 256)
 

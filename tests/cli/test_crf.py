@@ -15,7 +15,7 @@ from segkit.crf import DenseCRF, search
 from segkit.data import create
 from segkit.models import load
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "course" / "weights" / "deeplab_v1_street.safetensors"
+WEIGHTS = Path(__file__).resolve().parents[2] / "course" / "weights" / "lineage_deeplab_v1.safetensors"
 GRID = ["bilateral_sxy=10", "bilateral_srgb=5,20", "bilateral_compat=4", "gaussian_compat=1"]
 SMALL = ["--model", str(WEIGHTS), "--most", "2", "--seed", "4", "--iterations", "2", "--device", "cpu"]
 SMALL += [word for axis in GRID for word in ("--grid", axis)]

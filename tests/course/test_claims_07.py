@@ -82,7 +82,7 @@ def test_kl_falls_at_each_recorded_iteration(change):
 
 
 def test_the_live_gain_needs_the_colours():
-    words = "after one that sees no colours"
+    words = "and it must be the colours"
     run("07", words)
     refuted("07", words, chosen=lambda found: {**found, "bilateral_srgb": 1e4})
 

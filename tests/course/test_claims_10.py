@@ -28,7 +28,7 @@ def encoders(changed: str, **settings: Any) -> Change:
 
 
 def test_trained_kernels_are_no_closer_to_rank_one_than_chance() -> None:
-    words = "no closer to a column times a row than chance"
+    words = "not much closer to a column times a row than chance"
     run("10", words)
     for kernels in (torch.randn(500, 3, 1) * torch.randn(500, 1, 3), torch.eye(3).repeat(500, 1, 1)):
         share = (torch.linalg.svdvals(kernels)[:, 0] / torch.linalg.matrix_norm(kernels)) ** 2

@@ -86,7 +86,7 @@ def test_a_known_mistake_with_another_beside_it():
         (lambda x, w, *a: undefined_name, "raises", "typing slip"),  # type: ignore[name-defined]  # noqa: F821
         (lambda x, w, *a: conv(x, w, *a).half(), "precision-lost", "float16"),
         (lambda x, w, *a: -conv(x, w, *a), "wrong-values", "wrong sign"),
-        (lambda x, w, *a: conv(x, w, *a).flip(2), "wrong-values", "upside down"),
+        (lambda x, w, *a: conv(x, w, *a).flip(2), "wrong-values", "rows in reverse order"),
         (lambda x, w, *a: torch.rand_like(conv(x, w, *a)), "wrong-values", "The first difference is at [0, 0, 0, 0]"),
         (lambda x, w, *a: x @ w, "raises", "RuntimeError"),
         (lambda x, w, *a: conv(x, w, *a) - (len(x) > 0), "raises", "with a bool tensor"),
@@ -243,7 +243,7 @@ def test_text_has_no_stray_spaces():
     ("change", "words"),
     [
         (lambda b: b.T, "rows and columns exchanged"),
-        (lambda b: b[::-1], "upside down"),
+        (lambda b: b[::-1], "rows in reverse order"),
         (lambda b: b[:, ::-1], "left and right exchanged"),
         (lambda b: 3 * b, "3 times the right one"),
         (lambda b: b + 2, "2 too large"),

@@ -93,7 +93,8 @@ rate-of-another-branch: A kernel is used with another rate than its own: dilated
 kernel-of-another-branch: All rates use the same kernel: dilated[i] goes with rates[i].
 large-rate-changed: You treat a rate specially that is as large as the map. It needs no special case: zeros are padded,
     and whichever weights still meet the map count.
-kernel-flipped: The kernels are turned over. A layer of a network multiplies dilated[i, :, :, 0, 0] with the upper left.
+kernel-flipped: The kernels' rows and columns come in reverse order. A layer of a network multiplies
+    dilated[i, :, :, 0, 0] with the upper left.
 first-channel-only: The channels of x do not each meet their own weight: sum over all C of them.
 first-picture-only: Only the first picture of the batch is worked on.
 left-flat: The dimensions of the result are flat or in another order: N×((R + 2)·K)×h×w.

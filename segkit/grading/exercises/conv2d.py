@@ -104,7 +104,7 @@ def conv_facts(x: Tensor, w: Tensor, b: Tensor | None, s: int, p: int, d: int) -
 
 
 MESSAGES = """
-kernel-flipped: Your kernel is applied upside down and back to front. That is what mathematicians call convolution;
+kernel-flipped: Your kernel's rows and columns come in reverse order. That is what mathematicians call convolution;
     networks, and this exercise, slide the kernel as it is.
 kernel-half-flipped: Your kernel is flipped along one axis. It should be applied as it is.
 kernel-transposed: Rows and columns of your kernel are exchanged: u goes with the height, v with the width.

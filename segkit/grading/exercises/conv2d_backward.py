@@ -104,7 +104,7 @@ def _square(g: Tensor, x: Tensor, w: Tensor, *rest: int) -> Grads:
 MESSAGES = """
 kernel-flipped: In grad_x the weights sit at the wrong places. Output (i, j) read pixel (i·s − p + u·d, …) through
     weight (u, v), so its gradient goes back to that same pixel through that same weight.
-weight-gradient-flipped: The gradient of the weights is upside down and back to front.
+weight-gradient-flipped: The rows and columns of the weights' gradient come in reverse order.
 overwritten: Where windows overlap, one contribution to grad_x replaces the other. A pixel that was read by several
     outputs gets the sum.
 padding-not-removed: grad_x still has its padding. The zeros around the picture are no part of x: cut them off.

@@ -99,7 +99,8 @@ twice-as-large: Your scores have 2H rows. The picture has 8k + 1, which is 2H �
     pixel.
 not-padded: The 3×3 is not padded. One row of zeros lies all around the map.
 border-not-zero: Around the 3×3's map its border is repeated. Zeros lie around it.
-kernel-flipped: The kernels are turned over. A layer of a network multiplies depthwise[c, 0, 0] with the upper left.
+kernel-flipped: The kernels' rows and columns come in reverse order. A layer of a network multiplies
+    depthwise[c, 0, 0] with the upper left.
 kernel-of-another-channel: A channel gets the kernel of another one. depthwise[c] goes with channel c.
 channels-not-alone: In your depthwise step a kernel sees the sum of all channels. Each sees its own: `groups=C + R`.
 pyramid-not-enlarged: The two maps cannot be joined: the pyramid's is still small. Enlarge it to the size of the

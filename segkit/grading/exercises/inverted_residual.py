@@ -89,8 +89,8 @@ stride-in-the-first-step: Cells are left out before the depthwise step has seen 
 stride-ignored: The stride makes no difference.
 not-padded: The depthwise step is not padded. One row of zeros lies all around the wide map.
 border-not-zero: The border of the wide map is repeated. Zeros lie around it.
-kernel-flipped: The depthwise kernels are turned over. A layer of a network multiplies depthwise[j, 0, 0] with the upper
-    left.
+kernel-flipped: The rows and columns of the depthwise kernels come in reverse order. A layer of a network multiplies
+    depthwise[j, 0, 0] with the upper left.
 kernel-of-another-channel: A wide channel gets the kernel of another one. depthwise[j] goes with channel j.
 channels-not-alone: In your 3×3 a kernel sees the sum of all wide channels. Each sees its own: `groups=w`.
 first-picture-only: Only the first picture of the batch is worked on.

@@ -75,7 +75,7 @@ factors-ignored: All groups have the same rate, or only the first group has one.
 factors-in-the-power: The factor is raised to the power as well, or is an exponent. It multiplies the rate.
 factors-added: The factors are added, or divide. They multiply.
 factor-on-base-only: The factor does not reach the warm-up, or nothing but the warm-up.
-groups-as-rows: A row belongs to a step, and a column to a group: yours is turned over.
+groups-as-rows: Rows and columns of your result are exchanged: a row belongs to a step, and a column to a group.
 left-flat: Your result is one flat list. It has a row for each step.
 order-reversed: Your rows come last step first.
 """

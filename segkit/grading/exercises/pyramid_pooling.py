@@ -100,7 +100,8 @@ levels-missing: A level is missing, or one of them stands in the place of all.
 levels-added: The levels are added up. They stand one after the other as channels.
 interleaved: Channels of the levels take turns. First all R of the first level, then all of the next.
 weights-ignored: The weights make no difference.
-weights-transposed: The weights are turned over: weights[l] is R×C, a row for each channel of the result.
+weights-transposed: Rows and columns of the weights are exchanged: weights[l] is R×C, a row for each channel of the
+    result.
 weights-of-one-level: One level's weights are used for all levels.
 weights-by-channel: Each channel meets only its own weight. Every result is a sum over all C channels.
 normalised: The levels are scaled: the weights, or the result, are divided by a sum, a mean or a norm.

@@ -95,7 +95,8 @@ rate-in-one-convolution: Only some of your convolutions are dilated. All of them
 padding-not-the-rate: The dilated convolutions do not keep the size of the map. At rate r, r zeros lie around it, not
     one.
 border-not-zero: Around the map its border is repeated. Zeros lie around it.
-kernel-flipped: The kernels are turned over. A layer of a network multiplies depthwise[c, 0, 0] with the upper left.
+kernel-flipped: The kernels' rows and columns come in reverse order. A layer of a network multiplies
+    depthwise[c, 0, 0] with the upper left.
 kernel-of-another-channel: A channel gets the kernel of another one. depthwise[c] goes with channel c.
 channels-not-alone: In your depthwise step a kernel sees the sum of all channels. Each sees its own: `groups=C`.
 low-rectified: The low-level map has lost its negative numbers. It is what the second convolution made, before any ReLU:

@@ -226,7 +226,7 @@ def rates_walked(stem, last, multi_grid, output_stride, *, wrong=""):
         return [rate for row in rows for rate in row]
     if wrong == "columns":
         return [[row[j] for row in rows] for j in range(len(multi_grid))]
-    return rows[::-1] if wrong == "upside down" else rows
+    return rows[::-1] if wrong == "reversed" else rows
 
 
 def rates_numpy(stem, last, multi_grid, output_stride):
@@ -541,7 +541,7 @@ WRONG = {
         "refuses-too-much": partial(rates_walked, wrong="8 and 16"),
         "refused-by-an-error": partial(rates_walked, wrong="error"),
         "another-block-first": partial(rates_walked, wrong="from 3"),
-        "rows-reversed": partial(rates_walked, wrong="upside down"),
+        "rows-reversed": partial(rates_walked, wrong="reversed"),
         "rows-columns-exchanged": partial(rates_walked, wrong="columns"),
         "left-flat": partial(rates_walked, wrong="flat"),
     },
