@@ -72,7 +72,7 @@ def reach(rates: list[int], kernel: int = 3, row: int = 0, column: int = 0) -> R
 def drawing(canvas: Canvas) -> dict[str, Any]:
     """The empty picture: the paths through the layers, a row of counts under them, the plane beside."""
     tree = canvas.axes(0.065, 0.44, 0.50, 0.48, "one unit (top) and what it reads, layer by layer, down to the input")
-    told = "paths from each input of the marked row (most used = 1; grey: before the last move)"
+    told = "use of the marked row (most used input = 1; grey: before the last move)"
     bars = canvas.axes(0.065, 0.12, 0.50, 0.25, told, True)
     bars.set_xlabel("input, from the middle of the field", fontsize=8, labelpad=14)
     bars.set_ylim(0, 1.08)
