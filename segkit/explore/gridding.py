@@ -17,6 +17,7 @@ from segkit.explore.shell import Explorer
 
 HOLE = "#f0c3a5"
 PALE = "#d8eaf5"
+GHOST = "#6b6b6b"
 TICKS = MaxNLocator(nbins=8, integer=True)
 
 
@@ -71,7 +72,8 @@ def reach(rates: list[int], kernel: int = 3, row: int = 0, column: int = 0) -> R
 def drawing(canvas: Canvas) -> dict[str, Any]:
     """The empty picture: the paths through the layers, a row of counts under them, the plane beside."""
     tree = canvas.axes(0.065, 0.44, 0.50, 0.48, "one unit (top) and what it reads, layer by layer, down to the input")
-    bars = canvas.axes(0.065, 0.12, 0.50, 0.25, "paths from each input of the marked row (most used input = 1)", True)
+    told = "use of the marked row (most used input = 1; grey: before the last move)"
+    bars = canvas.axes(0.065, 0.12, 0.50, 0.25, told, True)
     bars.set_xlabel("input, from the middle of the field", fontsize=8, labelpad=14)
     bars.set_ylim(0, 1.08)
     bars.set_xticks([])
@@ -81,7 +83,8 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
     plane = canvas.axes(0.62, 0.12, 0.36, 0.80, "paths from each input of the plane; orange: none")
     lines = LineCollection([], colors=FAINT, linewidths=0.5)
     dots, holes, counts = PolyCollection([]), PolyCollection([]), PolyCollection([])
-    for axes, artist in ((tree, lines), (tree, dots), (tree, holes), (bars, counts)):
+    ghost = PolyCollection([], facecolors="none", edgecolors=GHOST, linewidths=1, zorder=3)
+    for axes, artist in ((tree, lines), (tree, dots), (tree, holes), (bars, counts), (bars, ghost)):
         axes.add_collection(artist)
     mark = tree.plot([], [], "o", markersize=9, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.4)[0]
     names = [tree.text(0, 0, "", fontsize=7, color=INK, ha="right", va="center") for _ in range(6)]
@@ -95,21 +98,20 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
     text.set_in_layout(False)
     for part in (*names, *ticks, text):
         part.set_clip_on(False)
-    canvas.moves(lines, dots, holes, mark, *names, *ticks, counts, image, frame, strip, text)
+    canvas.moves(lines, dots, holes, mark, *names, *ticks, counts, ghost, image, frame, strip, text)
     return {"tree": tree, "bars": bars, "plane": plane, "lines": lines, "dots": dots, "holes": holes, "mark": mark,
-            "names": names, "ticks": ticks, "counts": counts, "image": image, "frame": frame, "strip": strip,
-            "text": text}  # fmt: skip
+            "names": names, "ticks": ticks, "counts": counts, "ghost": ghost, "image": image, "frame": frame,
+            "strip": strip, "text": text}  # fmt: skip
 
 
-def draw(parts: dict[str, Any], r: Reach) -> None:
-    """Put what a unit reads into the picture."""
+def draw(parts: dict[str, Any], r: Reach, last: Reach | None = None) -> None:
+    """Put what a unit reads into the picture, and in grey outline how often it read the row before."""
     counted, middle = r.counted, r.counted.field // 2
     n = counted.field
     _draw_tree(parts, r, middle)
-    where, half = np.arange(n) - middle, _half(n)
-    scale = float(counted.plane.max())
-    heights = counted.plane[r.row].astype(float) / scale
-    parts["counts"].set_verts(boxes((where - 0.46) / half, 0 * where, (where + 0.46) / half, heights))
+    half, scale = _half(n), float(counted.plane.max())
+    parts["counts"].set_verts(_bars(r, half))
+    parts["ghost"].set_verts([] if last is None or last.counted == counted else _bars(last, half))
     places = [v for v in TICKS.tick_values(-middle, middle) if abs(v) <= middle] + [None] * 12
     for tick, place in zip(parts["ticks"], places, strict=False):
         tick.set_text("" if place is None else f"{place:.0f}")
@@ -121,6 +123,13 @@ def draw(parts: dict[str, Any], r: Reach) -> None:
     parts["frame"].set_bounds(r.column / n, r.row / n, 1 / n, 1 / n)
     parts["strip"].set_bounds(0, r.row / n, 1, 1 / n)
     parts["text"].set_text(f"{n}×{n} inputs, {100 * counted.share:.0f} % of them contribute")
+
+
+def _bars(r: Reach, half: float) -> np.ndarray:
+    """A bar for each input of the marked row, as high as it is used, where a row shows `half` inputs to each side."""
+    where = np.arange(r.counted.field) - r.counted.field // 2
+    heights = r.counted.plane[r.row].astype(float) / float(r.counted.plane.max())
+    return boxes((where - 0.46) / half, 0 * where, (where + 0.46) / half, heights)
 
 
 def _half(field: int) -> float:
@@ -166,20 +175,25 @@ class GriddingExplorer(Explorer):
         self.parts = drawing(self.canvas)
         with self.together():
             for i, (rate, place) in enumerate(
-                zip(rates, ("at the input", "in the middle", "below the unit"), strict=True)
+                zip(rates, ("nearest the input", "in the middle", "nearest the unit"), strict=True)
             ):
-                self.slider(f"rate_{i + 1}", f"rate {i + 1}", 1, 10, rate, f"dilation of the layer {place}")
+                self.slider(f"rate_{i + 1}", f"rate {i + 1}", 1, 10, rate, f"dilation of the group's layer {place}")
             self.slider("kernel", "kernel", 2, 5, kernel, "taps along a side of every kernel")
-            self.slider("groups", "repeat the group", 1, 2, groups, "how many times the three layers follow each other")
-            self.slider("row", "marked row", -30, 30, 0, "row of the marked input, from the middle of the field")
-            self.slider("column", "marked column", -30, 30, 0, "column of the marked input, from the middle")
+            self.slider("groups", "groups of three", 1, 2, groups, "how many times the three layers follow each other")
+            for name in ("row", "column"):  # from edge to edge of the field, whatever it is
+                self.slider(name, f"marked {name}", 0, 0, 0, f"{name} of the marked input, from the middle")
 
     def compute(self) -> Reach:
         rates = [self[f"rate_{i}"] for i in (1, 2, 3)] * self["groups"]
+        field = contributions(rates, self["kernel"]).field
+        held, self._held = self._held, True  # a smaller field may move the mark: that is no second change
+        for name in ("row", "column"):
+            self.controls[name].min, self.controls[name].max = -(field // 2), field - 1 - field // 2
+        self._held = held
         return reach(rates, self["kernel"], self["row"], self["column"])
 
     def draw(self, results: Reach) -> str:
-        draw(self.parts, results)
+        draw(self.parts, results, self.last)
         middle, paths = results.counted.field // 2, results.paths
         place = f"row {results.row - middle}, column {results.column - middle}"
         word = "over 1 path" if paths == 1 else f"over {paths} paths" if paths else "by no path"

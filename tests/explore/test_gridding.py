@@ -46,7 +46,29 @@ def test_sliders_give_these_numbers() -> None:
     e.controls["kernel"].value = 2
     assert e.results.counted.field == 17 and e.results.verdict.kernel == 2
     e.controls["row"].value = 30
-    assert e.results.row == 16, "the sliders reach further than this field"
+    assert (e["row"], e.results.row) == (8, 16), "the sliders end where the field does"
+
+
+def test_marks_reach_every_input_and_only_those() -> None:
+    e = GriddingExplorer(rates=(10, 10, 10), kernel=5, groups=2)
+    assert e.results.counted.field == 241 and (e.controls["row"].min, e.controls["row"].max) == (-120, 120)
+    e.picture.x, e.picture.y = e.canvas.point(e.parts["plane"], 0.5 / 241, 240.5 / 241)
+    assert (e["row"], e["column"], e.results.paths) == (120, -120, 1)
+    e.controls["kernel"].value = 2
+    assert (e["row"], e["column"], e.results.counted.field) == (30, -30, 61)
+    e.controls["groups"].value = 1
+    assert (e.controls["row"].min, e.controls["row"].max) == (-15, 15) and (e.results.row, e.results.column) == (30, 0)
+
+
+def test_the_last_row_stays_as_a_ghost() -> None:
+    e = GriddingExplorer()
+    assert len(e.parts["ghost"].get_paths()) == 0
+    e.controls["rate_1"].value = 1
+    assert len(e.parts["ghost"].get_paths()) == 13 and len(e.parts["counts"].get_paths()) == 11
+    e.controls["column"].value = 2
+    assert len(e.parts["ghost"].get_paths()) == 0, "the mark alone has moved"
+    e.reset()
+    assert len(e.parts["ghost"].get_paths()) == 0
 
 
 def test_the_picture_shows_holes_and_counts() -> None:
