@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
-from segkit.analysis import KeptTable
 from tests.course.claims import put, recorded, refuted, run
 
 
@@ -29,19 +26,18 @@ def test_the_recorded_decoders_need_what_they_know(target, source):
     refuted("05", words, results=recorded(decoders=put(target, source)))
 
 
-def test_two_bits_save_what_they_save():
-    words = "2 bits a window against 32 bits a value"
+def test_two_bits_bring_every_value_back():
+    words = "2 bits for each 2×2 pooling window"
     run("05", words)
 
-    def with_bits(how):
-        def changed(tables):
-            rows = {n: [dataclasses.replace(r, bits=how(r)) for r in t] for n, t in tables.items()}
-            return {name: KeptTable(rows[name], tables[name].picture) for name in tables}
+    def without_rows(pack):
+        return lambda index, width: pack(index % width, width)
 
-        return changed
+    def a_byte_each(pack):
+        return lambda index, width: pack(index, width).repeat(4)
 
-    refuted("05", words, tables=with_bits(lambda row: row.indices))  # places kept as torch keeps them
-    refuted("05", words, tables=with_bits(lambda row: 4 * row.bits))  # a byte for each place
+    refuted("05", words, pack=without_rows)  # one bit: the column alone
+    refuted("05", words, pack=a_byte_each)
 
 
 @pytest.mark.parametrize("always", ["same", "valid"])
@@ -96,30 +92,6 @@ def test_what_elastic_deformation_changes_depends_on_the_data(data, target, sour
 @pytest.mark.parametrize("data", ["cells", "cells_nuclei", "cells_isbi2012"])
 def test_the_map_lowers_merges_on_all_three(data):
     refuted("05", "far fewer cells are merged", results=recorded(**{data: put("elastic and weight map", "elastic")}))
-
-
-@pytest.mark.parametrize(
-    ("words", "target", "source"),
-    [("Claim 1 (ENet", "no early downsampling", "ENet"), ("Claim 2 (ENet", "decoder as large as the encoder", "ENet"),
-     ("Claim 3 (ENet", "ReLU for PReLU", "ENet"), ("Claim 3 (ENet", "ENet", "ReLU for PReLU"),
-     ("Claim 4 (ENet", "5×5 for 5×1 and 1×5", "ENet")],
-)  # fmt: skip
-def test_each_of_enets_choices_is_measured(words, target, source):
-    run("05", words)
-    refuted("05", words, results=recorded(enet=put(target, source)))
-
-
-def test_early_downsampling_must_save():
-    refuted("05", "Claim 1 (ENet", late_macs=lambda macs: macs / 3)
-
-
-@pytest.mark.parametrize(
-    ("target", "source"), [("24 pictures, bent", "3 pictures"), ("3 pictures, bent", "3 pictures")]
-)
-def test_two_dozen_pictures_bring_most_of_it(target, source):
-    words = "two dozen must bring most of it"
-    run("05", words)
-    refuted("05", words, results=recorded(cells_few=put(target, source)))
 
 
 @pytest.mark.parametrize("kind", ["membranes, 24 pictures", "thirteen classes", "three large classes"])

@@ -235,8 +235,7 @@ def test_only_some_classes():
 SCRIPTS = {
     "fcn": ("skips", ["fcn8s"]),
     "segnet_unet": ("decoders", ["indices"]),
-    "cells": ("few", ["3 pictures, bent"]),
-    "enet": ("choices", ["ENet"]),
+    "cells": ("cells", ["24 pictures, both"]),
     "atrous": ("finetune", None),
     "crf": ("fields", ["3x3 rate 3"]),
     "pyramids": ("aspp_rates", ["1 2 3 4"]),
@@ -248,11 +247,10 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_script(script, folder, monkeypatch):
+def test_script(script, folder):
     module, (name, arms) = importlib.import_module(script), SCRIPTS[script]
-    if script == "enet":
-        monkeypatch.setattr(module, "VARIANTS", {"ENet": {}})
-    experiment = getattr(module, name)(options(folder))
+    make = partial(module.parts, name) if script == "cells" else getattr(module, name)
+    experiment = make(options(folder))
     experiment.arms = {arm: experiment.arms[arm] for arm in arms or experiment.arms}
     experiment.ceilings, experiment.claims = experiment.ceilings[-1:], []
     library.scaled(experiment, 0.004, 4)
@@ -266,7 +264,7 @@ def test_script(script, folder, monkeypatch):
 def scripts():
     """Each recorded result with the script's own experiment."""
     for script, names in {
-        "fcn": ("skips", "patches"), "segnet_unet": ("decoders", "advice"), "cells": ("few",), "enet": ("choices",),
+        "fcn": ("skips", "patches"), "segnet_unet": ("decoders", "advice"),
         "atrous": ("finetune", "grids", "context"), "crf": ("fields", "sharpen", "joint"),
         "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes", "aux_loss"),
         "deeplab_v3": ("image_pooling", "output_stride", "multi_grid", "batch_norm"),
