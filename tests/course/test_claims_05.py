@@ -21,9 +21,16 @@ def test_pooling_forgets_where():
      ("bed of nails", "indices")],
 )  # fmt: skip
 def test_the_recorded_decoders_need_what_they_know(target, source):
-    words = "indices must beat {blind} near edges"
+    words = "what knows more must draw better edges"
     run("05", words)
     refuted("05", words, results=recorded(decoders=put(target, source)))
+
+
+def test_the_shipped_decoders_differ_in_the_indices():
+    words = "the shipped networks must differ near edges"
+    run("05", words)
+    refuted("05", words, shipped=lambda two: {"bilinear": two["bilinear"], "indices": two["bilinear"]})
+    refuted("05", words, shipped=lambda two: {"bilinear": two["indices"], "indices": two["bilinear"]})
 
 
 def test_two_bits_bring_every_value_back():
@@ -63,8 +70,8 @@ def test_the_recorded_weight_map_keeps_cells_apart(target, source):
 def test_the_shipped_networks_differ_in_the_map():
     words = "the map must keep cells apart"
     run("05", words)
-    refuted("05", words, shipped=lambda two: {"plain": two["plain"], "weighted": two["plain"]})
-    refuted("05", words, shipped=lambda two: {"plain": two["weighted"], "weighted": two["weighted"]})
+    refuted("05", words, trained=lambda two: {"plain": two["plain"], "weighted": two["plain"]})
+    refuted("05", words, trained=lambda two: {"plain": two["weighted"], "weighted": two["weighted"]})
 
 
 def test_two_dozen_pictures_teach_only_who_learns():
