@@ -67,7 +67,8 @@ class UNet(Model):
     Differs from the paper:
         BatchNorm (`batch_norm=False` leaves it out). `forward` adds the mirrored border and
         cuts the scores to the picture; `raw` is the network of Figure 1. With "same", poolings round up and the
-        upsampled map is cut to its skip, so that an odd size loses no row. The paper has no other encoder.
+        upsampled map is cut to its skip, so that an odd size loses no row. The paper has no other encoder. As in its
+        text, no ReLU follows the up-convolution; the network that its authors released has one there.
     """
 
     def __init__(
