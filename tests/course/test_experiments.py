@@ -1,14 +1,11 @@
-"""The library of experiments: it can be killed at any step, and a script of each chapter runs from end to end."""
+"""The library of experiments: it can be killed at any step, and trains nothing twice."""
 
 from __future__ import annotations
 
 import argparse
 import copy
-import importlib
-import json
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 import torch
@@ -18,13 +15,11 @@ from segkit.data import Augmented
 from segkit.data.transforms import RandomFlip
 from segkit.training import Config, Trainer, cross_entropy
 from tests.course.evidence import ROOT, form
-from tests.other_device import THERE, OtherDevice, other_device
 
 import library  # isort: skip  # tests.course.evidence puts course/experiments on the path
 import pictures  # isort: skip
 import results  # isort: skip
 
-__all__ = ["other_device"]  # a fixture
 TRY = {"tier": "cpu", "seeds": 1, "processes": 1, "part": None, "final": False}
 DATA = {"set": "street", "size": [32, 48], "train": 8, "test": 4}
 RECIPE = {"flip": 0.5, "steps": 8, "batch_size": 4, "lr": 1e-2, "ema": 0.9}
@@ -229,85 +224,3 @@ def test_only_some_classes():
         for name, number in (("road", 0), ("sky", 1)):
             assert torch.equal(mine.labels == number, theirs.labels == every.classes.index(name))
         assert set(mine.labels.unique().tolist()) <= {0, 1, 255}
-
-
-# A part of each script, from end to end. A full trial: python course/experiments/FILE.py … --scale 0.02 --steps 4
-SCRIPTS = {
-    "fcn": ("patches", ["balanced patches"]),
-    "segnet_unet": ("decoders", ["indices"]),
-    "cells": ("cells", ["24 pictures, both"]),
-    "atrous": ("finetune", None),
-    "crf": ("fields", ["3x3 rate 3"]),
-    "pyramids": ("aspp_rates", ["1 2 3 4"]),
-    "deeplab_v3": ("image_pooling", ["rates 2 4 6"]),
-    "cheap": ("steps", ["norm between"]),
-    "deeplab_v3plus": ("decoder", ["both separable"]),
-    "lineage": ("lineage", ["FCN-32s"]),
-}
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_script(script, folder):
-    module, (name, arms) = importlib.import_module(script), SCRIPTS[script]
-    make = partial(module.parts, name) if script == "cells" else getattr(module, name)
-    experiment = make(options(folder))
-    experiment.arms = {arm: experiment.arms[arm] for arm in arms or experiment.arms}
-    experiment.ceilings, experiment.claims = experiment.ceilings[-1:], []
-    library.scaled(experiment, 0.004, 4)
-    library.perform(experiment, options(folder))
-    found = results.load(experiment.name, folder / "results")
-    assert form(found.found) == [] and [run["arm"] for run in found.runs] == list(experiment.arms)
-    assert all(run["at"] == list(experiment.at) for run in found.runs)
-    assert all(found.prior(arm)["scores"]["mean_iou"] > 0 for arm in found.arms)
-
-
-def scripts():
-    """Each recorded result with the script's own experiment."""
-    for script, names in {
-        "fcn": ("patches",), "segnet_unet": ("decoders", "advice"),
-        "atrous": ("duc", "finetune", "grids", "context"), "crf": ("fields", "sharpen", "joint"),
-        "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes", "aux_loss"),
-        "deeplab_v3": ("image_pooling", "output_stride", "multi_grid", "batch_norm"),
-        "cheap": ("blocks", "steps"), "deeplab_v3plus": ("decoder", "dial"), "lineage": ("lineage",),
-    }.items():  # fmt: skip
-        yield from (getattr(importlib.import_module(script), name) for name in names)
-    cells = importlib.import_module("cells")
-    yield from (partial(cells.parts, name) for name in cells.STEPS)
-
-
-AWAITED = {  # the script asks for more than the file was made with: to be recorded again
-    "fcn_patches", "advice", "cells", "cells_nuclei", "cells_isbi2012", "atrous_duc", "atrous_finetune", "atrous_grids",
-    "atrous_context", "deeplab_fields", "crf_joint",
-}  # fmt: skip
-
-
-def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
-    names = set()
-    for make in scripts():
-        experiment = make(options(folder))
-        recorded = results.load(experiment.name)
-        names.add(experiment.name)
-        told = json.loads(json.dumps({"claims": experiment.claims, "arms": experiment.arms}))
-        if experiment.name in AWAITED:
-            assert (recorded.claims, recorded.arms) != (told["claims"], told["arms"]), f"{experiment.name} is here"
-            continue
-        assert recorded.claims == told["claims"], experiment.name
-        for arm, its in recorded.arms.items():
-            assert its["data"] == told["arms"][arm]["data"], (experiment.name, arm)
-    assert names == {path.stem for path in results.RESULTS.glob("*.json")}
-
-
-def test_the_gpu_tier_computes_on_its_device(folder, other_device):
-    lineage = importlib.import_module("lineage")
-    experiment = lineage.lineage(options(folder, tier="gpu"))
-    arm = experiment.arms["DeepLab v2"]
-    assert (experiment.device, arm["model"]["width"], arm["model"]["rates"]) == ("cuda", 64, [2, 4, 6, 8])
-    experiment.arms = {"FCN-32s": experiment.arms["FCN-32s"]}
-    experiment.arms["FCN-32s"]["data"] |= {"size": [32, 48]}
-    experiment.device, experiment.claims, experiment.ceilings = THERE, [], (32,)
-    library.scaled(experiment, 0.004, 4)
-    with OtherDevice():
-        library.perform(experiment, options(folder, tier="gpu"))
-    found = results.load("lineage_gpu", folder / "results")
-    assert form(found.found) == [] and found.extra["largest_difference_from_cpu"]["FCN-32s"] < 1e-5
-    assert not (folder / "weights").exists()
