@@ -82,7 +82,7 @@ def marks_in(source: Notebook, assignment: str) -> dict[str, int]:
     Raises:
         NotebookError: as `marks`.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for cell in source["cells"]:
         meta = _meta(cell)
         if meta.get("grade") and cell["cell_type"] == "code":

@@ -72,7 +72,9 @@ def probe(layer: Any, linear: nn.Linear, c: int, h: int, w: int) -> tuple[Any, .
     Raises:
         Unusable: it is none, or stops.
     """
-    given_back, weight, bias = layer, None, None
+    given_back: Any = layer
+    weight: Any = None
+    bias: Any = None
     if isinstance(layer, (tuple, list)) and len(layer) == 2:
         weight, bias = (None if one is None else torch.as_tensor(one).detach() for one in layer)
         layer = lambda x: F.conv2d(x, weight, bias)  # noqa: E731
