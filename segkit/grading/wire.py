@@ -100,7 +100,7 @@ def _value(plain: Any, data: bytes, at: int) -> tuple[Any, int]:
         if count * dtype.itemsize > len(data) - at:
             raise ValueError("an array of more bytes than came")
         array = np.frombuffer(data, dtype, count, at).reshape(shape).copy()
-        return (array.view(np.uint8) != 0 if name == "b1" else array), at + array.nbytes
+        return (np.asarray(array.view(np.uint8) != 0) if name == "b1" else array), at + array.nbytes
     if kind == "tuple":
         value, at = _value(list(inside), data, at)
         return tuple(value), at
