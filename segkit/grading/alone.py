@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,8 @@ from typing import Any
 FILE = 256 << 20  # bytes of a file, and of all files together
 PROCESSES = 400
 NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000  # user, mount, process, network, IPC
-NOSUID_NODEV_NOEXEC, BIND, PRIVATE, RECURSIVE = 2 | 4 | 8, 4096, 1 << 18, 1 << 14
+RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, PRIVATE, RECURSIVE = 1, 2, 4, 8, 32, 4096, 1 << 18, 1 << 14
+DEVICES = ("null", "zero", "full", "random", "urandom")  # of /dev; no other can be opened: disks, terminals
 
 
 def alone(work: Callable[[], Any], place: Path, hidden: Sequence[Path], seconds: float) -> None:
@@ -29,8 +31,8 @@ def alone(work: Callable[[], Any], place: Path, hidden: Sequence[Path], seconds:
 
     Args:
         work: what to do.
-        place: an empty folder, the only one that can be written to.
-        hidden: folders and files that are empty there.
+        place: an empty folder, the only one that can be written to (and /dev/shm, which is empty too).
+        hidden: folders and files that are empty there; `place` may lie in one of them.
         seconds: processor time.
 
     Raises:
@@ -44,11 +46,17 @@ def alone(work: Callable[[], Any], place: Path, hidden: Sequence[Path], seconds:
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1", "ascii")
     _mount(None, "/", None, PRIVATE | RECURSIVE)
     _read_only()
-    for path in [place, *hidden, *(Path(p) for p in ("/dev/shm", "/run", "/tmp/.X11-unix"))]:  # the last two: sockets
+    for path in [*hidden, Path("/run"), Path("/tmp/.X11-unix")]:  # the last two: sockets
         if path.is_dir():
-            _mount("tmpfs", str(path), "tmpfs", 2 | 4, f"size={FILE},mode=0700")
+            _mount("tmpfs", str(path), "tmpfs", NOSUID | NODEV, "size=64k,mode=0700")
+            if place.is_relative_to(path):
+                place.mkdir(parents=True, exist_ok=True)
+            _mount(None, str(path), None, REMOUNT | BIND | RDONLY | NOSUID | NODEV)
         elif path.exists():
             _mount("/dev/null", str(path), None, BIND)
+    for path in (place, Path("/dev/shm")):
+        if path.is_dir():
+            _mount("tmpfs", str(path), "tmpfs", NOSUID | NODEV, f"size={FILE},mode=0700")
     pid = os.fork()
     if pid:
         os.waitpid(pid, 0)
@@ -64,7 +72,7 @@ def _first(work: Callable[[], Any]) -> None:
     _control(1, signal.SIGKILL)  # ends together with its parent
     _control(4, 0)  # cannot be looked into
     with suppress(OSError):
-        _mount("proc", "/proc", "proc", NOSUID_NODEV_NOEXEC)
+        _mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
         Path("/proc/sys/kernel/pid_max").write_text(str(PROCESSES), "ascii")
     second = os.fork()
     if second:
@@ -111,10 +119,18 @@ def limit_files(seconds: float) -> None:
                 resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
 
 
+def end_with_parent() -> None:
+    """Be ended together with the process that started this one (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            _control(1, signal.SIGKILL)
+
+
 def adopt() -> None:
     """Become the parent of whatever the children of this process leave behind (Linux)."""
-    with suppress(OSError, AttributeError):
-        _control(36, 1)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            _control(36, 1)
 
 
 def end_strays() -> None:
@@ -132,9 +148,13 @@ def end_strays() -> None:
 
 
 def _read_only() -> None:
-    """Everything that is mounted, at once (mount_setattr, Linux 5.12)."""
-    wanted = (ctypes.c_uint64 * 4)(1, 0, 0, 0)
-    _system("syscall", 442, -100, b"/", 0x8000, wanted, ctypes.sizeof(wanted))
+    """Everything that is mounted, at once, and no devices but a few that harm nobody (mount_setattr, Linux 5.12)."""
+    devices = [f"/dev/{name}" for name in DEVICES if Path(f"/dev/{name}").exists()]
+    for path in devices:
+        _mount(path, path, None, BIND)
+    for path, sets, clears, how in [("/", RDONLY | NOSUID | NODEV, 0, 0x8000), *((p, 0, NODEV, 0) for p in devices)]:
+        wanted = (ctypes.c_uint64 * 4)(sets, clears, 0, 0)
+        _system("syscall", 442, -100, path.encode(), how, wanted, ctypes.sizeof(wanted))
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str = "") -> None:

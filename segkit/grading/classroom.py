@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -74,9 +75,10 @@ class ClassResult:
         return words("\n".join([*lines, "", apart]), 1_000_000)
 
 
-def _grade_one(one: Submission, time_limit: float, hidden: list[Path]) -> None:
+def _grade_one(one: Submission, time_limit: float, hidden: list[Path], stopped: threading.Event) -> None:
     if one.notebook is None:
         return
+    problem = ""
     try:
         name = one.assignment if one.assignment in ASSIGNMENTS else None
         one.report = grade_read(one.notebook, one.path, name, time_limit, hidden)
@@ -85,9 +87,11 @@ def _grade_one(one: Submission, time_limit: float, hidden: list[Path]) -> None:
         if name and said != name:
             one.tell(f"this looks like {said}")
     except NotebookError as error:
-        one.error = str(error)
+        problem = str(error)
     except Exception as error:  # whatever one student's file does to us, the class gets its marks
-        one.error = f"{one.path} could not be graded: {type(error).__name__}: {error}"
+        problem = f"{one.path} could not be graded: {type(error).__name__}: {error}"
+    if not stopped.is_set():
+        one.error = problem
 
 
 def grade_class(
@@ -111,13 +115,13 @@ def grade_class(
     result = ClassResult(Path(out), collect(Path(submitted)))
     for assignment in {one.assignment for one in result.submissions} & ASSIGNMENTS.keys():
         marks(assignment)
-    result.barred, written = barred(), started
+    result.barred, written, stopped = barred(), started, threading.Event()
     workers = min(workers or min(os.cpu_count() or 1, MOST), len(result.submissions))
     hidden = [Path(submitted), result.folder]
     try:
         write_marks(result.submissions, result.csv)
         with ThreadPoolExecutor(workers) as pool:
-            waiting = [pool.submit(_grade_one, one, time_limit, hidden) for one in result.submissions]
+            waiting = [pool.submit(_grade_one, one, time_limit, hidden, stopped) for one in result.submissions]
             try:
                 for done in as_completed(waiting):
                     done.result()
@@ -125,8 +129,11 @@ def grade_class(
                         write_marks(result.submissions, result.csv)
                         written = time.monotonic()
             except KeyboardInterrupt:
+                stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-                end_servers()
+                while not all(one.done() for one in waiting):
+                    end_servers()
+                    time.sleep(0.05)
                 raise
     finally:
         tell_apart(result.submissions)
@@ -181,6 +188,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
     except (ValueError, OSError) as error:
         parser.exit(1, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "stopped; marks.csv holds what was graded so far\n")
     print(result.table())
     return 0
 

@@ -55,7 +55,7 @@ class Server:
             stdout=subprocess.PIPE, stderr=self._errors, process_group=0,  # Ctrl-C is for us
             env={**kept, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        self._heard: Queue[Any] = Queue(100)
+        self._heard: Queue[Any] = Queue(20)
         self.owner, self.barred = os.getpid(), ""
         _running.add(self)
         threading.Thread(target=self._listen, daemon=True).start()

@@ -143,7 +143,7 @@ def which_assignment(notebook: Notebook, path: Path) -> str:
 
 
 def _defines(text: str, name: str) -> bool:
-    return bool(re.search(rf"^\s*(def\s+{name}\b|{name}\s*=)", text, re.MULTILINE))
+    return bool(re.search(rf"^[ \t]*(def[ \t]+{name}\b|{name}[ \t]*=)", text, re.MULTILINE))
 
 
 def _missing(exercise: str, notebook: Notebook, problems: dict[int, str]) -> Result:

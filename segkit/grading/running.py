@@ -12,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from segkit.data.folders import data_root
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_notebook, source_path
 from segkit.grading.checking import judge
 from segkit.grading.exercise import Exercise, find
@@ -159,7 +160,8 @@ def _hidden(more: list[Path]) -> list[Path]:
     ours, grading = folder().resolve(), ROOT / "segkit" / "grading"
     paths = [ours, *(ROOT / name for name in (".git", "tests", "runs")), grading / "exercises"]
     paths += [grading / "slips.py", grading / "__pycache__"]  # parts of right answers
-    needed = [Path(one).resolve() for one in (sys.prefix, sys.base_prefix, ROOT / "segkit", tempfile.gettempdir())]
+    paths += [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]  # others' files, and sockets
+    needed = [Path(one).resolve() for one in (sys.prefix, sys.base_prefix, ROOT / "segkit", data_root())]
     return [path for path in [*paths, *(one.resolve() for one in more)]
             if path.exists() and not any(one.is_relative_to(path) for one in needed)]  # fmt: skip
 
@@ -175,7 +177,10 @@ def _run(server: Server, todo: list[Step], seconds: float, hidden: list[Path], p
         job = _job(todo, seconds, hidden)
     heard, ends = Heard([step.exercise for step in todo if step.exercise]), time.monotonic() + job["limit"] + 60
     nonsense = ""
-    server.send(job)
+    try:
+        server.send(job)
+    except Unreadable as error:
+        raise Refused(f"it could not be graded: its code is {error}") from None
     try:
         while (told := server.next(ends))[0] != "end":
             try:

@@ -7,9 +7,10 @@ the modules do not import and, where a child can be cut off from the system, tha
 
 from __future__ import annotations
 
-import importlib
 import os
+import select
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -19,56 +20,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from segkit.grading import alone
 from segkit.grading.asked import Told
 from segkit.grading.capture import quiet_process
 from segkit.grading.child import end_child, fork_child, receive
-from segkit.grading.finished import PLACES
 from segkit.grading.notebook_cells import definitions, notebook_names, plain_python, run_cell
 from segkit.grading.sandbox import attempt, method
+from segkit.grading.stand_in import prepare
 from segkit.grading.wire import Unreadable, frame, read_frame
 
+OVER = 3  # the exit status of a process that finds nothing more to do
 AT_WORK = ("cell", "ran", "check", "tried", "tried late")  # what a child may tell of
-READY = ("segkit.data", "segkit.viz", "matplotlib.pyplot", "IPython.core.inputtransformer2")
 ENDED, LATE, NONSENSE = "ended Python (exit, crash or lack of memory)", "did not end in time", "sent what is no result"
 Tell = Callable[[Any], Any]
-
-
-class _Unchecked:
-    """What `check` gives while a notebook is graded: the verdict comes later, and from elsewhere."""
-
-    score, status, passed, diagnoses = 0.0, "not yet done", False, ()
-
-    def points(self, of: float) -> float:
-        return 0.0
-
-    def text(self) -> str:
-        return ""
-
-
-class _NotHere:
-    """Stops the import of what knows the right answers."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        if name.startswith("segkit.grading."):
-            raise ImportError(f"{name} is not there while a notebook is graded")
-
-
-def prepare() -> None:
-    """Load what notebooks need, and put something harmless in the place of `segkit.grading`."""
-    for name in (*PLACES, *READY):
-        if not name.startswith("segkit.grading"):
-            with suppress(ImportError):
-                importlib.import_module(name)
-    torch.set_num_threads(1)
-    package = sys.modules["segkit.grading"]
-    package.check = lambda *args, **options: _Unchecked()  # type: ignore[attr-defined]
-    package.describe = lambda name: ""  # type: ignore[attr-defined]
-    package.exercises = list  # type: ignore[attr-defined]
-    package.Result = package.Diagnosis = _Unchecked  # type: ignore[attr-defined]
-    sys.meta_path.insert(0, _NotHere())  # type: ignore[arg-type]
 
 
 def take_steps(job: dict[str, Any], skip: Collection[int | str], tell: Tell) -> None:
@@ -122,16 +86,54 @@ class Server:
     def serve(self, once: bool) -> None:
         """Work until nothing more comes; `once`: in this very process, for systems without a safe fork."""
         self.tell(("ready", "", self.barred))
-        while (job := read_frame(partial(_read, self.inlet))) is not None:
+        while self._next(once) if once else self._next_apart():
+            pass
+
+    def _next(self, once: bool) -> bool:
+        """Take the next notebook; whether there was one."""
+        job = read_frame(partial(_read, self.inlet))
+        if job is None:
+            return False
+        try:
+            if once:
+                alone.settle_in(self.place)
+                take_steps(job, (), self.tell)
+            else:
+                self._in_children(job)
+        except Exception:
+            self.tell(("failed", "", traceback.format_exc(limit=-3)))
+        self.tell(("end", "", None))
+        return True
+
+    def _next_apart(self) -> bool:
+        """Take it in a process of its own: so this one never holds a notebook in which the next could read."""
+        parent = os.getppid()
+        select.select([self.inlet], [], [])
+        pid = os.fork()
+        if not pid:
             try:
-                if once:
-                    alone.settle_in(self.place)
-                    take_steps(job, (), self.tell)
-                else:
-                    self._in_children(job)
-            except Exception:
-                self.tell(("failed", "", traceback.format_exc(limit=-3)))
-            self.tell(("end", "", None))
+                alone.end_with_parent()
+                alone.adopt()
+                os._exit(0 if self._next(once=False) else OVER)
+            finally:
+                os._exit(1)
+        while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and os.getppid() == parent:
+            time.sleep(0.01)
+        if ended[0] == 0:  # whoever started us is gone
+            os.kill(pid, signal.SIGKILL)
+        alone.end_strays()
+        self._empty_place()
+        if ended[0] == 0 or os.waitstatus_to_exitcode(ended[1]) == OVER:
+            return False
+        if ended[1]:
+            self.tell(("failed", "", "its process was ended, by its own code or from outside"))
+        return True
+
+    def _empty_place(self) -> None:
+        if self.place.is_symlink():
+            self.place.unlink()
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.mkdir(mode=0o700, exist_ok=True)
 
     def _in_children(self, job: dict[str, Any]) -> None:
         """With another attempt for each cell, and each answer, that ends the child or never ends."""
@@ -145,8 +147,7 @@ class Server:
             finally:
                 end_child(pid, stream)
                 alone.end_strays()
-                shutil.rmtree(self.place, ignore_errors=True)
-                self.place.mkdir(mode=0o700, exist_ok=True)
+                self._empty_place()
             if stuck is None or stuck in skip:
                 break
             skip[stuck] = why
@@ -189,7 +190,7 @@ class Server:
 
         def child(tell: Tell) -> None:
             try:
-                alone.alone(lambda: tell("done"), self.place, [], 60)
+                alone.alone(lambda: tell("done"), self.place, [self.place.parent], 60)
             except OSError as error:
                 tell(error.strerror or "it is not allowed")
 
@@ -226,4 +227,9 @@ def main() -> None:
     prepare()
     server = Server(inlet, outlet, Path(sys.argv[2]))
     quiet_process(keep=-1)
-    server.serve(once=sys.argv[-1] == "once")
+    try:
+        server.serve(once=sys.argv[-1] == "once")
+    finally:
+        with suppress(OSError):
+            os.chdir(server.place.parent)
+        shutil.rmtree(server.place, ignore_errors=True)  # where the grader was ended, nobody else does

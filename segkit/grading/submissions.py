@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, read_notebook
 from segkit.grading.notebook import GradedNotebook
@@ -83,13 +84,18 @@ def collect(submitted: Path) -> list[Submission]:
 
 def _read(one: Submission) -> None:
     try:
-        one.notebook = read_notebook(one.path, links=False)
-        for cell in one.notebook["cells"]:
-            cell.pop("outputs", None)  # what takes the room
+        whole = read_notebook(one.path, links=False)
+        cells = [{"cell_type": c["cell_type"], "source": c["source"], "metadata": _ours(c, "nbgrader")}
+                 for c in whole["cells"]]  # fmt: skip
+        one.notebook = {"cells": cells, "metadata": _ours(whole, "segkit")}  # what else there is only takes room
     except NotebookError as error:
         one.error = str(error)
     except Exception as error:  # whatever one student's file does to us, the class gets its marks
         one.error = f"{one.path} cannot be read: {type(error).__name__}"
+
+
+def _ours(part: Notebook, name: str) -> dict[str, Any]:
+    return {name: part["metadata"][name]} if name in part["metadata"] else {}
 
 
 def tell_apart(submissions: list[Submission]) -> None:
@@ -101,7 +107,7 @@ def tell_apart(submissions: list[Submission]) -> None:
         if len(same) > 1:
             one.page = "-".join([one.page, *one.place.removesuffix(".ipynb").split("/")])
             one.tell(f"one of {len(same)} notebooks for {one.assignment}: {', '.join(o.place for o in same)}")
-        one.page = one.page[:120]
+        one.page = one.page.encode("utf-8", "replace")[:120].decode("utf-8", "ignore")  # a file's name has few bytes
         while (one.student, one.page.lower()) in taken:
             one.page += "-"
         taken.add((one.student, one.page.lower()))

@@ -30,10 +30,12 @@ def frame(value: Any) -> bytes:
 
     Raises:
         TypeError: something else.
+        Unreadable: it is far too large.
     """
     arrays: list[bytes] = []
     head = json.dumps(_plain(value, arrays), separators=(",", ":")).encode()
     body = b"".join(arrays)
+    _limited(len(head) + len(body), len(head))
     return struct.pack("<QQ", len(head) + len(body), len(head)) + head + body
 
 
@@ -52,6 +54,11 @@ def _plain(value: Any, arrays: list[bytes]) -> Any:
     raise TypeError(f"a {type(value).__name__} is no plain data: numbers, words and arrays of numbers are")
 
 
+def _limited(size: int, head: int) -> None:
+    if size > LARGEST or head > min(size, HEAD):
+        raise Unreadable(f"a message of {size} bytes, {head} of them facts")
+
+
 def read_frame(read: Callable[[int], bytes | None]) -> Any:
     """The next message; None where there is none any more.
 
@@ -65,8 +72,7 @@ def read_frame(read: Callable[[int], bytes | None]) -> Any:
     if sizes is None:
         return None
     size, head = struct.unpack("<QQ", sizes)
-    if size > LARGEST or head > min(size, HEAD):
-        raise Unreadable(f"a message of {size} bytes, {head} of them facts")
+    _limited(size, head)
     data = read(size)
     return None if data is None else _message(data, head)
 
