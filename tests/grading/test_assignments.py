@@ -194,3 +194,37 @@ def test_nbgrader_is_told_of_the_course_and_its_exchange(monkeypatch):
     assert Path(config.Exchange.root) == folder() / "exchange"
     monkeypatch.setenv("SEGKIT_EXCHANGE", "elsewhere")
     assert loader("nbgrader_config.py", path=str(folder())).load_config().Exchange.root == "elsewhere"
+
+
+def test_nbgrader_hands_out_and_in_with_the_course_s_settings(tmp_path, monkeypatch):
+    """Our configuration in a copy of the course folder: released, fetched, submitted and collected."""
+    exchange = pytest.importorskip("nbgrader.exchange.default", reason="nbgrader is not installed (extra `teach`)")
+    from nbgrader.apps import NbGraderAPI
+    from nbgrader.auth import Authenticator
+    from nbgrader.coursedir import CourseDirectory
+    from traitlets.config.loader import PyFileConfigLoader
+
+    monkeypatch.delenv("SEGKIT_EXCHANGE", raising=False)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    course, home = tmp_path / "assignments", tmp_path / "home"
+    shutil.copytree(folder() / "source" / "ch02", course / "source" / "ch02")
+    shutil.copy(folder() / "nbgrader_config.py", course)
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    config.CourseDirectory.db_url = f"sqlite:///{tmp_path / 'gradebook.db'}"
+    config.CourseDirectory.assignment_id, config.CourseDirectory.student_id = "ch02", "anna"
+    config.Exchange.cache = str(tmp_path / "cache")
+    config.ExchangeFetchAssignment.assignment_dir = config.ExchangeSubmit.assignment_dir = str(home)
+    for place in (course / "exchange", home):
+        place.mkdir()
+        place.chmod(0o777)
+    monkeypatch.chdir(home)
+    nbgrader = NbGraderAPI(config=config)
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        assert nbgrader.generate_assignment("ch02")["success"] and not nbgrader.collect("ch02")["success"]
+        assert nbgrader.release_assignment("ch02")["success"]
+        for step in (exchange.ExchangeFetchAssignment, exchange.ExchangeSubmit):
+            parts = {"coursedir": CourseDirectory(config=config), "authenticator": Authenticator(config=config)}
+            step(config=config, **parts).start()
+        assert nbgrader.collect("ch02")["success"]
+    collected = course / "submitted" / "anna" / "ch02" / "ch02.ipynb"
+    assert collected.read_bytes() == (folder() / "student" / "ch02.ipynb").read_bytes()
