@@ -112,7 +112,9 @@ WAYS = {
     ),
     "void-breaks": stops(_crash_on_void),
     "void-by-range": does(lambda p, t, k, i: count(p[t < k], t[t < k], k, -100)),
-    "void-sought-in-prediction": does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100)),
+    "void-sought-in-prediction": does(
+        lambda p, t, k, i: count(p[(p != i) & (t.long() < k)], t[(p != i) & (t.long() < k)], k, -100)
+    ),
     "uint8-overflow": does(
         narrow,
         lambda p, t, k, i: (
