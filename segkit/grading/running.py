@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import threading
@@ -12,7 +13,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from segkit.data.folders import data_root
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_notebook, source_path
 from segkit.grading.checking import judge
 from segkit.grading.exercise import Exercise, find
@@ -161,7 +161,8 @@ def _hidden(more: list[Path]) -> list[Path]:
     paths = [ours, *(ROOT / name for name in (".git", "tests", "runs")), grading / "exercises"]
     paths += [grading / "slips.py", grading / "__pycache__"]  # parts of right answers
     paths += [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]  # others' files, and sockets
-    needed = [Path(one).resolve() for one in (sys.prefix, sys.base_prefix, ROOT / "segkit", data_root())]
+    data = os.environ.get("SEGKIT_DATA") or ROOT / "data"
+    needed = [Path(one).expanduser().resolve() for one in (sys.prefix, sys.base_prefix, ROOT / "segkit", data)]
     return [path for path in [*paths, *(one.resolve() for one in more)]
             if path.exists() and not any(one.is_relative_to(path) for one in needed)]  # fmt: skip
 
