@@ -15,9 +15,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from segkit.files import write_bytes
+from segkit.grading.notebook_files import Notebook, NotebookError, read_notebook, write_notebook
 
-# What each exercise is worth. The notebooks carry the same numbers; a test compares them.
+# What each exercise is worth where there are no instructor's notebooks, whose own marks go first (`marks`). A test sees
+# that they say the same.
 ASSIGNMENTS: dict[str, dict[str, int]] = {
     "ch01": {
         "confusion_matrix": 4,
@@ -51,13 +52,8 @@ ASSIGNMENTS: dict[str, dict[str, int]] = {
     "ch11": {"decode": 7, "xception_block": 7, "dial_shift": 6},
 }
 
-Notebook = dict[str, Any]
 _STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 _TEXT_STUB = "YOUR ANSWER HERE"
-
-
-class NotebookError(ValueError):
-    """A file that is not there, or not a notebook."""
 
 
 def folder() -> Path:
@@ -70,48 +66,39 @@ def source_path(assignment: str) -> Path:
     return folder() / "source" / assignment / f"{assignment}.ipynb"
 
 
-def read_notebook(path: str | Path) -> Notebook:
-    """A notebook as a dictionary, each source in one string.
+def marks(assignment: str) -> dict[str, int]:
+    """What each exercise of an assignment is worth: what the instructor's notebook says, if it is there.
 
     Raises:
-        NotebookError: the file is not there, or not a notebook.
+        NotebookError: the notebook says two things, or asks for other exercises than segkit has.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise NotebookError(f"{path} is a folder; give the notebook in it, a file ending in .ipynb")
-    if not path.exists():
-        raise NotebookError(f"there is no file {path}; check the name and the folder you are in")
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8-sig"))
-        if "worksheets" in notebook:
-            raise NotebookError(f"{path} is in the old format 3 of notebooks; open it in JupyterLab and save it again")
-        _only_dicts(notebook, "segkit")
-        for cell in notebook["cells"]:
-            cell["source"] = "".join(cell["source"])
-            _only_dicts(cell, "nbgrader")
-            cell["cell_type"] = str(cell["cell_type"])
-    except NotebookError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = (
-            "; notebooks end in .ipynb" if path.suffix != ".ipynb" else "; has it been cut off while saving or copying?"
-        )
-        raise NotebookError(f"{path} is not a notebook that can be read{hint}") from error
-    return notebook
+    path = source_path(assignment)
+    return marks_in(read_notebook(path), assignment) if path.exists() else ASSIGNMENTS[assignment]
 
 
-def _only_dicts(part: dict[str, Any], ours: str) -> None:
-    """Metadata that programs and people have spoilt, made what they must be: a dictionary, and one in it if any."""
-    meta = part["metadata"] = part["metadata"] if isinstance(part.get("metadata"), dict) else {}
-    if ours in meta and not isinstance(meta[ours], dict):
-        del meta[ours]
+def marks_in(source: Notebook, assignment: str) -> dict[str, int]:
+    """What an instructor's notebook gives for each exercise, in segkit's order.
 
-
-def write_notebook(notebook: Notebook, path: str | Path) -> None:
-    """Write a notebook in the layout of nbformat: sources as lists of lines, keys sorted, one space of indentation."""
-    cells = [{**cell, "source": cell["source"].splitlines(keepends=True)} for cell in notebook["cells"]]
-    text = json.dumps({**notebook, "cells": cells}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    write_bytes(text.encode("utf-8"), path)
+    Raises:
+        NotebookError: as `marks`.
+    """
+    found: dict[str, Any] = {}
+    for cell in source["cells"]:
+        meta = _meta(cell)
+        if meta.get("grade") and cell["cell_type"] == "code":
+            name = str(meta.get("grade_id")).removeprefix("check-")
+            found[name] = meta.get("points")
+            said = re.findall(r"\.points\(([\d.]+)\)", cell["source"])
+            if [float(one) for one in said] != [found[name]]:
+                raise NotebookError(
+                    f"{assignment}: check-{name} is worth {found[name]} in the cell's metadata, but result.points("
+                    f"{', '.join(said)}) in its hidden line; write the same number in both"
+                )
+    known = ASSIGNMENTS.get(assignment, found)
+    if found.keys() != known.keys():
+        odd = ", ".join(sorted(found.keys() ^ known.keys()))
+        raise NotebookError(f"{assignment}: the notebook and segkit do not ask for the same exercises ({odd})")
+    return {name: found[name] for name in known}
 
 
 def student_version(source: Notebook) -> Notebook:
@@ -199,13 +186,36 @@ def _checksum(cell: Notebook) -> str:
     return hashlib.md5("".join(map(str, parts)).encode("utf-8")).hexdigest()
 
 
-def generate(source: Path, target: Path) -> list[Path]:
-    """Write the student version of every source/NAME/NAME.ipynb as target/NAME.ipynb."""
-    written = []
-    for path in sorted(source.glob("*/*.ipynb")):
-        write_notebook(student_version(read_notebook(path)), target / path.name)
-        written.append(target / path.name)
-    return written
+def worked_on(path: Path) -> bool:
+    """Whether somebody has written answers into a student version, or run it."""
+    if not path.exists():
+        return False
+    cells = [cell for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code"]
+    answered = any(_meta(c).get("checksum", _checksum(c)) != _checksum(c) for c in cells if "grade_id" in _meta(c))
+    return answered or any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+def generate(source: Path, target: Path, force: bool = False) -> list[Path]:
+    """Write the student version of every source/NAME/NAME.ipynb as target/NAME.ipynb.
+
+    Args:
+        source: the folder of the instructor's notebooks.
+        target: the folder of the students'.
+        force: also write over notebooks that somebody has worked on.
+
+    Raises:
+        NotebookError: a source gives an exercise two different marks, or a notebook with answers would be lost; then
+            nothing has been written.
+    """
+    made = {target / path.name: student_version(read_notebook(path)) for path in sorted(source.glob("*/*.ipynb"))}
+    for path in source.glob("*/*.ipynb"):
+        marks_in(read_notebook(path), path.stem)
+    answered = [str(path) for path in made if not force and worked_on(path)]
+    if answered:
+        raise NotebookError(f"there are answers in {', '.join(answered)}: move them elsewhere, or give --force")
+    for path, notebook in made.items():
+        write_notebook(notebook, path)
+    return list(made)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -217,10 +227,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--target", type=Path, help="folder for the student versions (default: student/ beside source/)"
     )
+    parser.add_argument("--force", action="store_true", help="write over notebooks that hold answers")
     given = parser.parse_args(arguments)
     source = given.source or folder() / "source"
-    for path in generate(source, given.target or source.parent / "student"):
-        print(f"wrote {path}")
+    try:
+        for path in generate(source, given.target or source.parent / "student", given.force):
+            print(f"wrote {path}")
+    except NotebookError as error:
+        parser.exit(1, f"{error}\n")
     return 0
 
 

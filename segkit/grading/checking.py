@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from segkit.grading.exercise import Exercise, find, registry
 from segkit.grading.explain import diagnose
+from segkit.grading.outcome import Outcome, Tried
 from segkit.grading.result_types import passes, type_problem
-from segkit.grading.sandbox import Outcome, run_cases
-from segkit.grading.stubs import is_stub
+from segkit.grading.sandbox import attempt
 from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 
 UNTOUCHED, TYPE, GRADIENT = "input left alone", "result type", "gradient"
@@ -56,29 +55,6 @@ def check(name: str, student_function: Callable[..., Any], *, quiet: bool = Fals
     if not quiet:
         print(result.text())
     return result
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What an answer did.
-
-    Args:
-        kind: the name of its type.
-        outcomes: of the calls, one a case; None where it cannot be called.
-        stub: whether there is nothing in it yet.
-    """
-
-    kind: str
-    outcomes: list[Outcome] | None = None
-    stub: bool = True
-
-
-def attempt(exercise: Exercise, function: Any, time_limit: float) -> Tried:
-    """Call an answer on every case."""
-    kind = type(function).__name__
-    if not callable(function):
-        return Tried(kind)
-    return Tried(kind, run_cases(function, exercise, time_limit), is_stub(function))
 
 
 def judge(exercise: Exercise, tried: Tried) -> Result:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import pickle
 import select
 import signal
-import struct
 import time
 import warnings
 from collections.abc import Callable
@@ -17,8 +15,10 @@ from typing import Any
 import torch
 
 from segkit.grading.capture import quiet_process
+from segkit.grading.wire import frame, read_frame
 
 MEMORY = 4 << 30  # bytes that a child may take in addition
+LOOK = 0.2  # seconds until one looks whether a child that says nothing is still there
 
 
 def fork_child(work: Callable[[Callable[[Any], None]], Any]) -> tuple[int, int]:
@@ -45,8 +45,7 @@ def fork_child(work: Callable[[Callable[[Any], None]], Any]) -> tuple[int, int]:
 
 
 def _send(stream: int, item: Any) -> None:
-    data = pickle.dumps(item)
-    data = struct.pack("<Q", len(data)) + data
+    data = frame(item)
     while data:
         data = data[os.write(stream, data) :]
 
@@ -66,35 +65,48 @@ def owed(pid: int, seconds: float, began: float) -> float:
     return seconds - used if runnable and time.monotonic() < began + 5 * seconds else 0.0
 
 
-def receive(stream: int, deadline: float, more: Callable[[], float] = lambda: 0.0) -> Any | None:
-    """The next thing that a child wrote; None when it has ended or the deadline (monotonic seconds) has passed.
+def receive(pid: int, stream: int, deadline: float, more: Callable[[], float] = lambda: 0.0) -> Any | None:
+    """The next thing that a child says; None when it has ended or the deadline (monotonic seconds) has passed.
 
     Args:
+        pid: the child. When it has ended, nobody who still holds its pipe is waited for.
         stream: the descriptor to read from.
-        deadline: in the seconds of time.monotonic().
+        deadline: in the seconds of time.monotonic(), for the whole of what it says.
         more: asked at the deadline, seconds to go on waiting.
+
+    Raises:
+        Unreadable: what came is no message.
     """
-    head = _read(stream, 8, deadline, more)
-    body = _read(stream, struct.unpack("<Q", head)[0], deadline, more) if head else None
-    return pickle.loads(body) if body else None
+
+    def read(size: int) -> bytes | None:
+        nonlocal deadline
+        parts = bytearray()
+        while len(parts) < size:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                left = more()
+                deadline = time.monotonic() + left
+            if left <= 0:
+                return None
+            alive = _alive(pid)
+            if not select.select([stream], [], [], min(left, LOOK) if alive else 0)[0]:
+                if not alive:
+                    return None
+                continue
+            part = os.read(stream, min(size - len(parts), 1 << 20))
+            if not part:
+                return None
+            parts += part
+        return bytes(parts)
+
+    return read_frame(read)
 
 
-def _read(stream: int, size: int, deadline: float, more: Callable[[], float]) -> bytes | None:
-    parts = b""
-    while len(parts) < size:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            left = more()
-            deadline = time.monotonic() + left
-        if left <= 0:
-            return None
-        if not select.select([stream], [], [], left)[0]:
-            continue
-        part = os.read(stream, min(size - len(parts), 1 << 20))
-        if not part:
-            return None
-        parts += part
-    return parts
+def _alive(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
 
 
 def end_child(pid: int, stream: int) -> None:
@@ -112,4 +124,5 @@ def _limit_memory() -> None:
 
     with suppress(OSError, ValueError):
         pages = int(open("/proc/self/statm").read().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY))
+        most = pages * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

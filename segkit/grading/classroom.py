@@ -9,62 +9,25 @@ Submissions lie as nbgrader collects them: submitted/STUDENT/ASSIGNMENT/ASSIGNME
 from __future__ import annotations
 
 import argparse
-import csv
-import html
-import io
-import multiprocessing
 import os
 import tempfile
+import threading
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-import torch
-
-from segkit.files import write_bytes
-from segkit.grading.assignments import ASSIGNMENTS, NotebookError, read_notebook
-from segkit.grading.exercise import registry
-from segkit.grading.notebook import GradedNotebook, grade_notebook
+from segkit.grading.assignments import ASSIGNMENTS, NotebookError, marks
+from segkit.grading.class_files import write_feedback, write_marks
+from segkit.grading.hosting import barred, end_servers
+from segkit.grading.notebook import grade_read
+from segkit.grading.outcome import words
 from segkit.grading.practice_class import make_class
-from segkit.grading.sandbox import method
+from segkit.grading.submissions import Submission, collect, tell_apart
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body{{font-family:sans-serif;max-width:60em;margin:2em auto;background:#fff;color:#222}}\
-pre{{background:#f4f4f4;padding:1em;white-space:pre-wrap}}</style></head>
-<body>
-<p>{title}</p>
-{body}
-</body></html>
-"""
-
-
-@dataclass
-class Submission:
-    """A student's notebook and what became of it; the assignment is "" where a student handed in none."""
-
-    student: str
-    assignment: str
-    path: Path
-    report: GradedNotebook | None = None
-    error: str = ""
-    note: str = ""
-
-    @property
-    def points(self) -> float:
-        return self.report.points if self.report else 0.0
-
-    @property
-    def notes(self) -> str:
-        """All that the lecturer should know besides the marks."""
-        told = [self.error, self.note]
-        if self.report:
-            told += self.report.problems
-            told += [f"{row.exercise}: {remark}" for row in self.report.rows for remark in row.result.remarks]
-        return "; ".join(filter(None, told))
+BETWEEN = 5.0  # seconds until marks.csv is written again
+MOST = 8  # notebooks at a time by default: each has a Python of its own, of about 0.5 GB
 
 
 @dataclass
@@ -74,12 +37,14 @@ class ClassResult:
     Args:
         folder: where marks.csv and feedback/ are.
         submissions: all of them, by student.
+        barred: why their code could not be cut off from the system; empty where it was.
         seconds: how long the grading took.
     """
 
     folder: Path
     submissions: list[Submission] = field(default_factory=list)
     seconds: float = 0.0
+    barred: str = ""
 
     @property
     def csv(self) -> Path:
@@ -90,9 +55,10 @@ class ClassResult:
         lines = [f"{len(self.submissions)} submissions graded in {self.seconds:.1f} s, marks in {self.csv}"]
         for assignment in sorted({one.assignment for one in self.submissions} - {""}):
             mine = [one for one in self.submissions if one.assignment == assignment]
-            total = sum(ASSIGNMENTS.get(assignment, {}).values())
-            lines += ["", f"{assignment}: mean {sum(one.points for one in mine) / len(mine):.1f} of {total} marks"]
-            for exercise, points in ASSIGNMENTS.get(assignment, {}).items():
+            worth = marks(assignment) if assignment in ASSIGNMENTS else {}
+            mean = sum(one.points for one in mine) / len(mine)
+            lines += ["", f"{assignment}: mean {mean:.1f} of {sum(worth.values())} marks"]
+            for exercise, points in worth.items():
                 rows = [row for one in mine if one.report for row in one.report.rows if row.exercise == exercise]
                 codes = Counter(d.code for row in rows for d in row.result.diagnoses)
                 often = ", ".join(f"{code} ({count})" for code, count in codes.most_common(4))
@@ -100,46 +66,32 @@ class ClassResult:
                 lines.append(f"  {exercise:<24} {mean:4.1f} / {points}   {often}")
         noted = [one for one in self.submissions if one.error or one.note]
         lines += ["", *(f"{one.student}, {one.assignment or 'nothing'}: {one.notes}" for one in noted)] if noted else []
-        return "\n".join(lines)
+        apart = (
+            "Each notebook ran by itself: no network, nothing to write to, no other work to see."
+            if not self.barred
+            else f"The notebooks' code had the files and the network of this account, since it cannot be cut off here "
+            f"({self.barred}). Grade strangers' code in a container."
+        )
+        return words("\n".join([*lines, "", apart]), 1_000_000)
 
 
-def collect(submitted: Path) -> list[Submission]:
-    """The submissions in a folder, submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb or submitted/STUDENT/ASSIGNMENT.ipynb.
-
-    Raises:
-        NotebookError: there are none.
-    """
-    found = []
-    for student in sorted(path for path in submitted.glob("*") if path.is_dir() and not path.name.startswith(".")):
-        paths = sorted(path for path in student.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-        mine = {path.stem: Submission(student.name, path.stem, path) for path in paths}
-        for name in [stem for stem in mine if stem not in ASSIGNMENTS]:
-            rightly_named = next((stem for stem in mine if stem in ASSIGNMENTS and name.startswith(stem)), None)
-            if rightly_named:  # ch02-Copy1 beside ch02
-                del mine[name]
-                mine[rightly_named].note = f"{name}.ipynb, beside it, was not graded"
-        none = Submission(student.name, "", student, error="no notebook handed in")
-        found += list(mine.values()) or [none]
-    if not any(one.assignment for one in found):
-        raise NotebookError(f"no notebooks in {submitted}; they lie in submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb")
-    return found
-
-
-def _grade_one(one: Submission, time_limit: float) -> Submission:
+def _grade_one(one: Submission, time_limit: float, hidden: list[Path], stopped: threading.Event) -> None:
+    if one.notebook is None:
+        return
+    problem = ""
     try:
         name = one.assignment if one.assignment in ASSIGNMENTS else None
-        if not one.assignment:
-            return one
-        one.report = grade_notebook(one.path, assignment=name, time_limit=time_limit)
+        one.report = grade_read(one.notebook, one.path, name, time_limit, hidden)
         one.assignment = one.report.assignment
-        said = read_notebook(one.path)["metadata"].get("segkit", {}).get("assignment", name)
+        said = one.notebook["metadata"].get("segkit", {}).get("assignment", name)
         if name and said != name:
-            one.note = "; ".join(filter(None, [one.note, f"this looks like {said}"]))
-    except (NotebookError, OSError) as error:
-        one.error = str(error)
+            one.tell(f"this looks like {said}")
+    except NotebookError as error:
+        problem = str(error)
     except Exception as error:  # whatever one student's file does to us, the class gets its marks
-        one.error = f"{one.path} could not be graded: {type(error).__name__}: {error}"
-    return one
+        problem = f"{one.path} could not be graded: {type(error).__name__}: {error}"
+    if not stopped.is_set():
+        one.error = problem
 
 
 def grade_class(
@@ -147,65 +99,48 @@ def grade_class(
 ) -> ClassResult:
     """Grade every submission in a folder; write marks.csv and feedback/STUDENT/ASSIGNMENT.md and .html.
 
+    All notebooks are read before the code of any runs. marks.csv is there from the beginning and grows; who is not
+    graded yet says so.
+
     Args:
         submitted: the folder with one folder for each student.
         out: where the results go.
-        workers: notebooks graded at a time (default: as many as there are processor cores).
+        workers: notebooks graded at a time (default: as many as there are processor cores, at most eight).
         time_limit: seconds for the calls of each exercise.
 
     Raises:
-        NotebookError: there are no submissions.
+        NotebookError: there are no submissions, or an instructor's notebook gives two different marks for an exercise.
     """
     started = time.monotonic()
-    result = ClassResult(Path(out))
-    jobs = collect(Path(submitted))
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
-    for exercise in registry().values():  # right answers once, for all the processes forked from here
-        for index in range(len(exercise.all_cases())):
-            exercise.expected(index)
-    if workers == 1:
-        result.submissions = [_grade_one(job, time_limit) for job in jobs]
-    else:
-        context = multiprocessing.get_context("fork" if method() == "fork" else "spawn")
-        with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            result.submissions = list(pool.map(partial(_grade_one, time_limit=time_limit), jobs))
+    result = ClassResult(Path(out), collect(Path(submitted)))
+    for assignment in {one.assignment for one in result.submissions} & ASSIGNMENTS.keys():
+        marks(assignment)
+    result.barred, written, stopped = barred(), started, threading.Event()
+    workers = min(workers or min(os.cpu_count() or 1, MOST), len(result.submissions))
+    hidden = [Path(submitted), result.folder]
+    try:
+        write_marks(result.submissions, result.csv)
+        with ThreadPoolExecutor(workers) as pool:
+            waiting = [pool.submit(_grade_one, one, time_limit, hidden, stopped) for one in result.submissions]
+            try:
+                for done in as_completed(waiting):
+                    done.result()
+                    if time.monotonic() > written + BETWEEN:
+                        write_marks(result.submissions, result.csv)
+                        written = time.monotonic()
+            except KeyboardInterrupt:
+                stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                while not all(one.done() for one in waiting):
+                    end_servers()
+                    time.sleep(0.05)
+                raise
+    finally:
+        tell_apart(result.submissions)
+        write_marks(result.submissions, result.csv)
+        write_feedback(result.submissions, result.folder / "feedback")
     result.seconds = time.monotonic() - started
-    _write(result)
     return result
-
-
-def _write(result: ClassResult) -> None:
-    names = [name for exercises in ASSIGNMENTS.values() for name in exercises
-             if any(name in ASSIGNMENTS.get(one.assignment, {}) for one in result.submissions)]  # fmt: skip
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["student", "assignment", "points", "out_of", *names, "note"])
-    for one in result.submissions:
-        marks = {row.exercise: f"{row.points:g}" for row in one.report.rows} if one.report else {}
-        out_of = sum(ASSIGNMENTS.get(one.assignment, {}).values())
-        writer.writerow(
-            [one.student, one.assignment, f"{one.points:g}", out_of, *(marks.get(n, "") for n in names), one.notes]
-        )
-        name = one.assignment or "nothing"
-        text = one.report.feedback() if one.report else f"# {name}: not graded\n\n{one.error}\n"
-        place = result.folder / "feedback" / one.student / name
-        write_bytes(text.encode(), place.with_suffix(".md"))
-        write_bytes(_page(one, text).encode(), place.with_suffix(".html"))
-    write_bytes(buffer.getvalue().encode(), result.csv)
-
-
-def _page(one: Submission, text: str) -> str:
-    """Feedback as one small page that needs nothing else."""
-    body = []
-    for line in text.split("\n"):
-        level = len(line) - len(line.lstrip("#"))
-        if line.startswith("```"):
-            body.append("<pre>" if line != "```" else "</pre>")
-        elif level in (1, 2):
-            body.append(f"<h{level}>{html.escape(line.lstrip('# '))}</h{level}>")
-        else:
-            body.append(html.escape(line))
-    return _PAGE.format(title=html.escape(f"{one.student}, {one.assignment}"), body="\n".join(body))
 
 
 def class_run(
@@ -241,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--seed", type=int, default=0, help="for made students")
-    parser.add_argument("--workers", type=int, help="notebooks graded at a time (default: processor cores)")
+    parser.add_argument("--workers", type=int, help="notebooks graded at a time (default: processor cores, at most 8)")
     given = parser.parse_args(arguments)
     try:
         if given.submitted:
@@ -251,8 +186,10 @@ def main(arguments: list[str] | None = None) -> int:
             result = class_run(
                 given.students, folder=given.out, assignments=chosen, seed=given.seed, workers=given.workers
             )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.exit(1, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "stopped; marks.csv holds what was graded so far\n")
     print(result.table())
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from segkit.grading.exercise import Exercise
-from segkit.grading.sandbox import Outcome
+from segkit.grading.outcome import Outcome
 from segkit.grading.values import Leaf, argument_text, array_text, shape_text
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segkit.grading.values import Leaf, Unusable, fresh, leaves
+from segkit.grading.asked import Asked, Case, Function
+from segkit.grading.values import Leaf, Unusable, fresh
 
-Function = Callable[..., Any]
 NAMES = (
     "confusion_matrix", "pixel_accuracy", "frequency_weighted_iou", "dice", "mean_iou", "boundary_mask",
     "conv2d", "conv2d_backward", "shared_pool_backward", "seen_pixels",
@@ -30,19 +30,6 @@ NAMES = (
     "separable_conv1d", "network_cost", "separable_terms", "shuffle_matrix", "inverted_residual",
     "decode", "xception_block", "dial_shift",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call that an answer is tried on.
-
-    Args:
-        args: the arguments, in the order of the signature.
-        group: the aspect it tests; an aspect earns its share of the marks when all of its cases pass.
-    """
-
-    args: tuple[Any, ...]
-    group: str
 
 
 @dataclass(frozen=True)
@@ -121,7 +108,7 @@ def catalogue(messages: str, ways: dict[str, Ways]) -> tuple[Mistake, ...]:
 
 
 @dataclass
-class Exercise:
+class Exercise(Asked):
     """Everything the grader knows about one exercise.
 
     Args:
@@ -132,8 +119,10 @@ class Exercise:
         mistakes: the catalogue, in the order of preference.
         kinds: for each part of the result "float", "integer", "index", "mask" or "number".
         facts: what can be said of a call, for "it fails only when …".
-        observe: turns an unusual result (a layer) into arrays.
+        observe: turns an unusual result (a layer) into arrays; it runs beside the answer, and knows no right one.
         needs_gradient: whether the result has to carry a gradient.
+        parts: how many arrays `observe` gives (default: one for each kind).
+        settle: makes the result of these arrays, where no student's code has run.
     """
 
     signature: str
@@ -145,26 +134,13 @@ class Exercise:
     facts: Callable[..., dict[str, bool]] | None = None
     observe: Function | None = None
     needs_gradient: bool = False
+    parts: int = 0
+    settle: Callable[..., tuple[Leaf, ...]] | None = None
     _cases: list[Case] = field(default_factory=list, repr=False)
     _results: dict[tuple[Any, ...], tuple[Leaf, ...] | None] = field(default_factory=dict, repr=False)
 
-    @property
-    def name(self) -> str:
-        """The function's name."""
-        return self.signature.partition("(")[0]
-
-    @property
-    def parameters(self) -> list[str]:
-        """The names of the arguments, in order."""
-        return [argument.partition("=")[0] for argument in self._arguments()]
-
-    @property
-    def defaults(self) -> dict[str, str]:
-        """The default values that the signature shows, as text."""
-        return dict(argument.split("=") for argument in self._arguments() if "=" in argument)
-
-    def _arguments(self) -> list[str]:
-        return self.signature.partition("(")[2].rstrip(")").split(", ")
+    def __post_init__(self) -> None:
+        self.parts = self.parts or len(self.kinds)
 
     def all_cases(self) -> list[Case]:
         """The cases, and once more the first, which catches functions that remember earlier calls."""
@@ -179,7 +155,17 @@ class Exercise:
         Raises:
             Unusable: it cannot be read so.
         """
-        return leaves(self.observe(result, *args) if self.observe else result, len(self.kinds))
+        return self.settled(super().read(result, args), args)
+
+    def settled(self, found: tuple[Leaf, ...], args: tuple[Any, ...]) -> tuple[Leaf, ...]:
+        """The result of a call, of the arrays that came from where no right answer is known.
+
+        Raises:
+            Unusable: they are no result.
+        """
+        if len(found) != self.parts:
+            raise Unusable(f"{len(found)} results where {self.parts} belong together")
+        return self.settle(found, *args) if self.settle else found
 
     def expected(self, index: int) -> tuple[Leaf, ...]:
         """The right result of a case."""

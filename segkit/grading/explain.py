@@ -8,9 +8,9 @@ from collections.abc import Callable
 from segkit.grading.attribution import fails_when, in_common, relation
 from segkit.grading.examples import example, smallest
 from segkit.grading.exercise import Exercise
+from segkit.grading.outcome import Outcome
 from segkit.grading.recognise import Evidence
 from segkit.grading.result_types import integer_for_float
-from segkit.grading.sandbox import Outcome
 from segkit.grading.values import Leaf, same
 from segkit.grading.verdict import Diagnosis
 

@@ -72,7 +72,10 @@ def watched(exercise: str, function: Callable[..., Any]) -> Iterator[list[str]]:
     changed: list[tuple[dict[str, Any], str, Any]] = []  # names of a module, one of them, and what it stood for
     known: dict[int, Callable[..., Any]] = {}
     for place, shown in PLACES.items():
-        names = vars(importlib.import_module(place))
+        try:
+            names = vars(importlib.import_module(place))
+        except ImportError:  # where a notebook is graded, the right answers are not there at all
+            continue
         for name in (*FINISHED.get(exercise, ()), *OUR_OWN):
             if (name in OUR_OWN) == (place == "segkit.grading.exercise") and name in names:
                 changed.append((names, name, names[name]))

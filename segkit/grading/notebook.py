@@ -13,7 +13,7 @@ import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, read_notebook
+from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, marks, read_notebook
 from segkit.grading.running import run_notebook
 from segkit.grading.verdict import REJECTED, Diagnosis, Result
 
@@ -100,14 +100,24 @@ def grade_notebook(path: str | Path, *, assignment: str | None = None, time_limi
     Raises:
         NotebookError: the file is not there, not a notebook, or holds no assignment.
     """
-    path = Path(path)
-    notebook = read_notebook(path)
+    return grade_read(read_notebook(path), Path(path), assignment, time_limit)
+
+
+def grade_read(
+    notebook: Notebook, path: Path, assignment: str | None, time_limit: float, hidden: list[Path] | None = None
+) -> GradedNotebook:
+    """Grade a notebook that has been read: `path` is where it lay, `hidden` are folders that its code shall not see.
+
+    Raises:
+        NotebookError: it holds no assignment, or its code ended the process it ran in.
+    """
     name = assignment or which_assignment(notebook, path)
     if name not in ASSIGNMENTS:
         raise NotebookError(f"there is no assignment {name!r}; the assignments are {', '.join(ASSIGNMENTS)}")
-    results, problems = run_notebook(path, notebook, name, time_limit)
+    worth = marks(name)
+    results, problems = run_notebook(path, notebook, name, time_limit, hidden)
     rows = []
-    for exercise, points in ASSIGNMENTS[name].items():
+    for exercise, points in worth.items():
         result = results.get(exercise) or _missing(exercise, notebook, problems)
         rows.append(Row(exercise, result.points(points), points, result))
     return GradedNotebook(path, name, rows, list(problems.values()))
@@ -133,13 +143,15 @@ def which_assignment(notebook: Notebook, path: Path) -> str:
 
 
 def _defines(text: str, name: str) -> bool:
-    return bool(re.search(rf"^\s*(def\s+{name}\b|{name}\s*=)", text, re.MULTILINE))
+    return bool(re.search(rf"^[ \t]*(def[ \t]+{name}\b|{name}[ \t]*=)", text, re.MULTILINE))
 
 
 def _missing(exercise: str, notebook: Notebook, problems: dict[int, str]) -> Result:
     message = f"The notebook defines no function `{exercise}`. Has its cell been deleted or renamed?"
+    if problems.get(0):
+        message = f"`{exercise}` was not tried: {problems[0]}."
     for number, problem in problems.items():
-        if number and _defines(notebook["cells"][number - 1]["source"], exercise):
+        if 0 < number <= len(notebook["cells"]) and _defines(notebook["cells"][number - 1]["source"], exercise):
             message = f"`{exercise}` is not defined, because its cell did not run to its end: {problem}."
     return Result(exercise, 0.0, REJECTED, [Diagnosis("missing", message)])
 

@@ -11,7 +11,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 from segkit.grading.capture import Printed, student_lines
-from segkit.grading.sandbox import Outcome, guarded
+from segkit.grading.outcome import Outcome
+from segkit.grading.sandbox import guarded
 
 CELL_SECONDS = 20.0
 AROUND_PYTHON = ("%%capture", "%%prun", "%%time", "%%timeit")  # cell magics whose cell is Python all the same

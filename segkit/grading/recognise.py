@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from segkit.grading.exercise import Exercise, Mistake, Variant, Ways
-from segkit.grading.sandbox import Outcome
+from segkit.grading.outcome import Outcome
 from segkit.grading.values import all_same, same
 
 Suspect = tuple[Mistake, Variant]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from segkit.grading.examples import example
 from segkit.grading.exercise import Exercise
-from segkit.grading.sandbox import Outcome
+from segkit.grading.outcome import Outcome
 from segkit.grading.values import Leaf, all_exact, all_same, same_shape
 from segkit.grading.verdict import Diagnosis
 

@@ -1,37 +1,48 @@
-"""Running the cells of a student's notebook in a process of their own, and checking what they define."""
+"""A student's notebook, run in a process that knows no right answer, and judged here, where no student's code runs."""
 
 from __future__ import annotations
 
 import os
-import pickle
-import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from segkit.grading.assignments import ASSIGNMENTS, Notebook, read_notebook, source_path
-from segkit.grading.checking import Tried, attempt, judge
-from segkit.grading.child import end_child, fork_child, receive
-from segkit.grading.exercise import find
-from segkit.grading.notebook_cells import CELL_SECONDS, definitions, notebook_names, plain_python, run_cell
+from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_notebook, source_path
+from segkit.grading.checking import judge
+from segkit.grading.exercise import Exercise, find
+from segkit.grading.hosting import ROOT, NotRun, Refused, Server, lent_server
+from segkit.grading.notebook_cells import CELL_SECONDS
+from segkit.grading.outcome import Tried, read_tried, words
 from segkit.grading.sandbox import method
+from segkit.grading.values import Unusable
 from segkit.grading.verdict import REJECTED, Diagnosis, Result
+from segkit.grading.wire import Unreadable
 
 Found = tuple[dict[str, Result], dict[int, str]]  # by exercise; by the number of the cell
+_judging = threading.Lock()  # torch's settings and the exercises' memory are one for all threads
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something to do with a notebook, in its order: run a cell, or check an exercise."""
+    """Something to do with a notebook, in its order: run a cell, or check an exercise.
+
+    Args:
+        number: of the cell, from 1.
+        code: what stands in it.
+        exercise: the one to check.
+        helpers: whether only the imports and functions of the cell are wanted.
+    """
 
     number: int
     code: str = ""
     exercise: str = ""
+    helpers: bool = False
 
 
 def steps(notebook: Notebook, exercises: list[str], locked: dict[str, str] | None = None) -> list[Step]:
@@ -52,12 +63,10 @@ def steps(notebook: Notebook, exercises: list[str], locked: dict[str, str] | Non
             continue
         ours = locked.get(str(meta.get("grade_id")))
         if not meta.get("grade"):
-            found += [] if cell["source"] == ours else [Step(number, plain_python(cell["source"]))]
+            found += [] if cell["source"] == ours else [Step(number, cell["source"])]
             found += [Step(number, ours)] if ours is not None and ours != cell["source"] else []
         elif (name := str(meta.get("grade_id", "")).removeprefix("check-")) in left:
-            helpers = definitions(plain_python(cell["source"]), exercises)
-            found += [Step(number, helpers)] if helpers else []
-            found.append(Step(number, exercise=name))
+            found += [Step(number, cell["source"], helpers=True), Step(number, exercise=name)]
             left.remove(name)
     return found + [Step(0, exercise=name) for name in left]
 
@@ -71,82 +80,38 @@ def locked_code(assignment: str) -> dict[str, str]:
     return {m["grade_id"]: c["source"] for c, m in code}
 
 
-def _work(todo: list[Step], skip: Collection[int | str], seconds: float, tell: Callable[[Any], Any]) -> None:
-    """Take the steps in one namespace, and in the end try again what was not there; tell what happens as it happens.
-
-    Nothing is compared here, where a student's code may have changed everything: only what the answers did is told.
-    """
-    names = [step.exercise for step in todo if step.exercise]
-    for name in names:
-        find(name).all_cases()  # made before any of the student's code runs
-    namespace = notebook_names()
-    seen: dict[str, Any] = {}
-
-    def answer(name: str, how: str) -> None:
-        tell(("check", name, None))
-        seen[name] = namespace[name]
-        tried = attempt(find(name), namespace[name], seconds)
-        if all(outcome.kind in ("stub", "nothing", "raised") for outcome in tried.outcomes or []):
-            seen[name] = None  # what it needs may come later
-        tell((how, name, tried))
-
-    for step in todo:
-        if step.exercise:
-            if step.exercise in namespace and step.exercise not in skip:
-                answer(step.exercise, "tried")
-        elif step.number not in skip:
-            tell(("cell", step.number, None))
-            tell(("ran", step.number, run_cell(step.number, step.code, namespace)))
-    for name in names:
-        if name in namespace and name not in skip and seen.get(name) is not namespace[name]:
-            answer(name, "tried late")
-
-
-def in_fork(path: Path, todo: list[Step], seconds: float) -> Found:
-    """In a forked child, with another attempt for each cell, and each answer, that ends it or never ends."""
-    for step in todo:
-        if step.exercise:
-            find(step.exercise).all_cases()
-    skip: dict[int | str, str] = {}
-    while True:
-        heard = Heard()
-
-        def work(tell: Callable[[Any], Any], skip: Collection[int | str] = frozenset(skip)) -> None:
-            os.environ["MPLBACKEND"] = "Agg"
-            os.chdir(path.resolve().parent)
-            _work(todo, skip, seconds, tell)
-
-        pid, stream = fork_child(work)
-        try:
-            stuck, why = _listen(stream, heard, seconds)
-        finally:
-            end_child(pid, stream)
-        if stuck is None or stuck in skip:
-            heard.problems |= {n: f"cell {n} {why}" for n, why in skip.items() if isinstance(n, int)}
-            heard.crashed = [name for name in skip if isinstance(name, str)]
-            return heard.found()
-        skip[stuck] = why
-
-
 @dataclass
 class Heard:
-    """What a child has told: what the answers did, where they are checked and in the end, and the cells that failed."""
+    """What a process has told of the exercises `names`: what the answers did, where they are checked and in the end,
+    and the cells that failed."""
 
+    names: list[str]
     tried: dict[str, dict[str, Tried]] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
     crashed: list[str] = field(default_factory=list)
 
     def take(self, kind: str, what: Any, value: Any) -> None:
-        if kind == "ran" and value:
-            self.problems[what] = value
-        elif kind in ("tried", "tried late"):
-            self.tried.setdefault(what, {})[kind] = value
+        """Raises Unreadable where it is nothing that can be told."""
+        if kind == "again":
+            self.tried, self.problems = {}, {}
+        elif kind in ("tried", "tried late") and what in self.names:
+            self.tried.setdefault(what, {})[kind] = read_tried(value)
+        elif kind in ("ran", "stuck") and type(what) is int:
+            if value is not None and len(self.problems) < 1000:
+                told = " ".join(words(value, 500).split())
+                self.problems[what] = told if kind == "ran" or not what else f"cell {what} {told}"
+        elif kind == "stuck" and what in self.names:
+            self.crashed.append(what)
+        elif kind == "failed":
+            raise NotRun(f"it could not be graded: {words(value, 2000)}")
+        elif kind not in ("cell", "check"):
+            raise Unreadable(f"something of the kind {words(kind, 30)!r}")
 
     def found(self) -> Found:
         """The best result of each exercise, judged here, where no student's code has run; and what went wrong."""
         results = {}
         for name, attempts in self.tried.items():
-            judged = {when: judge(find(name), one) for when, one in attempts.items()}
+            judged = {when: judge(find(name), _settled(find(name), one)) for when, one in attempts.items()}
             best = max(judged, key=lambda when: judged[when].score)
             results[name] = judged[best]
             if best == "tried late":
@@ -157,56 +122,112 @@ class Heard:
         return results, dict(sorted(self.problems.items()))
 
 
-def _listen(stream: int, heard: Heard, seconds: float) -> tuple[int | str | None, str]:
-    """Collect what a child tells; the cell or the exercise at which it got stuck or died, if it did, and how."""
-    at: int | str | None = None
-    while True:
-        deadline = time.monotonic() + CELL_SECONDS + 15 * seconds + 60  # checks end by themselves
-        told = receive(stream, deadline)
-        if told is None:
-            ended = time.monotonic() < deadline
-            return at, "ended Python (exit, crash or lack of memory)" if ended else "did not end in time"
-        kind, what, value = told
-        at = what if kind in ("cell", "check") else None
-        heard.take(kind, what, value)
+def _settled(exercise: Exercise, tried: Tried) -> Tried:
+    """What an answer did, one outcome for each case, each result made of what came from where no right one is known."""
+    if tried.outcomes is None:
+        return tried
+    outcomes = []
+    for case, outcome in zip_longest(exercise.all_cases(), tried.outcomes):
+        if case is None or outcome is None:
+            raise Unreadable("more or fewer results than there are cases")
+        try:
+            leaves = exercise.settled(outcome.leaves, case.args) if outcome.kind == "value" else ()
+            outcomes.append(replace(outcome, leaves=leaves))
+        except Unusable as odd:
+            outcomes.append(replace(outcome, kind="odd", leaves=(), note=str(odd)))
+    return replace(tried, outcomes=outcomes)
 
 
-def in_new_python(path: Path, todo: list[Step], seconds: float) -> Found:
-    """In a new Python, for systems without fork."""
-    with tempfile.TemporaryDirectory() as place:
-        job, answer = Path(place) / "job", Path(place) / "answer"
-        job.write_bytes(pickle.dumps(([(s.number, s.code, s.exercise) for s in todo], seconds, str(answer))))
-        limit = len(todo) * 2 * seconds + CELL_SECONDS * 3 + 60
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                [sys.executable, "-m", "segkit.grading.running", str(job)], cwd=path.resolve().parent, timeout=limit,
-                stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, "MPLBACKEND": "Agg"},
-            )  # fmt: skip
-        heard = Heard()
-        for told in _read_all(answer) if answer.exists() else []:
-            heard.take(*told)
-        return heard.found()
+def _job(todo: list[Step], seconds: float, hidden: list[Path]) -> dict[str, Any]:
+    names = [step.exercise for step in todo if step.exercise]
+    return {
+        "steps": [(one.number, one.code, one.exercise, one.helpers) for one in todo],
+        "asked": [_asked(name) for name in names],
+        "seconds": float(seconds),
+        "cell_seconds": float(CELL_SECONDS),
+        "limit": 60 + 3 * CELL_SECONDS + 5 * float(seconds) * len(names),
+        "hidden": [str(path) for path in _hidden(hidden)],
+    }
 
 
-def _read_all(path: Path) -> list[Any]:
-    found = []
-    with path.open("rb") as file, suppress(EOFError):
-        while True:
-            found.append(pickle.load(file))
+@cache
+def _asked(name: str) -> dict[str, Any]:
+    return find(name).plain()
+
+
+def _hidden(more: list[Path]) -> list[Path]:
+    """What a notebook's code shall not see: right answers, others' work; nothing that Python itself needs."""
+    ours, grading = folder().resolve(), ROOT / "segkit" / "grading"
+    paths = [ours, *(ROOT / name for name in (".git", "tests", "runs")), grading / "exercises"]
+    paths += [grading / "slips.py", grading / "__pycache__"]  # parts of right answers
+    paths += [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]  # others' files, and sockets
+    data = os.environ.get("SEGKIT_DATA") or ROOT / "data"
+    needed = [Path(one).expanduser().resolve() for one in (sys.prefix, sys.base_prefix, ROOT / "segkit", data)]
+    return [path for path in [*paths, *(one.resolve() for one in more)]
+            if path.exists() and not any(one.is_relative_to(path) for one in needed)]  # fmt: skip
+
+
+def _run(server: Server, todo: list[Step], seconds: float, hidden: list[Path], partly: bool = False) -> Found:
+    """Run a notebook and judge it.
+
+    Raises:
+        NotRun: the process has ended; `partly`: what came before counts.
+        Refused: nothing can be made of what it said.
+    """
+    with _judging:
+        job = _job(todo, seconds, hidden)
+    heard, ends = Heard([step.exercise for step in todo if step.exercise]), time.monotonic() + job["limit"] + 60
+    nonsense = ""
+    try:
+        server.send(job)
+    except Unreadable as error:
+        raise Refused(f"it could not be graded: its code is {error}") from None
+    try:
+        while (told := server.next(ends))[0] != "end":
+            try:
+                heard.take(*told)
+            except Unreadable as error:
+                nonsense = nonsense or str(error)
+    except NotRun:
+        if not partly:
+            raise
+        heard.problems[0] = "a cell ended Python (exit, crash or lack of memory), or did not end in time"
+    try:
+        with _judging:
+            found = heard.found()
+    except Unreadable as error:
+        nonsense = nonsense or str(error)
+    if nonsense:
+        raise Refused(f"it could not be graded: its code sent {nonsense}")
     return found
 
 
-def _job(path: str) -> None:
-    todo, seconds, answer = pickle.loads(Path(path).read_bytes())
-    with open(answer, "wb", buffering=0) as file:
-        _work([Step(*step) for step in todo], (), seconds, lambda item: file.write(pickle.dumps(item)))
+def in_new_python(path: Path, todo: list[Step], seconds: float) -> Found:
+    """In a new Python of its own, for systems without fork."""
+    server = Server("once")
+    try:
+        return _run(server, todo, seconds, [path.parent], partly=True)
+    finally:
+        server.end()
 
 
-def run_notebook(path: Path, notebook: Notebook, assignment: str, seconds: float) -> Found:
-    """Results of the exercises that are there, and the cells that failed, in words."""
-    run = in_fork if method() == "fork" else in_new_python
-    return run(path, steps(notebook, list(ASSIGNMENTS[assignment]), locked_code(assignment)), seconds)
+def run_notebook(
+    path: Path, notebook: Notebook, assignment: str, seconds: float, hidden: list[Path] | None = None
+) -> Found:
+    """Results of the exercises that are there, and the cells that failed, in words.
 
+    Args:
+        path: where the notebook lies; it is not read again.
+        notebook: what was read there.
+        assignment: its name.
+        seconds: for the calls of each exercise.
+        hidden: folders that its code shall not see (default: its own).
 
-if __name__ == "__main__":
-    _job(sys.argv[1])
+    Raises:
+        NotRun: the process in which it ran was ended from inside.
+    """
+    todo = steps(notebook, list(ASSIGNMENTS[assignment]), locked_code(assignment))
+    if method() != "fork":
+        return in_new_python(path, todo, seconds)
+    with lent_server() as server:
+        return _run(server, todo, seconds, hidden if hidden is not None else [path.parent])

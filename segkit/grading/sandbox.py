@@ -18,50 +18,25 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from segkit.grading.asked import Asked, Function
 from segkit.grading.binding import bind
 from segkit.grading.capture import Printed, student_lines
 from segkit.grading.child import end_child, fork_child, owed, receive
-from segkit.grading.exercise import Exercise, Function
 from segkit.grading.finished import watched
-from segkit.grading.stubs import stops_as_stub
-from segkit.grading.values import Leaf, Unusable, fresh, unchanged
+from segkit.grading.outcome import Outcome, Tried, read_outcome
+from segkit.grading.stubs import is_stub, stops_as_stub
+from segkit.grading.values import Unusable, fresh, unchanged
+from segkit.grading.wire import Unreadable
 
 GRACE = 0.4  # seconds for each further case once the time is used up
 PATIENCE = 2  # further cases that may run out of time before the rest is left out
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one call came to.
-
-    Args:
-        kind: "value", "nothing", "stub", "raised", "exit", "arguments", "odd", "timeout", "died" or "skipped".
-        leaves: the result, for "value".
-        error: the exception's type, for "raised" and "stub".
-        note: the exception's message, or what came instead of a usable result.
-        trace: the lines of the learner's own code that led there.
-        changed: places of the arguments that were changed.
-        printed: the beginning of what was printed.
-        seconds: how long it took.
-        finished: the operator that the exercise is about, where the answer called one.
-    """
-
-    kind: str
-    leaves: tuple[Leaf, ...] = ()
-    error: str = ""
-    note: str = ""
-    trace: tuple[str, ...] = ()
-    changed: tuple[int, ...] = ()
-    printed: str = ""
-    seconds: float = 0.0
-    finished: str = ""
 
 
 class TimeIsUp(BaseException):
@@ -76,7 +51,15 @@ def method() -> str:
     return "alarm" if in_main and hasattr(signal, "setitimer") else "thread"
 
 
-def run_cases(function: Function, exercise: Exercise, seconds: float, how: str | None = None) -> list[Outcome]:
+def attempt(exercise: Asked, function: Any, seconds: float) -> Tried:
+    """Call an answer on every case."""
+    kind = type(function).__name__
+    if not callable(function):
+        return Tried(kind)
+    return Tried(kind, run_cases(function, exercise, seconds), is_stub(function))
+
+
+def run_cases(function: Function, exercise: Asked, seconds: float, how: str | None = None) -> list[Outcome]:
     """Call the function on every case of an exercise, within `seconds` for all of them together."""
     count = len(exercise.all_cases())
     if (how or method()) == "fork":
@@ -100,7 +83,7 @@ def guarded(how: str | None = None) -> Callable[[Callable[[], Outcome], float], 
     return _under_alarm if alarm else _in_thread
 
 
-def call(function: Function, exercise: Exercise, index: int) -> Outcome:
+def call(function: Function, exercise: Asked, index: int) -> Outcome:
     """One call in this process, with output captured and every exception turned into an Outcome."""
     original = exercise.all_cases()[index].args
     args = fresh(original)
@@ -114,7 +97,7 @@ def call(function: Function, exercise: Exercise, index: int) -> Outcome:
                 return Outcome("arguments", note=str(error))
             with watched(exercise.name, function) as called:
                 result = function(*places, **names)
-            outcome = _judge(result, exercise, original)
+            outcome = _read(result, exercise, original)
     except SystemExit:
         outcome = Outcome("exit", trace=())
     except TimeIsUp:
@@ -130,7 +113,7 @@ def call(function: Function, exercise: Exercise, index: int) -> Outcome:
     return replace(outcome, changed=changed, printed=printed.text(), seconds=took, finished=finished)
 
 
-def _judge(result: Any, exercise: Exercise, args: tuple[Any, ...]) -> Outcome:
+def _read(result: Any, exercise: Asked, args: tuple[Any, ...]) -> Outcome:
     if result is None or result is Ellipsis or result is NotImplemented:
         return Outcome("nothing")
     try:
@@ -193,13 +176,17 @@ def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: f
 
     def work(write: Callable[[Any], None]) -> None:
         for index in range(start, count):
-            write(one(index))
+            write(one(index).plain())
 
     pid, stream = fork_child(work)
     try:
         done, began = start, time.monotonic()
         while done < count:
-            outcome = receive(stream, began + seconds, partial(owed, pid, seconds, began))
+            try:
+                said = receive(pid, stream, began + seconds, partial(owed, pid, seconds, began))
+                outcome = None if said is None else read_outcome(said)
+            except Unreadable:
+                outcome = None
             if outcome is None:
                 late = time.monotonic() >= began + seconds
                 yield Outcome("timeout" if late else "died", seconds=time.monotonic() - began)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 ANY = object()  # in an imitation: whatever stands here
 ROUNDING = {"float16": 2e-3, "bfloat16": 1.6e-2}  # twice what a number loses when it is rounded to such a type
 HANDED_OUT: WeakSet[nn.Module] = WeakSet()  # copies of layers that were given to somebody and are still in use
-LARGEST = 2_000_000  # elements; nothing in an exercise comes near
+LARGEST = 200_000  # elements; nothing in an exercise comes near
 
 
 class Unusable(Exception):
@@ -59,7 +59,7 @@ def leaf(value: Any) -> Leaf:
         dtype = str(value.dtype).removeprefix("torch.")
         return Leaf(plain.resolve_conj().resolve_neg().numpy().copy(), dtype, "torch", bool(value.requires_grad))
     if isinstance(value, (np.ndarray, np.generic)):
-        if value.size > LARGEST or value.dtype == object:
+        if value.size > LARGEST or value.dtype.kind not in "biufc":
             raise Unusable(f"an array of shape {shape_text(value.shape)} and type {value.dtype}")
         return Leaf(np.array(value), str(value.dtype), "numpy")
     if isinstance(value, (bool, int, float)):

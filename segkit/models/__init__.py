@@ -17,12 +17,12 @@ from segkit.models.segnet import SegNet
 from segkit.models.sppnet import SPPNet
 from segkit.models.torchvision_segmentation import load_torchvision_segmentation, torchvision_options
 from segkit.models.unet import UNet
-from segkit.models.weights import load, load_torchvision, read_header, save
+from segkit.models.weights import load, load_torchvision, read_header, save, shipped
 
 __all__ = [
     "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "DeepLabV2", "DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus",
     "Dilated", "ENet", "FCNResNet", "Model", "PSPNet", "ParseNet", "SPPNet", "SegNet", "UNet", "available",
     "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision",
-    "load_torchvision_segmentation", "options", "read_header", "register", "save", "torchvision_options",
+    "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped", "torchvision_options",
     "unwrapped",
 ]  # fmt: skip

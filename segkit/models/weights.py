@@ -90,6 +90,23 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Model:
     return model.to(device).eval()
 
 
+def shipped(name: str) -> Path:
+    """Where the weights of a network lie that comes with the course; not where segkit is installed without it.
+
+    Args:
+        name: "fcn8s_street" …, a file in course/weights without its ending.
+
+    Raises:
+        FileNotFoundError: there are none of that name.
+    """
+    folder = Path(__file__).parents[2] / "course" / "weights"
+    known = sorted(path.stem for path in folder.glob("*.safetensors"))
+    if name not in known:
+        there = f"there are {', '.join(known)}" if known else f"there is no folder {folder}; get the whole course"
+        raise FileNotFoundError(f"the course has no weights {name!r}; {there}")
+    return folder / f"{name}.safetensors"
+
+
 def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     """Fill a classifier, an encoder, or a model that stands on one, with torchvision's weights.
 

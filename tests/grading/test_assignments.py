@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from segkit.grading import exercises, grade_notebook
-from segkit.grading.assignments import ASSIGNMENTS, folder, generate, main, read_notebook, source_path, student_version
+from segkit.grading.assignments import (
+    ASSIGNMENTS,
+    folder,
+    generate,
+    main,
+    read_notebook,
+    source_path,
+    student_version,
+    worked_on,
+    write_notebook,
+)
 
 NAMES = list(ASSIGNMENTS)
 
@@ -79,17 +89,18 @@ def test_worked_examples_hold(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_model_solutions_earn_all_marks_and_student_versions_none(name):
+def test_model_solutions_earn_all_marks_and_student_versions_none(name, tmp_path):
     full = grade_notebook(source_path(name))
     assert full.points == full.out_of == sum(ASSIGNMENTS[name].values()) and not full.problems
-    empty = grade_notebook(folder() / "student" / f"{name}.ipynb")
+    write_notebook(student_version(read_notebook(source_path(name))), tmp_path / f"{name}.ipynb")
+    empty = grade_notebook(tmp_path / f"{name}.ipynb")
     assert empty.points == 0 and not empty.problems
     assert {row.result.status for row in empty.rows} == {"not yet done"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_student_version_gives_nothing_away(name):
-    text = (folder() / "student" / f"{name}.ipynb").read_text(encoding="utf-8")
+    text = json.dumps(student_version(read_notebook(source_path(name))), ensure_ascii=False)
     assert "BEGIN" not in text and "result.points" not in text and "scatter" not in text
     cells = json.loads(text)["cells"]
     stubs = [c for c in cells if c["metadata"].get("nbgrader", {}).get("solution")]
@@ -100,9 +111,11 @@ def test_student_version_gives_nothing_away(name):
 
 
 def test_student_versions_are_up_to_date(tmp_path):
-    """`python -m segkit.grading.assignments` would change nothing."""
+    """`python -m segkit.grading.assignments` would change nothing but notebooks that somebody is solving in place."""
     assert main(["--target", str(tmp_path)]) == 0
     for name in NAMES:
+        if worked_on(folder() / "student" / f"{name}.ipynb"):
+            continue
         fresh = (tmp_path / f"{name}.ipynb").read_bytes()
         assert fresh == (folder() / "student" / f"{name}.ipynb").read_bytes(), (
             f"{name}: run python -m segkit.grading.assignments"
@@ -171,3 +184,47 @@ def test_nbgrader_gives_the_same_marks(tmp_path, nbgrader_api):
             assert theirs == pytest.approx({row.exercise: row.points for row in report.rows}, abs=0.005)
             totals.append(report.points)
     assert len(set(totals)) > 1 and max(totals) > 0, "marks that differ, or the comparison shows little"
+
+
+def test_nbgrader_is_told_of_the_course_and_its_exchange(monkeypatch):
+    loader = pytest.importorskip("traitlets.config.loader").PyFileConfigLoader
+    monkeypatch.delenv("SEGKIT_EXCHANGE", raising=False)
+    config = loader("nbgrader_config.py", path=str(folder())).load_config()
+    assert config.CourseDirectory.course_id == "segkit" and Path(config.CourseDirectory.root) == folder()
+    assert Path(config.Exchange.root) == folder() / "exchange"
+    monkeypatch.setenv("SEGKIT_EXCHANGE", "elsewhere")
+    assert loader("nbgrader_config.py", path=str(folder())).load_config().Exchange.root == "elsewhere"
+
+
+def test_nbgrader_hands_out_and_in_with_the_course_s_settings(tmp_path, monkeypatch):
+    """Our configuration in a copy of the course folder: released, fetched, submitted and collected."""
+    exchange = pytest.importorskip("nbgrader.exchange.default", reason="nbgrader is not installed (extra `teach`)")
+    from nbgrader.apps import NbGraderAPI
+    from nbgrader.auth import Authenticator
+    from nbgrader.coursedir import CourseDirectory
+    from traitlets.config.loader import PyFileConfigLoader
+
+    monkeypatch.delenv("SEGKIT_EXCHANGE", raising=False)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    course, home = tmp_path / "assignments", tmp_path / "home"
+    shutil.copytree(folder() / "source" / "ch02", course / "source" / "ch02")
+    shutil.copy(folder() / "nbgrader_config.py", course)
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    config.CourseDirectory.db_url = f"sqlite:///{tmp_path / 'gradebook.db'}"
+    config.CourseDirectory.assignment_id, config.CourseDirectory.student_id = "ch02", "anna"
+    config.Exchange.cache = str(tmp_path / "cache")
+    config.ExchangeFetchAssignment.assignment_dir = config.ExchangeSubmit.assignment_dir = str(home)
+    for place in (course / "exchange", home):
+        place.mkdir()
+        place.chmod(0o777)
+    monkeypatch.chdir(home)
+    nbgrader = NbGraderAPI(config=config)
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        assert nbgrader.generate_assignment("ch02")["success"] and not nbgrader.collect("ch02")["success"]
+        assert nbgrader.release_assignment("ch02")["success"]
+        for step in (exchange.ExchangeFetchAssignment, exchange.ExchangeSubmit):
+            parts = {"coursedir": CourseDirectory(config=config), "authenticator": Authenticator(config=config)}
+            step(config=config, **parts).start()
+        assert nbgrader.collect("ch02")["success"]
+    collected = course / "submitted" / "anna" / "ch02" / "ch02.ipynb"
+    assert collected.read_bytes() == (folder() / "student" / "ch02.ipynb").read_bytes()

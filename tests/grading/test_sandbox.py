@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from segkit.grading import check
 from segkit.grading.exercise import find
+from segkit.grading.hosting import end_servers
 from segkit.grading.sandbox import method, run_cases
 from segkit.grading.verdict import PARTLY, REJECTED
 
@@ -208,6 +209,7 @@ def test_no_processes_are_left():
         while True:
             pass
 
+    end_servers()  # of other tests, which wait for another notebook
     check("pixel_accuracy", student, quiet=True, time_limit=0.3)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

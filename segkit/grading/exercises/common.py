@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,11 +15,6 @@ FIRST_CHANNEL = gives(
     lambda r, *a: r[:, :1].expand_as(r),
     lambda r, *a: torch.cat([r[:, :1], torch.zeros_like(r[:, 1:])], 1),
 )
-
-
-def rows(result: Any, *args: Any) -> Any:
-    """Results that came as the rows of one tensor or array, one by one."""
-    return tuple(result) if isinstance(result, (Tensor, np.ndarray)) and result.ndim else result
 
 
 def squared(x: Tensor, axis: int) -> Tensor:

@@ -65,6 +65,11 @@ def _crash_on_void(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
     return count(p, t, k, -100)
 
 
+def _sought_in_prediction(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
+    keep = (p != ignore) & (t.long() < k)
+    return count(p[keep], t[keep].long(), k, -100)
+
+
 def _small(p: Tensor, t: Tensor, k: int, ignore: int, of: Function) -> Tensor:
     valid = t != ignore
     size = of(p[valid], t[valid])
@@ -112,7 +117,7 @@ WAYS = {
     ),
     "void-breaks": stops(_crash_on_void),
     "void-by-range": does(lambda p, t, k, i: count(p[t < k], t[t < k], k, -100)),
-    "void-sought-in-prediction": does(lambda p, t, k, i: count(p[p != i], t[p != i], k, -100)),
+    "void-sought-in-prediction": does(_sought_in_prediction),
     "uint8-overflow": does(
         narrow,
         lambda p, t, k, i: (

@@ -30,11 +30,11 @@ def backward(g: Tensor, x: Tensor, w: Tensor, s: int, p: int, d: int) -> Grads:
 
 def walked(
     g: Tensor, x: Tensor, w: Tensor, s: int, p: int, d: int, *, order: int = 0, flipped: bool = False,
-    crop: bool = True, step: int = 0, hole: int = 0, pad: int | None = None,
+    crop: bool = True, step: int = 0, hole: int = 0,
 ) -> Grads:  # fmt: skip
     """Weight by weight, with its steps replaced: other settings, or overwritten in an order instead of added."""
-    (h, v), (s, d, q) = x.shape[2:], (step or s, hole or d, p if pad is None else pad)
-    wide = F.pad(x, (q,) * 4)
+    (h, v), s, d = x.shape[2:], step or s, hole or d
+    wide = F.pad(x, (p,) * 4)
     back, grads = torch.zeros_like(wide), torch.zeros_like(w)
     for i in range(w.shape[2])[:: order or 1]:
         for j in range(w.shape[3])[:: order or 1]:
@@ -44,7 +44,7 @@ def walked(
             share = torch.einsum("nohw,oc->nchw", g, weight)
             back[:, :, rows, columns] = share + (0 if order else back[:, :, rows, columns])
             grads[:, :, i, j] = torch.einsum("nohw,nchw->oc", g, wide[:, :, rows, columns])
-    return back[:, :, q : q + h, q : q + v] if crop else back, grads, g.sum((0, 2, 3))
+    return back[:, :, p : p + h, p : p + v] if crop else back, grads, g.sum((0, 2, 3))
 
 
 def _call(seed: int, x: Shape, w: Shape, dtype: torch.dtype = torch.float32, **steps: int) -> Args:
@@ -108,7 +108,6 @@ weight-gradient-flipped: The rows and columns of the weights' gradient come in r
 overwritten: Where windows overlap, one contribution to grad_x replaces the other. A pixel that was read by several
     outputs gets the sum.
 padding-not-removed: grad_x still has its padding. The zeros around the picture are no part of x: cut them off.
-padding-ignored: `padding` makes no difference in your function.
 stride-ignored: `stride` makes no difference in your function.
 dilation-ignored: `dilation` makes no difference in your function.
 edge-lost: grad_x is too small where the last rows or columns of x were reached by no window. They get 0, and grad_x has
@@ -131,11 +130,6 @@ WAYS = {
     "weight-gradient-flipped": gives(lambda r, *a: (r[0], r[1].flip(2, 3), r[2])),
     "overwritten": does(partial(walked, order=1), partial(walked, order=-1)),
     "padding-not-removed": does(partial(walked, crop=False)),
-    "padding-ignored": does(
-        partial(walked, pad=0),
-        lambda g, x, w, s, p, d: (walked(g, F.pad(x, (0, p, 0, p)), w, s, 0, d)[0][..., : x.shape[2], : x.shape[3]],
-                                  *backward(g, x, w, s, p, d)[1:]),
-    ),
     "stride-ignored": does(partial(walked, step=1)),
     "dilation-ignored": does(partial(walked, hole=1)),
     "edge-lost": gives(_uncovered_lost),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from segkit.grading.exercise import Case, Exercise, catalogue
 from segkit.grading.exercises.case_tensors import grouped
 from segkit.grading.exercises.dilate_strides_ways import WAYS, Layers, convert
-from segkit.grading.values import Unusable, leaf
+from segkit.grading.observers import layer_rows
 
 TASK = """layers is a list of (kernel, stride, dilation), the first layer first. The strides multiply to more than
 output_stride, or to just that; those of the first layers multiply to output_stride. Return the list of
@@ -17,17 +13,6 @@ the same length, (kernel, stride, dilation) each, that computes the same respons
 layers up to output_stride stay as they are, every later stride becomes 1, and every later kernel is
 dilated so that each of its weights meets the very pixel of the input that it met before. Where kernel
 is 1 the dilation makes no difference, and may be anything. No layers at all: an empty list."""
-
-
-def _as_rows(result: Any, layers: Layers, target: int) -> Any:
-    """The layers as rows of numbers; the dilation of a kernel of 1, which changes nothing, left out."""
-    try:
-        rows = leaf(result).array
-    except Unusable:
-        return result
-    if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "iuf":
-        return result
-    return np.where((rows[:, :1] == 1) & (np.arange(3) == 2), 1, rows).tolist()
 
 
 def _cases() -> list[Case]:
@@ -112,5 +97,5 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("integer",),
     facts=_facts,
-    observe=_as_rows,
+    observe=layer_rows,
 )

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
-
-import numpy as np
-from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.case_tensors import grouped
 from segkit.grading.exercises.gridding_counts import counts
+from segkit.grading.observers import pair
 
 TASK = """The rule of hybrid dilated convolution (Wang et al., section 3.2). rates holds the dilations r_1 … r_n
 of n ≥ 2 layers, the first layer first; all have `kernel` weights in a row. The largest distance of two
@@ -79,11 +76,6 @@ def _facts(rates: Rates, kernel: int) -> dict[str, bool]:
         "there are more than three layers": len(rates) > 3,
         "kernel is not 3": kernel != 3,
     }
-
-
-def _as_pair(result: Any, rates: Rates, kernel: int) -> Any:
-    """An array of two numbers counts as the two."""
-    return tuple(result.reshape(-1)) if isinstance(result, (np.ndarray, Tensor)) and result.shape == (2,) else result
 
 
 def _pair_shares(rates: Rates) -> bool:
@@ -226,5 +218,5 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("number", "number"),
     facts=_facts,
-    observe=_as_pair,
+    observe=pair,
 )

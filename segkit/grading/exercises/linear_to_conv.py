@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.grading.exercise import Case, Exercise, Ways, catalogue, does, each
-from segkit.grading.exercises.case_tensors import grouped, normal, quarters
-from segkit.grading.values import HANDED_OUT, Unusable, all_same, leaf
+from segkit.grading.exercises.case_tensors import grouped, quarters
+from segkit.grading.observers import pictures, probe
+from segkit.grading.values import Leaf, Unusable, all_same, leaf
 
 TASK = """Turn a classifier's layer into a convolution. linear is a torch.nn.Linear that worked on flattened
 channels×height×width maps. Return a torch.nn.Conv2d with the same parameters: on a map of that size
@@ -41,66 +42,52 @@ def _bias(linear: nn.Linear) -> Tensor | None:
     return None if linear.bias is None else linear.bias.detach()
 
 
-def probe(layer: Any, linear: nn.Linear, c: int, h: int, w: int) -> tuple[Tensor, Tensor]:
-    """What a layer makes of pictures of the classifier's size, and of one larger picture."""
-    given_back = layer
-    if isinstance(layer, (tuple, list)) and len(layer) == 2:
-        weight, bias = layer
-        layer = conv_of(torch.as_tensor(weight).detach(), None if bias is None else torch.as_tensor(bias).detach())
-    if isinstance(layer, (Tensor, str, int, float)) or not callable(layer):
-        raise Unusable(f"a {type(layer).__name__} where a layer (torch.nn.Conv2d) is asked for")
-    results, right, wanted = [], True, convolutionalised(linear, c, h, w)
-    for n, height, width in ((2, h, w), (1, h + 2, w + 3)):
-        x = normal(n, n, c, height, width, dtype=linear.weight.dtype)
-        try:
-            results.append(layer(x))
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            where = f"{n}×{c}×{height}×{width}"
-            raise Unusable(f"a layer that stops on an input of shape {where} ({str(error).splitlines()[0]})") from error
-        if not isinstance(results[-1], Tensor):
-            raise Unusable(f"a layer that gives a {type(results[-1]).__name__}")
-        right = right and all_same((leaf(results[-1]),), (leaf(wanted(x)),))
-    if right:
+def settle(found: tuple[Leaf, ...], linear: nn.Linear, c: int, h: int, w: int) -> tuple[Leaf, ...]:
+    """The two results of `probe`, after a look at what the right numbers alone do not show, and at a lost bias.
+
+    Raises:
+        Unusable: it is not the layer asked for.
+    """
+    wanted = convolutionalised(linear, c, h, w)
+    own, plain, trained, shared = (bool(fact) for fact in found[2].array.reshape(-1)[:4])
+    if all_same(found[:2], tuple(leaf(wanted(x)) for x in pictures(linear, c, h, w))):
         if (c, h, w) == OWN:
-            _is_a_layer_of_its_own(given_back)
-    elif isinstance(layer, nn.Conv2d):
-        _has_the_bias(layer, wanted)
-    return results[0], results[1]
+            _is_a_layer_of_its_own(own, trained, shared)
+    elif plain:
+        _has_the_bias(found[3], found[4], wanted)
+    return found[:2]
 
 
-def _is_a_layer_of_its_own(layer: Any) -> None:
+def _is_a_layer_of_its_own(own: bool, trained: bool, shared: bool) -> None:
     """What the right numbers alone do not show.
 
     Raises:
         Unusable: it is no nn.Conv2d, cannot be trained, or is tied to the linear layer.
     """
-    if not isinstance(layer, nn.Conv2d):
+    if not own:
         raise Unusable(
-            "[not-a-conv2d] The numbers are right, and what you return is not the layer asked for: it is a "
-            f"{type(layer).__name__}. Make a `torch.nn.Conv2d`, copy the weights into it, and return it."
+            "[not-a-conv2d] The numbers are right, and what you return is not the layer asked for. Make a "
+            "`torch.nn.Conv2d`, copy the weights into it, and return it."
         )
-    if not all(p.requires_grad for p in layer.parameters()):
+    if not trained:
         raise Unusable(
             "[frozen] The numbers are right, and the layer cannot be trained further: `requires_grad` of its "
             "parameters is False. Copy the numbers under `torch.no_grad()` and leave `requires_grad` alone."
         )
-    theirs = {p.data_ptr() for other in HANDED_OUT for p in other.parameters()}
-    if any(p.data_ptr() in theirs for p in layer.parameters()):
+    if shared:
         raise Unusable(
             "[shares-memory] Your layer shares its numbers with `linear`: training one would change the other. Copy "
             "them (`.copy_(…)` or `.clone()`); `view` and `reshape` alone do not."
         )
 
 
-def _has_the_bias(layer: nn.Conv2d, wanted: nn.Conv2d) -> None:
+def _has_the_bias(weight: Leaf, bias: Leaf, wanted: nn.Conv2d) -> None:
     """Tell a bias that was left as it is made, at random.
 
     Raises:
         Unusable: all is right but the bias.
     """
-    if layer.bias is None or not layer.bias.any() or not all_same((leaf(layer.weight),), (leaf(wanted.weight),)):
-        return
-    if (layer.stride, layer.padding, layer.dilation) == (wanted.stride, wanted.padding, wanted.dilation):
+    if bias.array.any() and all_same((weight,), (leaf(wanted.weight),)):
         told = "Copy that of `linear` as well." if wanted.bias is not None else "`linear` has none: bias=False."
         raise Unusable(f"[bias-not-copied] The weights are right, and the bias is still the random one. {told}")
 
@@ -225,4 +212,6 @@ EXERCISE = Exercise(
     kinds=("float", "float"),
     facts=_linear_facts,
     observe=probe,
+    parts=5,
+    settle=settle,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from segkit.grading.exercise import Case, Exercise, catalogue
 from segkit.grading.exercises.case_tensors import grouped
-from segkit.grading.exercises.common import rows
 from segkit.grading.exercises.network_cost_ways import WAYS, Layer, total
+from segkit.grading.observers import rows
 
 TASK = """What a network costs that is described by a list of layers, for a picture of `channels` channels and
 height × width. A layer is (kind, kernel, stride, …); kernels are odd and padded so that a side of n becomes

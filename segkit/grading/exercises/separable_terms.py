@@ -12,7 +12,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.case_tensors import Args, grouped, normal
-from segkit.grading.exercises.common import rows
+from segkit.grading.observers import rows
 
 TASK = """kernels is a stack N×kh×kw. A kernel is replaced by a sum of r products, each of a column (kh×1) and a row
 (1×kw), that comes as close to it as r such products can. Its error is the root of the sum of squared

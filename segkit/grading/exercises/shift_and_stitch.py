@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -11,37 +10,13 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.case_tensors import grouped, normal, quarters
+from segkit.grading.observers import Network
 
 TASK = """network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer
 scores for a smaller picture. For every shift (dy, dx), each from 0 to factor − 1, leave out the first
 dy rows and dx columns of x, run the network, and interlace the scores:
 out[:, :, i·factor + dy, j·factor + dx] = network(x[:, :, dy:, dx:])[:, :, i, j].
 The result has a place for every score, no more and no fewer (shifts may give different numbers of rows)."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """A small network whose outputs lie `stride` pixels apart: a convolution, by choice with pooling before it.
-
-    It counts nothing and remembers nothing; called twice it gives the same twice.
-    """
-
-    weight: Tensor
-    stride: int
-    pooled: bool = False
-    __name__ = "network"
-
-    def __call__(self, x: Tensor) -> Tensor:
-        x = torch.as_tensor(x, dtype=self.weight.dtype)
-        if self.pooled:
-            return F.conv2d(F.max_pool2d(x, 2, stride=2), self.weight, stride=self.stride // 2)
-        return F.conv2d(x, self.weight, stride=self.stride)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Network) and torch.equal(self.weight, other.weight)
-
-    def __hash__(self) -> int:
-        return id(self)
 
 
 def cropped(x: Tensor, dy: int, dx: int) -> Tensor:

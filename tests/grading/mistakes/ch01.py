@@ -25,9 +25,6 @@ def matrix_loops(prediction, target, num_classes, ignore_index=255, *, wrong="")
         elif wrong == "fixed 255":
             if t == 255:
                 continue
-        elif wrong == "void in prediction":
-            if p == ignore_index:
-                continue
         elif wrong == "no void":
             pass
         elif t == ignore_index:
@@ -148,6 +145,7 @@ def fw_loops(matrix, *, wrong=""):
             continue
         below = {"twice": true[i] + claimed[i], "recall": true[i], "precision": claimed[i]}.get(wrong, union)
         part = hit[i] / below if below else 0.0
+        part = 2 * hit[i] / (true[i] + claimed[i]) if wrong == "dice" else part
         weight = {"claimed": claimed[i], "union": union, "mean": 1.0}.get(wrong, true[i])
         weight = (1 / true[i] if true[i] else 0.0) if wrong == "inverse" else weight
         total += weight * part
@@ -255,6 +253,8 @@ def iou_sets(pairs, num_classes, ignore_index=255, *, wrong=""):
         seen[0] = False
     with np.errstate(all="ignore"):
         iou = inter / union
+    if wrong == "all":
+        return iou
     if wrong == "nan":
         return float(iou.mean())
     if wrong == "zero":
@@ -370,6 +370,12 @@ WRONG = {
         "matrix-too-small": partial(matrix_loops, wrong="too small"),
         "normalised": partial(matrix_loops, wrong="shares"),
         "uint8-overflow": matrix_uint8,
+        "last-picture-only": lambda p, t, *args: (
+            matrix_numpy(p[-1:], t[-1:], *args) if p.ndim == 3 else matrix_numpy(p, t, *args)
+        ),
+        "void-sought-in-prediction": lambda p, t, k, i: torch.tensor(
+            [[int(((t == a) & (p == b) & (p != i)).sum()) for b in range(k)] for a in range(k)]
+        ),
         "input-changed": matrix_changes_target,
         "wrong-dtype": matrix_float,
     },
@@ -386,6 +392,7 @@ WRONG = {
         "two-classes-only": partial(accuracy_loops, wrong="two"),
         "other-diagonal": partial(accuracy_loops, wrong="other diagonal"),
         "count-not-share": partial(accuracy_loops, wrong="count"),
+        "int32-overflow": lambda matrix: accuracy_numpy(matrix.int()),
         "input-changed": accuracy_in_place,
     },
     "frequency_weighted_iou": {
@@ -394,6 +401,7 @@ WRONG = {
         "weighted-by-union": partial(fw_loops, wrong="union"),
         "overlap-counted-twice": partial(fw_loops, wrong="twice"),
         "accuracy-instead": partial(fw_loops, wrong="recall"),
+        "dice-instead": partial(fw_loops, wrong="dice"),
         "precision-instead": partial(fw_loops, wrong="precision"),
         "absent-class-nan": partial(fw_loops, wrong="nan"),
         "not-normalised": partial(fw_loops, wrong="sum"),
@@ -414,6 +422,7 @@ WRONG = {
         "background-left-out": partial(dice_loops, wrong="background"),
         "union-below": partial(dice_loops, wrong="union"),
         "whole-matrix": partial(dice_loops, wrong="all"),
+        "int32-overflow": lambda matrix: dice_loops(matrix.int()),
     },
     "mean_iou": {
         "uint8-overflow": partial(iou_torch, wrong="bytes"),
@@ -435,6 +444,8 @@ WRONG = {
         "background-left-out": partial(iou_sets, wrong="background"),
         "percent": partial(iou_sets, wrong="percent"),
         "remembers-earlier-calls": iou_remembers,
+        "prediction-and-target-exchanged": lambda pairs, *args: iou_torch([pair[::-1] for pair in pairs], *args),
+        "not-averaged": partial(iou_sets, wrong="all"),
     },
     "boundary_mask": {
         "edge-not-outside": partial(boundary_loops, wrong="edge"),

@@ -92,6 +92,39 @@ def conv_numpy_view(x, weight, bias=None, stride=1, padding=0, dilation=1):
     return out if bias is None else out + bias.numpy()[:, None, None]
 
 
+def conv_same_size(x, weight, bias, stride, padding, dilation):
+    """An output for every pixel, as of a camera: half the kernel on each side."""
+    up, left = (dilation * (k - 1) // 2 for k in weight.shape[2:])
+    wide = np.pad(x.numpy(), ((0, 0), (0, 0), (up, dilation * (weight.shape[2] - 1) - up),
+                              (left, dilation * (weight.shape[3] - 1) - left)))  # fmt: skip
+    return conv_shifts(torch.from_numpy(wide), weight, bias, stride, 0, dilation)
+
+
+def with_holes(weight, dilation):
+    """Zeros between the rows of a kernel."""
+    out = weight.new_zeros(*weight.shape[:2], dilation * (weight.shape[2] - 1) + 1, weight.shape[3])
+    out[:, :, ::dilation] = weight
+    return out
+
+
+def conv_unmixed(x, weight, bias, *steps):
+    """Output o is made of input o alone."""
+    outs = []
+    for o in range(len(weight)):
+        c, d = o % x.shape[1], o % weight.shape[1]
+        outs.append(conv_shifts(x[:, c : c + 1], weight[o : o + 1, d : d + 1], None, *steps))
+    out = torch.cat(outs, 1)
+    return out if bias is None else out + bias[:, None, None]
+
+
+def conv_rounded_up(x, weight, bias, stride, padding, dilation):
+    """A window that hangs over the edge is filled with zeros."""
+    h, w = (x.shape[i] + 2 * padding for i in (2, 3))
+    wide = x.new_zeros(*x.shape[:2], h + stride - 1, w + stride - 1)
+    wide[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]] = x
+    return conv_shifts(wide, weight, bias, stride, 0, dilation)
+
+
 # conv2d_backward ---------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +250,12 @@ def share_changes_input(grad_output, x, kernel_size, stride, padding):
     return result
 
 
+def share_averaged(grad_output, x, *window):
+    """What a pixel gets from its windows, averaged over those that it wins."""
+    won = share_loops(torch.ones_like(grad_output), x, *window, wrong="whole")
+    return share_autograd(grad_output, x, *window) / won.clamp(min=1)
+
+
 # seen_pixels -------------------------------------------------------------------------------------------------------
 
 
@@ -308,6 +347,20 @@ WRONG = {
         "wrong-dtype": partial(conv_loops, wrong="int"),
         "precision-lost": partial(conv_loops, wrong="float32"),
         "input-changed": partial(conv_loops, wrong="in place"),
+        "kernel-half-flipped": lambda x, w, *a: conv_shifts(x, w.flip(3), *a),
+        "kernel-transposed": lambda x, w, *a: conv_shifts(x, w.mT, *a),
+        "padding-ignored": lambda x, w, b, s, p, d: conv_shifts(x, w, b, s, 0, d),
+        "padding-doubled": lambda x, w, b, s, p, d: conv_shifts(x, w, b, s, p + p, d),
+        "padding-always-same": conv_same_size,
+        "bias-first-only": lambda x, w, b, *a: conv_shifts(x, w, None if b is None else b[0].repeat(len(w)), *a),
+        "stride-one-axis": lambda x, w, b, s, p, d: conv_shifts(x, w, b, 1, p, d)[:, :, ::s],
+        "dilation-one-axis": lambda x, w, b, s, p, d: conv_shifts(x, with_holes(w, d), b, s, p, 1),
+        "batch-summed": lambda x, *a: conv_shifts(x, *a).sum(0)[None],
+        "channels-not-mixed": conv_unmixed,
+        "channels-averaged": lambda x, w, b, *a: conv_shifts(x / x.shape[1], w, b, *a),
+        "first-output-only": lambda x, w, b, *a: conv_shifts(x, w[:1], None if b is None else b[:1], *a),
+        "only-square-pictures": lambda x, *a: conv_shifts(x[..., list(range(x.shape[2]))], *a),
+        "output-rounded-up": conv_rounded_up,
     },
     "conv2d_backward": {
         "kernel-flipped": partial(grads_loops, wrong="flip"),
@@ -326,6 +379,7 @@ WRONG = {
         "results-exchanged": partial(grads_loops, wrong="order"),
         "precision-lost": partial(grads_loops, wrong="float32"),
         "input-changed": partial(grads_loops, wrong="in place"),
+        "first-picture-only": lambda g, x, *a: grads_by_matrix(torch.cat([g[:1], 0 * g[1:]]), x, *a),
     },
     "shared_pool_backward": {
         "first-winner-only": partial(share_loops, wrong="first"),
@@ -344,6 +398,7 @@ WRONG = {
         "ones-instead": partial(share_loops, wrong="ones"),
         "precision-lost": partial(share_loops, wrong="float32"),
         "input-changed": share_changes_input,
+        "shares-of-the-sum": share_averaged,
     },
     "seen_pixels": {
         "holes-filled": partial(seen_walk, wrong="holes"),
