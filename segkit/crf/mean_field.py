@@ -8,8 +8,10 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from segkit.checks import whole
 from segkit.crf.lattice import PermutohedralLattice
 from segkit.crf.rows import side_by_side
+from segkit.typed import typed
 
 BLOCK = 2**20  # numbers that are worked on at a time: 4 MB
 
@@ -40,6 +42,7 @@ class Trace(NamedTuple):
     kl: Tensor
 
 
+@typed
 def mean_field(
     logits: Tensor, terms: Sequence[Term], iterations: int, trace: bool = False
 ) -> tuple[Tensor, Trace | None]:
@@ -63,6 +66,7 @@ def mean_field(
     Source: Krähenbühl & Koltun 2011, algorithm 1. Differs from the paper: as in its authors' code the sum over j keeps
         the term j = i.
     """
+    iterations = whole(iterations, "iterations", "mean_field", 0)
     terms = [(kernel, _fitting(kernel, mu, logits)) for kernel, mu in terms]
     wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (logits, *(mu for _, mu in terms)))
     lattices = [(lattice, mu) for lattice, mu in terms if isinstance(lattice, PermutohedralLattice)]
@@ -91,6 +95,7 @@ def _fitting(kernel: Filter, mu: Tensor, logits: Tensor) -> Tensor:
     return mu.to(logits)
 
 
+@typed
 def message_passing(logits: Tensor, q: Tensor, terms: Sequence[Term]) -> Tensor:
     """Logits less the expected energy with all other pixels. Shape: N×K."""
     for lattice, mu in terms:

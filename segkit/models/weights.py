@@ -12,6 +12,7 @@ from segkit import files
 from segkit.encoders.weights import load_body, load_exactly
 from segkit.heads import FullyConnectedHead
 from segkit.models.base import Model, create, unwrapped
+from segkit.typed import typed
 
 
 def save(model: nn.Module, path: str | Path, half: bool = False, **header: Any) -> Path:
@@ -90,6 +91,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Model:
     return model.to(device).eval()
 
 
+@typed
 def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     """Fill a classifier, an encoder, or a model that stands on one, with torchvision's weights.
 
