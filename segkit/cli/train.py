@@ -49,6 +49,8 @@ def train(o: argparse.Namespace) -> int:
         "recipe": recipe.as_dict(),
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob(".*.safetensors.*"):  # by a run that was killed while it wrote
+        left.unlink()
     tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
     try:
         scores = train_and_score(trainer, val, out, o.val_every, facts) if o.val_every is not None else []

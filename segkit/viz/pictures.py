@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Picture = np.ndarray | torch.Tensor
+Palette = Picture | Sequence[Sequence[int]]
 
 _OKABE_ITO = (
     (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66),
@@ -41,7 +42,7 @@ def default_palette(num_classes: int) -> np.ndarray:
 
 
 @typed
-def colourise(labels: Picture, palette: Picture | None = None, void_colour: Sequence[int] = _VOID_COLOUR) -> np.ndarray:
+def colourise(labels: Picture, palette: Palette | None = None, void_colour: Sequence[int] = _VOID_COLOUR) -> np.ndarray:
     """The label map in colours; void in light grey.
 
     Args:
@@ -69,7 +70,7 @@ def colourise(labels: Picture, palette: Picture | None = None, void_colour: Sequ
 
 
 @typed
-def overlay(image: Picture, labels: Picture, palette: Picture | None = None, alpha: float = 0.5) -> np.ndarray:
+def overlay(image: Picture, labels: Picture, palette: Palette | None = None, alpha: float = 0.5) -> np.ndarray:
     """The picture with the labels' colours laid over it; void pixels show the picture alone.
 
     Args:
@@ -131,7 +132,7 @@ def to_picture(image: Picture) -> np.ndarray:
 
 
 @typed
-def legend(axis: Axes, classes: Sequence[str], palette: Picture | None = None, columns: int = 1) -> None:
+def legend(axis: Axes, classes: Sequence[str], palette: Palette | None = None, columns: int = 1) -> None:
     """Turn an axis into a legend: a square of colour and a name for each class."""
     from matplotlib.patches import Patch
 
@@ -150,7 +151,7 @@ def legend(axis: Axes, classes: Sequence[str], palette: Picture | None = None, c
 @typed
 def show(
     pictures: Sequence[Picture], titles: Sequence[str] | None = None, columns: int | None = None, height: float = 2.2,
-    classes: Sequence[str] | None = None, palette: Picture | None = None, caption: str = "",
+    classes: Sequence[str] | None = None, palette: Palette | None = None, caption: str = "",
 ) -> Figure:  # fmt: skip
     """Pictures in a grid on white. End a notebook cell with the call: the figure is its value.
 
@@ -194,14 +195,14 @@ def show(
     return figure
 
 
-def _array(values: Picture) -> np.ndarray:
+def _array(values: Palette) -> np.ndarray:
     if not isinstance(values, torch.Tensor):
         return np.asarray(values)
     values = values.detach().cpu()
     return (values.float() if values.is_floating_point() else values).numpy()  # numpy has no bfloat16
 
 
-def _palette(palette: Picture, name: str = "palette") -> np.ndarray:
+def _palette(palette: Palette, name: str = "palette") -> np.ndarray:
     colours = _array(palette)
     if (
         colours.ndim != 2 or colours.shape[1] != 3 or colours.dtype.kind not in "iu"

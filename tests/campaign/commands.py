@@ -16,7 +16,7 @@ from PIL import Image
 import segkit
 from segkit import models
 from segkit.cli import main
-from tests.campaign.score_doors import network
+from tests.campaign.made import network
 
 NUMBERS = ("0", "1", "2", "-1", "1.5", "x", "nan", "", "99999999999999999999")
 TRAIN = ["--width", "1", "--hidden", "2", "--batch-size", "2", "--device", "cpu", "--limit", "2", "--steps", "1"]

@@ -194,7 +194,7 @@ DOORS |= {
         lambda s, g: close(s.argmax(1), g["network"](g["image"]).argmax(1)), CUT),
     "inference.seam_differences": Door(inference.seam_differences, lambda r: whole_picture(r) | {"overlap": 32},
                                        lambda b, g: close(float(sum(x.differ for x in b)), 0.0), {
-                                           k: v for k, v in CUT.items() if k != "stride"} | {"edges": ((), "ab", (3,))}),
+                                           **CUT, "stride": (), "edges": ((), "ab", (3,))}),
     "inference.multi_scale": Door(
         inference.multi_scale, lambda r: {"network": point_net(), "image": uniform(r, 1, 3, 8, r.randint(4, 9)),
                                           "scales": (1.0, r.choice((0.5, 2.0)))}, sum_to_one,
