@@ -129,6 +129,7 @@ def search(
     usual = {name: value for name, value in DEFAULTS.items() if name not in axes}
     fixed = {**usual, "iterations": 10, "picture_max": 1, **fixed}
     whole(stages, "stages", "search", 1)
+    whole(seed, "seed", "search", 0)
     chosen = drawn(samples, most, seed)
     if not callable(scores):
         if not isinstance(scores, Sequence | Tensor):

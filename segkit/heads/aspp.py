@@ -41,6 +41,7 @@ def rates_at(output_stride: int, rates: Sequence[int] = (6, 12, 18), written_for
     """
     stride = whole(output_stride, "output_stride", "rates_at", 1)
     written_for = whole(written_for, "written_for", "rates_at", 1)
+    rates = tuple(whole(rate, "rates", "rates_at", 1) for rate in rates)
     if any(rate * written_for % stride for rate in rates):
         fit = [s for s in (8, 16, 32) if not any(rate * written_for % s for rate in rates)]
         raise ValueError(

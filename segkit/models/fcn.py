@@ -187,6 +187,8 @@ class FCN(FullyConnectedHead, Model):
 
 def fuse_skip(coarse: Tensor, fine: Tensor) -> Tensor:
     """Sum fusion: crop the upsampled coarse scores to the finer map (it is at most one cell larger) and add."""
+    if not isinstance(coarse, Tensor) or not isinstance(fine, Tensor):
+        raise TypeError(f"fuse_skip got {type(coarse).__name__} and {type(fine).__name__}; both are tensors N×K×H×W")
     if coarse.ndim != 4 or fine.ndim != 4 or coarse.shape[:2] != fine.shape[:2]:
         raise ValueError(
             f"fuse_skip got scores {tuple(coarse.shape)} and {tuple(fine.shape)}; both are N×K×H×W of the same N and K"

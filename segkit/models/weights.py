@@ -86,7 +86,11 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Model:
     """
     header, state = files.read_safetensors(path) if Path(path).is_file() else _none(path)
     config = dict(_checked(header, path)["config"])
-    model = create(config.pop("name"), **config)
+    try:
+        model = create(config.pop("name"), **config)
+    except RuntimeError as error:  # no memory for a network of such a size
+        told = str(error).splitlines()[0]
+        raise ValueError(f"{path} says {config}, a network that cannot be made here: {told}") from None
     load_exactly(model, state)
     return model.to(device).eval()
 

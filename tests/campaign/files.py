@@ -25,7 +25,7 @@ from segkit.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.campaign.doors import unclear
 from tests.campaign.made import network
 
-ODD: list[Any] = [None, -1, 1.5, "x", [], {}, True, 10**9, "../../x", "\0"]
+ODD: list[Any] = [None, -1, 1.5, "x", [], {}, True, 10**12, "../../x", "\0"]
 Kind = Callable[[Path, Random], str]  # a folder and random numbers → a finding or ""
 
 
