@@ -13,22 +13,27 @@ from numbers import Real
 from typing import Any
 
 
-class NotWhole(TypeError, ValueError):
-    """Not a whole number where one is needed: wrong in type, and so in value."""
+class WrongKind(TypeError, ValueError):
+    """An argument of the wrong kind: wrong in type, and so in value."""
 
 
-def whole(value: Any, name: str, who: str, least: int, most: int | None = None) -> int:
+class NotWhole(WrongKind):
+    """Not a whole number where one is needed."""
+
+
+def whole(value: Any, name: str, who: str, least: float, most: int | None = None) -> int:
     """A whole number of Python, numpy or torch, as int; never a bool, a string or a fraction.
 
     Args:
         value: what was given.
         name, who: the names of the argument and of the caller, for messages.
-        least, most: the bounds, both included; None for no upper bound.
+        least, most: the bounds, both included; −inf and None for none.
 
     Raises:
         NotWhole: it is not a whole number (a TypeError and a ValueError). ValueError: it is out of bounds.
     """
-    wanted = f"{name} is a whole number from {least} {'up' if most is None else f'to {most}'}"
+    bounds = f" from {least} {'up' if most is None else f'to {most}'}" if math.isfinite(least) else ""
+    wanted = f"{name} is a whole number{bounds}"
     try:
         if isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool"):
             raise TypeError
@@ -42,7 +47,7 @@ def whole(value: Any, name: str, who: str, least: int, most: int | None = None) 
 
 def pair(value: Any, name: str, who: str, least: int) -> tuple[int, int]:
     """(height, width) from one whole number for both or a sequence of one or two."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         value = (value,)
     if len(value) not in (1, 2):
         raise ValueError(f"{who} got {name}={value!r}, {len(value)} numbers; give one, or two as (height, width)")

@@ -7,9 +7,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from segkit.typed import typed
+
 Labels = Tensor | np.ndarray
 
 
+@typed
 def label_components(mask: Labels, connectivity: int = 4) -> Tensor:
     """Number the connected pieces of each picture's mask 1, 2, … in reading order of their first pixel.
 
@@ -22,12 +25,14 @@ def label_components(mask: Labels, connectivity: int = 4) -> Tensor:
     Raises:
         TypeError: fractions, which need a threshold first. ValueError: another shape or connectivity.
     """
+    if isinstance(mask, np.ndarray) and mask.dtype.kind not in "biuf":
+        raise TypeError(f"label_components got an array of {mask.dtype}; give a mask of bools or whole numbers")
     m = mask if isinstance(mask, Tensor) else torch.from_numpy(np.ascontiguousarray(mask))
-    if m.is_floating_point():
+    if m.is_floating_point() or m.is_complex():
         raise TypeError(f"label_components got type {m.dtype}; give a mask, such as probability > 0.5")
     if m.ndim not in (2, 3):
         raise ValueError(f"label_components got shape {tuple(m.shape)}; it takes H×W or N×H×W")
-    if connectivity not in (4, 8):
+    if connectivity is True or connectivity not in (4, 8):
         raise ValueError(f"label_components got connectivity={connectivity!r}; choose 4 or 8")
     near = ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2)
     pictures = (m != 0).cpu().numpy().reshape(-1, *m.shape[-2:])  # N, H, W

@@ -173,6 +173,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """`torch.nn.functional.pixel_unshuffle`; see `segkit.ops.pixel_unshuffle`."""
+    if not input.numel():  # torch gives an empty picture back as it is
+        *batch, C, H, W = input.shape
+        r = downscale_factor
+        return input.reshape(*batch, C * r * r, H // r, W // r)
     return F.pixel_unshuffle(input, downscale_factor)
 
 

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from segkit.analysis.running import evaluated
+from segkit.checks import whole
 from segkit.encoders import Encoder
 from segkit.engine import use_engine
+from segkit.typed import typed
 
 BORDERS = ("pad", "slice", "narrow", "expand")  # these change a map's size and nothing else
 JOINS = {"cat": "concat", "add": "+", "maximum": "max", "amax": "max", "mul": "×"}  # blocks of their own
@@ -43,6 +45,7 @@ class Part:
     parameters: int = 0
 
 
+@typed
 def anatomy(model: nn.Module, size: tuple[int, int] = (128, 128), in_channels: int | None = None) -> list[Part]:
     """The parts of a network, in the order in which they run; the first is the picture.
 
@@ -56,6 +59,8 @@ def anatomy(model: nn.Module, size: tuple[int, int] = (128, 128), in_channels: i
     """
     from segkit.models import Model
 
+    for side in size:
+        whole(side, "size", "anatomy", 1)
     channels: Any = in_channels or getattr(model, "in_channels", 3)
     options = {"outputs": True} if isinstance(model, Model) else {}
     with torch.no_grad(), use_engine("native"), evaluated(model, []):

@@ -11,13 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.checks import chosen, whole
+from segkit.checks import chosen, finite, whole
 from segkit.data import VOID
 from segkit.data.base import describe
 from segkit.data.sample import as_sample
 from segkit.metrics import ConfusionMatrix, TrimapIoU
 from segkit.training.class_balance import class_weights
 from segkit.training.losses import check_labels
+from segkit.typed import typed
 
 ALIGN = ("centres", "corners")
 
@@ -39,6 +40,7 @@ class Baseline:
     gap: float = 0.0
 
 
+@typed
 def position_prior(train: Any, test: Any, weighting: str = "none", trimap: Sequence[int] = (1, 2, 3)) -> Baseline:
     """The constant map: at each pixel the class that weighs most there over the training set, as the loss weighs it.
 
@@ -55,6 +57,7 @@ def position_prior(train: Any, test: Any, weighting: str = "none", trimap: Seque
         ValueError: a data set without pictures, or an unknown weighting.
     """
     K = describe(train).num_classes
+    describe(test)  # refuses what is no data set
     seen, truths = _labels(train, K), _labels(test, K)
     grid = tuple(seen[0].shape)
     counts = torch.zeros(K, *grid, dtype=torch.float64)
@@ -68,6 +71,7 @@ def position_prior(train: Any, test: Any, weighting: str = "none", trimap: Seque
     return _scored([_resized(prior, tuple(t.shape)) for t in truths], truths, K, trimap)
 
 
+@typed
 def fitted_ceiling(
     dataset: Any, stride: int, weight: Tensor | None = None, align: str = "centres", steps: int = 100,
     ridge: float = 3e-3, trimap: Sequence[int] = (1, 2, 3), start: float = 0.0,
@@ -93,6 +97,7 @@ def fitted_ceiling(
 
     Source: after the bounds of Long, Shelhamer & Darrell, arXiv 1411.4038, appendix A, which use coarser true labels.
     """
+    steps, ridge = whole(steps, "steps", "fitted_ceiling", 1), finite(ridge, "ridge", "fitted_ceiling", 1e-12)
     stride, align = whole(stride, "stride", "fitted_ceiling", 1), chosen(align, "align", "fitted_ceiling", ALIGN)
     K, gap = describe(dataset).num_classes, 0.0
     truths = _labels(dataset, K)

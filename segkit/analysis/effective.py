@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from segkit.analysis.receptive import receptive_field
 from segkit.analysis.running import Model, Size, as_network, evaluated, first_tensor, hooked, picture_shape
 from segkit.analysis.table import Box, Row, Table
+from segkit.checks import whole
+from segkit.typed import typed
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class EffectiveField:
         return self.size[0] / max(height, 1), self.size[1] / max(width, 1)
 
 
+@typed
 def effective_field(
     model: Model,
     picture: Tensor | Size,
@@ -77,6 +80,7 @@ def effective_field(
     Source:
         Luo, Li, Urtasun & Zemel, "Understanding the effective receptive field…", NIPS 2016, section 3.
     """
+    samples = whole(samples, "samples", "effective_field", 1)
     network = as_network(model)
     if isinstance(picture, Tensor):
         given = picture if picture.ndim == 4 else picture[None]

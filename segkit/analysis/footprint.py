@@ -13,8 +13,10 @@ from segkit.analysis.effective import checked_position, input_gradient, named_ro
 from segkit.analysis.receptive import receptive_field
 from segkit.analysis.running import Model, Size, as_network, picture_shape
 from segkit.analysis.table import Table
+from segkit.typed import typed
 
 
+@typed
 def gradient_footprint(
     model: Model,
     input_size: Size,

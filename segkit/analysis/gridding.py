@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from segkit.checks import whole
+from segkit.typed import typed
 
 Numbers = int | Sequence[int]  # one for all layers, or one for each
 EXACT = 2**63  # counts from here on are kept as Python's integers
@@ -109,6 +110,7 @@ class Verdict:
         return " ".join(self.reasons)
 
 
+@typed
 def contributions(
     rates: Sequence[int], kernel: int | Sequence[int] = 3, stride: int | Sequence[int] = 1
 ) -> Contributions:
@@ -141,6 +143,7 @@ def contributions(
     return Contributions(rates, kernels, strides)
 
 
+@typed
 def max_distances(rates: Sequence[int]) -> tuple[int, ...]:
     """HDC's M_2 … M_n: from the last layer down, M_i = max(M_{i+1} − 2r_i, M_{i+1} − 2(M_{i+1} − r_i), r_i), M_n = r_n.
 
@@ -163,6 +166,7 @@ def max_distances(rates: Sequence[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
+@typed
 def hdc_verdict(rates: Sequence[int], kernel: Numbers = 3, stride: Numbers = 1) -> Verdict:
     """Whether a stack follows the rule of hybrid dilated convolution, why, and whether it has holes when counted.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from segkit.checks import pair, whole
+from segkit.typed import typed
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class ClosedForm:
     centre_only: float
 
 
+@typed
 def valid_weights(
     size: int | Sequence[int], rate: int | Sequence[int], kernel: int | Sequence[int] = 3
 ) -> ValidWeights:
@@ -91,6 +93,7 @@ def valid_weights(
     return ValidWeights(pair(size, "size", "valid_weights", 1), pair(rate, "rate", "valid_weights", 1), kernels)
 
 
+@typed
 def three_by_three(size: int | Sequence[int], rate: int) -> ClosedForm:
     """The three figures for a 3×3 kernel at one rate, in closed form.
 

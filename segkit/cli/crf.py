@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from segkit.cli.crf_options import OPTIONS
-from segkit.cli.runs import find_weights, same_classes
+from segkit.cli.runs import data_of, find_weights, same_classes
 from segkit.crf import search
 from segkit.crf.grid import GRID
 from segkit.data import create
@@ -20,7 +20,7 @@ def crf(o: argparse.Namespace) -> int:
     """Run the command."""
     path = find_weights(o.model)
     header = read_header(path)
-    name = o.data or header["data"]
+    name = data_of(o.data, header, path)
     dataset = create(name, split=o.split)
     same_classes(path, header, name, dataset)
     if o.out:

@@ -41,7 +41,7 @@ def _software() -> Iterator[Line]:
         try:
             yield True, f"{package} {importlib.metadata.version(package)}"
         except importlib.metadata.PackageNotFoundError:
-            yield None, f"{package} is not installed; it is needed {use}: python3 start.py installs it"
+            yield None, f"{package} is not installed; it is needed {use}: install it, or in a checkout python3 start.py"
 
 
 def _machine() -> Iterator[Line]:

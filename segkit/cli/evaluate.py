@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from segkit.cli.runs import find_weights, first, same_classes
+from segkit.cli.runs import data_of, find_weights, first, same_classes
 from segkit.data import create
 from segkit.files import write_json
 from segkit.models import load, read_header
@@ -16,7 +16,7 @@ def evaluate(o: argparse.Namespace) -> int:
     """Run the command."""
     path = find_weights(o.run)
     model, header = load(path), read_header(path)
-    name = o.data or header["data"]
+    name = data_of(o.data, header, path)
     whole = create(name, split=o.split)
     dataset = first(whole, o.limit)
     same_classes(path, header, name, dataset)

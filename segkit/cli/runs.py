@@ -38,6 +38,18 @@ def find_weights(run: str | None) -> Path:
     return path
 
 
+def data_of(given: str | None, header: Mapping[str, Any], weights: Path) -> str:
+    """The data set that is meant: the one given, else the one that the weights were trained on.
+
+    Raises:
+        ValueError: neither is known.
+    """
+    name = given or header.get("data")
+    if not isinstance(name, str):
+        raise ValueError(f"{weights} does not say which data it was trained on; name a data set with --data")
+    return name
+
+
 def run_name(data: str) -> str:
     """A data set's name for the folder of a run: "folder:my/pictures" → "pictures"."""
     return Path(data.removeprefix(OWN)).resolve().name if data.startswith(OWN) else data

@@ -48,8 +48,7 @@ def train(o: argparse.Namespace) -> int:
         "data": o.data, "classes": list(train_set.classes), "palette": train_set.palette.tolist(), "seed": recipe.seed,
         "recipe": recipe.as_dict(),
     }  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
+    _make_room(out)
     try:
         scores = train_and_score(trainer, val, out, o.val_every, facts) if o.val_every is not None else []
         history = trainer.fit(checkpoint)
@@ -99,6 +98,14 @@ def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:
         raise ValueError(
             f"{out} holds a run that was interrupted; go on with --resume, choose another --out, or delete it"
         )
+
+
+def _make_room(out: Path) -> None:
+    """The run's folder, without what a run that was killed while it wrote has left; an error where it is closed."""
+    out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob(".*.safetensors.*"):
+        left.unlink()
+    tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
 
 
 def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from segkit.checks import whole
+from segkit.typed import typed
+
 Numbers = float | Sequence[float]
 
 
+@typed
 def position_features(height: int, width: int, sxy: Numbers, like: Tensor) -> Tensor:
     """Column and row of each pixel, each divided by its standard deviation in pixels.
 
@@ -20,13 +26,16 @@ def position_features(height: int, width: int, sxy: Numbers, like: Tensor) -> Te
 
     Shape: H·W×2, row by row.
     """
-    across, down = sxy if isinstance(sxy, Sequence) else (sxy, sxy)
+    height, width = (whole(side, name, "position_features", 1) for name, side in (("height", height), ("width", width)))
+    spread = deviations(sxy, "sxy", across_down=True)
+    across, down = spread if isinstance(spread, Sequence) else (spread, spread)
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     x = torch.arange(width, dtype=dtype, device=like.device) / across
     y = torch.arange(height, dtype=dtype, device=like.device) / down
     return torch.stack((x.expand(height, width), y[:, None].expand(height, width))).flatten(1).t()  # H·W, 2
 
 
+@typed
 def bilateral_features(picture: Tensor, sxy: Numbers, scolour: Numbers) -> Tensor:
     """Place and colour of each pixel, each divided by its standard deviation.
 
@@ -43,10 +52,26 @@ def bilateral_features(picture: Tensor, sxy: Numbers, scolour: Numbers) -> Tenso
     if picture.ndim != 3:
         raise ValueError(f"bilateral_features got a picture {tuple(picture.shape)}; it takes one, C×H×W")
     C, H, W = picture.shape
-    spreads = list(scolour) if isinstance(scolour, Sequence) else [scolour] * C
+    widths = deviations(scolour, "scolour")
+    spreads = list(widths) if isinstance(widths, Sequence) else [widths] * C
     if len(spreads) != C:
         raise ValueError(f"bilateral_features got scolour={scolour} for {C} channels; give one number, or one for each")
     picture = picture if picture.dtype == torch.float64 else picture.float()
     spread = picture.new_tensor(spreads)
     colour = (picture / spread[:, None, None]).flatten(1)  # C, H·W
     return torch.cat((position_features(H, W, sxy, picture).t(), colour)).t()  # H·W, 2+C
+
+
+def deviations(value: Any, name: str, across_down: bool = False) -> Numbers:
+    """One standard deviation or several, as floats; (across, down) are two.
+
+    Raises:
+        ValueError: not numbers above 0, or another number of them.
+    """
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    numbers = list(value) if several else [value]
+    if not all(isinstance(v, Real) and not isinstance(v, bool) and 0 < float(v) < float("inf") for v in numbers):
+        raise ValueError(f"got {name}={value!r}; standard deviations are numbers above 0")
+    if several and across_down and len(numbers) != 2:
+        raise ValueError(f"got {name}={value!r}; give one number, or two as (across, down)")
+    return tuple(map(float, numbers)) if several else float(value)

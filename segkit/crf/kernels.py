@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from segkit.checks import chosen
-from segkit.crf.features import Numbers, bilateral_features, position_features
+from segkit.crf.features import Numbers, bilateral_features, deviations, position_features
 from segkit.crf.lattice import NORMALIZATIONS, PermutohedralLattice
 
 _KEPT = 4  # sizes of pictures whose spatial lattice is kept
@@ -35,9 +34,9 @@ class PixelKernels:
         normalization: str, names: Sequence[str] = ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb"),
     ) -> None:  # fmt: skip
         self.names = names
-        self.gaussian_sxy = _positive(gaussian_sxy, names[0], across_down=True)
-        self.bilateral_sxy = _positive(bilateral_sxy, names[1], across_down=True)
-        self.bilateral_srgb = _positive(bilateral_srgb, names[2])
+        self.gaussian_sxy = deviations(gaussian_sxy, names[0], across_down=True)
+        self.bilateral_sxy = deviations(bilateral_sxy, names[1], across_down=True)
+        self.bilateral_srgb = deviations(bilateral_srgb, names[2])
         if not isinstance(picture_max, int | float) or picture_max not in (1, 255):
             raise ValueError(f"got picture_max={picture_max!r}; pictures are 0–255 (picture_max=255) or 0–1 (1)")
         chosen(normalization, "normalization", "a dense CRF", NORMALIZATIONS)
@@ -99,10 +98,12 @@ class PixelKernels:
         low, high = (float(bound) for bound in values.aminmax())  # NaN and infinity show here
         if not math.isfinite(low + high):
             raise ValueError("got pictures with NaN or infinite values; fix them before they meet the CRF")
-        white = self.picture_max if pictures.is_floating_point() else 255
-        return self._rgb(values, white, low, high) if channels == 3 or (channels == 1 and white == 1) else values
+        floating = pictures.is_floating_point()
+        white = self.picture_max if floating else 255
+        known = channels == 3 or (channels == 1 and white == 1)
+        return self._rgb(values, white, low, high, floating) if known else values
 
-    def _rgb(self, values: Tensor, white: float, low: float, high: float) -> Tensor:
+    def _rgb(self, values: Tensor, white: float, low: float, high: float, floating: bool) -> Tensor:
         slack = 1e-3 * white  # what resizing leaves by rounding
         if low < -slack or high > white + slack:
             raise ValueError(
@@ -110,19 +111,9 @@ class PixelKernels:
                 "a normalisation by mean and deviation, clamp; channels that are no colours go into extra=[(features, "
                 "compatibility)], with bilateral_compat=0"
             )
-        if white == 255 and 0 < high <= 1 and bool((values != values.round()).any()):
+        if white == 255 and floating and 0 < high <= 1:
             raise ValueError(
                 f"got RGB pictures with values from {low:g} to {high:g}, which look like 0–1, with picture_max=255; "
                 "say picture_max=1, or multiply them by 255"
             )
         return values * (255 / white) if white != 255 else values
-
-
-def _positive(value: Any, name: str, across_down: bool = False) -> Numbers:
-    several = isinstance(value, Sequence) and not isinstance(value, str)
-    numbers = list(value) if several else [value]
-    if not all(isinstance(v, Real) and not isinstance(v, bool) and 0 < float(v) < float("inf") for v in numbers):
-        raise ValueError(f"got {name}={value!r}; standard deviations are numbers above 0")
-    if several and across_down and len(numbers) != 2:
-        raise ValueError(f"got {name}={value!r}; give one number, or two as (across, down)")
-    return tuple(map(float, numbers)) if several else float(value)

@@ -8,8 +8,10 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from segkit.checks import whole
 from segkit.crf.lattice import PermutohedralLattice
 from segkit.crf.rows import side_by_side
+from segkit.typed import shown, typed
 
 BLOCK = 2**20  # numbers that are worked on at a time: 4 MB
 
@@ -63,6 +65,11 @@ def mean_field(
     Source: Krähenbühl & Koltun 2011, algorithm 1. Differs from the paper: as in its authors' code the sum over j keeps
         the term j = i.
     """
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or not logits.is_floating_point():
+        raise TypeError(f"mean_field got logits={shown(logits)}; they are floating-point numbers N×K")
+    if not isinstance(terms, Sequence):
+        raise TypeError(f"mean_field got terms={shown(terms)}; it takes pairs of a filter and a compatibility")
+    iterations = whole(iterations, "iterations", "mean_field", 0)
     terms = [(kernel, _fitting(kernel, mu, logits)) for kernel, mu in terms]
     wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (logits, *(mu for _, mu in terms)))
     lattices = [(lattice, mu) for lattice, mu in terms if isinstance(lattice, PermutohedralLattice)]
@@ -91,8 +98,11 @@ def _fitting(kernel: Filter, mu: Tensor, logits: Tensor) -> Tensor:
     return mu.to(logits)
 
 
+@typed
 def message_passing(logits: Tensor, q: Tensor, terms: Sequence[Term]) -> Tensor:
     """Logits less the expected energy with all other pixels. Shape: N×K."""
+    if logits.ndim != 2 or q.shape != logits.shape:
+        raise ValueError(f"message_passing got logits {tuple(logits.shape)} and q {tuple(q.shape)}; both are N×K")
     for lattice, mu in terms:
         logits = _less_message(logits, lattice.filter(q), mu)
     return logits

@@ -15,6 +15,7 @@ from segkit.checks import whole
 from segkit.crf.dense import DenseCRF, checked_scores
 from segkit.crf.grid import DEFAULTS, GRID, Setting, checked_grid, combinations, finer
 from segkit.metrics import ConfusionMatrix, TrimapIoU
+from segkit.typed import shown
 
 VOID = 255  # as in segkit.data
 Scores = Callable[[Tensor], Tensor] | Sequence[Tensor]
@@ -128,8 +129,11 @@ def search(
     usual = {name: value for name, value in DEFAULTS.items() if name not in axes}
     fixed = {**usual, "iterations": 10, "picture_max": 1, **fixed}
     whole(stages, "stages", "search", 1)
+    whole(seed, "seed", "search", 0)
     chosen = drawn(samples, most, seed)
     if not callable(scores):
+        if not isinstance(scores, Sequence | Tensor):
+            raise TypeError(f"search got scores={shown(scores)}; it takes a model, or logits K×H×W for each picture")
         if len(scores) != len(samples):
             raise ValueError(f"search got {len(scores)} logits for {len(samples)} pictures; give K×H×W for each")
         scores = [scores[i] for i in chosen]

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from segkit.checks import whole
 from segkit.data.base import SeenThrough
 from segkit.data.sample import Sample
 from segkit.data.transforms import Transform
+from segkit.typed import typed
 
 
 class Augmented(SeenThrough):
@@ -21,9 +23,9 @@ class Augmented(SeenThrough):
         seed: of the random numbers; not negative.
     """
 
+    @typed
     def __init__(self, dataset: Any, transform: Transform, seed: int = 0) -> None:
-        if seed < 0:
-            raise ValueError(f"Augmented got seed={seed}; numpy's generators take seeds of 0 and above")
+        whole(seed, "seed", "Augmented", 0)
         super().__init__(dataset)
         self.transform, self.seed = transform, int(seed)
         # shared memory: a DataLoader's persistent workers hold a copy of this object, yet see the epoch change

@@ -11,8 +11,10 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 
 from segkit.data.sample import Batch, Sample, as_sample
 from segkit.data.transforms import MEAN_COLOUR, window
+from segkit.typed import typed
 
 
+@typed
 def collate(samples: Sequence[Any], pad: bool = False) -> Batch:
     """Stack samples of one size into a Batch; a DataLoader does so by itself.
 

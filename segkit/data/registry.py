@@ -10,6 +10,7 @@ from typing import Any
 from segkit.data.base import SegmentationSet
 from segkit.data.folder import Folder
 from segkit.names import OWN, SETS, known_set
+from segkit.typed import typed
 
 MADE_UP = ("street", "cells")  # made on the spot: these read no folder
 
@@ -19,6 +20,7 @@ def available() -> tuple[str, ...]:
     return tuple(SETS)
 
 
+@typed
 def create(
     name: str, split: str | None = "train", root: str | os.PathLike[str] | None = None, **options: Any
 ) -> SegmentationSet:

@@ -17,10 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.checks import pair, whole
+from segkit.checks import finite, pair, whole
 from segkit.data.elastic import Elastic as Elastic
 from segkit.data.elastic import ElasticGrid as ElasticGrid
 from segkit.data.sample import VOID, Sample
+from segkit.typed import typed
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
 
@@ -34,6 +35,7 @@ class Compose:
         transforms: callables (sample, rng) -> sample, in the order of use.
     """
 
+    @typed
     def __init__(self, transforms: Sequence[Transform]) -> None:
         self.transforms = tuple(transforms)
 
@@ -50,6 +52,7 @@ class RandomFlip:
         p: chance of a flip, 0–1.
     """
 
+    @typed
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"RandomFlip got p={p}; a chance lies between 0 and 1")
@@ -92,6 +95,7 @@ class RandomScale:
         low, high: smallest and largest factor, 0 < low ≤ high.
     """
 
+    @typed
     def __init__(self, low: float = 0.5, high: float = 2.0) -> None:
         if not 0 < low <= high < math.inf:
             raise ValueError(f"RandomScale got low={low}, high={high}; it needs 0 < low <= high")
@@ -114,9 +118,10 @@ class RandomCrop:
         fill: RGB in 0–1 outside the picture.
     """
 
+    @typed
     def __init__(self, size: int | tuple[int, int], fill: tuple[float, float, float] = MEAN_COLOUR) -> None:
         self.size = pair(size, "size", "RandomCrop", 1)
-        self.fill = fill
+        self.fill = tuple(finite(level, "fill", "RandomCrop") for level in fill)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         (height, width), (h, w) = sample.labels.shape, self.size
@@ -133,6 +138,7 @@ class ColourJitter:
         hue: a turn of the colour circle is drawn from −value … +value; 0.5 is half a turn.
     """
 
+    @typed
     def __init__(
         self, brightness: float = 0.3, contrast: float = 0.3, saturation: float = 0.3, hue: float = 0.02
     ) -> None:
@@ -164,7 +170,7 @@ class ColourJitter:
         return replace(sample, image=picture(sample.image), next_image=after)
 
 
-def window(sample: Sample, top: int, left: int, size: tuple[int, int], fill: tuple[float, float, float]) -> Sample:
+def window(sample: Sample, top: int, left: int, size: tuple[int, int], fill: Sequence[float]) -> Sample:
     """What a window of `size` (height, width) shows of the sample; outside lie `fill`, void, and 0 in all else."""
     (height, width), (h, w) = sample.labels.shape, size
     inside = (slice(max(0, -top), height - top), slice(max(0, -left), width - left))  # of the window

@@ -7,6 +7,7 @@ than it declared.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import os
@@ -151,7 +152,9 @@ def _opened(archive: Path) -> Iterator[Iterator[_Member]]:
         else:
             with tarfile.open(archive, "r:*") as t:
                 yield (_of_tar(t, info) for info in t)
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if not isinstance(error, _DAMAGE) and error.errno != errno.EINVAL:  # EINVAL: a place before the file's start
+            raise
         raise UnsafeArchive(f"{archive} cannot be unpacked ({error}); delete it and fetch it again") from error
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
 from segkit.layers.borders import cut
+from segkit.typed import typed
 
 
 class AlexNetEncoder(Encoder):
@@ -81,7 +82,9 @@ class AlexNet(nn.Module):
         N×C×224×224 → N×num_classes.
     """
 
+    @typed
     def __init__(self, num_classes: int = 1000, width: int = 64, dropout: float = 0.5, in_channels: int = 3) -> None:
+        whole(num_classes, "num_classes", "AlexNet", 1)
         super().__init__()
         whole(num_classes, "num_classes", "AlexNet", 1)
         encoder = AlexNetEncoder(width, in_channels)
@@ -89,10 +92,10 @@ class AlexNet(nn.Module):
         self.features = encoder.features
         self.avgpool = AdaptiveAvgPool2d((cells, cells))
         self.classifier = nn.Sequential(
-            nn.Dropout(dropout),
+            nn.Dropout(finite(dropout, "dropout", "AlexNet", 0, 1)),
             nn.Linear(encoder.channels[-1] * cells * cells, hidden),
             nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
+            nn.Dropout(finite(dropout, "dropout", "AlexNet", 0, 1)),
             nn.Linear(hidden, hidden),
             nn.ReLU(inplace=True),
             nn.Linear(hidden, num_classes),

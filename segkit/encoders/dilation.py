@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from segkit.engine import engine, use_engine
 from segkit.layers import AvgPool2d, MaxPool2d
+from segkit.typed import typed
 
 PROBE = 256  # pixels; the picture from which the stride of each layer is read, never computed (meta tensors)
 Window = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
@@ -63,6 +64,7 @@ class DenseAvgPool2d(AvgPool2d):
         return engine().conv2d(_padded(self, input, 0.0), mean, None, 1, 0, self.dilation, C)  # N, C, H, W
 
 
+@typed
 def dilate_strides(encoder: nn.Module, output_stride: int) -> nn.Module:
     """A copy of an encoder whose maps are no coarser than `output_stride`, with the same weights.
 
@@ -95,6 +97,7 @@ def dilate_strides(encoder: nn.Module, output_stride: int) -> nn.Module:
     return dilate_strides_(copy.deepcopy(encoder), output_stride)
 
 
+@typed
 def dilate_strides_(encoder: nn.Module, output_stride: int) -> nn.Module:
     """`dilate_strides` in place: the encoder itself is changed and returned."""
     if isinstance(output_stride, np.integer):
@@ -122,6 +125,7 @@ def dilate_strides_(encoder: nn.Module, output_stride: int) -> nn.Module:
     return encoder
 
 
+@typed
 def set_rates(blocks: Iterable[nn.Module], rates: Sequence[int]) -> None:
     """Give the 3×3 convolutions of each residual block a dilation rate of its own: hybrid dilation, multi-grid.
 
@@ -133,6 +137,8 @@ def set_rates(blocks: Iterable[nn.Module], rates: Sequence[int]) -> None:
         ValueError: another number of rates than of blocks, or a rate that is not a whole number from 1 up.
     """
     blocks, rates = list(blocks), list(rates)
+    if not all(isinstance(block, nn.Module) for block in blocks):
+        raise TypeError(f"set_rates got blocks {blocks!r:.60}; they are residual blocks, such as encoder.layer4")
     if len(blocks) != len(rates) or any(not isinstance(r, int | np.integer) or r < 1 for r in rates):
         raise ValueError(
             f"set_rates got rates {rates} for {len(blocks)} blocks; give one whole number ≥ 1 for each block"

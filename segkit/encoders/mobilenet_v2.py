@@ -13,10 +13,11 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.encoders.dilation import dilate_strides_
 from segkit.encoders.encoder import Encoder, at_ends, check_output_stride, init_relu_, picture_size, scaled
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, InvertedResidual
+from segkit.typed import typed
 
 # expansion, channels, blocks and stride of the first block: the paper's Table 2
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -116,6 +117,7 @@ class MobileNetV2(MobileNetV2Encoder):
         N×C×H×W → N×num_classes.
     """
 
+    @typed
     def __init__(
         self,
         num_classes: int = 1000,
@@ -125,9 +127,12 @@ class MobileNetV2(MobileNetV2Encoder):
         dropout: float = 0.2,
     ) -> None:
         whole(num_classes, "num_classes", "MobileNetV2", 1)
+        whole(num_classes, "num_classes", "MobileNetV2", 1)
         super().__init__(width, output_stride, in_channels, head_conv=True)
         self.avgpool = AdaptiveAvgPool2d((1, 1))
-        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.channels[-1], num_classes))
+        self.classifier = nn.Sequential(
+            nn.Dropout(finite(dropout, "dropout", "MobileNetV2", 0, 1)), nn.Linear(self.channels[-1], num_classes)
+        )
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         x = self.avgpool(self.maps(x)[-1])  # N, channels[-1], 1, 1

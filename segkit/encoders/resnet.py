@@ -13,6 +13,7 @@ from segkit.checks import chosen, whole
 from segkit.encoders.dilation import dilate_strides_, set_rates
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
+from segkit.typed import typed
 
 # blocks per stage: basic ones in 18 and 34, bottlenecks from 50 on (the paper's Table 1)
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -196,6 +197,7 @@ class ResNet(ResNetEncoder):
         N×C×H×W → N×num_classes.
     """
 
+    @typed
     def __init__(
         self,
         num_classes: int = 1000,
@@ -205,6 +207,7 @@ class ResNet(ResNetEncoder):
         in_channels: int = 3,
         stride_in: str = "3x3",
     ) -> None:
+        whole(num_classes, "num_classes", "ResNet", 1)
         whole(num_classes, "num_classes", "ResNet", 1)
         super().__init__(depth, width, output_stride, in_channels, stride_in)
         self.avgpool = AdaptiveAvgPool2d((1, 1))

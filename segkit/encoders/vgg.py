@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from segkit.checks import finite, whole
 from segkit.encoders.dilation import dilate_strides_
 from segkit.encoders.encoder import Encoder, at_ends, picture_size
 from segkit.engine import engine
 from segkit.layers import AdaptiveAvgPool2d, Conv2d, MaxPool2d
+from segkit.typed import typed
 
 # convolutions per block; block i has width·min(2^i, 8) channels
 BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -141,6 +143,7 @@ class VGG(nn.Module):
         N×C×224×224 → N×num_classes. Other sizes are pooled to 7×7 cells first, as in torchvision.
     """
 
+    @typed
     def __init__(
         self,
         num_classes: int = 1000,
@@ -150,6 +153,7 @@ class VGG(nn.Module):
         dropout: float = 0.5,
         in_channels: int = 3,
     ) -> None:
+        whole(num_classes, "num_classes", "VGG", 1)
         super().__init__()
         encoder = VGGEncoder(depth, width, batch_norm, in_channels)
         hidden, cells = encoder.classifier_channels, encoder.classifier_kernel
@@ -158,10 +162,10 @@ class VGG(nn.Module):
         self.classifier = nn.Sequential(
             nn.Linear(encoder.channels[-1] * cells * cells, hidden),
             nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
+            nn.Dropout(finite(dropout, "dropout", "VGG", 0, 1)),
             nn.Linear(hidden, hidden),
             nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
+            nn.Dropout(finite(dropout, "dropout", "VGG", 0, 1)),
             nn.Linear(hidden, num_classes),
         )
 

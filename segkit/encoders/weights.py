@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 import torch
 from torch import Tensor, nn
 
+from segkit.typed import typed
 
+
+@typed
 def load_exactly(model: nn.Module, state: Mapping[str, Tensor], dropped: tuple[str, ...] = ()) -> None:
     """Copy weights into a model; refuse unless both sides name the same tensors of the same shapes.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -67,13 +68,19 @@ def alone(work: Callable[[], Any], place: Path, hidden: Sequence[Path], seconds:
         os._exit(1)
 
 
+def _release() -> tuple[int, ...]:
+    """The kernel's version, as (6, 14)."""
+    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+
+
 def _first(work: Callable[[], Any]) -> None:
     """The first process of the new system, which ends with it: waits for the second, where the work is done."""
     _control(1, signal.SIGKILL)  # ends together with its parent
     _control(4, 0)  # cannot be looked into
     with suppress(OSError):
         _mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
-        Path("/proc/sys/kernel/pid_max").write_text(str(PROCESSES), "ascii")
+        if _release() >= (6, 14):  # before, the number was the whole system's, and root would change it for all
+            Path("/proc/sys/kernel/pid_max").write_text(str(PROCESSES), "ascii")
     second = os.fork()
     if second:
         while os.wait()[0] != second:

@@ -15,14 +15,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.engine import engine
 from segkit.layers import Conv2d
 from segkit.layers.blocks import check_statistics, conv_norm_relu, norm_relu_3x3, score_layer
+from segkit.typed import typed
 
 SMALL, LARGE = (2, 4, 8, 12), (6, 12, 18, 24)  # v2's ASPP-S and ASPP-L
 
 
+@typed
 def rates_at(output_stride: int, rates: Sequence[int] = (6, 12, 18), written_for: int = 16) -> tuple[int, ...]:
     """The rates that read the same pixels at another output stride: doubled at 8, halved at 32.
 
@@ -38,6 +40,8 @@ def rates_at(output_stride: int, rates: Sequence[int] = (6, 12, 18), written_for
         DeepLab v3 (arXiv 1706.05587), section 3.3: "the rates are doubled when output_stride = 8".
     """
     stride = whole(output_stride, "output_stride", "rates_at", 1)
+    written_for = whole(written_for, "written_for", "rates_at", 1)
+    rates = tuple(whole(rate, "rates", "rates_at", 1) for rate in rates)
     if any(rate * written_for % stride for rate in rates):
         fit = [s for s in (8, 16, 32) if not any(rate * written_for % s for rate in rates)]
         raise ValueError(
@@ -66,6 +70,7 @@ class SummedASPP(nn.Module):
         Chen et al., "DeepLab…", PAMI 2018 (arXiv 1606.00915), section 3.2 and Figure 7.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,
@@ -76,11 +81,13 @@ class SummedASPP(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
+        whole(channels, "channels", "SummedASPP", 1)
+        whole(num_classes, "num_classes", "SummedASPP", 1)
         self.rates = tuple(whole(rate, "rates", "SummedASPP", 1) for rate in rates)
         if not self.rates:
             raise ValueError("SummedASPP got no rates; give at least one, the paper has (6, 12, 18, 24)")
         hidden = None if hidden is None else whole(hidden, "hidden", "SummedASPP", 1)
-        self.branches = nn.ModuleList()
+        drop, self.branches = finite(dropout, "dropout", "SummedASPP", 0, 1), nn.ModuleList()
         for rate in self.rates:
             first = Conv2d(channels, hidden or num_classes, 3, padding=rate, dilation=rate)
             if not hidden:
@@ -88,7 +95,7 @@ class SummedASPP(nn.Module):
                 continue
             fc6, fc7 = (conv_norm_relu(conv, batch_norm) for conv in (first, Conv2d(hidden, hidden, 1)))
             fc8 = score_layer(Conv2d(hidden, num_classes, 1))
-            self.branches.append(nn.Sequential(*fc6, nn.Dropout(dropout), *fc7, nn.Dropout(dropout), fc8))
+            self.branches.append(nn.Sequential(*fc6, nn.Dropout(drop), *fc7, nn.Dropout(drop), fc8))
 
     def forward(self, x: Tensor) -> Tensor:
         return sum(branch(x) for branch in self.branches)  # type: ignore[return-value]  # N, K, h, w
@@ -116,6 +123,7 @@ class ASPP(nn.Module):
         separable: arXiv 1802.02611, section 3.1.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,
@@ -126,6 +134,7 @@ class ASPP(nn.Module):
         separable: bool = False,
     ) -> None:
         super().__init__()
+        whole(channels, "channels", "ASPP", 1)
         self.rates = tuple(whole(rate, "rates", "ASPP", 1) for rate in rates)
         self.width = width = whole(width, "width", "ASPP", 1)
         atrous = [norm_relu_3x3(channels, width, rate, separable) for rate in self.rates]
@@ -133,7 +142,7 @@ class ASPP(nn.Module):
         self.pool = conv_norm_relu(Conv2d(channels, width, 1, bias=False)) if image_pooling else None
         joined = (len(self.branches) + bool(image_pooling)) * width
         self.project = conv_norm_relu(Conv2d(joined, width, 1, bias=False))
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout(finite(dropout, "dropout", "ASPP", 0, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         found = [branch(x) for branch in self.branches]  # N, width, h, w each

@@ -10,8 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, norm_relu_3x3
+from segkit.typed import typed
 
 
 class Decoder(nn.Module):
@@ -33,11 +35,16 @@ class Decoder(nn.Module):
         Chen et al., ECCV 2018 (arXiv 1802.02611), section 3.1 and Figure 2; Tables 1 and 2 for `reduced` and `convs`.
     """
 
+    @typed
     def __init__(
         self, channels: int, low_channels: int, reduced: int = 48, width: int = 256, convs: int = 2,
         separable: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
+        sizes = (("channels", channels, 1), ("low_channels", low_channels, 1), ("reduced", reduced, 0),
+                 ("width", width, 1), ("convs", convs, 1))  # fmt: skip
+        for name, size, least in sizes:
+            whole(size, name, "Decoder", least)
         self.reduce = conv_norm_relu(Conv2d(low_channels, reduced, 1, bias=False)) if reduced else None
         before = [channels + reduced] + [width] * (convs - 1)
         self.convs = nn.Sequential(*(norm_relu_3x3(b, width, separable=separable) for b in before))

@@ -23,6 +23,8 @@ def to_picture(score: Tensor, encoder: Encoder, height: int, width: int, align_c
     Shape:
         N×K×h×w → N×K×H×W with H ≥ height, W ≥ width; the first rows and columns are the picture's.
     """
+    if not isinstance(encoder, Encoder):
+        raise TypeError(f"to_picture got a {type(encoder).__name__} as encoder; segkit.encoders.create makes one")
     return to_size(score, encoder.output_stride, height, width, encoder.corner_aligned, align_corners)
 
 
@@ -59,6 +61,7 @@ def enlarge(score: Tensor, stride: int, corner_aligned: bool = False) -> Tensor:
     """
     if corner_aligned:
         return enlarge_from_corners(score, stride)
+    _check(score, stride, "enlarge")
     return engine().interpolate(score, scale_factor=stride, mode="bilinear", align_corners=False)
 
 
@@ -68,6 +71,16 @@ def enlarge_from_corners(score: Tensor, stride: int) -> Tensor:
     Shape:
         N×K×h×w → N×K×(h·stride + 1)×(w·stride + 1); the first H, W of them are the picture's.
     """
+    _check(score, stride, "enlarge_from_corners")
     h, w = score.shape[-2:]
     score = F.pad(score, (0, 1, 0, 1), mode="replicate")  # N, K, h + 1, w + 1
     return engine().interpolate(score, (stride * h + 1, stride * w + 1), mode="bilinear", align_corners=True)
+
+
+def _check(score: Tensor, stride: int, who: str) -> None:
+    """Refuse what is no map or no whole stride; in a form that torch.compile and export can follow."""
+    if not isinstance(score, Tensor) or score.ndim != 4:
+        kind = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
+        raise ValueError(f"{who} got scores of shape {kind}; they are N×K×h×w")
+    if type(stride) is not int or stride < 1:
+        raise ValueError(f"{who} got stride={stride!r}; it is a whole number of pixels from 1 up")

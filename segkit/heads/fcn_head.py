@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, score_layer
+from segkit.typed import typed
 
 
 class FCNHead(nn.Sequential):
@@ -26,10 +27,13 @@ class FCNHead(nn.Sequential):
         the same, key for key.
     """
 
+    @typed
     def __init__(self, channels: int, num_classes: int, hidden: int | None = None, dropout: float = 0.1) -> None:
+        whole(channels, "channels", "FCNHead", 1)
+        whole(num_classes, "num_classes", "FCNHead", 1)
         hidden = whole(max(1, channels // 4) if hidden is None else hidden, "hidden", "FCNHead", 1)
         super().__init__(
             *conv_norm_relu(Conv2d(channels, hidden, 3, padding=1, bias=False)),
-            nn.Dropout(dropout),
+            nn.Dropout(finite(dropout, "dropout", "FCNHead", 0, 1)),
             score_layer(Conv2d(hidden, num_classes, 1)),
         )

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.encoders.encoder import Encoder
 from segkit.encoders.weights import load_exactly
 from segkit.layers import Conv2d
@@ -52,7 +52,7 @@ class FullyConnectedHead(nn.Module):
         self.one_more = (odd, 0, odd, 0) if more_before else (0, odd, 0, odd)
         self.fc6_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
         self.fc7_norm = nn.BatchNorm2d(hidden) if batch_norm else nn.Identity()
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout(finite(dropout, "dropout", type(self).__name__, 0, 1))
         for layer in (self.fc6, self.fc7):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from segkit.engine import engine
 from segkit.layers.l2norm import L2Norm
+from segkit.typed import typed
 
 
 class GlobalFeature(nn.Module):
@@ -31,6 +32,7 @@ class GlobalFeature(nn.Module):
         Liu, Rabinovich & Berg, "ParseNet: Looking Wider to See Better" (arXiv 1506.04579), sections 3.1 to 3.3.
     """
 
+    @typed
     def __init__(self, channels: int, normalise: bool = True, scale: float = 10.0) -> None:
         super().__init__()
         self.out_channels = 2 * channels

@@ -18,6 +18,7 @@ from segkit.checks import chosen, whole
 from segkit.engine import engine
 from segkit.layers import Conv2d
 from segkit.layers.blocks import check_statistics, conv_norm_relu
+from segkit.typed import typed
 
 
 class PyramidPooling(nn.Module):
@@ -48,6 +49,7 @@ class PyramidPooling(nn.Module):
         region at 33 or 65.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

@@ -13,6 +13,7 @@ from segkit.checks import finite
 from segkit.encoders.encoder import Encoder, picture_size
 from segkit.models import unwrapped
 from segkit.models.modes import in_evaluation
+from segkit.typed import typed
 
 Network = Callable[[Tensor], Tensor]
 UNKNOWN_STRIDE = 32  # of a network that does not say: a multiple of 2, 4, 8 and 16
@@ -42,6 +43,7 @@ class Normalised(Around):
         ValueError: not one mean and one positive deviation for each channel.
     """
 
+    @typed
     def __init__(self, module: nn.Module, mean: tuple[float, ...], deviation: tuple[float, ...]) -> None:
         super().__init__()
         channels = getattr(innermost(module), "in_channels", len(mean))
@@ -115,6 +117,8 @@ def checked_pictures(network: Any, image: Tensor, who: str) -> tuple[int, int]:
     Raises:
         TypeError, ValueError: as `picture_size`.
     """
+    if not callable(network):
+        raise TypeError(f"{who} got a network of type {type(network).__name__}; it takes one that can be called")
     if not isinstance(image, Tensor):
         raise TypeError(f"{who} got a picture of type {type(image).__name__}; it takes a tensor N×C×H×W in 0–1")
     inner = innermost(network)

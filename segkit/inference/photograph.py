@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.checks import whole
 from segkit.inference.network import Network, cell_stride
 from segkit.inference.tiles import tiled
+from segkit.typed import typed
 
 WHOLE = 2048 * 1024  # pixels up to which a picture goes through the network in one piece, unless a tile is given
 TILE, OVERLAP = 1024, 192
@@ -34,6 +36,12 @@ class Segmenter:
     short_side: int | None = None
     tile: int | None = None
     refine: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if self.short_side is not None:
+            whole(self.short_side, "short_side", "Segmenter", 1)
+        if self.tile is not None:
+            whole(self.tile, "tile", "Segmenter", 0)
 
     def __call__(self, image: Tensor, bar: str | None = None) -> Tensor:
         """The labels.
@@ -60,19 +68,25 @@ class Segmenter:
         return labels_at(scores, H, W)[0]
 
 
+@typed
 def to_short_side(image: Tensor, short_side: int | None) -> Tensor:
     """The picture with its shorter side of that many pixels, averaged where it shrinks; None leaves it as it is.
 
     Shape:
         N×C×H×W → N×C×h×w with min(h, w) = short_side.
     """
+    if image.ndim != 4:
+        raise ValueError(f"to_short_side got pictures of shape {tuple(image.shape)}; they are N×C×H×W")
     H, W = image.shape[-2:]
+    if short_side is not None:
+        whole(short_side, "short_side", "to_short_side", 1)
     if short_side is None or short_side == min(H, W):
         return image
     size = [max(1, side * short_side // min(H, W)) for side in (H, W)]
     return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
 
+@typed
 def labels_at(scores: Tensor, height: int, width: int) -> Tensor:
     """The labels of scores that are enlarged to a picture's size, without ever holding them at that size.
 
@@ -82,6 +96,14 @@ def labels_at(scores: Tensor, height: int, width: int) -> Tensor:
     Shape:
         N×K×h×w → N×height×width, uint8, K ≤ 255.
     """
+    height, width = (whole(n, name, "labels_at", 1) for name, n in (("height", height), ("width", width)))
+    if scores.ndim != 4 or not scores.is_floating_point() or not 1 <= scores.shape[1] <= 255:
+        raise ValueError(
+            f"labels_at got scores of {scores.dtype} and shape {tuple(scores.shape)}; they are floating-point numbers "
+            "N×K×h×w with K up to 255: a label is one byte, and 255 is void"
+        )
+    if scores.isnan().any():
+        raise ValueError("labels_at got scores with NaN; the network has diverged, it has no best class")
     N, K, h, w = scores.shape
     labels = torch.empty(N, height, width, dtype=torch.uint8, device=scores.device)
     if (h, w) == (height, width):

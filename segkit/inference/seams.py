@@ -12,6 +12,7 @@ from torch import Tensor
 from segkit.checks import pair
 from segkit.inference.network import Network, cell_stride, checked_pictures
 from segkit.inference.tiles import Span, spans, tiled
+from segkit.typed import typed
 
 
 class Band(NamedTuple):
@@ -23,6 +24,7 @@ class Band(NamedTuple):
     differ: float  # share of them whose label is another one than without tiles, 0–1
 
 
+@typed
 def seam_differences(
     network: Network,
     image: Tensor,
@@ -39,6 +41,8 @@ def seam_differences(
     Returns:
         one Band for each pair of neighbouring edges that has pixels; none where one tile covers the picture.
     """
+    if len(edges) < 2 or any(b <= a for a, b in pairwise(edges)):
+        raise ValueError(f"seam_differences got edges={edges!r}; give two or more, each larger than the one before")
     H, W = checked_pictures(network, image, "seam_differences")
     stride = cell_stride(network)
     (th, tw), (oh, ow) = pair(tile, "tile", "seam_differences", 1), pair(overlap, "overlap", "seam_differences", 0)

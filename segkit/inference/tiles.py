@@ -22,10 +22,12 @@ from tqdm import tqdm
 
 from segkit.checks import pair, whole
 from segkit.inference.network import Network, cell_stride, checked_pictures, evaluating, scored
+from segkit.typed import typed
 
 Span = tuple[int, int]  # first pixel, and the first one after the last
 
 
+@typed
 def spans(length: int, tile: int, overlap: int, stride: int) -> list[Span]:
     """Where tiles lie along one side: as few as fit, alike in length but for the last, each starting on a cell.
 
@@ -39,6 +41,8 @@ def spans(length: int, tile: int, overlap: int, stride: int) -> list[Span]:
     Raises:
         ValueError: tiles that cannot move on: tile < stride, or overlap > tile − stride.
     """
+    length, tile = whole(length, "length", "spans", 1), whole(tile, "tile", "spans", 1)
+    overlap, stride = whole(overlap, "overlap", "spans", 0), whole(stride, "stride", "spans", 1)
     if tile < stride:
         raise ValueError(f"tile={tile} is smaller than the network's stride, {stride} pixels; give a multiple of it")
     given, overlap = overlap, stride * -(-overlap // stride)
@@ -54,6 +58,7 @@ def spans(length: int, tile: int, overlap: int, stride: int) -> list[Span]:
     return [(start, min(start + step + overlap, length)) for start in range(0, length - overlap, step)]
 
 
+@typed
 def blend(places: Sequence[Span]) -> list[Tensor]:
     """The weight of each tile at each of its pixels along one side.
 

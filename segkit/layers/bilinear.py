@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from segkit.checks import whole
+from segkit.typed import typed
 
+
+@typed
 def bilinear_kernel(
     channels: int, stride: int, dtype: torch.dtype | None = None, device: torch.device | str | None = None
 ) -> Tensor:
@@ -30,8 +34,9 @@ def bilinear_kernel(
     Source:
         Long, Shelhamer & Darrell, CVPR 2015, sections 3.3, 4.2, 4.3 (inner layers start so, the last stays so).
     """
-    if channels < 1 or stride < 1:
-        raise ValueError(f"bilinear_kernel got channels={channels}, stride={stride}; both are whole numbers from 1 up")
+    channels, stride = (
+        whole(number, name, "bilinear_kernel", 1) for name, number in (("channels", channels), ("stride", stride))
+    )
     k = 2 * stride - stride % 2
     centre = (k - 1) / 2  # odd kernels peak on a pixel, even ones between two
     tent = 1 - (torch.arange(k, dtype=torch.float64) - centre).abs() / stride  # k
@@ -41,6 +46,7 @@ def bilinear_kernel(
 
 
 @torch.no_grad()
+@typed
 def init_bilinear_(layer: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
     """Fill the weight of a transposed convolution with the bilinear kernel of its stride, its bias with zeros.
 

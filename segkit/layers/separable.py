@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from segkit.checks import chosen, pair, whole
+from segkit.checks import chosen, finite, pair, whole
 from segkit.layers.conv import Conv2d
 
 STEPS = ("", "norm", "relu", "norm relu")  # what may follow a convolution
@@ -63,6 +63,7 @@ class SeparableConv2d(nn.Module):
         super().__init__()
         self.in_channels = whole(in_channels, "in_channels", "SeparableConv2d", 1)
         self.out_channels = whole(out_channels, "out_channels", "SeparableConv2d", 1)
+        eps = finite(eps, "eps", "SeparableConv2d", 0)
         between, after = _steps("SeparableConv2d", between, after)
         kernel, steps, rates = (
             pair(value, name, "SeparableConv2d", 1)

@@ -17,6 +17,7 @@ from torch import Tensor
 from segkit.checks import whole
 from segkit.metrics.confusion import ConfusionMatrix
 from segkit.metrics.counting import Labels, count_pairs, label_maps
+from segkit.typed import typed
 
 _LOW, _HIGH = -1, 2**15 - 1  # below and above every label
 
@@ -67,6 +68,7 @@ class BoundaryIoU(_EdgeIoU):
 
     settings = ("num_classes", "ignore_index", "dilation_ratio", "width")
 
+    @typed
     def __init__(
         self, num_classes: int, dilation_ratio: float = 0.02, width: int | None = None, ignore_index: int | None = 255
     ) -> None:
@@ -109,6 +111,7 @@ class TrimapIoU(_EdgeIoU):
 
     settings = ("num_classes", "ignore_index", "width", "void_is_edge")
 
+    @typed
     def __init__(self, num_classes: int, width: int, ignore_index: int | None = 255, void_is_edge: bool = True) -> None:
         self.confusion = ConfusionMatrix(_check_classes(num_classes), ignore_index=num_classes)
         self.width, self.void_is_edge = whole(width, "width", "TrimapIoU", 1), void_is_edge
@@ -147,6 +150,7 @@ def trimap_iou(
     return metric.iou() if per_class else metric.mean_iou()
 
 
+@typed
 def near_other_class(labels: Tensor, distance: int, border: bool = False, void: int | None = None) -> Tensor:
     """Where another label lies within `distance` pixels, diagonal steps included.
 
@@ -158,6 +162,16 @@ def near_other_class(labels: Tensor, distance: int, border: bool = False, void: 
 
     Shape: labels N×H×W or H×W; the result is bool of the same shape.
     """
+    distance = whole(distance, "distance", "near_other_class", 1)
+    if labels.is_floating_point() or labels.is_complex() or labels.ndim not in (2, 3):
+        raise TypeError(
+            f"near_other_class got labels of {labels.dtype} and shape {tuple(labels.shape)}; they are whole numbers, "
+            "H×W or N×H×W"
+        )
+    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < _HIGH:
+        raise ValueError(
+            f"near_other_class got labels from {int(labels.min())} to {int(labels.max())}; they are 0 to {_HIGH - 1}"
+        )
     known = labels.to(torch.int16)
     lowest = known if void is None else torch.where(labels == void, _HIGH, known)
     highest = known if void is None else torch.where(labels == void, _LOW, known)

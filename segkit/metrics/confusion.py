@@ -13,6 +13,7 @@ from torch import Tensor
 
 from segkit.checks import whole
 from segkit.metrics.counting import Labels, count_pairs, label_maps
+from segkit.typed import typed
 
 
 class ConfusionMatrix:
@@ -29,6 +30,7 @@ class ConfusionMatrix:
     Source: notes and Long et al. 2015. `matrix` is int64 K×K on the CPU, row = truth i, column = prediction j.
     """
 
+    @typed
     def __init__(self, num_classes: int, ignore_index: int | None = 255) -> None:
         self.num_classes = num_classes = whole(num_classes, "num_classes", "ConfusionMatrix", 1)
         self.ignore_index = ignore_index

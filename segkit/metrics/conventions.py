@@ -20,6 +20,7 @@ from torch import Tensor
 
 from segkit.checks import chosen, whole
 from segkit.metrics.counting import Labels, count_pairs, label_maps
+from segkit.typed import typed
 
 POOLS = ("data set", "batch", "picture")
 ABSENT = ("left out", "zero", "one", "undefined")
@@ -112,6 +113,7 @@ class Counts:
     void: Tensor
 
 
+@typed
 def picture_counts(
     predictions: Iterable[Labels], targets: Iterable[Labels], num_classes: int, ignore_index: int | None = 255
 ) -> Counts:
@@ -134,6 +136,7 @@ def picture_counts(
     return Counts(both, truth, claimed, void_claims, torch.tensor(voids).double())
 
 
+@typed
 def mean_iou_as(convention: Convention, counts: Counts, batch: int = 4) -> float:
     """The one figure that a convention makes of counted pixels.
 

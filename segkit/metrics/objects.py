@@ -14,6 +14,7 @@ import numpy as np
 
 from segkit.metrics.counting import Labels
 from segkit.metrics.partition import contingency, id_maps, partition_scores
+from segkit.typed import typed
 
 DSB_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -53,6 +54,7 @@ class ObjectMatch:
         return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
 
+@typed
 def match_objects(prediction: Labels, truth: Labels, iou: float = 0.5) -> ObjectMatch:
     """Match predicted with true things whose IoU is above a threshold.
 
@@ -81,6 +83,7 @@ def match_objects(prediction: Labels, truth: Labels, iou: float = 0.5) -> Object
     )  # fmt: skip
 
 
+@typed
 def average_precision(prediction: Labels, truth: Labels, thresholds: Sequence[float] = DSB_THRESHOLDS) -> float:
     """Mean over thresholds of tp / (tp + fp + fn) for one picture, the score of the 2018 Data Science Bowl.
 
@@ -93,6 +96,7 @@ def average_precision(prediction: Labels, truth: Labels, thresholds: Sequence[fl
 
     Raises: as `match_objects`; ValueError for no thresholds.
     """
+    thresholds = list(thresholds)
     if not thresholds or not all(0.5 <= t < 1 for t in thresholds):
         raise ValueError(f"average_precision got thresholds={thresholds!r}; give some from 0.5 to below 1")
     meets = _overlaps(prediction, truth)
@@ -112,6 +116,7 @@ class CellScores:
         zero: what predicted 0 on a true cell means, see `partition_scores`.
     """
 
+    @typed
     def __init__(self, iou: float = 0.5, zero: str = "singletons") -> None:
         empty = np.zeros((1, 1), dtype=np.int64)
         match_objects(empty, empty, iou)  # refuses wrong options now

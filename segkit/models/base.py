@@ -15,6 +15,7 @@ from segkit.encoders.encoder import Encoder, picture_size
 from segkit.encoders.weights import load_exactly
 from segkit.layers.blocks import check_statistics
 from segkit.layers.borders import cut
+from segkit.typed import typed
 
 _MODELS: dict[str, tuple[type[Model], dict[str, Any]]] = {}  # name → class, and the options that the name decides
 TASKS = ("segmentation", "classification")
@@ -65,6 +66,11 @@ class Model(nn.Module):
     num_classes: int
     in_channels: int
     config: dict[str, Any]
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "__init__" in vars(cls):
+            cls.__init__ = typed(cls.__init__)  # type: ignore[method-assign]  # each option against its annotation
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         model = super().__new__(cls)
@@ -152,7 +158,7 @@ def available(task: str | None = "segmentation") -> list[str]:
 
 def options(name: str) -> dict[str, Any]:
     """The options that a model takes besides num_classes, with their defaults."""
-    if name not in _MODELS:
+    if not isinstance(name, str) or name not in _MODELS:
         raise ValueError(f"there is no model {name!r}; segkit.models.available() gives {', '.join(available(None))}")
     cls, fixed = _MODELS[name]
     taken = {"self", "num_classes", *fixed}

@@ -20,6 +20,7 @@ from segkit.heads import FullyConnectedHead, enlarge
 from segkit.layers import Conv2d
 from segkit.layers.borders import cut
 from segkit.models.base import Model, register
+from segkit.typed import typed
 
 DILATIONS = (1, 1, 2, 4, 8, 16, 1)  # the paper's Table 1; a 1×1 convolution follows
 CHANNELS = {"basic": (1, 1, 1, 1, 1, 1, 1, 1), "large": (2, 2, 4, 8, 16, 32, 32, 1)}  # in multiples of the classes
@@ -46,6 +47,7 @@ class ContextModule(nn.Sequential):
         reflection, and lets the maps shrink. The values are the paper's where the 67×67 window lies inside the map.
     """
 
+    @typed
     def __init__(self, classes: int, size: str = "basic") -> None:
         if size not in CHANNELS:
             raise ValueError(f"ContextModule got size={size!r}; the paper has {sorted(CHANNELS)}")

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d, PReLU
 from segkit.layers.borders import cut
@@ -84,6 +84,8 @@ class ENet(Model):
         self.num_classes, self.in_channels = num_classes, in_channels
         self.initial = Initial(in_channels, width, activation, 2 if early_downsampling else 1)
         small, middle, large = self.initial.channels, 4 * width, 8 * width
+
+        dropout = finite(dropout, "dropout", "ENet", 0, 1)
 
         def stage(channels: int, kinds: tuple[str, ...], rate: float = dropout) -> list[nn.Module]:
             return [Bottleneck(channels, kind, activation, asymmetric, rate) for kind in kinds]

@@ -20,8 +20,10 @@ from segkit.heads import FullyConnectedHead, enlarge_from_corners
 from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
 from segkit.layers.borders import cut
 from segkit.models.base import Model, register
+from segkit.typed import typed
 
 
+@typed
 def linear_to_conv(linear: nn.Linear, channels: int, height: int, width: int) -> Conv2d:
     """The convolution that computes what a fully connected layer computes on a flattened channels×height×width map.
 
@@ -50,6 +52,7 @@ def linear_to_conv(linear: nn.Linear, channels: int, height: int, width: int) ->
     return conv
 
 
+@typed
 def convolutionalise(classifier: VGG | AlexNet) -> nn.Sequential:
     """A classifier with its fully connected layers turned into convolutions: any size in, a map of class scores out.
 
@@ -184,6 +187,12 @@ class FCN(FullyConnectedHead, Model):
 
 def fuse_skip(coarse: Tensor, fine: Tensor) -> Tensor:
     """Sum fusion: crop the upsampled coarse scores to the finer map (it is at most one cell larger) and add."""
+    if not isinstance(coarse, Tensor) or not isinstance(fine, Tensor):
+        raise TypeError(f"fuse_skip got {type(coarse).__name__} and {type(fine).__name__}; both are tensors N×K×H×W")
+    if coarse.ndim != 4 or fine.ndim != 4 or coarse.shape[:2] != fine.shape[:2]:
+        raise ValueError(
+            f"fuse_skip got scores {tuple(coarse.shape)} and {tuple(fine.shape)}; both are N×K×H×W of the same N and K"
+        )
     return cut(coarse, fine.shape[-2], fine.shape[-1]) + fine
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.heads import FCNHead, PyramidPooling, to_picture
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, score_layer
@@ -82,7 +82,7 @@ class PSPNet(Model):
         self.pyramid = PyramidPooling(last, bins, reduction, pooling)
         hidden = max(1, last // 4)  # 512 in the paper
         self.fuse = conv_norm_relu(Conv2d(self.pyramid.out_channels, hidden, 3, padding=1, bias=False))
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout(finite(dropout, "dropout", "PSPNet", 0, 1))
         self.score = score_layer(Conv2d(hidden, self.num_classes, 1))
         self.aux = FCNHead(third, self.num_classes, dropout=dropout) if aux else None
 

@@ -19,7 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from segkit.checks import chosen, pair, whole
+from segkit.checks import chosen, finite, pair, whole
 from segkit.encoders.encoder import picture_size
 from segkit.encoders.stages import BASES, StagesEncoder
 from segkit.engine import engine
@@ -107,7 +107,11 @@ class SPPNet(Model):
         layers: list[nn.Module] = []
         before = self.encoder.channels[-1] * bins_or_cells
         for _ in range(1 if small else 2):
-            layers += [nn.Linear(before, units), nn.ReLU(inplace=True), nn.Dropout(dropout)]
+            layers += [
+                nn.Linear(before, units),
+                nn.ReLU(inplace=True),
+                nn.Dropout(finite(dropout, "dropout", "SPPNet", 0, 1)),
+            ]
             nn.init.kaiming_normal_(layers[-3].weight, nonlinearity="relu")  # type: ignore[arg-type]
             before = units
         self.classifier = nn.Sequential(*layers, nn.Linear(before, self.num_classes))

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit import encoders
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.encoders.encoder import picture_size
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
@@ -116,7 +116,7 @@ class UNet(Model):
             raise ValueError(
                 "UNet got decoder_channels without an encoder; give encoder=… as well, or leave decoder_channels out"
             )
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout(finite(dropout, "dropout", "UNet", 0, 1))
         self.up = nn.ModuleList(UpConvolution(before, after, up) for before, _, after in climbs)
         if skip == "sum" and any(fine not in (0, after) for _, fine, after in climbs):
             raise ValueError("UNet got skip='sum' and decoder_channels unlike the encoder's; leave these out")

@@ -12,6 +12,7 @@ from segkit import files
 from segkit.encoders.weights import load_body, load_exactly
 from segkit.heads import FullyConnectedHead
 from segkit.models.base import Model, create, unwrapped
+from segkit.typed import typed
 
 
 def save(model: nn.Module, path: str | Path, half: bool = False, **header: Any) -> Path:
@@ -85,16 +86,21 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Model:
     """
     header, state = files.read_safetensors(path) if Path(path).is_file() else _none(path)
     config = dict(_checked(header, path)["config"])
-    model = create(config.pop("name"), **config)
+    try:
+        model = create(config.pop("name"), **config)
+    except RuntimeError as error:  # no memory for a network of such a size
+        told = str(error).splitlines()[0]
+        raise ValueError(f"{path} says {config}, a network that cannot be made here: {told}") from None
     load_exactly(model, state)
     return model.to(device).eval()
 
 
+@typed
 def shipped(name: str) -> Path:
     """Where the weights of a network lie that comes with the course; not where segkit is installed without it.
 
     Args:
-        name: "fcn8s_street" …, a file in course/weights without its ending.
+        name: "lineage_fcn8s" …, a file in course/weights without its ending.
 
     Raises:
         FileNotFoundError: there are none of that name.
@@ -107,6 +113,7 @@ def shipped(name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
+@typed
 def load_torchvision(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     """Fill a classifier, an encoder, or a model that stands on one, with torchvision's weights.
 

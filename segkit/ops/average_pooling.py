@@ -6,13 +6,14 @@ Both are separable: adding up a window is adding up its rows and then the sums o
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.ops.arguments import IntOrPair, batched, floating, in_float32, pair
+from segkit.ops.arguments import IntOrPair, batched, floating, in_float32, pair, whole
 from segkit.ops.windows import pooled_size, shared_out
 
 
@@ -49,7 +50,7 @@ def avg_pool2d(
     kernel = pair(kernel_size, "kernel_size", "avg_pool2d", 1)
     steps = kernel if stride is None else pair(stride, "stride", "avg_pool2d", 1)
     pads = pair(padding, "padding", "avg_pool2d", 0)
-    if divisor_override == 0:
+    if divisor_override is not None and whole(divisor_override, "divisor_override", "avg_pool2d", -math.inf) == 0:
         raise ValueError(
             "avg_pool2d got divisor_override=0; divide by another whole number, or None for the window's size"
         )

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from torch import Tensor
 
 from segkit.ops.arguments import batched, whole
+from segkit.typed import typed
 
 
+@typed
 def shift_and_stitch(network: Callable[[Tensor], Tensor], input: Tensor, stride: int) -> Tensor:
     """Run a network on all f² shifts of a picture and stitch the scores into one dense map.
 

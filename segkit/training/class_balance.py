@@ -9,8 +9,10 @@ from torch import Tensor
 
 from segkit.data import VOID, collate, describe
 from segkit.training.losses import check_labels
+from segkit.typed import typed
 
 
+@typed
 def count_pixels(dataset: Any) -> Tensor:
     """Pixels of each class over a data set, void left out, for `class_weights`."""
     K = describe(dataset).num_classes
@@ -22,6 +24,7 @@ def count_pixels(dataset: Any) -> Tensor:
     return counts
 
 
+@typed
 def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:
     """One weight per class from how often it occurs.
 
@@ -37,7 +40,7 @@ def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:
         ValueError: an unknown scheme, negative counts, or no pixel at all.
     """
     counts = counts.double()
-    if counts.ndim != 1 or (counts < 0).any() or counts.sum() == 0:
+    if counts.ndim != 1 or not ((counts >= 0) & counts.isfinite()).all() or counts.sum() == 0:
         raise ValueError(f"class_weights got counts {counts.tolist()}; give one non-negative pixel count per class")
     seen = counts > 0
     frequency = counts / counts.sum()

@@ -10,17 +10,20 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from segkit.checks import whole
 from segkit.data import Batch, Sample, collate, describe
 from segkit.data.sample import as_sample
 from segkit.metrics import ConfusionMatrix
 from segkit.models.modes import in_evaluation
 from segkit.training.loop import pick_device
 from segkit.training.losses import check_labels
+from segkit.typed import typed
 
 _WAITING = 4  # batches' worth of pictures that may wait for others of their size
 
 
 @torch.no_grad()
+@typed
 def evaluate(
     model: nn.Module, dataset: Any, batch_size: int = 8, device: str = "auto", quiet: bool = True
 ) -> ConfusionMatrix:
@@ -72,8 +75,7 @@ def _scoring(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 def _batches(dataset: Any, size: int) -> Iterator[Batch]:
     """All pictures in batches of one size each; few wait in memory: if too many do, the fullest bucket goes."""
-    if size < 1:
-        raise ValueError(f"evaluate got batch_size={size}; it needs at least 1")
+    size = whole(size, "batch_size", "evaluate", 1)
     buckets: dict[tuple[int, ...], list[Sample]] = {}
     for i in range(len(dataset)):
         sample = as_sample(dataset[i])

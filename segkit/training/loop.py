@@ -35,8 +35,10 @@ from segkit.training.optimizer import frozen_modules, make_optimizer
 from segkit.training.order import Order, in_parts
 from segkit.training.recipe import Config as Config
 from segkit.training.recipe import Recipe
+from segkit.typed import typed
 
 
+@typed
 def pick_device(name: str = "auto") -> torch.device:
     """The device of that name; "auto" is a CUDA or Apple GPU where there is one, else the CPU."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -64,10 +66,12 @@ class Trainer:
         facts: what else a checkpoint must have been made with to be resumed, JSON.
     """
 
+    @typed
     def __init__(
         self, model: nn.Module, train_set: Any, recipe: Recipe, weight: Tensor | None = None,
         loss: Callable[[nn.Module, Batch], Tensor] | None = None, facts: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
+        describe(train_set)  # refuses what is no data set
         if len(train_set) == 0:
             raise ValueError("there is nothing to train on: the data set has length 0")
         if loss is not None and (recipe.aux or recipe.losses != Recipe().losses or recipe.class_weights != "none"):

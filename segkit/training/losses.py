@@ -9,14 +9,17 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.data import VOID, Batch
 from segkit.engine import engine
 from segkit.heads import enlarge
 from segkit.layers.borders import cut
 from segkit.models import unwrapped
 from segkit.training.recipe import Recipe
+from segkit.typed import typed
 
 
+@typed
 def check_labels(target: Tensor, num_classes: int, names: Sequence[str] = (), ignore_index: int = VOID) -> None:
     """Refuse labels that are neither a class nor void, before a loss reads them.
 
@@ -29,6 +32,11 @@ def check_labels(target: Tensor, num_classes: int, names: Sequence[str] = (), ig
     Raises:
         ValueError: names the picture, the value and how many pixels have it.
     """
+    num_classes = whole(num_classes, "num_classes", "check_labels", 1)
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool or target.ndim != 3:
+        raise TypeError(
+            f"check_labels got labels of {target.dtype} and shape {tuple(target.shape)}; they are whole numbers N×H×W"
+        )
     wrong = ((target < 0) | (target >= num_classes)) & (target != ignore_index)
     if not wrong.any():
         return
@@ -42,6 +50,7 @@ def check_labels(target: Tensor, num_classes: int, names: Sequence[str] = (), ig
     )
 
 
+@typed
 def cross_entropy(
     logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = VOID, reduction: str = "mean",
     pixel_weight: Tensor | None = None,
@@ -109,6 +118,7 @@ def _pixel_weight(weight: Tensor, target: Tensor) -> Tensor:
     return weight
 
 
+@typed
 def ohem_cross_entropy(
     logits: Tensor, target: Tensor, weight: Tensor | None = None, threshold: float = 0.7, kept: float = 1 / 16,
     ignore_index: int = VOID,
@@ -141,6 +151,7 @@ def ohem_cross_entropy(
     return cross_entropy(logits, target, weight, ignore_index)
 
 
+@typed
 def dice_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = VOID) -> Tensor:
     """One minus the soft Dice coefficient, the mean over the classes that occur in the batch.
 

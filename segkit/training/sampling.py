@@ -8,8 +8,10 @@ from torch import Tensor
 
 from segkit.checks import whole
 from segkit.data import VOID
+from segkit.typed import typed
 
 
+@typed
 def sample_pixels(
     target: Tensor, share: float, generator: torch.Generator | None = None, ignore_index: int = VOID
 ) -> Tensor:
@@ -23,10 +25,15 @@ def sample_pixels(
     """
     if not 0 <= share <= 1:
         raise ValueError(f"sample_pixels got share={share}; it is a probability from 0 to 1")
+    if target.ndim not in (2, 3) or target.is_floating_point() or target.is_complex():
+        raise ValueError(
+            f"sample_pixels got labels of {target.dtype} and shape {tuple(target.shape)}; whole numbers N×H×W"
+        )
     drawn = torch.rand(target.shape, generator=generator, device=target.device)
     return torch.where(drawn < share, target, ignore_index)
 
 
+@typed
 def sample_patches(
     image: Tensor,
     target: Tensor,
@@ -53,6 +60,8 @@ def sample_patches(
     Raises:
         ValueError: image and target of different sizes, a size or count below 1, or no labelled pixel at all.
     """
+    if image.ndim != 4:
+        raise ValueError(f"sample_patches got pictures of shape {tuple(image.shape)}; they are N×C×H×W")
     N, _, H, W = image.shape
     if target.shape != (N, H, W):
         raise ValueError(
@@ -84,6 +93,7 @@ def sample_patches(
     return torch.stack(patches), torch.stack(masks)
 
 
+@typed
 def keep_centre(target: Tensor, side: int, ignore_index: int = VOID) -> Tensor:
     """Labels with everything void except the central side×side block: one patch, one answer.
 
@@ -95,6 +105,8 @@ def keep_centre(target: Tensor, side: int, ignore_index: int = VOID) -> Tensor:
     Raises:
         ValueError: the block is empty, or larger than the labels.
     """
+    if target.ndim < 2:
+        raise ValueError(f"keep_centre got labels of shape {tuple(target.shape)}; they are …×H×W")
     side = whole(side, "side", "keep_centre", 1, min(target.shape[-2:]))
     top, left = (target.shape[-2] - side) // 2, (target.shape[-1] - side) // 2
     kept = torch.full_like(target, ignore_index)

@@ -14,12 +14,15 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
+from segkit.checks import whole
 from segkit.data import Batch
 from segkit.training.losses import cross_entropy
+from segkit.typed import typed
 
 _NEGLIGIBLE = 1e-12  # where the gap's term is smaller than this it is 0
 
 
+@typed
 def unet_weight_map(
     instances: Tensor, w0: float = 10.0, sigma: float = 5.0, class_weights: Sequence[float] | Tensor | None = None
 ) -> Tensor:
@@ -80,6 +83,7 @@ def _between(ids: np.ndarray, w0: float, sigma: float) -> np.ndarray:
     return np.where(term < _NEGLIGIBLE, 0.0, term)
 
 
+@typed
 def separate(labels: Tensor, instances: Tensor, border: int = 1, background: int = 0) -> tuple[Tensor, Tensor]:
     """Labels and instances with a thin gap of background wherever two cells touch, so that a network can tell them.
 
@@ -102,8 +106,7 @@ def separate(labels: Tensor, instances: Tensor, border: int = 1, background: int
     _check_instances(instances, "separate")
     if labels.shape != instances.shape:
         raise ValueError(f"separate got labels {tuple(labels.shape)} and instances {tuple(instances.shape)}")
-    if isinstance(border, bool) or not isinstance(border, int) or border < 0:
-        raise ValueError(f"separate got border={border!r}; it is a whole number of pixels, 0 or more")
+    border = whole(border, "border", "separate", 0)
     ids = instances.detach().cpu().numpy().reshape(-1, *instances.shape[-2:])  # N, H, W
     kept = np.stack([_kept(picture, border) for picture in ids]) if len(ids) else np.zeros(ids.shape, dtype=bool)
     keep = torch.from_numpy(kept.reshape(instances.shape)).to(instances.device)
@@ -124,6 +127,7 @@ def _kept(ids: np.ndarray, border: int) -> np.ndarray:
     return keep
 
 
+@typed
 def weight_map_loss(
     w0: float = 10.0, sigma: float = 5.0, class_weights: Sequence[float] | Tensor | None = None, border: int = 0
 ) -> Callable[[nn.Module, Batch], Tensor]:
@@ -143,6 +147,7 @@ def weight_map_loss(
         ValueError: on call, the batch has no instances.
     """
     unet_weight_map(torch.zeros(1, 1, dtype=torch.int64), w0, sigma, class_weights)  # refuses wrong options now
+    border = whole(border, "border", "weight_map_loss", 0)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         if batch.instances is None:
@@ -157,7 +162,7 @@ def weight_map_loss(
 
 
 def _check_instances(instances: Tensor, who: str) -> None:
-    if instances.is_floating_point() or instances.dtype == torch.bool:
+    if instances.is_floating_point() or instances.is_complex() or instances.dtype == torch.bool:
         raise TypeError(f"{who} got instances of type {instances.dtype}; ids are whole numbers (int64)")
     if instances.ndim not in (2, 3):
         raise ValueError(f"{who} got instances of shape {tuple(instances.shape)}; it takes H×W or N×H×W")

@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from segkit.checks import finite
+from segkit.typed import typed
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -14,6 +17,7 @@ FILLS = {"picture": "#e3e3e3", "encoder": "#bfd8ea", "between": "#ffffff", "head
 INK, ARROW = "#222222", "#6b6b6b"
 
 
+@typed
 def network(
     parts: Sequence[Any], names: Mapping[str, str] | None = None, caption: str = "", width: float = 11.0
 ) -> Figure:
@@ -34,6 +38,9 @@ def network(
     """
     import matplotlib.pyplot as plt
 
+    finite(width, "width", "viz.network", 0.5, 200)
+    if not all(hasattr(part, "reads") for part in parts):
+        raise TypeError("viz.network got parts that read nothing; give it segkit.analysis.anatomy(model)")
     known = {part.name: part for part in parts}
     if missing := {name for part in parts for name in part.reads} - set(known):
         raise ValueError(f"viz.network: parts read {', '.join(sorted(missing))}, which are not among the parts given")

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from segkit.checks import finite, whole
 from segkit.data.sample import VOID
+from segkit.typed import shown, typed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Picture = np.ndarray | torch.Tensor
+Palette = Picture | Sequence[Sequence[int]]
 
 _OKABE_ITO = (
     (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66),
@@ -29,14 +32,17 @@ _VOID_COLOUR = (232, 232, 232)
 _RIGHT, _WRONG = (196, 214, 232), (213, 94, 0)  # pale blue and vermilion: far apart in brightness too
 
 
+@typed
 def default_palette(num_classes: int) -> np.ndarray:
     """Colours for classes without their own. Shape: num_classes × 3, uint8."""
     base = np.array(_OKABE_ITO, dtype=np.float64)
+    num_classes = whole(num_classes, "num_classes", "default_palette", 0)
     colours = np.concatenate([base, base * 0.55, base * 0.45 + 255 * 0.55]).astype(np.uint8)  # 24, 3
     return colours[np.arange(num_classes) % len(colours)]
 
 
-def colourise(labels: Picture, palette: Picture | None = None, void_colour: Sequence[int] = _VOID_COLOUR) -> np.ndarray:
+@typed
+def colourise(labels: Picture, palette: Palette | None = None, void_colour: Sequence[int] = _VOID_COLOUR) -> np.ndarray:
     """The label map in colours; void in light grey.
 
     Args:
@@ -52,18 +58,19 @@ def colourise(labels: Picture, palette: Picture | None = None, void_colour: Sequ
     numbers = _labels(labels)
     known = numbers != VOID
     highest = int(numbers[known].max(initial=0))
-    colours = default_palette(highest + 1) if palette is None else _array(palette).astype(np.uint8)
+    colours = default_palette(highest + 1) if palette is None else _palette(palette)
     if highest >= len(colours) or numbers.min(initial=0) < 0:
         wrong = highest if highest >= len(colours) else int(numbers.min())
         raise ValueError(
             f"the label map holds {wrong}; the palette has colours for 0–{len(colours) - 1}, and 255 is void; "
             "give one colour per class"
         )
-    table = np.concatenate([colours, np.array([void_colour], dtype=np.uint8)])
+    table = np.concatenate([colours, _palette(np.array([void_colour]), "void_colour")])
     return table[np.where(known, numbers, len(colours))]  # H, W, 3
 
 
-def overlay(image: Picture, labels: Picture, palette: Picture | None = None, alpha: float = 0.5) -> np.ndarray:
+@typed
+def overlay(image: Picture, labels: Picture, palette: Palette | None = None, alpha: float = 0.5) -> np.ndarray:
     """The picture with the labels' colours laid over it; void pixels show the picture alone.
 
     Args:
@@ -118,17 +125,21 @@ def to_picture(image: Picture) -> np.ndarray:
     elif array.dtype.kind not in "iu" or (array.size and not (array.min() >= 0 and array.max() <= 255)):
         held = f"with values {array.min()} to {array.max()}" if array.dtype.kind in "iu" else "without numbers"
         raise ValueError(
-            f"a picture of {array.dtype} {held}; whole numbers lie in 0–255; divide one of 16 bits by 65535.0"
+            f"got a picture of {array.dtype} {held}; whole numbers lie in 0–255; divide one of 16 bits by 65535.0"
         )
     array = array.astype(np.uint8)
     return array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)
 
 
-def legend(axis: Axes, classes: Sequence[str], palette: Picture | None = None, columns: int = 1) -> None:
+@typed
+def legend(axis: Axes, classes: Sequence[str], palette: Palette | None = None, columns: int = 1) -> None:
     """Turn an axis into a legend: a square of colour and a name for each class."""
     from matplotlib.patches import Patch
 
-    colours = default_palette(len(classes)) if palette is None else _array(palette)
+    if not hasattr(axis, "set_axis_off"):
+        raise TypeError(f"legend got axis={shown(axis)}; it takes one of matplotlib's axes")
+    whole(columns, "columns", "legend", 1)
+    colours = default_palette(len(classes)) if palette is None else _palette(palette)
     patches = [
         Patch(facecolor=tuple(c / 255), edgecolor="0.4", linewidth=0.5, label=name)
         for c, name in zip(colours[: len(classes)], classes, strict=True)
@@ -137,9 +148,10 @@ def legend(axis: Axes, classes: Sequence[str], palette: Picture | None = None, c
     axis.legend(handles=patches, loc="center", ncols=columns, frameon=False, fontsize=8, handlelength=1, handleheight=1)
 
 
+@typed
 def show(
     pictures: Sequence[Picture], titles: Sequence[str] | None = None, columns: int | None = None, height: float = 2.2,
-    classes: Sequence[str] | None = None, palette: Picture | None = None, caption: str = "",
+    classes: Sequence[str] | None = None, palette: Palette | None = None, caption: str = "",
 ) -> Figure:  # fmt: skip
     """Pictures in a grid on white. End a notebook cell with the call: the figure is its value.
 
@@ -159,7 +171,8 @@ def show(
     arrays = [to_picture(p) for p in pictures]
     if not arrays or (titles is not None and len(titles) != len(arrays)):
         raise ValueError(f"show got {len(arrays)} pictures and {len(titles or ())} titles; give at least one picture")
-    columns = min(len(arrays), columns or 4)
+    columns = min(len(arrays), 4 if columns is None else whole(columns, "columns", "show", 1))
+    finite(height, "height", "show", 0.1, 100)
     rows = -(-len(arrays) // columns)
     width = height * max(a.shape[1] / a.shape[0] for a in arrays)
     names = list(classes or ())
@@ -182,11 +195,23 @@ def show(
     return figure
 
 
-def _array(values: Picture) -> np.ndarray:
+def _array(values: Palette) -> np.ndarray:
     if not isinstance(values, torch.Tensor):
         return np.asarray(values)
     values = values.detach().cpu()
     return (values.float() if values.is_floating_point() else values).numpy()  # numpy has no bfloat16
+
+
+def _palette(palette: Palette, name: str = "palette") -> np.ndarray:
+    colours = _array(palette)
+    if (
+        colours.ndim != 2 or colours.shape[1] != 3 or colours.dtype.kind not in "iu"
+        or (colours.size and not 0 <= colours.min() <= colours.max() <= 255)
+    ):  # fmt: skip
+        raise ValueError(
+            f"{name} is {shown(palette)}; it takes whole numbers from 0 to 255, red, green and blue for each class: K×3"
+        )
+    return colours.astype(np.uint8)
 
 
 def _labels(labels: Picture) -> np.ndarray:

@@ -77,7 +77,7 @@ def test_the_plain_head():
 def test_bad_arguments_are_named():
     for wrong, message in (
         ({"mode": "sum"}, "mode='sum'; it takes 'avg', 'max'"),
-        ({"bins": (1.5,)}, "bins=1.5"),
+        ({"bins": (1.5,)}, r"bins=\(1\.5,\)"),
         ({"reduction": -1}, "reduction=-1"),
         ({"channels": 0}, "channels=0"),
     ):

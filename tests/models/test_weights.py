@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from segkit import files
 from segkit.models import available, create, load, options, read_header, save
 from segkit.models.weights import load_exactly
 from segkit.training.checkpoint import save_checkpoint
@@ -103,3 +104,11 @@ def test_names_and_options():
         create("fcn8s", 3, colour="red")
     with pytest.raises(ValueError, match="model without"):
         save(torch.nn.Linear(1, 1), "x.safetensors")
+
+
+def test_a_header_that_asks_for_a_network_beyond_all_memory(tmp_path):
+    path = save(model(), tmp_path / "a.safetensors")
+    header, state = files.read_safetensors(path)
+    files.write_safetensors(state, path, {"config": {**header["config"], "hidden": 10**12}})
+    with pytest.raises(ValueError, match=r"a\.safetensors says .*, a network that cannot be made here"):
+        load(path)

@@ -70,6 +70,7 @@ def test_shuffling_nothing(shape: tuple[int, ...]) -> None:
     x = torch.empty(shape, requires_grad=True)
     y = ops.pixel_shuffle(x, 2)
     assert y.shape == F.pixel_shuffle(x.detach(), 2).shape and ops.pixel_unshuffle(y, 2).shape == shape
+    assert native.pixel_unshuffle(y, 2).shape == shape, "torch gives what is empty back as it is"
     y.sum().backward()
     assert x.grad is not None and x.grad.shape == shape
 

@@ -225,5 +225,5 @@ def test_class_weights_are_finite_and_not_negative(loss, bad):
 
 @pytest.mark.parametrize("side", [0, -2, 7, 2.0])
 def test_the_centre_lies_in_the_labels(side):
-    with pytest.raises(ValueError, match=f"keep_centre got side={side}.* from 1 to 6"):
+    with pytest.raises(ValueError, match=f"keep_centre got side={side}"):
         keep_centre(torch.zeros(1, 8, 6, dtype=torch.int64), side)

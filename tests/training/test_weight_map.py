@@ -114,7 +114,7 @@ def test_wrong_input_is_named():
         (lambda: unet_weight_map(ids, w0=-1), ValueError, "w0=-1"),
         (lambda: unet_weight_map(ids, sigma=0), ValueError, "sigma=0"),
         (lambda: unet_weight_map(ids, class_weights=(1, 2, 3)), ValueError, "give two"),
-        (lambda: unet_weight_map(ids, class_weights=(1, math.nan)), ValueError, "give two"),
+        (lambda: unet_weight_map(ids, class_weights=(1, math.nan)), ValueError, "class_weights"),
         (lambda: separate(ids, ids[:, :2]), ValueError, "separate got labels"),
         (lambda: separate(ids, ids, border=-1), ValueError, "border=-1"),
         (lambda: weight_map_loss(sigma=-1), ValueError, "sigma=-1"),

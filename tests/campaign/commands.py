@@ -1,0 +1,148 @@
+"""Command lines put together at random: 0, or one line and 1, or usage and 2; never a traceback, never half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import segkit
+from segkit import models
+from segkit.cli import main
+from tests.campaign.made import network
+
+NUMBERS = ("0", "1", "2", "-1", "1.5", "x", "nan", "", "99999999999999999999")
+TRAIN = ["--width", "1", "--hidden", "2", "--batch-size", "2", "--device", "cpu", "--limit", "2", "--steps", "1"]
+WORDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "train": {
+        "--model": ("fcn32s", "unet", "enet", "segnets", ""), "--data": ("street", "cells", "camvid", "folder:set",
+        "folder:none", "x"), "--out": ("runs/a", "file", "run", "new/deep"), "--recipe": ("deeplab", "x", "bad.json"),
+        "--set": ("accumulate=2", "clip=None", "crop=9", "steps", "=", "x=1", "lr=[1]"), "--width": NUMBERS,
+        "--hidden": NUMBERS, "--steps": ("1", "2", "0", "-1", "x"), "--batch-size": ("1", "2", "0", "-1", "x"),
+        "--lr": NUMBERS, "--seed": NUMBERS, "--weights": ("none", "log", "median", "x"), "--ema": NUMBERS,
+        "--engine": ("native", "scratch", "x"), "--workers": ("0", "-1", "x"), "--device": ("cpu", "cuda", "gpu", ""),
+        "--limit": ("1", "2", "0", "-1", "x"), "--val-every": ("1", "0", "x"), "--option": ("dropout=0", "padding=x",
+        "levels=9", "width=1", "x", "="), "--init": ("run", "none", "photo.png", "w.safetensors"),
+        "--encoder": ("alexnet", "vgg11", "x"), "--resume": (), "--no-batch-norm": (),
+    },
+    "eval": {"--data": ("street", "cells", "camvid", "x"), "--split": ("val", "test", "x", ""), "--limit": ("1", "0",
+             "x"), "--device": ("cpu", "cuda", ""), "--json": ("f.json", "none/f.json", "file/f.json", ".")},
+    "predict": {
+        "-o": ("o.png", "o.jpg", "photo.png", "new/o.png", "file/o.png", "."), "--labels": ("l.png", "o.png", "l.jpg",
+        "photo.png", "."), "--alpha": NUMBERS, "--scales": ("1", "0.5,1", "0", "x", "1,"), "--flip": (),
+        "--short-side": ("8", "0", "-1", "x"), "--tile": ("32", "64", "1", "-1", "x"), "--json": ("p.json", "o.png"),
+        "--csv": ("p.csv", "p.json", "file/p.csv"), "--device": ("cpu", "cuda:9", "meta"), "--crf": ("c.json", "none"),
+    },
+    "crf": {"--grid": ("bilateral_sxy=5", "bilateral_compat=1,2", "x=1", "bilateral_sxy=", "gaussian_sxy=-1"),
+            "--split": ("val", "test", "x"), "--band": NUMBERS[:6], "--most": ("1", "0", "-1", "x"), "--stages":
+            ("1", "0", "x"), "--iterations": ("1", "0", "-1", "x"), "--out": ("c2.json", "none/c.json", "photo.png"),
+            "--device": ("cpu", "gpu")},
+    "data": {"--root": (".", "none", "file")},
+    "grade": {}, "doctor": {}, "": {"--version": (), "--help": (), "x": ()},
+}  # fmt: skip
+FIRST: dict[str, tuple[tuple[str, ...], ...]] = {
+    "train": ((),), "eval": (("run",), ("w.safetensors",), ("photo.png",), ("none",), ()),
+    "predict": (("photo.png",), ("set/images",), ("none.png",), ("bad.png",), ("empty",), ("deep.png",)),
+    "crf": (("search", "--most", "1", "--grid", "bilateral_sxy=5", "--grid", "bilateral_srgb=9", "--iterations", "1"),
+            ("find",)),
+    "data": (("check", "folder:set"), ("check", "camvid"), ("check", "x"), ("check", "folder:none"), ("get", "x")),
+    "grade": (("none.ipynb",), ("photo.png",), ("empty",), ("bad.ipynb",)), "doctor": ((), ("x",)), "": ((),),
+}  # fmt: skip
+MODELS = ("run", "w.safetensors", "plain.safetensors", "none", "photo.png", "checkpoint.safetensors")
+
+
+def world(folder: Path) -> None:
+    """What the command lines speak of: a run, weights without data, photographs, a set, files in the way."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    classes = segkit.data.create("street").classes
+    facts: dict[str, Any] = {"classes": list(classes), "palette": [[k, k, k] for k in range(13)], "data": "street"}
+    models.save(network(), folder / "run" / "weights.safetensors", **facts)
+    models.save(network(), folder / "w.safetensors", **facts)
+    models.save(network(0, 3), folder / "plain.safetensors")  # as the documentation shows it
+    for part in ("set/images", "set/masks", "empty", "runs"):
+        (folder / part).mkdir(parents=True)
+    for k in range(3):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"set/images/{k}.png")
+        Image.fromarray(rng.integers(0, 2, (40, 40), dtype=np.uint8)).save(folder / f"set/masks/{k}.png")
+    (folder / "set/classes.txt").write_text("sky\nroad\n", encoding="utf-8")
+    Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(folder / "photo.png")
+    Image.fromarray(rng.integers(0, 60_000, (30, 40)).astype(np.uint16)).save(folder / "deep.png")
+    for name in ("file", "bad.png", "bad.json", "bad.ipynb", "c.json", "checkpoint.safetensors"):
+        (folder / name).write_text("{" if name != "c.json" else '{"iterations": 1}', encoding="utf-8")
+
+
+def line(random: Random) -> list[str]:
+    """A command line: mostly right words, with a few that are not."""
+    command = random.choice((*WORDS, "train", "predict", "eval"))
+    words = [command, *random.choice(FIRST[command])] if command else []
+    if command == "train":
+        words += TRAIN
+    if command in ("predict", "crf"):
+        words += ["--model", random.choice((*MODELS, "run", "run"))]
+    flags = list(WORDS[command])
+    for flag in random.sample(flags, min(len(flags), random.choice((0, 1, 1, 2, 3)))):
+        words += [flag, random.choice(WORDS[command][flag])] if WORDS[command][flag] else [flag]
+    return words
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def finding(words: list[str], folder: Path) -> str:
+    """What is wrong with the outcome of one command line in this folder, or ""."""
+    before, out, err = snapshot(folder), io.StringIO(), io.StringIO()
+    try:
+        with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code: Any = main(words)
+    except SystemExit as end:
+        code = end.code
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        segkit.use_engine("native")
+    told, after = err.getvalue(), snapshot(folder)
+    changed = [name for name in before if before[name] != after.get(name)]
+    if code not in (0, 1, 2) or "Traceback" in told:
+        return f"exit {code}: {told[-300:]}"
+    last = [text for text in told.replace("\r", "\n").splitlines() if text.startswith("segkit")]
+    if code == 1 and not last and "segmented" not in out.getvalue() and words[0] != "data" and words[0] != "doctor":
+        return f"exit 1 without a line of its own: {told[-200:]!r} {out.getvalue()[-100:]!r}"
+    if code and changed:
+        return f"a failed command changed {changed}"
+    if any(name in before for name in changed if not name.endswith((".json", ".csv", "o.png", "l.png"))):
+        return f"written over {changed}"
+    return _whole(folder, after)
+
+
+def _whole(folder: Path, files: dict[str, bytes]) -> str:
+    """What stands there now can be read, and nothing temporary is left."""
+    for name, content in files.items():
+        if Path(name).name.startswith(".") or ".tmp" in name:
+            return f"{name} was left behind"
+        if name.endswith(".json") and name != "bad.json":
+            json.loads(content, parse_constant=lambda word: 1 / 0)
+        if name.endswith(("o.png", "l.png")):
+            Image.open(io.BytesIO(content)).load()
+        if name.endswith("weights.safetensors"):
+            models.load(folder / name)
+    return ""
+
+
+def case(seed: int, folder: Path) -> tuple[str, str]:
+    """The command line of a seed, and its finding or ""."""
+    random, home = Random(f"command {seed}"), folder / f"world-{seed}"
+    world(home)
+    words = line(random)
+    try:
+        return " ".join(words), finding(words, home)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

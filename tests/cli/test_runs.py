@@ -1,0 +1,35 @@
+"""What a command says of weights that do not know their data, and what a run clears away before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from segkit.cli import main
+from segkit.models import create, save
+
+TINY = ["train", "--data", "street", "--model", "fcn32s", "--width", "1", "--hidden", "2", "--batch-size", "2",
+        "--device", "cpu", "--limit", "2", "--steps", "1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [["eval"], ["crf", "search", "--model"]])
+def test_weights_that_do_not_say_their_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """As the documented `models.save(model, path)` writes them."""
+    path = save(create("fcn32s", 13, width=1, hidden=2), tmp_path / "w.safetensors")
+    assert main([*command, str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "does not say which data it was trained on; name a data set with --data" in said and said.count("\n") == 1
+
+
+def test_a_run_clears_what_a_killed_one_left_half_written(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".checkpoint.safetensors.x1y2").write_bytes(b"half")
+    (run / "notes.txt").write_text("mine", encoding="utf-8")
+    assert main([*TINY, "--out", str(run)]) == 0
+    assert {p.name for p in run.iterdir()} == {
+        "notes.txt", "checkpoint.safetensors", "weights.safetensors", "history.json",
+    }  # fmt: skip
