@@ -197,7 +197,7 @@ def joint(o: argparse.Namespace) -> Experiment:
     claims = [
         edges("both", "nothing", 0.02),
         edges("both", "the network", 0.02),
-        edges("the CRF", "nothing", 0.02),
+        edges("both", "the CRF", 0.02),
         ahead("07", "without_crf", "nothing", "both"),
     ]
     arms = {name: {**arm, "data": DATA} for name, arm in arms.items()}

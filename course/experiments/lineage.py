@@ -52,7 +52,7 @@ CONTROLS: dict[str, dict[str, Any]] = {  # one for each place where the papers' 
     "U-Net, a cell for 4×4 pixels": {**MODELS["U-Net"], "coarse": 4},  # is it the fine answer?
     "U-Net, width 5": {**MODELS["U-Net"], "width": 5},  # or the arithmetic? Now it has no more than v3+
     "U-Net on VGG": {"name": "unet", "encoder": "vgg11", "width": 8},  # whole maps in place of SegNet's places
-    "DeepLab v1 + CRF": {**MODELS["DeepLab v1"], "after": {"crf": True}},
+    "DeepLab v1 + CRF": {**MODELS["DeepLab v1"], "after": {"crf": "of chapter 07"}},
     "DeepLab v3, stride 8": {**MODELS["DeepLab v3"], "output_stride": 8},  # as fine as v2 and PSPNet
     "dilated, front end alone": {"name": "dilated_frontend", **VGG},  # is it the context module?
 }
@@ -96,8 +96,8 @@ def built(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) ->
 
 def score(model: nn.Module, arm: dict[str, Any], test: Rendered) -> dict[str, Any]:
     """Over all pixels, near true outlines, and along the outlines of both."""
-    if arm["model"].get("after", {}).get("crf"):  # with the parameters that chapter 07 chose
-        model = Behind(model, dense(**load("crf_sharpen").extra["chosen"]))
+    if "after" in arm["model"]:
+        model = Behind(model, dense(**arm["model"]["after"]["crf"]))
     edges = BoundaryIoU(test.num_classes)
     for sample in test.samples:
         image = sample.image[None].to(next((p.device for p in model.parameters()), "cpu"))
@@ -132,6 +132,8 @@ def lineage(o: argparse.Namespace) -> Experiment:
     if gpu:
         models = {name: larger(model) for name, model in models.items()}
         data, recipe = {**DATA, "size": [192, 256], "train": 2000}, {**RECIPE, "steps": 4000, "batch_size": 16}
+    chosen = {"after": {"crf": load("crf_sharpen").extra["chosen"]}}  # other numbers, other scores
+    models = {name: {**model, **chosen} if "after" in model else model for name, model in models.items()}
     recipes = {"PSPNet": {**recipe, "aux": {"aux": 0.4}}}
     arms = {name: {"model": model, "data": data, "recipe": recipes.get(name, recipe)} for name, model in models.items()}
     name, device = ("lineage_gpu", "cuda") if gpu else ("lineage", "cpu")

@@ -117,16 +117,10 @@ def test_finer_maps_and_the_crf_add_up():
     refuted("07", words, recorded=like("msc + CRF", "msc"))
 
 
-def test_what_learning_brings_is_mostly_the_crfs_own():
-    words = "and not by the steps alone"
+def test_what_learning_brings_takes_both():
+    words = "and neither of the two alone"
     run("07", words)
-
-    def all_by_the_network(found):
-        for one in found["runs"]:
-            if one["arm"] == "both":
-                one["scores"]["trimap_iou_2px"] = [v + 0.2 for v in one["scores"]["trimap_iou_2px"]]
-
     refuted("07", words, joint=like("both", "the network"))
-    refuted("07", words, joint=like("the network", "both"))  # if the steps were enough
-    refuted("07", words, joint=like("the CRF", "nothing"))
-    refuted("07", words, joint=changed(all_by_the_network))  # if the network learned most of it
+    refuted("07", words, joint=like("both", "the CRF"))
+    refuted("07", words, joint=like("both", "nothing"))
+    refuted("07", words, joint=like("the CRF", "both"))  # if the CRF's numbers were enough
