@@ -63,7 +63,8 @@ def run_cases(function: Function, exercise: Asked, seconds: float, how: str | No
     """Call the function on every case of an exercise, within `seconds` for all of them together."""
     count = len(exercise.all_cases())
     if (how or method()) == "fork":
-        return _run_forked(partial(call, function, exercise), count, seconds)
+        with suppress(NoAutograd):
+            return _run_forked(partial(call, function, exercise), count, seconds)
     guard = guarded(how)
     outcomes: list[Outcome] = []
     started, late = time.monotonic(), 0
@@ -153,6 +154,19 @@ def _same_world() -> Iterator[None]:
 # In a child process ------------------------------------------------------------------------------------------------
 
 
+class NoAutograd(Exception):
+    """Where this process has computed gradients on a GPU, torch computes none in its forks."""
+
+
+def _gradients() -> bool:
+    """Whether torch computes gradients here."""
+    try:
+        torch.ones(1, requires_grad=True).sum().backward()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _run_forked(one: Callable[[int], Outcome], count: int, seconds: float) -> list[Outcome]:
     outcomes: list[Outcome] = []
     late, left = 0, seconds
@@ -175,6 +189,9 @@ def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: f
     """
 
     def work(write: Callable[[Any], None]) -> None:
+        if not _gradients():
+            write("no gradients")
+            return
         for index in range(start, count):
             write(one(index).plain())
 
@@ -184,6 +201,8 @@ def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: f
         while done < count:
             try:
                 said = receive(pid, stream, began + seconds, partial(owed, pid, seconds, began))
+                if done == start and said == "no gradients":
+                    raise NoAutograd
                 outcome = None if said is None else read_outcome(said)
             except Unreadable:
                 outcome = None

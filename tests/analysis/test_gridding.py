@@ -133,7 +133,7 @@ def test_many_layers_stay_exact() -> None:
     ("arguments", "error", "words"),
     [
         (([],), ValueError, "no rates"),
-        ((3,), TypeError, "one rate for each layer"),
+        ((3,), TypeError, r"rates=3 \(int\); rates is a sequence, each item a whole number"),
         (([1, 0],), ValueError, r"rates\[1\]=0"),
         (([1.5],), TypeError, "whole number"),
         (([True],), TypeError, "whole number"),

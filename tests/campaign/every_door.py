@@ -38,6 +38,7 @@ WITHOUT = {
                     "a base class, called through those that stand on it"),
     **dict.fromkeys(("data.available", "encoders.available", "grading.exercises"), "takes no argument"),
     "inference.evaluating": "a context without an answer; every model's test stands on it",
+    "models.shipped": "looks for files of the course: tests/models/test_weights.py",
     "models.load_torchvision_segmentation": "takes one of two large networks: tests/models/test_deeplab_v3.py",
 }  # fmt: skip
 

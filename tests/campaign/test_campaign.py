@@ -27,7 +27,7 @@ def test_no_public_name_is_forgotten() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "analysis"])
 def test_doors(room: str) -> None:
     for name, door in DOORS.items():
         if name.rpartition(".")[0] != room or name in WITHOUT:
@@ -57,12 +57,21 @@ def test_moves_of_widgets(name: str) -> None:
         assert not widgets.case(name, number, seen), number
 
 
+def assert_no_finding(*words: str) -> None:
+    run = [sys.executable, "-m", "tests.campaign", *words]
+    answer = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-2000:]
+
+
+def test_doors_of_analysis() -> None:
+    """In a process of its own: after `gradient_footprint` torch may refuse gradients in forks."""
+    assert_no_finding("doors", "--only", "analysis.", "--share", "0.2")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the blows fall on forks of a process, which this system lacks")
 def test_kills_full_disks_and_closed_folders() -> None:
     """In a process of its own: a fork must not follow torch's backward."""
-    words = [sys.executable, "-m", "tests.campaign", "kills", "disks", "--share", "0.01"]
-    answer = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-2000:]
+    assert_no_finding("kills", "disks", "--share", "0.01")
 
 
 def shrug(x: torch.Tensor, times: int = 1) -> torch.Tensor:

@@ -215,8 +215,8 @@ def test_what_cannot_be_dilated_is_named():
     shared = nn.Sequential(conv, *[nn.Conv2d(4, 4, 3, 2, 1)] * 2)
     with pytest.raises(ValueError, match="two strides"):
         dilate_strides(shared, 4)
-    for stride in (3, 0, 2.0):
-        with pytest.raises(ValueError, match="power of two"):
+    for stride, words in ((3, "power of two"), (0, "power of two"), (2.0, "output_stride is a whole number")):
+        with pytest.raises(ValueError, match=words):
             dilate_strides(ResNetEncoder(18, 2), stride)
 
 
@@ -226,8 +226,8 @@ def test_rates_of_blocks():
     assert [b.conv1.dilation[0] for b in encoder.layer4] == [5, 9]
     assert [b.conv2.padding[0] for b in encoder.layer4] == [5, 9]
     assert encoder(torch.randn(1, 3, 40, 40))[-1].shape[-1] == 5
-    for rates in ([1], [0, 1], [1, 2.0]):
-        with pytest.raises(ValueError, match="2 blocks"):
+    for rates, words in (([1], "2 blocks"), ([0, 1], "2 blocks"), ([1, 2.0], "each item a whole number")):
+        with pytest.raises(ValueError, match=words):
             set_rates(encoder.layer4, rates)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from segkit.grading import check
+from segkit.grading import check, sandbox
 from segkit.grading.exercise import find
 from segkit.grading.hosting import end_servers
 from segkit.grading.sandbox import method, run_cases
@@ -213,3 +213,10 @@ def test_no_processes_are_left():
     check("pixel_accuracy", student, quiet=True, time_limit=0.3)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_where_a_gpu_was_used_answers_run_in_this_process(monkeypatch):
+    """After a backward pass on a GPU torch refuses gradients in forks: the learner's code is not to blame for that."""
+    monkeypatch.setattr(sandbox, "_gradients", lambda: False)
+    assert check("conv2d_backward", find("conv2d_backward").reference, quiet=True).score == 1.0
+    assert check("pixel_accuracy", lambda matrix: 1 / 0, quiet=True).diagnoses[0].code == "raises"
