@@ -31,7 +31,7 @@ def typed(function: F) -> F:
 
     Args:
         function: with annotations. `int` takes whole numbers of Python, numpy and torch, `float` any real number but
-            NaN, a sequence no string; `bool` by itself and `Any` take everything.
+            NaN, a sequence no string. `bool` by itself, `Any`, and a word or something else take everything.
 
     Raises, when it is called:
         WrongKind: an argument that its annotation does not allow (a TypeError and a ValueError).
@@ -73,6 +73,8 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
+        if str in parts and not {str, bool, types.NoneType}.issuperset(parts):
+            return True  # a word or something else: only the function knows its words
         return any(isinstance(value, bool) if part is bool else fits(value, part) for part in parts)
     kind = origin or hint
     if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):

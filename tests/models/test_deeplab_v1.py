@@ -123,8 +123,8 @@ def test_with_7x4_the_whole_classifier_loads():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="fov='huge'; the paper has 7x4, 4x4, 4x8, large"):
         DeepLabV1(5, fov="huge")
-    for wrong, words in (((0, 4), "both ≥ 1"), *((w, "2 values, each a whole number") for w in ((3,), (3, 1.5), 7))):
-        with pytest.raises(ValueError, match=words):
+    for wrong in [(3,), (0, 4), (3, 1.5), 7]:
+        with pytest.raises(ValueError, match="both ≥ 1"):
             DeepLabV1(5, fov=wrong)
     with pytest.raises(ValueError, match="encoder='vgg12'"):
         DeepLabV1(5, encoder="vgg12")
