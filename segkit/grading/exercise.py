@@ -226,6 +226,6 @@ def find(name: str) -> Exercise:
         ValueError: there is none.
     """
     known = registry()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ValueError(f"there is no exercise {name!r}; the exercises are {', '.join(known)}")
     return known[name]

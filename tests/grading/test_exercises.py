@@ -187,3 +187,9 @@ def test_verdict_is_printed_unless_quiet(capsys):
     assert capsys.readouterr().out == "pixel_accuracy: right, full marks\n"
     check("pixel_accuracy", raises, quiet=True)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["conv3d", ["conv2d"], None, 3])
+def test_what_is_no_exercise_is_named(name):
+    with pytest.raises(ValueError, match="there is no exercise .*the exercises are confusion_matrix, "):
+        describe(name)
