@@ -191,5 +191,5 @@ def test_verdict_is_printed_unless_quiet(capsys):
 
 @pytest.mark.parametrize("name", ["conv3d", ["conv2d"], None, 3])
 def test_what_is_no_exercise_is_named(name):
-    with pytest.raises(ValueError, match="there is no exercise .*the exercises are confusion_matrix, "):
+    with pytest.raises(ValueError, match=r"there is no exercise .*the exercises are confusion_matrix, "):
         describe(name)
