@@ -178,7 +178,7 @@ def test_mmsegmentation_gives_the_same_scores(monkeypatch, training: bool, separ
     """Its head on our maps. It joins the branches, the mean first, by a 3×3: ours gets one in that order here."""
     reason = (
         "pip install --no-deps mmsegmentation==1.2.2 mmengine==0.10.7 mmcv-lite==2.1.0 addict yapf termcolor ftfy "
-        "regex opencv-python-headless rich, into an environment of its own: remove the package `tests` that comes with it"
+        "regex opencv-python-headless rich, into its own environment: remove the package `tests` that comes with it"
     )
     monkeypatch.setitem(sys.modules, "mmcv._ext", MagicMock())  # compiled operators, of which the head needs none
     module = pytest.importorskip("mmseg.models.decode_heads.sep_aspp_head", reason=reason)
