@@ -120,11 +120,13 @@ def _block(axes: Axes, part: Any, place: tuple[float, float], name: str | None, 
         )
     )  # fmt: skip
     own = ".".join(module.removeprefix("encoder.").split(".")[-2:]) if name is None else name
-    axes.text(place[0], place[1] + half_height + 0.04, own, ha="center", va="bottom", fontsize=7 * small, color=INK)
+    clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # an arrow that passes here goes under the letters
+    letters: dict[str, Any] = {"ha": "center", "color": INK, "bbox": clear, "zorder": 2.5}
+    axes.text(place[0], place[1] + half_height + 0.05, own, va="bottom", fontsize=7 * small, **letters)
     size = f"{part.channels} × {part.height}×{part.width}" + (
         "" if part.stride == 1 or between else f"\n1/{part.stride}"
     )
-    axes.text(place[0], place[1] - half_height - 0.04, size, ha="center", va="top", fontsize=6.5 * small, color=INK)
+    axes.text(place[0], place[1] - half_height - 0.05, size, va="top", fontsize=6.5 * small, **letters)
     return half_width, half_height
 
 
