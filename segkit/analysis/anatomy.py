@@ -49,8 +49,9 @@ class Part:
 def anatomy(model: nn.Module, size: tuple[int, int] = (128, 128), in_channels: int | None = None) -> list[Part]:
     """The parts of a network, in the order in which they run; the first is the picture.
 
-    Modules are taken apart as far as a paper's figure does: an encoder into its stages, a head into its branches. What
-    only follows another part cell by cell (BatchNorm, ReLU, dropout) belongs to it.
+    Modules are taken apart as far as a paper's figure does: an encoder into its stages, a head into its branches, a
+    chain of layers where its map shrinks or where a skip leaves. What only follows another part cell by cell
+    (BatchNorm, ReLU, dropout) belongs to it.
 
     Args:
         model: a network from pictures to maps; a `Model` shows its auxiliary outputs too.
@@ -121,7 +122,7 @@ class _Reader:
             self._between(node, value, kind, before)
         elif (name := self.latest.get(path)) and (name in before or self.parts[name].reads == before):
             coarser = kind.endswith("pool2d") and _sides(value) != (self.parts[name].height, self.parts[name].width)
-            if coarser:  # a chain of layers is cut where its map shrinks
+            if coarser or self._read_elsewhere(node, name, path):  # where a chain of layers is cut
                 self.latest[path] = self._enter(node, path, value, before)
             else:
                 self._continue(node, name, value)
@@ -129,6 +130,11 @@ class _Reader:
             self.owner[node] = before[0]
         else:
             self.latest[path] = self._enter(node, path, value, before)
+
+    def _read_elsewhere(self, node: Any, name: str, path: str) -> bool:
+        """Whether the map that this operation goes on from is read by another part as well, such as a skip."""
+        inner = [a for a in node.all_input_nodes if self.owner.get(a) == name]
+        return any(self._path(user) != path for a in inner for user in a.users if user.op == "call_function")
 
     def _between(self, node: Any, value: Tensor, kind: str, before: list[str]) -> None:
         """An operation of the network itself: a join or a change of size; whatever else belongs to what it follows."""

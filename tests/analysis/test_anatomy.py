@@ -54,6 +54,14 @@ def test_an_encoder_comes_apart_into_stages_and_skips_are_seen() -> None:
     assert model.training, "as it was before"
 
 
+def test_a_skip_leaves_the_map_that_it_reads() -> None:
+    """VGG's layers are one chain; FCN's score layers read it behind pool3 and pool4, before the next convolution."""
+    parts = {part.name: part for part in anatomy(create("fcn8s", 5, encoder="vgg11", width=4, hidden=8), (64, 64))}
+    for skip, side, before_conv in (("score_pool3", 8, 16), ("score_pool4", 4, 32)):
+        (read,) = (parts[name] for name in parts[skip].reads)
+        assert (read.height, read.channels) == (side, before_conv)
+
+
 def test_a_pyramid_comes_apart_into_branches() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), PyramidPooling(8, (1, 2, 3)))
     parts = anatomy(model, (24, 24))
