@@ -224,6 +224,9 @@ def perform(experiment: Experiment, o: argparse.Namespace) -> None:
         return
     found: dict[str, Any] = {"experiment": experiment.name}
     found["classes"] = list(pictures(next(iter(experiment.arms.values()))["data"], "test").classes)
+    for row in rows:  # IoUs of other classes than those stay out
+        same = list(pictures(experiment.arms[row["arm"]]["data"], "test").classes) == found["classes"]
+        row["iou"] = row["iou"] if same else None
     found |= {
         "arms": experiment.arms,
         "runs": sorted(rows, key=lambda r: (list(experiment.arms).index(r["arm"]), r["seed"])),
