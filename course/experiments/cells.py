@@ -30,7 +30,7 @@ TEST = {
 }
 ELASTIC, MAP = {"elastic_grid": [8.0, 4]}, {"w0": 10.0}  # pixels, points of the grid; the map's height
 PARTS: dict[str, dict[str, Any]] = {"neither": {}, "elastic": ELASTIC, "map": MAP, "both": ELASTIC | MAP}
-COUNTS = {"cells": (24, 400), "nuclei": (24,), "isbi2012": (24,)}  # pictures to learn from
+COUNTS = {"cells": (24, 400), "nuclei": (24,), "isbi2012": (24, 2)}  # pictures to learn from
 SHOWN = ("mean_iou", "rand", "rand_split", "rand_merge", "f1", "ap", "merges", "splits", "cells")
 MODEL = {"name": "unet", "width": 8, "levels": 4, "padding": "same", "dropout": 0.0}
 RECIPE = {"batch_size": 8, "lr": 4e-3, "ema": 0.98, "flip": 0.5, "w0": 0.0, "sigma": 5.0, "border": 1}
@@ -65,7 +65,7 @@ def parts(name: str, o: argparse.Namespace) -> Experiment:
     made_up, arms = name == "cells", {}
     recipe = {**RECIPE, "steps": STEPS[name], **({} if made_up else {"crop": 128})}
     for count in COUNTS[name]:
-        label = {"label": f"{count} pictures"} if len(COUNTS[name]) > 1 else {}
+        label = {"label": f"{count} pictures"} if made_up or count != 24 else {}
         data = {"set": name, "train": count, **TEST[name], **label}
         for part, chosen in PARTS.items():
             arms[f"{count} pictures, {part}"] = {"model": MODEL, "data": data, "recipe": recipe | chosen}
@@ -73,12 +73,16 @@ def parts(name: str, o: argparse.Namespace) -> Experiment:
     claims = [
         ahead("05", "merges", both, elastic, lower=True),
         ahead("05", "merges", alone, neither, lower=True),
-        ahead("05", "f1", both, neither),
     ]
+    if name == "isbi2012":
+        claims += [ahead("05", "rand", both, elastic), ahead("05", "rand", alone, neither)]
+        two = [f"2 pictures, {part}" for part in PARTS]
+        claims += [ahead("05", "rand", two[-1], less) for less in two[:-1]]
     if made_up:
         data = {"set": name, "train": 3, **TEST[name], "label": "3 pictures"}
         arms["3 pictures, both"] = {"model": MODEL, "data": data, "recipe": recipe | PARTS["both"]}
-        claims += [ahead("05", "f1", both, alone), ahead("05", "f1", both, "3 pictures, both")]
+        claims += [ahead("05", "f1", both, less) for less in (neither, alone, elastic)]
+        claims.append(ahead("05", "merges", both, "3 pictures, both", lower=True))
     experiment = Experiment(
         "cells" if made_up else f"cells_{name}", arms, score, loss=loss, transform=transform, claims=claims
     )

@@ -58,22 +58,6 @@ def test_tiles_fit_only_without_padding(always):
     refuted("05", words, create=one_kind)
 
 
-@pytest.mark.parametrize(
-    ("target", "source"), [("elastic and weight map", "elastic"), ("elastic", "elastic and weight map")]
-)
-def test_the_recorded_weight_map_keeps_cells_apart(target, source):
-    words = "far fewer cells are merged"
-    run("05", words)
-    refuted("05", words, results=recorded(cells=put(target, source)))
-
-
-def test_the_shipped_networks_differ_in_the_map():
-    words = "the map must keep cells apart"
-    run("05", words)
-    refuted("05", words, trained=lambda two: {"plain": two["plain"], "weighted": two["plain"]})
-    refuted("05", words, trained=lambda two: {"plain": two["weighted"], "weighted": two["weighted"]})
-
-
 def test_two_dozen_pictures_teach_only_who_learns():
     class Idle:
         def __init__(self, *args, **options):
@@ -85,20 +69,46 @@ def test_two_dozen_pictures_teach_only_who_learns():
     refuted("05", "two dozen pictures must teach it something", Trainer=lambda trainer: Idle)
 
 
+FEW = "24 pictures, {}".format
+
+
 @pytest.mark.parametrize(
-    ("data", "target", "source"),
-    [("cells_nuclei", "elastic", "neither"), ("cells_isbi2012", "neither", "elastic"),
-     ("cells", "elastic", "elastic and weight map")],
-)  # fmt: skip
-def test_what_elastic_deformation_changes_depends_on_the_data(data, target, source):
-    words = "bending must help on real nuclei"
+    ("target", "source"),
+    [("both", "elastic"), ("elastic", "both"), ("map", "neither"), ("both", "map"), ("neither", "both")],
+)
+def test_each_part_finds_more_cells(target, source):
+    words = "both parts together must find more cells"
     run("05", words)
-    refuted("05", words, results=recorded(**{data: put(target, source)}))
+    refuted("05", words, results=recorded(cells=put(FEW(target), FEW(source))))
 
 
-@pytest.mark.parametrize("data", ["cells", "cells_nuclei", "cells_isbi2012"])
-def test_the_map_lowers_merges_on_all_three(data):
-    refuted("05", "far fewer cells are merged", results=recorded(**{data: put("elastic and weight map", "elastic")}))
+@pytest.mark.parametrize(("target", "source"), [("3 pictures, both", FEW("both")), (FEW("both"), "3 pictures, both")])
+def test_two_dozen_pictures_merge_less_than_three(target, source):
+    words = "three pictures leave more cells together"
+    run("05", words)
+    refuted("05", words, results=recorded(cells=put(target, source)))
+
+
+def test_the_shipped_networks_differ_in_the_map():
+    words = 'totals["weighted"]["merges"]'
+    run("05", words)
+    refuted("05", words, trained=lambda two: {"plain": two["plain"], "weighted": two["plain"]})
+    refuted("05", words, trained=lambda two: {"plain": two["weighted"], "weighted": two["weighted"]})
+
+
+@pytest.mark.parametrize("data", ["cells_nuclei", "cells_isbi2012"])
+def test_the_map_keeps_real_cells_apart(data):
+    words = "the map must keep real cells apart"
+    run("05", words)
+    refuted("05", words, results=recorded(**{data: put(FEW("both"), FEW("elastic"))}))
+    refuted("05", words, results=recorded(**{data: put(FEW("map"), FEW("neither"))}))
+
+
+@pytest.mark.parametrize("part", ["neither", "elastic", "map"])
+def test_two_slices_need_both_parts(part):
+    words = "two slices need both parts"
+    run("05", words)
+    refuted("05", words, results=recorded(cells_isbi2012=put("2 pictures, both", f"2 pictures, {part}")))
 
 
 CLOSE = "on simple data FCN-8s is close"
