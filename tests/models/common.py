@@ -97,7 +97,8 @@ def _unet() -> list[Case]:
 
 
 def _enet() -> list[Case]:
-    choices = [{}, {"activation": "relu"}, {"asymmetric": False}, {"decoder": "mirror"}, {"early_downsampling": False}]
+    choices = [{}, {"activation": "relu"}, {"asymmetric": False}, {"decoder": "mirror"}, {"early_downsampling": False},
+               {"variant": "paper", "dilation": False, "projection": "1x1", "initial": 16}]  # fmt: skip
     cases = [
         Case("enet", {"width": 8, **choice}, {"bottom": (4 if "early_downsampling" in choice else 8, 64)}, **QUICKLY)
         for choice in choices
