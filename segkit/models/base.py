@@ -104,7 +104,7 @@ class Model(nn.Module):
         encoder = getattr(self, "encoder", None)
         if not isinstance(encoder, Encoder) or not encoder.normalised:
             return
-        stride = encoder.output_stride
+        stride = getattr(self, "tile_stride", encoder.output_stride)
         if pictures * -(-height // stride) * -(-width // stride) == 1:
             for layer in encoder.modules():
                 check_statistics(layer, 1, f"{type(self).__name__}'s encoder, at {height}×{width} pixels,")

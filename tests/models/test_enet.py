@@ -155,7 +155,7 @@ def test_early_downsampling_doubles_what_the_encoder_sees():
     ("options", "words"),
     [
         ({"activation": "elu"}, "activation='elu'"), ({"decoder": "large"}, "decoder='large'"),
-        ({"in_channels": 0}, "in_channels=0"), ({"initial": 65}, "initial=65.*from 1 to 64"),
+        ({"in_channels": 0}, "in_channels=0"), ({"initial": 65}, r"initial=65.*from 1 to 64"),
         ({"projection": "3x3"}, "projection='3x3'"), ({"variant": "lua"}, "variant='lua'"),
     ],
 )  # fmt: skip
