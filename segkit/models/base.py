@@ -53,6 +53,8 @@ class Model(nn.Module):
         in_channels: of the picture.
         config: how it was made, JSON only: its registered name (None where its class has none), num_classes, and the
             options that were given.
+        tile_stride: pixels from one cell of the coarsest map to the next, in a model whose encoder's strides do not say
+            it: the encoder of ICNet reads a smaller picture.
 
     Shape:
         N×in_channels×H×W → N×K×H×W, any H, W ≥ 1; N×K from a classifier.

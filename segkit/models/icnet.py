@@ -84,8 +84,9 @@ class ICNet(Model):
         self.pyramid = PyramidPooling(last, bins, reduction=False, join="sum")
         self.reduce = conv_norm_relu(Conv2d(last, 8 * width, 1, bias=False))
         full = (self.in_channels, width, width, 2 * width)
-        for i, (before, channels) in enumerate(pairwise(full), 1):
-            self.add_module(f"full{i}", conv_norm_relu(Conv2d(before, channels, 3, 2, padding=1, bias=False)))
+        self.full1, self.full2, self.full3 = (
+            conv_norm_relu(Conv2d(before, after, 3, 2, padding=1, bias=False)) for before, after in pairwise(full)
+        )
         guided = self.num_classes if aux else None
         self.fusion_16 = CascadeFusion(8 * width, medium, 4 * width, guided)
         self.fusion_8 = CascadeFusion(4 * width, 2 * width, 4 * width, guided)

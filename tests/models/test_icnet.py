@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from segkit.analysis import cost
+from segkit.analysis import anatomy, cost
 from segkit.data import StreetScenes
 from segkit.inference.network import cell_stride
 from segkit.models import ICNet, create, load_torchvision
@@ -155,3 +155,11 @@ def test_bad_arguments_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             small(**wrong)
+
+
+def test_its_anatomy_shows_three_branches():
+    parts = {part.name: part for part in anatomy(small(width=8), (193, 257))}
+    assert parts["full1"].reads == parts["to_half"].reads == ["picture"]
+    assert parts["fusion_16.project"].reads == parts["to_quarter"].reads == ["encoder.layer2"]
+    assert parts["fusion_8.project"].reads == ["full3"]
+    assert [parts[name].stride for name in ("full3", "encoder.layer2", "encoder.layer4", "score")] == [8, 16, 32, 4]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from segkit import encoders
-from segkit.analysis import cost
+from segkit.analysis import anatomy, cost
 from segkit.layers import SeparableConv2d
 from segkit.models import RTSeg, create
 from segkit.models.rtseg import dilate_where_strided_
@@ -112,3 +112,11 @@ def test_bad_arguments_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             small(**wrong)
+
+
+def test_the_anatomy_of_its_decoders_comes_apart():
+    parts = {part.name: part for part in anatomy(small("shufflenet", decoder="unet"), (64, 96))}
+    sums = [set(part.reads) for name, part in parts.items() if name.startswith("+")]
+    assert sums[0] == {"decoder.up.0", "encoder.stages.1"} and sums[-1] == {"decoder.up.3", "encoder.conv1"}
+    skips = {part.name: part for part in anatomy(small("resnet18"), (64, 96))}
+    assert skips["decoder.score_16"].reads == ["encoder.layer3"] and skips["decoder.score_16"].stride == 16
