@@ -18,8 +18,12 @@ SUM = "sha256"  # of header and tensors: one flipped bit is seen
 
 
 def write_bytes(data: bytes, path: str | Path) -> Path:
-    """Write a file so that a crash, a full disk or a reader at the wrong moment never sees half of it."""
-    path = Path(path)
+    """Write a file so that a crash, a full disk or a reader at the wrong moment never sees half of it.
+
+    Raises:
+        ValueError: a folder or a device has that name, or its folder is a file.
+    """
+    path = writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -32,6 +36,23 @@ def write_bytes(data: bytes, path: str | Path) -> Path:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    return path
+
+
+def writable(path: str | Path) -> Path:
+    """The path, if a file may stand there: a folder or a device (`/dev/null`) is not replaced by one.
+
+    Raises:
+        ValueError: what stands there, or above it, is something else.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a device or a pipe, and would be replaced by a file; name another file")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise ValueError(f"{path} cannot be written: {above} is a file; name another folder")
     return path
 
 

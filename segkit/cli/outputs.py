@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from segkit.files import write_bytes, write_json
+from segkit.files import writable, write_bytes, write_json
 from segkit.viz import overlay
 
 _ROWS = 512  # of an overlay that are mixed at a time
@@ -88,6 +90,36 @@ def _refuse(jobs: Sequence[Job], others: Sequence[Path]) -> None:
         if place in seen:
             raise ValueError(f"{path} would be written twice; give each output a name of its own")
         seen.add(place)
+
+
+def figures_file(flag: str, name: str, *keys: str) -> Path:
+    """Where figures may be written: a file that is not there yet, or one of figures that the same command wrote.
+
+    Args:
+        flag, name: the option and the file that it names; it ends in .csv after --csv, else in .json.
+        keys: what the command's figures have, at the top of the JSON or of the table.
+
+    Raises:
+        ValueError: it is something else. OSError: nothing can be written there.
+    """
+    path, ending = writable(name), ".csv" if flag == "--csv" else ".json"
+    if path.suffix.lower() != ending:
+        raise ValueError(f"{flag} {name} is a {ending[1:].upper()} file; let its name end in {ending}")
+    if path.exists() and not _figures(path, keys):
+        raise ValueError(f"{flag} {name} is there already and holds something else; name another file, or delete it")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    tempfile.TemporaryFile(dir=above).close()  # where nothing can be written, stop here
+    return path
+
+
+def _figures(path: Path, keys: tuple[str, ...]) -> bool:
+    """Whether a file is empty or holds figures under these keys."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = text.partition("\n")[0].split(",") if path.suffix.lower() == ".csv" else json.loads(text or "null")
+    except ValueError:  # no text, or no JSON
+        return False
+    return not text or (isinstance(found, list | dict) and set(keys) <= {str(key) for key in found})
 
 
 def _identity(path: Path) -> object:

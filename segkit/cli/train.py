@@ -12,7 +12,7 @@ import torch
 
 import segkit
 from segkit.cli.runs import find_weights, first, run_name
-from segkit.cli.validation import better, train_and_score
+from segkit.cli.validation import BEST, SCORES, better, train_and_score
 from segkit.data import create
 from segkit.data.download import check
 from segkit.encoders.weights import imagenet
@@ -98,6 +98,10 @@ def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:
         raise ValueError(
             f"{out} holds a run that was interrupted; go on with --resume, choose another --out, or delete it"
         )
+    if not resume and (there := [name for name in ("history.json", BEST, SCORES) if (out / name).exists()]):
+        raise ValueError(f"{out} holds {', '.join(there)}, which the run would write over; choose another --out")
+    if out.is_symlink() and not out.exists():
+        raise ValueError(f"--out {out} is a link to a place that is not there; choose another folder")
 
 
 def _make_room(out: Path) -> None:

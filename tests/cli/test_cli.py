@@ -1,6 +1,7 @@
 """The command as a user types it: train, stop, resume, evaluate, predict, doctor; and errors that end in one line."""
 
 import json
+import os
 import re
 import signal
 
@@ -37,6 +38,36 @@ def test_train_writes_weights_and_history(run):
 def test_train_does_not_overwrite_a_run(run, capsys):
     assert main(["train", *TINY, "--steps", "4", "--out", str(run)]) == 1
     assert "holds a finished run" in said(capsys).err
+
+
+@pytest.mark.parametrize("name", ["history.json", "best.safetensors", "validation.json"])
+def test_train_does_not_overwrite_what_lies_in_its_folder(name, tmp_path, capsys):
+    (tmp_path / name).write_text("diary", encoding="utf-8")
+    assert main(["train", *TINY, "--steps", "4", "--out", str(tmp_path)]) == 1
+    assert f"holds {name}, which the run would write over" in said(capsys).err
+    assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [(name, "diary")]
+
+
+def test_train_into_a_link_that_leads_nowhere(tmp_path, capsys):
+    (tmp_path / "link").symlink_to("gone")
+    assert main(["train", *TINY, "--steps", "4", "--out", str(tmp_path / "link")]) == 1
+    assert "is a link to a place that is not there" in said(capsys).err
+
+
+def test_eval_writes_figures_over_figures_and_over_nothing_else(run, tmp_path, capsys):
+    words = ["eval", str(run), "--device", "cpu", "--limit", "1", "--json"]
+    figures = tmp_path / "new" / "f.json"
+    assert main([*words, str(figures)]) == main([*words, str(figures)]) == 0
+    (tmp_path / "recipe.json").write_text('{"lr": 1}', encoding="utf-8")
+    os.mkfifo(tmp_path / "pipe")
+    precious = [run / "weights.safetensors", run / "history.json", tmp_path / "recipe.json"]
+    before = [path.read_bytes() for path in precious]
+    cases = zip([*precious, tmp_path, tmp_path / "pipe"], ["let its name end in .json", *["holds something else"] * 2,
+                "is a folder; name a file", "is a device or a pipe"], strict=True)  # fmt: skip
+    for path, message in cases:
+        assert main([*words, str(path)]) == 1
+        assert message in said(capsys).err
+    assert before == [path.read_bytes() for path in precious]
 
 
 def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):

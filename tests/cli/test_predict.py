@@ -101,6 +101,7 @@ def test_what_would_be_lost_is_refused_before_anything_is_written(run, tmp_path,
     picture = photograph(tmp_path / "p.png")
     (tmp_path / "link.png").hardlink_to(picture)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "list.csv").write_text("name,place\n", encoding="utf-8")
     many = save(create("enet", 256, width=1), tmp_path / "many.safetensors")
     with torch.no_grad():
         broken = create("fcn32s", 2, width=1, hidden=2, encoder="vgg11")
@@ -112,6 +113,9 @@ def test_what_would_be_lost_is_refused_before_anything_is_written(run, tmp_path,
         ((picture, "-o", tmp_path / "link.png"), "is the photograph itself"),
         ((picture, "--labels", picture), "is the photograph itself"),
         ((picture, "--json", picture), "is the photograph itself"),
+        ((picture, "--json", many), "let its name end in .json"),
+        ((picture, "--csv", tmp_path / "list.csv"), "list.csv is there already and holds something else"),
+        ((picture, "--json", tmp_path / "empty"), "is a folder; name a file"),
         ((tmp_path, "-o", tmp_path), "is the photograph itself"),
         ((picture, "-o", tmp_path / "x.png", "--labels", tmp_path / "x.png"), "would be written twice"),
         ((picture, "-o", tmp_path / "x.jpg"), "end in .png"),
@@ -152,6 +156,14 @@ def test_tiles_scales_and_the_crf_have_their_say(run, tmp_path):
     assert (found["plain"] == found["one tile"]).all()
     for name in ("tiles", "no overlap", "several", "crf", "both"):
         assert 0 < (found["plain"] != found[name]).mean() < 0.6, name
+
+
+def test_sixteen_bits_that_are_used_little_are_said(run, tmp_path, capsys):
+    levels = np.arange(4096, dtype=np.uint16).reshape(64, 64)  # a camera of 12 bits
+    for factor, dim in ((1, True), (16, False)):
+        Image.fromarray(levels * factor).save(tmp_path / "p.png")
+        assert predict(tmp_path / "p.png", "--model", run) == 0
+        assert ("16 bits reach 4095 of 65535 at most" in capsys.readouterr().err) == dim
 
 
 def test_weights_without_names_and_colours_will_do(tmp_path, capsys):
