@@ -18,6 +18,7 @@ from torch import Tensor
 from segkit.files import writable, write_bytes, write_json
 from segkit.viz import overlay
 
+_SOFTWARE, _OURS = 305, "segkit predict"  # EXIF's tag for the program that wrote a picture
 _ROWS = 512  # of an overlay that are mixed at a time
 
 
@@ -65,8 +66,8 @@ def plan(picture: str, output: str | None, labels: str | None, others: Iterable[
         for folder in (out, Path(labels) if labels else out):
             if folder.is_file():
                 raise ValueError(f"{folder} is a file; for a folder of pictures name a folder to write to")
-        stems = Counter(p.stem for p in pictures)
-        names = [f"{p.stem if stems[p.stem] == 1 else p.name}.png" for p in pictures]
+        stems = Counter(p.stem.casefold() for p in pictures)  # on many disks A.png and a.png are one file
+        names = [f"{p.stem if stems[p.stem.casefold()] == 1 else p.name}.png" for p in pictures]
         jobs = [
             Job(p, out / name, Path(labels) / name if labels else None) for p, name in zip(pictures, names, strict=True)
         ]
@@ -90,6 +91,18 @@ def _refuse(jobs: Sequence[Job], others: Sequence[Path]) -> None:
         if place in seen:
             raise ValueError(f"{path} would be written twice; give each output a name of its own")
         seen.add(place)
+    for path in written[: len(written) - len(others)]:
+        if path.exists() and not _by_us(path):
+            raise ValueError(f"{path} is there already, and not from `segkit predict`; name another file, or delete it")
+
+
+def _by_us(path: Path) -> bool:
+    """Whether `segkit predict` wrote a picture: a mask drawn by hand, or another photograph, is never replaced."""
+    try:
+        with Image.open(writable(path)) as picture:
+            return picture.getexif().get(_SOFTWARE) == _OURS
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def figures_file(flag: str, name: str, *keys: str) -> Path:
@@ -137,17 +150,23 @@ def write_overlay(image: Tensor, labels: Tensor, palette: np.ndarray, alpha: flo
     strips = [overlay(image[:, a : a + _ROWS], labels[a : a + _ROWS], palette, alpha) for a in tops]
     picture, buffer = Image.fromarray(np.concatenate(strips)), io.BytesIO()
     if path.suffix.lower() == ".webp":
-        picture.save(buffer, "WEBP", lossless=True)
+        picture.save(buffer, "WEBP", lossless=True, exif=_signed())
     else:
-        picture.save(buffer, "PNG", compress_level=3)
+        picture.save(buffer, "PNG", compress_level=3, exif=_signed())
     write_bytes(buffer.getvalue(), path)
+
+
+def _signed() -> Image.Exif:
+    exif = Image.Exif()
+    exif[_SOFTWARE] = _OURS
+    return exif
 
 
 def write_labels(labels: Tensor, palette: np.ndarray, path: Path) -> None:
     """The class numbers H×W as a PNG of one byte a pixel that shows the classes' colours."""
     picture, buffer = Image.fromarray(labels.cpu().numpy(), mode="P"), io.BytesIO()
     picture.putpalette(palette.astype(np.uint8).tobytes())
-    picture.save(buffer, "PNG")
+    picture.save(buffer, "PNG", exif=_signed())
     write_bytes(buffer.getvalue(), path)
 
 
@@ -163,5 +182,10 @@ def write_shares(found: Sequence[Shares], facts: dict[str, object], as_json: str
         table = io.StringIO(newline="")
         rows_ = csv.writer(table, lineterminator="\n")
         rows_.writerow(["picture", *(found[0].shares if found else ())])
-        rows_.writerows([str(job.picture), *(f"{share:.6f}" for share in shares.values())] for job, shares in found)
+        rows_.writerows([_path(job.picture), *(f"{share:.6f}" for share in shares.values())] for job, shares in found)
         write_bytes(table.getvalue().encode(), as_csv)
+
+
+def _path(picture: Path) -> str:
+    """A path that no spreadsheet takes for a formula: `./=1+1.png`."""
+    return f"./{picture}" if str(picture).startswith(("=", "+", "-", "@")) else str(picture)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,35 @@ def find_weights(run: str | None) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}; `segkit train` makes them")
     return path
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """A folder that no other command writes to meanwhile; the lock ends with the process, however that ends.
+
+    Raises:
+        ValueError: another command is at work there. (Windows has no such lock.)
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ValueError(
+            f"another `segkit train` is at work in {folder}; choose another --out, or wait for it"
+        ) from None
+    except OSError:
+        pass  # a disk without locks
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def data_of(given: str | None, header: Mapping[str, Any], weights: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import segkit
-from segkit.cli.runs import find_weights, first, run_name
+from segkit.cli.runs import alone, find_weights, first, run_name
 from segkit.cli.validation import BEST, SCORES, better, train_and_score
 from segkit.data import create
 from segkit.data.download import check
@@ -48,9 +48,17 @@ def train(o: argparse.Namespace) -> int:
         "data": o.data, "classes": list(train_set.classes), "palette": train_set.palette.tolist(), "seed": recipe.seed,
         "recipe": recipe.as_dict(),
     }  # fmt: skip
-    _make_room(out)
+    with alone(out):
+        _refuse(out, checkpoint, o.resume)  # again: another run may have ended there
+        _make_room(out)
+        return _run(trainer, val, out, o.val_every, facts)
+
+
+def _run(trainer: Trainer, val: Any, out: Path, every: int | None, facts: dict[str, Any]) -> int:
+    """Train, score, and write what there is to keep."""
+    recipe, checkpoint = trainer.recipe, out / "checkpoint.safetensors"
     try:
-        scores = train_and_score(trainer, val, out, o.val_every, facts) if o.val_every is not None else []
+        scores = train_and_score(trainer, val, out, every, facts) if every is not None else []
         history = trainer.fit(checkpoint)
         matrix = evaluate(trainer.best, val, batch_size=4, device=recipe.device, quiet=False)
     except KeyboardInterrupt:
@@ -59,7 +67,9 @@ def train(o: argparse.Namespace) -> int:
     metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
     facts |= {"metrics": metrics, "provenance": provenance()}
     weights = save(trainer.best, out / "weights.safetensors", **facts)
-    write_json({"config": model.config, **facts, "validation": scores, "history": history}, out / "history.json")
+    write_json(
+        {"config": trainer.inner.config, **facts, "validation": scores, "history": history}, out / "history.json"
+    )
     print(
         f"val mean IoU {100 * metrics['val_mean_iou']:.1f} %, void ignored; weights in {weights}{better(scores, out)}"
     )

@@ -324,6 +324,7 @@ def test_the_scratch_engine_trains_too(tmp_path, capsys):
     [
         (MemoryError(), "out of memory; take a smaller --batch-size"),
         (torch.OutOfMemoryError("CUDA out of memory"), "out of memory; take a smaller --batch-size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory; take a smaller --batch-size"),
         (Image.DecompressionBombError("400 megapixels"), "400 megapixels; segkit opens no picture of that size"),
         (OSError(28, "No space left on device", "runs/a"), "runs/a: No space left on device"),
     ],
