@@ -125,6 +125,7 @@ def test_options_that_cannot_be(capsys):
         (["--lr", "inf"], "lr=inf"),
         (["--seed", "99999999999"], "seed=99999999999"),
         (["--device", "gpu"], "no device 'gpu'"),
+        (["--device", "meta"], "cannot compute on the device 'meta'"),
         (["--device", ""], "no device ''"),
         (["--ema", "1"], "ema=1.0"),
     ]
