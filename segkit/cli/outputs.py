@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from segkit.files import writable, write_bytes, write_json
+from segkit.files import naming, writable, write_bytes, write_json
 from segkit.viz import overlay
 
 _SOFTWARE, _OURS = 305, "segkit predict"  # EXIF's tag for the program that wrote a picture
@@ -121,7 +121,8 @@ def figures_file(flag: str, name: str, *keys: str) -> Path:
     if path.exists() and not _figures(path, keys):
         raise ValueError(f"{flag} {name} is there already and holds something else; name another file, or delete it")
     above = next(folder for folder in path.absolute().parents if folder.exists())
-    tempfile.TemporaryFile(dir=above).close()  # where nothing can be written, stop here
+    with naming(path):
+        tempfile.TemporaryFile(dir=above).close()  # where nothing can be written, stop here
     return path
 
 

@@ -74,12 +74,26 @@ def data_of(given: str | None, header: Mapping[str, Any], weights: Path) -> str:
     """The data set that is meant: the one given, else the one that the weights were trained on.
 
     Raises:
-        ValueError: neither is known.
+        ValueError: neither is known, or the folder of one's own that it was trained on is gone.
     """
     name = given or header.get("data")
     if not isinstance(name, str):
         raise ValueError(f"{weights} does not say which data it was trained on; name a data set with --data")
-    return name
+    if not given and name.startswith(OWN) and not Path(name.removeprefix(OWN)).is_dir():
+        raise ValueError(f"{weights} was trained on {name}, which is not there; name the data with --data {OWN}PATH")
+    return _shortly(name)
+
+
+def wherever(data: str) -> str:
+    """A data set's name that means the same in every working folder: "folder:mine" → "folder:/home/me/mine"."""
+    return f"{OWN}{Path(data.removeprefix(OWN)).expanduser().resolve()}" if data.startswith(OWN) else data
+
+
+def _shortly(data: str) -> str:
+    """The same folder, without what it shares with the working folder."""
+    path = Path(data.removeprefix(OWN))
+    inside = data.startswith(OWN) and path.is_absolute() and path != Path.cwd() and path.is_relative_to(Path.cwd())
+    return f"{OWN}{path.relative_to(Path.cwd())}" if inside else data
 
 
 def run_name(data: str) -> str:

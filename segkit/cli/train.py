@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 import segkit
-from segkit.cli.runs import alone, find_weights, first, run_name
+from segkit.cli.runs import alone, find_weights, first, run_name, wherever
 from segkit.cli.validation import BEST, SCORES, better, train_and_score
 from segkit.data import create
 from segkit.data.download import check
 from segkit.encoders.weights import imagenet
-from segkit.files import write_json
+from segkit.files import naming, write_json
 from segkit.models import Model, load, load_exactly, load_torchvision, options, read_header, save
 from segkit.models import create as create_model
 from segkit.names import OWN
@@ -45,8 +45,8 @@ def train(o: argparse.Namespace) -> int:
     if o.resume:
         trainer.resume(checkpoint)
     facts: dict[str, Any] = {
-        "data": o.data, "classes": list(train_set.classes), "palette": train_set.palette.tolist(), "seed": recipe.seed,
-        "recipe": recipe.as_dict(),
+        "data": wherever(o.data), "classes": list(train_set.classes), "palette": train_set.palette.tolist(),
+        "seed": recipe.seed, "recipe": recipe.as_dict(),
     }  # fmt: skip
     with alone(out):
         _refuse(out, checkpoint, o.resume)  # again: another run may have ended there
@@ -119,7 +119,8 @@ def _make_room(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob(".*.safetensors.*"):
         left.unlink()
-    tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
+    with naming(out):
+        tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
 
 
 def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:

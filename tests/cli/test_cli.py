@@ -1,5 +1,6 @@
 """The command as a user types it: train, stop, resume, evaluate, predict, doctor; and errors that end in one line."""
 
+import errno
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from segkit.cli import main
+from segkit.files import write_json
 from segkit.models import available, create, read_header
 
 TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu", "--limit", "6"]
@@ -46,6 +48,17 @@ def test_train_does_not_overwrite_what_lies_in_its_folder(name, tmp_path, capsys
     assert main(["train", *TINY, "--steps", "4", "--out", str(tmp_path)]) == 1
     assert f"holds {name}, which the run would write over" in said(capsys).err
     assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [(name, "diary")]
+
+
+@pytest.mark.parametrize("refused", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_said_of_the_file_that_was_meant(refused, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(refused, os.strerror(refused))
+
+    monkeypatch.setattr("segkit.files.os.fsync", fail)
+    with pytest.raises(OSError, match=re.escape(f"{os.strerror(refused)}: '{tmp_path / 'f.json'}'")):
+        write_json({}, tmp_path / "f.json")
+    assert not any(tmp_path.iterdir())
 
 
 def test_train_into_a_link_that_leads_nowhere(tmp_path, capsys):

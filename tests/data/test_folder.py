@@ -495,6 +495,19 @@ def test_check_train_eval_predict(tmp_path, capsys, monkeypatch):
     assert main(["eval", "runs/fcn32s-own", "--device", "cpu"]) == 0
     assert "on folder:own val:" in (out := capsys.readouterr().out) and "IoU nucleus" in out
     assert main(["predict", "own/images/p0.png", "-o", "o.png", "--model", "runs/fcn32s-own", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    shutil.copytree("own", "elsewhere/own")
+    for mask in (tmp_path / "elsewhere/own/masks").iterdir():
+        save(mask, np.asarray(Image.open(mask)) * 0)  # another set of the same name, and of the same classes
+    with monkeypatch.context() as there:
+        there.chdir("elsewhere")
+        assert main(["eval", "../runs/fcn32s-own", "--device", "cpu"]) == 0
+    again = capsys.readouterr().out.partition("one matrix over all")[2]
+    assert again and again == out.partition("one matrix over all")[2]
+    (tmp_path / "own").rename("moved")
+    assert main(["eval", "runs/fcn32s-own", "--device", "cpu"]) == 1
+    assert "own, which is not there; name the data with --data folder:PATH" in capsys.readouterr().err
+    (tmp_path / "moved").rename("own")
     save(tmp_path / "own/masks/p4.png", np.full((52, 56), 9))
     assert main(["data", "check", "folder:own"]) == 1
     assert "p4.png has the label 9" in capsys.readouterr().out
