@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from segkit.cli.outputs import figures_file
 from segkit.cli.runs import data_of, find_weights, first, same_classes
 from segkit.data import create
 from segkit.files import write_json
@@ -16,6 +17,8 @@ def evaluate(o: argparse.Namespace) -> int:
     """Run the command."""
     path = find_weights(o.run)
     model, header = load(path), read_header(path)
+    if o.json:
+        figures_file("--json", o.json, "weights", "mean_iou")
     name = data_of(o.data, header, path)
     whole = create(name, split=o.split)
     dataset = first(whole, o.limit)

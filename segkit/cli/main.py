@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _said(error: Exception) -> str | None:
     """The line for an error that the user can do something about; None for any other."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    if "OutOfMemoryError" in kinds or isinstance(error, MemoryError):  # torch's, or Python's
+    if "OutOfMemoryError" in kinds or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
         return "out of memory; take a smaller --batch-size, --set crop=…, --tile or --short-side, or --device cpu"
     if "DecompressionBombError" in kinds:
         return f"{error}; segkit opens no picture of that size: cut it into parts first"

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 import segkit
-from segkit.cli.runs import find_weights, first, run_name
-from segkit.cli.validation import better, train_and_score
+from segkit.cli.runs import alone, find_weights, first, run_name, wherever
+from segkit.cli.validation import BEST, SCORES, better, train_and_score
 from segkit.data import create
 from segkit.data.download import check
 from segkit.encoders.weights import imagenet
-from segkit.files import write_json
+from segkit.files import naming, write_json
 from segkit.models import Model, load, load_exactly, load_torchvision, options, read_header, save
 from segkit.models import create as create_model
 from segkit.names import OWN
@@ -45,12 +45,20 @@ def train(o: argparse.Namespace) -> int:
     if o.resume:
         trainer.resume(checkpoint)
     facts: dict[str, Any] = {
-        "data": o.data, "classes": list(train_set.classes), "palette": train_set.palette.tolist(), "seed": recipe.seed,
-        "recipe": recipe.as_dict(),
+        "data": wherever(o.data), "classes": list(train_set.classes), "palette": train_set.palette.tolist(),
+        "seed": recipe.seed, "recipe": recipe.as_dict(),
     }  # fmt: skip
-    _make_room(out)
+    with alone(out):
+        _refuse(out, checkpoint, o.resume)  # again: another run may have ended there
+        _make_room(out)
+        return _run(trainer, val, out, o.val_every, facts)
+
+
+def _run(trainer: Trainer, val: Any, out: Path, every: int | None, facts: dict[str, Any]) -> int:
+    """Train, score, and write what there is to keep."""
+    recipe, checkpoint = trainer.recipe, out / "checkpoint.safetensors"
     try:
-        scores = train_and_score(trainer, val, out, o.val_every, facts) if o.val_every is not None else []
+        scores = train_and_score(trainer, val, out, every, facts) if every is not None else []
         history = trainer.fit(checkpoint)
         matrix = evaluate(trainer.best, val, batch_size=4, device=recipe.device, quiet=False)
     except KeyboardInterrupt:
@@ -59,7 +67,9 @@ def train(o: argparse.Namespace) -> int:
     metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
     facts |= {"metrics": metrics, "provenance": provenance()}
     weights = save(trainer.best, out / "weights.safetensors", **facts)
-    write_json({"config": model.config, **facts, "validation": scores, "history": history}, out / "history.json")
+    write_json(
+        {"config": trainer.inner.config, **facts, "validation": scores, "history": history}, out / "history.json"
+    )
     print(
         f"val mean IoU {100 * metrics['val_mean_iou']:.1f} %, void ignored; weights in {weights}{better(scores, out)}"
     )
@@ -98,6 +108,10 @@ def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:
         raise ValueError(
             f"{out} holds a run that was interrupted; go on with --resume, choose another --out, or delete it"
         )
+    if not resume and (there := [name for name in ("history.json", BEST, SCORES) if (out / name).exists()]):
+        raise ValueError(f"{out} holds {', '.join(there)}, which the run would write over; choose another --out")
+    if out.is_symlink() and not out.exists():
+        raise ValueError(f"--out {out} is a link to a place that is not there; choose another folder")
 
 
 def _make_room(out: Path) -> None:
@@ -105,7 +119,8 @@ def _make_room(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob(".*.safetensors.*"):
         left.unlink()
-    tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
+    with naming(out):
+        tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
 
 
 def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:

@@ -50,6 +50,11 @@ def pick_device(name: str = "auto") -> torch.device:
         raise ValueError(f"there is no device {name!r}; choose auto, cpu, cuda, cuda:1 or mps") from None
     if not there.get(device.type, True):
         raise ValueError(f"torch finds no {device.type} device on this machine; choose auto or cpu")
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:  # cuda:7 of one, xpu without its driver, meta, which has no values
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"torch cannot compute on the device {name!r} here ({why}); choose auto or cpu") from None
     return device
 
 
