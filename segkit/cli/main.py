@@ -178,6 +178,8 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--engine", choices=("native", "scratch"), default="native", help="torch's kernels, or our own")
     train.add_argument("--workers", type=int, help="processes that prepare pictures")
     train.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
+    train.add_argument("--strategy", choices=("ddp", "fsdp"), default="ddp", help="of several processes that torchrun "
+                       "starts: each has the whole network, or a piece of its weights")  # fmt: skip
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--val-every", type=int, metavar="STEPS", help="score the val split so often, and keep the best "
                        "weights as best.safetensors")  # fmt: skip

@@ -37,7 +37,8 @@ def train(o: argparse.Namespace) -> int:
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)
-    trainer = Trainer(model, train_set, recipe, facts={"start": {"init": o.init, "pretrained": o.pretrained}})
+    start = {"start": {"init": o.init, "pretrained": o.pretrained}}
+    trainer = Trainer(model, train_set, recipe, facts=start, strategy=o.strategy)
     size = sum(p.numel() for p in model.parameters()) / 1e6
     shared = f", shared by {processes.count()} processes" if processes.count() > 1 else ""
     print(
@@ -55,7 +56,8 @@ def train(o: argparse.Namespace) -> int:
     try:
         scores = train_and_score(trainer, val, out, o.val_every, facts) if o.val_every is not None else []
         history = trainer.fit(checkpoint)
-        matrix = evaluate(trainer.best, val, batch_size=4, device=recipe.device, quiet=False)
+        best = trainer.best
+        matrix = evaluate(best, val, batch_size=4, device=recipe.device, quiet=False)
     except KeyboardInterrupt:
         there = "go on with the same command and --resume" if checkpoint.exists() else "nothing was kept"
         raise KeyboardInterrupt(f"stopped at step {trainer.step} of {recipe.steps}; {there}") from None
@@ -63,7 +65,7 @@ def train(o: argparse.Namespace) -> int:
     if processes.rank() > 0:
         return 0
     facts |= {"metrics": metrics, "provenance": provenance()}
-    weights = save(trainer.best, out / "weights.safetensors", **facts)
+    weights = save(best, out / "weights.safetensors", **facts)
     write_json({"config": model.config, **facts, "validation": scores, "history": history}, out / "history.json")
     print(
         f"val mean IoU {100 * metrics['val_mean_iou']:.1f} %, void ignored; weights in {weights}{better(scores, out)}"

@@ -37,11 +37,12 @@ def train_and_score(trainer: Trainer, val: Any, out: Path, every: int, facts: di
         if until < trainer.step or until in dict(scores):
             continue  # done before an interruption
         trainer.fit(out / "checkpoint.safetensors", until=until)
-        found = round(evaluate(trainer.best, val, batch_size=4, device=str(trainer.device)).mean_iou(), 4)
+        network = trainer.best
+        found = round(evaluate(network, val, batch_size=4, device=str(trainer.device)).mean_iou(), 4)
         writes = processes.rank() == 0
         if writes and found > max(dict(scores).values(), default=-1.0):
             told = {"metrics": {"val_mean_iou": found}, "step": until, "provenance": provenance()}
-            save(trainer.best, out / BEST, **facts, **told)
+            save(network, out / BEST, **facts, **told)
         scores.append((until, found))
         if writes:
             write_json(scores, out / SCORES)

@@ -25,17 +25,17 @@ from segkit.data.base import set_epoch
 from segkit.engine import engine
 from segkit.models import unwrapped
 from segkit.training import processes
-from segkit.training.checkpoint import differences, load_checkpoint, read_checkpoint, save_checkpoint
+from segkit.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from segkit.training.class_balance import training_weights
 from segkit.training.device import pick_device
-from segkit.training.fingerprint import fingerprint
+from segkit.training.identity import differences, fingerprint
 from segkit.training.interrupts import interrupts_wait
 from segkit.training.losses import check_labels, objective
 from segkit.training.optimizer import frozen_modules, make_optimizer
 from segkit.training.order import Order, in_parts
 from segkit.training.recipe import Config as Config
 from segkit.training.recipe import Recipe
-from segkit.training.strategy import draw_for, quiet_until_last, share
+from segkit.training.strategy import agree, check_strategy, draw_for, full, local, quiet_until_last, shard, share
 from segkit.typed import typed
 
 
@@ -50,14 +50,18 @@ class Trainer:
         weight: K class weights for the loss, in place of the recipe's `class_weights`.
         loss: callable (model, batch) → scalar, in place of the recipe's losses.
         facts: what else a checkpoint must have been made with to be resumed, JSON.
+        strategy: of several processes: "ddp", each has the whole network; "fsdp", each has a piece of its weights and
+            of the optimizer's state. The files are the same.
     """
 
     @typed
     def __init__(
         self, model: nn.Module, train_set: Any, recipe: Recipe, weight: Tensor | None = None,
         loss: Callable[[nn.Module, Batch], Tensor] | None = None, facts: dict[str, Any] | None = None,
+        strategy: str = "ddp",
     ) -> None:  # fmt: skip
         describe(train_set)  # refuses what is no data set
+        check_strategy(strategy)
         if len(train_set) == 0:
             raise ValueError("there is nothing to train on: the data set has length 0")
         if loss is not None and (recipe.aux or recipe.losses != Recipe().losses or recipe.class_weights != "none"):
@@ -78,30 +82,44 @@ class Trainer:
         self.loss = loss or objective(recipe, self.weight)
         self.asleep = frozen_modules(self.model, recipe)  # stay in evaluation mode
         self.order = Order(len(train_set), recipe.batch_size, recipe.seed)
-        self.shared = self._shared()
-        self.optimizer, self.scales = make_optimizer(self.inner, recipe)
+        if processes.count() > 1:
+            self._agree()
         self.ema = copy.deepcopy(self.inner).requires_grad_(False) if recipe.ema else None
+        self.shared, self.gathered = self._shared(strategy)
+        self.optimizer, self.scales = make_optimizer(self.inner, recipe)
         on_gpu = self.device.type == "cuda"
         self.amp = on_gpu if recipe.amp is None else recipe.amp
         self.half = torch.bfloat16 if not on_gpu or torch.cuda.is_bf16_supported() else torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp and self.half == torch.float16)
         self.step, self.history = 0, []  # type: tuple[int, list[dict[str, float]]]
 
-    def _shared(self) -> nn.Module | None:
-        """The network and its loss among several processes; None in one."""
-        if processes.count() == 1:
-            return None
-        self._mine(list(range(self.order.batch)))  # refuses a batch that is too small, before the run
+    def _agree(self) -> None:
+        """The same run in every process, or an error in each before it begins."""
+        self._mine(list(range(self.order.batch)))  # refuses a batch that is too small
         processes.same(self._facts())
-        return share(self.model, lambda model, batch: self.loss(model, batch))
+        agree(self.model)
+
+    def _shared(self, strategy: str) -> tuple[nn.Module | None, nn.Module | None]:
+        """The network and its loss among several processes; and where each has a piece, a place for the whole."""
+        if processes.count() == 1:
+            return None, None
+        if strategy == "ddp":
+            return share(self.model, lambda model, batch: self.loss(model, batch)), None
+        gathered = copy.deepcopy(self.inner).requires_grad_(False).cpu()
+        networks = [self.inner, *([] if self.ema is None else [self.ema])]
+        return shard(self.model, lambda model, batch: self.loss(model, batch), *networks), gathered
 
     def _mine(self, batch: list[int]) -> list[int]:
         return self.order.shared(self.recipe.accumulate, processes.rank(), processes.count(), batch)
 
     @property
     def best(self) -> nn.Module:
-        """The model to use: the averaged one where there is one."""
-        return self.model if self.ema is None else self.ema
+        """The model to use: the averaged one where there is one. With "fsdp" all must ask, and it is put together."""
+        found = self.model if self.ema is None else self.ema
+        if self.gathered is None:
+            return found
+        self.gathered.load_state_dict({k: full(v) for k, v in unwrapped(found).state_dict().items()})
+        return self.gathered
 
     def fit(
         self, out: str | Path | None = None, resume: bool = False, until: int | None = None, quiet: bool = False
@@ -200,7 +218,7 @@ class Trainer:
         decay = min(self.recipe.ema or 0.0, (1 + self.step) / (10 + self.step))  # a shorter memory at first
         for mean, now in zip(self.ema.state_dict().values(), self.inner.state_dict().values(), strict=True):
             if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
+                local(mean).lerp_(local(now), 1 - decay)
             else:
                 mean.copy_(now)
 
@@ -236,8 +254,6 @@ class Trainer:
         return fingerprint(self.train_set)
 
     def _save(self, out: str | Path) -> None:
-        if processes.rank() > 0:
-            return
         facts = {"step": self.step, "history": self.history, "run": self._facts()}
         save_checkpoint(out, self.inner, self.optimizer, self.ema, self.scaler, **facts)
 

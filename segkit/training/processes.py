@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from segkit.training.checkpoint import differences
+from segkit.training.identity import differences
 
 _GONE = ("gloo", "NCCL", "onnection", "Broken pipe")  # words of torch's errors where another process has ended
 
@@ -163,6 +164,7 @@ def joined(seconds: float = 600) -> Iterator[None]:
     limit, both = datetime.timedelta(seconds=seconds), torch.cuda.is_available() and dist.is_nccl_available()
     try:
         store, own, all_ = next(dist.rendezvous("env://", timeout=limit))
+        store = dist.PrefixStore(f"segkit {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
         kind = "cpu:gloo,cuda:nccl" if both else "gloo"
         dist.init_process_group(kind, timeout=limit, world_size=all_, rank=own, store=store)
     except (RuntimeError, ValueError) as error:
@@ -171,13 +173,15 @@ def joined(seconds: float = 600) -> Iterator[None]:
             f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} found no others at "
             f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', '?')} within {seconds:g} s ({first})"
         ) from None
+    ours = ""
     try:
+        ours = f"said {int(total(torch.tensor(0 if own else time.time_ns())))}"  # a store may outlive its processes
         with open(os.devnull, "w") as nowhere:
             with contextlib.redirect_stdout(nowhere) if own else contextlib.nullcontext():
                 yield
         wait()  # none leaves while another still needs it
     except BaseException as error:
-        if not _first_to_say(store):
+        if not _first_to_say(store, ours):
             raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
         if isinstance(error, RuntimeError) and any(word in str(error) for word in _GONE):
             raise ConnectionError(
@@ -188,8 +192,8 @@ def joined(seconds: float = 600) -> Iterator[None]:
     dist.destroy_process_group()
 
 
-def _first_to_say(store: dist.Store) -> bool:
+def _first_to_say(store: dist.Store, key: str) -> bool:
     try:
-        return store.add("segkit: errors", 1) == 1
+        return store.add(key, 1) == 1
     except RuntimeError:  # whoever kept the store is gone
         return True

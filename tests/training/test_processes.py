@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed import fsdp
 
 from segkit.training import Recipe, Trainer, evaluate, processes
 from segkit.training.order import Order, cut
@@ -30,7 +34,7 @@ from tests.training.together import (
 )
 
 pytestmark = pytest.mark.skipif(not dist.is_available() or not dist.is_gloo_available(), reason="torch without gloo")
-DOUBLE, SINGLE = 1e-9, 2e-4  # how far the weights of six steps may lie from those of one process
+DOUBLE, SINGLE = 1e-9, 1e-5  # how far the weights of six steps may lie from those of one process
 SHARES = 1e-5  # the same where that one works in parts: their shares are single precision there
 
 
@@ -64,7 +68,12 @@ def test_two_processes_train_the_network_of_one(tmp_path: Path, name: str) -> No
 
 
 def test_three_processes_in_single_precision(tmp_path: Path) -> None:
-    assert furthest(trained(tmp_path / "3", 3, single=True), trained(tmp_path / "1", 1, single=True)) < SINGLE
+    """Adam enlarges what rounding leaves of a gradient that is 0, as of a bias before BatchNorm; not so the losses."""
+    settings: dict[str, dict[str, Any]] = {"adamw": {}, "sgd": {"optimizer": "sgd", "lr": 0.1}}
+    for name, own in settings.items():
+        three, one = (trained(tmp_path / f"{name}-{n}", n, single=True, **own) for n in (3, 1))
+        far = max(abs(a - b) for a, b in zip(three["losses"], one["losses"], strict=True))
+        assert max(far, furthest(three, one) if name == "sgd" else 0) < SINGLE
 
 
 def test_dropout_is_a_function_of_seed_step_and_process(tmp_path: Path) -> None:
@@ -81,6 +90,22 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path, first: i
     trained(tmp_path / "run", first, {"until": 3})
     ends = trained(tmp_path / "run", then, {"resume": True}), trained(tmp_path / "one", 1)
     assert furthest(*ends) < DOUBLE
+
+
+@pytest.mark.skipif(not hasattr(fsdp, "fully_shard"), reason="torch before 2.6 has no fully_shard")
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd", "accumulate": 2, "ema": None}], ids=["adamw", "sgd"])
+def test_fsdp_ends_at_the_same_weights_and_shares_its_files(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Begun in pieces, gone on with in copies, and the other way round."""
+    one = trained(tmp_path / "one", 1, **settings)
+    for first, then in (("fsdp", "ddp"), ("ddp", "fsdp")):
+        trained(tmp_path / first, 2, {"until": 3}, strategy=first, **settings)
+        ends = trained(tmp_path / first, 2, {"resume": True}, strategy=then, **settings)
+        assert furthest(ends, one) < (SHARES if "accumulate" in settings else DOUBLE)
+
+
+def test_fsdp_needs_several_processes() -> None:
+    with pytest.raises(ValueError, match="cuts a network into pieces for several processes; start them with torchrun"):
+        trainer(strategy="fsdp")
 
 
 # BatchNorm ------------------------------------------------------------------------------------------------------------
@@ -238,6 +263,21 @@ def test_a_lost_process_is_said_once_and_the_restarted_group_goes_on(tmp_path: P
     assert again == [0, 0], said(tmp_path / "log")
     ours, theirs = (_weights(run) for run in (cut_, whole))
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds torchrun's workers in /proc")
+def test_torchrun_starts_all_anew_when_one_is_killed(tmp_path: Path) -> None:
+    """The command of the documentation, with --max-restarts; one worker is killed, and the run is there at the end."""
+    given = [*RUN, "--steps", "400", "--set", "save_every=20", "--out", str(tmp_path / "run")]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1", "-m"]
+    with subprocess.Popen([*torchrun, "segkit", *given], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        while not _steps(tmp_path / "log") and run.poll() is None:
+            time.sleep(0.05)
+        workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text(encoding="ascii").split()
+        os.kill(int(workers[0]), signal.SIGKILL)
+        text = run.communicate()[0].decode()
+    assert run.returncode == 0 and "val mean IoU" in text, text[-2000:]
+    assert len(json.loads((tmp_path / "run" / "history.json").read_text(encoding="utf-8"))["history"]) == 400
 
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:

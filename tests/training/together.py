@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
-import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,22 +12,27 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from segkit.data import Augmented, Sample
 from segkit.data.transforms import RandomFlip
 from segkit.training import Recipe, Trainer, processes
+from segkit.training.strategy import full
 
 FORKS = mp.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.training.together", "segkit.cli.train"])
 
+STORES: list[dist.TCPStore] = []  # the place where they find each other outlives them, as torchrun's does
+
 
 def started(work: Callable[..., Any], *given: Any, count: int = 2, log: Path, **variables: str) -> list[Any]:
     """Processes at work(*given), each with its own log."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    common = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **variables}
+    STORES.append(dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
+    common = {
+        "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(STORES[-1].port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0", **variables,
+    }  # fmt: skip
     team = []
     for rank in range(count):
         own = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
@@ -48,6 +52,7 @@ def ended(team: list[Any]) -> list[int]:
         if process.is_alive():
             process.kill()
             process.join()
+    STORES.clear()
     return [process.exitcode for process in team]
 
 
@@ -116,19 +121,21 @@ class Small(nn.Module):
         return {"logits": self.last(x), **found} if outputs else self.last(x)
 
 
-def trainer(dropout: float = 0.0, single: bool = False, wrong: int | None = None, **settings: Any) -> Trainer:
+def trainer(
+    dropout: float = 0.0, single: bool = False, wrong: int | None = None, strategy: str = "ddp", **settings: Any
+) -> Trainer:
     """One on `Patches`, in double precision unless `single`."""
     torch.manual_seed(1)
     usual = {"steps": 6, "batch_size": 5, "save_every": 2, "device": "cpu", "aux": {"aux": 0.4}, "ema": 0.8}
     model = Small(dropout).float() if single else Small(dropout).double()
     data = Augmented(Patches(wrong=wrong), RandomFlip(), seed=0)
-    return Trainer(model, data, Recipe(**{**usual, **settings}))  # type: ignore[arg-type]
+    return Trainer(model, data, Recipe(**{**usual, **settings}), strategy=strategy)  # type: ignore[arg-type]
 
 
 def weights(t: Trainer) -> dict[str, Tensor]:
     """Of the network and of its average."""
     both = {"": t.inner, "mean of ": t.best}
-    return {name + k: v.clone() for name, m in both.items() for k, v in m.state_dict().items()}
+    return {name + k: full(v).clone() for name, m in both.items() for k, v in m.state_dict().items()}
 
 
 def train(out: Path, settings: dict[str, Any], fit: dict[str, Any]) -> None:

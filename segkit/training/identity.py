@@ -1,8 +1,9 @@
-"""A short word for the pictures and labels of a data set, so that a resumed run is told from one on other data."""
+"""What tells one run from another: a short word for its pictures and labels, and where two descriptions differ."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from segkit.data.base import set_epoch
@@ -20,3 +21,12 @@ def fingerprint(dataset: Any) -> str:
                 digest.update(part.contiguous().numpy().tobytes())
         found.add(digest.hexdigest()[:16])
     return found.pop() if len(found) == 1 else "drawn anew each time"
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Where two descriptions of a run (JSON) differ, each as "name before → now"; dictionaries entry by entry."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys, prefix = sorted(before.keys() | now.keys()), f"{name}." if name else ""
+        return [d for k in keys for d in differences(before.get(k, "nothing"), now.get(k, "nothing"), prefix + k)]
+    before, now = json.loads(json.dumps([before, now]))
+    return [] if before == now else [f"{name} {str(before)[:60]} → {str(now)[:60]}"]
