@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +32,7 @@ class Shared(nn.Module):
     def __init__(self, model: nn.Module, loss: Loss) -> None:
         super().__init__()
         self.model, self.loss = model, loss
+        self.idle = nn.Parameter(torch.zeros((), device=next(model.parameters()).device))  # torch warns if none is
 
     def forward(self, part: Batch) -> Tensor:
         return self.loss(self.model, part)
@@ -62,9 +62,7 @@ def agree(model: nn.Module) -> None:
 
 def share(model: nn.Module, loss: Loss) -> nn.Module:
     """The network and its loss, with a copy of the weights in each process, and gradients that are their mean."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that all parameters are used is no reason to warn
-        return DistributedDataParallel(Shared(model, loss), find_unused_parameters=True, broadcast_buffers=False)
+    return DistributedDataParallel(Shared(model, loss), find_unused_parameters=True, broadcast_buffers=False)
 
 
 def shard(model: nn.Module, loss: Loss, *networks: nn.Module) -> nn.Module:
