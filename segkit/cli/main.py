@@ -183,7 +183,7 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--val-every", type=int, metavar="STEPS", help="score the val split so often, and keep the best "
                        "weights as best.safetensors")  # fmt: skip
-    train.add_argument("--resume", nargs="?", const="yes", choices=("auto",), metavar="auto", help="go on with a run "
+    train.add_argument("--resume", nargs="?", const=True, choices=("auto",), metavar="auto", help="go on with a run "
                        "that was interrupted; auto starts one where there is none yet")  # fmt: skip
 
 

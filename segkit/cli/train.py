@@ -53,20 +53,27 @@ def train(o: argparse.Namespace) -> int:
     }  # fmt: skip
     if processes.rank() == 0:
         _make_room(out)
+    return _run(trainer, val, out, o.val_every, facts)
+
+
+def _run(trainer: Trainer, val: Any, out: Path, every: int | None, facts: dict[str, Any]) -> int:
+    """Train, score, and write what there is to keep."""
+    recipe, checkpoint = trainer.recipe, out / "checkpoint.safetensors"
     try:
-        scores = train_and_score(trainer, val, out, o.val_every, facts) if o.val_every is not None else []
+        scores = train_and_score(trainer, val, out, every, facts) if every is not None else []
         history = trainer.fit(checkpoint)
         best = trainer.best
         matrix = evaluate(best, val, batch_size=4, device=recipe.device, quiet=False)
     except KeyboardInterrupt:
         there = "go on with the same command and --resume" if checkpoint.exists() else "nothing was kept"
         raise KeyboardInterrupt(f"stopped at step {trainer.step} of {recipe.steps}; {there}") from None
-    metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
     if processes.rank() > 0:
         return 0
+    metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
     facts |= {"metrics": metrics, "provenance": provenance()}
     weights = save(best, out / "weights.safetensors", **facts)
-    write_json({"config": model.config, **facts, "validation": scores, "history": history}, out / "history.json")
+    config = trainer.inner.config
+    write_json({"config": config, **facts, "validation": scores, "history": history}, out / "history.json")
     print(
         f"val mean IoU {100 * metrics['val_mean_iou']:.1f} %, void ignored; weights in {weights}{better(scores, out)}"
     )

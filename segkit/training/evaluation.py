@@ -49,7 +49,7 @@ def evaluate(
     silent = quiet or processes.rank() > 0
     bar = tqdm(total=len(own), desc="eval", unit="picture", disable=silent)
     with processes.failing_together(), _scoring(model, target), bar:
-        for batch in _batches(dataset, own, batch_size):
+        for batch in _batches(dataset, batch_size, own):
             check_labels(batch.labels, facts.num_classes, batch.name)
             logits = model(batch.image.to(target))  # N, K, H, W
             _check_scores(logits, batch.name, facts)
@@ -83,11 +83,11 @@ def _scoring(model: nn.Module, device: torch.device) -> Iterator[None]:
         model.to(home)
 
 
-def _batches(dataset: Any, indices: Iterable[int], size: int) -> Iterator[Batch]:
-    """These pictures in batches of one size each; few wait in memory: if too many do, the fullest bucket goes."""
+def _batches(dataset: Any, size: int, indices: Iterable[int] | None = None) -> Iterator[Batch]:
+    """These pictures, or all, in batches of one size; few wait in memory: if too many do, the fullest bucket goes."""
     size = whole(size, "batch_size", "evaluate", 1)
     buckets: dict[tuple[int, ...], list[Sample]] = {}
-    for i in indices:
+    for i in range(len(dataset)) if indices is None else indices:
         sample = as_sample(dataset[i])
         shape = tuple(sample.labels.shape)
         buckets.setdefault(shape, []).append(sample)

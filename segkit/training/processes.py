@@ -164,7 +164,8 @@ def joined(seconds: float = 600) -> Iterator[None]:
     limit, both = datetime.timedelta(seconds=seconds), torch.cuda.is_available() and dist.is_nccl_available()
     try:
         store, own, all_ = next(dist.rendezvous("env://", timeout=limit))
-        store = dist.PrefixStore(f"segkit {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+        start = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)  # torchrun's store still holds what others left there
+        store = dist.PrefixStore(f"segkit {start} {all_}", store)
         kind = "cpu:gloo,cuda:nccl" if both else "gloo"
         dist.init_process_group(kind, timeout=limit, world_size=all_, rank=own, store=store)
     except (RuntimeError, ValueError) as error:

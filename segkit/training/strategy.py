@@ -96,7 +96,7 @@ def cut_like(tensors: dict[str, Any], models: Mapping[str, Any]) -> dict[str, An
     """Tensors from a file, cut as the namesakes are that they will be copied to."""
     found = dict(tensors)
     for name, value in tensors.items():
-        model = models.get(name)
+        model: Any = models.get(name)
         if hasattr(model, "device_mesh") and isinstance(value, Tensor) and value.shape == model.shape:
             from torch.distributed.tensor import distribute_tensor
 

@@ -24,7 +24,7 @@ def synchronise(model: nn.Module) -> None:
     """
     for module in model.modules():
         if isinstance(module, _BatchNorm) and type(module).forward is _BatchNorm.forward:
-            module.__class__ = _synchronised(type(module))
+            module.__class__ = _synchronised(type(module))  # type: ignore[assignment, arg-type]
 
 
 class _Synchronised(_BatchNorm):
@@ -37,7 +37,7 @@ class _Synchronised(_BatchNorm):
         self._check_input_dim(x)
         y, mean, variance, count = _Normalise.apply(x, self.weight, self.bias, self.eps)
         if self.training and self.running_mean is not None and self.running_var is not None:
-            self.num_batches_tracked += 1  # type: ignore[operator]
+            self.num_batches_tracked += 1  # type: ignore[operator, assignment]
             share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum  # type: ignore[arg-type]
             self.running_mean.lerp_(mean.to(self.running_mean), share)
             self.running_var.lerp_((variance * count / (count - 1)).to(self.running_var), share)
