@@ -7,8 +7,10 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -21,13 +23,15 @@ from segkit.training import Recipe, Trainer, processes
 from segkit.training.strategy import full
 
 FORKS = mp.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.training.together", "segkit.cli.train"])
+FORKS.set_forkserver_preload(["pytest", "torch._dynamo", "tests.training.together", "segkit.cli.train"])
 
 STORES: list[dist.TCPStore] = []  # the place where they find each other outlives them, as torchrun's does
 
 
 def started(work: Callable[..., Any], *given: Any, count: int = 2, log: Path, **variables: str) -> list[Any]:
     """Processes at work(*given), each with its own log."""
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
+        forkserver.ensure_running()  # finds what it loads where this process does
     STORES.append(dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
     common = {
         "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(STORES[-1].port),
