@@ -10,7 +10,7 @@ from segkit.data import create
 from segkit.files import write_json
 from segkit.models import load, read_header
 from segkit.training import evaluate as run_over
-from segkit.training import provenance
+from segkit.training import processes, provenance
 
 
 def evaluate(o: argparse.Namespace) -> int:
@@ -34,7 +34,7 @@ def evaluate(o: argparse.Namespace) -> int:
         print(f"  {metric.replace('_', ' '):24s}{100 * value:6.1f} %")
     for label, share in iou.items():
         print(f"  IoU {label:20s}" + ("    in no picture" if share is None else f"{100 * share:6.1f} %"))
-    if o.json:
+    if o.json and processes.rank() == 0:
         facts = {"weights": str(path), "config": header["config"], "data": name, "split": whole.split}
         write_json({**facts, "void": "ignored", **figures, "iou": iou, "provenance": provenance()}, o.json)
     return 0

@@ -42,3 +42,10 @@ def test_a_run_clears_what_a_killed_one_left_half_written(tmp_path: Path) -> Non
     assert {p.name for p in run.iterdir()} == {
         "notes.txt", "checkpoint.safetensors", "weights.safetensors", "history.json",
     }  # fmt: skip
+
+
+def test_resume_auto_starts_a_run_or_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same words each time, as a cluster gives them; without auto there must be something to go on with."""
+    words = [*TINY, "--out", str(tmp_path / "run"), "--resume"]
+    assert main(words) == 1 and "holds no checkpoint; leave out --resume" in capsys.readouterr().err
+    assert main([*words, "auto"]) == 0 == main([*words, "auto"]) == main(words)
