@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +20,53 @@ SUM = "sha256"  # of header and tensors: one flipped bit is seen
 
 
 def write_bytes(data: bytes, path: str | Path) -> Path:
-    """Write a file so that a crash, a full disk or a reader at the wrong moment never sees half of it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a file so that a crash, a full disk or a reader at the wrong moment never sees half of it.
+
+    Raises:
+        ValueError: a folder or a device has that name, or its folder is a file.
+    """
+    path = writable(path)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    return path
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What the system refuses meanwhile is said of this path: not of none (a full disk), nor of a temporary name."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def writable(path: str | Path) -> Path:
+    """The path, if a file may stand there: a folder or a device (`/dev/null`) is not replaced by one.
+
+    Raises:
+        ValueError: what stands there, or above it, is something else.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a device or a pipe, and would be replaced by a file; name another file")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise ValueError(f"{path} cannot be written: {above} is a file; name another folder")
     return path
 
 

@@ -214,6 +214,8 @@ Z = torch.zeros(2, 4, 5, dtype=torch.int64)
         (Z + 100000, Z, ValueError, "prediction has the label 100000"),
         (Z.float(), Z, TypeError, "float32"),
         (Z, Z.float(), TypeError, "whole numbers"),
+        (Z, Z.to(torch.complex64), TypeError, "whole numbers"),
+        (Z.to(torch.complex64), Z, TypeError, "complex64"),
         (Z[:1], Z, ValueError, "shape"),
         (torch.zeros(2, 4, 4, 5), Z, ValueError, "scores 4 classes; num_classes is 3"),
         (torch.zeros(2, 3, 4, 6), Z, ValueError, "shape"),
@@ -378,3 +380,10 @@ def test_metrics_import_nothing_above_them():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             below = ("segkit.metrics", "segkit.checks", "segkit.typed", "segkit.components")
             assert all(n.startswith(below) for n in names if n.split(".")[0] == "segkit"), (path, names)
+
+
+def test_a_band_as_wide_as_the_picture_or_wider_is_all_of_it():
+    target, prediction = Z.clone(), Z.clone()
+    target[:, 1:3, 1:3], prediction[:, 2:, 2:] = 1, 2
+    for metric in (boundary_iou, trimap_iou):
+        assert metric(prediction, target, 3, width=10**9) == metric(prediction, target, 3, width=9)

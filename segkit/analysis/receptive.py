@@ -98,9 +98,15 @@ class _Run:
                     picture = FakeTensorMode(allow_non_fake_inputs=True).from_tensor(picture)
                 self.tracker.set_picture(picture, picture_field(self.shape, self.reach))
                 with self.tracker:
-                    self.network(picture)
+                    found = self.network(picture)
         finally:
             torch.backends.mha.set_fastpath_enabled(fastpath)
+        given = [t for t in tree_leaves(found) if isinstance(t, Tensor)]
+        if given and not any(self.tracker.field(t) for t in given):
+            raise ValueError(
+                f"what {type(self.network).__name__} gives does not come from its picture by torch's operations (is it "
+                "made with numpy?); so no field of it can be told"
+            )
         return self.rows, self.blocks
 
     def _hooks(self, name: str, module: nn.Module) -> list[Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 
 from segkit.cli.crf_options import OPTIONS
+from segkit.cli.outputs import figures_file
 from segkit.cli.runs import data_of, find_weights, same_classes
 from segkit.crf import search
 from segkit.crf.grid import GRID
@@ -24,9 +23,7 @@ def crf(o: argparse.Namespace) -> int:
     dataset = create(name, split=o.split)
     same_classes(path, header, name, dataset)
     if o.out:
-        if Path(o.out).suffix.lower() != ".json":
-            raise ValueError(f"--out {o.out} is a JSON file; let its name end in .json")
-        tempfile.TemporaryFile(dir=Path(o.out).absolute().parent).close()  # where nothing can be written, stop here
+        figures_file("--out", o.out, "crf", "table")
     model = load(path).to(pick_device(o.device))
     found = search(
         model, dataset, {**GRID, **dict(o.grid)}, stages=o.stages, band=o.band or None, most=o.most or None,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 
+from segkit.cli.outputs import figures_file
 from segkit.cli.runs import data_of, find_weights, first, same_classes
 from segkit.data import create
 from segkit.files import write_json
 from segkit.models import load, read_header
 from segkit.training import evaluate as run_over
-from segkit.training import provenance
+from segkit.training import processes, provenance
 
 
 def evaluate(o: argparse.Namespace) -> int:
     """Run the command."""
     path = find_weights(o.run)
     model, header = load(path), read_header(path)
+    if o.json:
+        figures_file("--json", o.json, "weights", "mean_iou")
     name = data_of(o.data, header, path)
     whole = create(name, split=o.split)
     dataset = first(whole, o.limit)
@@ -31,7 +34,7 @@ def evaluate(o: argparse.Namespace) -> int:
         print(f"  {metric.replace('_', ' '):24s}{100 * value:6.1f} %")
     for label, share in iou.items():
         print(f"  IoU {label:20s}" + ("    in no picture" if share is None else f"{100 * share:6.1f} %"))
-    if o.json:
+    if o.json and processes.rank() == 0:
         facts = {"weights": str(path), "config": header["config"], "data": name, "split": whole.split}
         write_json({**facts, "void": "ignored", **figures, "iou": iou, "provenance": provenance()}, o.json)
     return 0

@@ -6,6 +6,8 @@ Nothing here imports torch: help and a wrong command line are answered at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,7 +19,9 @@ from segkit.names import MODELS, OWN, SETS, known_set
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when all is well, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    one_speaks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun has started
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(sys.stderr if one_speaks else nowhere):
+        options = parser.parse_args(arguments)
     try:
         return options.call(options)
     except KeyboardInterrupt as stop:
@@ -34,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _said(error: Exception) -> str | None:
     """The line for an error that the user can do something about; None for any other."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    if "OutOfMemoryError" in kinds or isinstance(error, MemoryError):  # torch's, or Python's
+    if "OutOfMemoryError" in kinds or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
         return "out of memory; take a smaller --batch-size, --set crop=…, --tile or --short-side, or --device cpu"
     if "DecompressionBombError" in kinds:
         return f"{error}; segkit opens no picture of that size: cut it into parts first"
@@ -174,10 +178,13 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--engine", choices=("native", "scratch"), default="native", help="torch's kernels, or our own")
     train.add_argument("--workers", type=int, help="processes that prepare pictures")
     train.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
+    train.add_argument("--strategy", choices=("ddp", "fsdp"), default="ddp", help="of several processes that torchrun "
+                       "starts: each has the whole network, or a piece of its weights")  # fmt: skip
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--val-every", type=int, metavar="STEPS", help="score the val split so often, and keep the best "
                        "weights as best.safetensors")  # fmt: skip
-    train.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
+    train.add_argument("--resume", nargs="?", const=True, choices=("auto",), metavar="auto", help="go on with a run "
+                       "that was interrupted; auto starts one where there is none yet")  # fmt: skip
 
 
 def _data(name: str) -> str:
@@ -193,4 +200,12 @@ def _call(target: str, options: argparse.Namespace) -> int:
     from importlib import import_module
 
     module, function = target.split(":")
-    return getattr(import_module(module), function)(options)
+    work = getattr(import_module(module), function)
+    if "RANK" not in os.environ:
+        return work(options)
+    from segkit.training.processes import joined, started
+
+    with joined():
+        if started() and options.command not in ("train", "eval"):
+            raise ValueError(f"this command runs in one process; start it without torchrun: segkit {options.command} …")
+        return work(options)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,9 +15,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from segkit.files import write_bytes, write_json
+from segkit.files import naming, writable, write_bytes, write_json
 from segkit.viz import overlay
 
+_SOFTWARE, _OURS = 305, "segkit predict"  # EXIF's tag for the program that wrote a picture
 _ROWS = 512  # of an overlay that are mixed at a time
 
 
@@ -63,8 +66,8 @@ def plan(picture: str, output: str | None, labels: str | None, others: Iterable[
         for folder in (out, Path(labels) if labels else out):
             if folder.is_file():
                 raise ValueError(f"{folder} is a file; for a folder of pictures name a folder to write to")
-        stems = Counter(p.stem for p in pictures)
-        names = [f"{p.stem if stems[p.stem] == 1 else p.name}.png" for p in pictures]
+        stems = Counter(p.stem.casefold() for p in pictures)  # on many disks A.png and a.png are one file
+        names = [f"{p.stem if stems[p.stem.casefold()] == 1 else p.name}.png" for p in pictures]
         jobs = [
             Job(p, out / name, Path(labels) / name if labels else None) for p, name in zip(pictures, names, strict=True)
         ]
@@ -88,6 +91,49 @@ def _refuse(jobs: Sequence[Job], others: Sequence[Path]) -> None:
         if place in seen:
             raise ValueError(f"{path} would be written twice; give each output a name of its own")
         seen.add(place)
+    for path in written[: len(written) - len(others)]:
+        if path.exists() and not _by_us(path):
+            raise ValueError(f"{path} is there already, and not from `segkit predict`; name another file, or delete it")
+
+
+def _by_us(path: Path) -> bool:
+    """Whether `segkit predict` wrote a picture: a mask drawn by hand, or another photograph, is never replaced."""
+    try:
+        with Image.open(writable(path)) as picture:
+            return picture.getexif().get(_SOFTWARE) == _OURS
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def figures_file(flag: str, name: str, *keys: str) -> Path:
+    """Where figures may be written: a file that is not there yet, or one of figures that the same command wrote.
+
+    Args:
+        flag, name: the option and the file that it names; it ends in .csv after --csv, else in .json.
+        keys: what the command's figures have, at the top of the JSON or of the table.
+
+    Raises:
+        ValueError: it is something else. OSError: nothing can be written there.
+    """
+    path, ending = writable(name), ".csv" if flag == "--csv" else ".json"
+    if path.suffix.lower() != ending:
+        raise ValueError(f"{flag} {name} is a {ending[1:].upper()} file; let its name end in {ending}")
+    if path.exists() and not _figures(path, keys):
+        raise ValueError(f"{flag} {name} is there already and holds something else; name another file, or delete it")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    with naming(path):
+        tempfile.TemporaryFile(dir=above).close()  # where nothing can be written, stop here
+    return path
+
+
+def _figures(path: Path, keys: tuple[str, ...]) -> bool:
+    """Whether a file is empty or holds figures under these keys."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = text.partition("\n")[0].split(",") if path.suffix.lower() == ".csv" else json.loads(text or "null")
+    except ValueError:  # no text, or no JSON
+        return False
+    return not text or (isinstance(found, list | dict) and set(keys) <= {str(key) for key in found})
 
 
 def _identity(path: Path) -> object:
@@ -105,17 +151,23 @@ def write_overlay(image: Tensor, labels: Tensor, palette: np.ndarray, alpha: flo
     strips = [overlay(image[:, a : a + _ROWS], labels[a : a + _ROWS], palette, alpha) for a in tops]
     picture, buffer = Image.fromarray(np.concatenate(strips)), io.BytesIO()
     if path.suffix.lower() == ".webp":
-        picture.save(buffer, "WEBP", lossless=True)
+        picture.save(buffer, "WEBP", lossless=True, exif=_signed())
     else:
-        picture.save(buffer, "PNG", compress_level=3)
+        picture.save(buffer, "PNG", compress_level=3, exif=_signed())
     write_bytes(buffer.getvalue(), path)
+
+
+def _signed() -> Image.Exif:
+    exif = Image.Exif()
+    exif[_SOFTWARE] = _OURS
+    return exif
 
 
 def write_labels(labels: Tensor, palette: np.ndarray, path: Path) -> None:
     """The class numbers H×W as a PNG of one byte a pixel that shows the classes' colours."""
     picture, buffer = Image.fromarray(labels.cpu().numpy(), mode="P"), io.BytesIO()
     picture.putpalette(palette.astype(np.uint8).tobytes())
-    picture.save(buffer, "PNG")
+    picture.save(buffer, "PNG", exif=_signed())
     write_bytes(buffer.getvalue(), path)
 
 
@@ -131,5 +183,10 @@ def write_shares(found: Sequence[Shares], facts: dict[str, object], as_json: str
         table = io.StringIO(newline="")
         rows_ = csv.writer(table, lineterminator="\n")
         rows_.writerow(["picture", *(found[0].shares if found else ())])
-        rows_.writerows([str(job.picture), *(f"{share:.6f}" for share in shares.values())] for job, shares in found)
+        rows_.writerows([_path(job.picture), *(f"{share:.6f}" for share in shares.values())] for job, shares in found)
         write_bytes(table.getvalue().encode(), as_csv)
+
+
+def _path(picture: Path) -> str:
+    """A path that no spreadsheet takes for a formula: `./=1+1.png`."""
+    return f"./{picture}" if str(picture).startswith(("=", "+", "-", "@")) else str(picture)

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from segkit.checks import whole
-from segkit.cli.outputs import Job, Shares, plan, write_labels, write_overlay, write_shares
+from segkit.cli.outputs import Job, Shares, figures_file, plan, write_labels, write_overlay, write_shares
 from segkit.cli.runs import find_weights
 from segkit.crf import DenseCRF
-from segkit.data.files import open_picture, to_pixels
+from segkit.data.files import faint, open_picture, to_pixels
 from segkit.inference import MultiScale, Segmenter
 from segkit.models import load, read_header
 from segkit.training import pick_device
@@ -40,6 +40,9 @@ def predict(o: argparse.Namespace) -> int:
     if not 0 <= o.alpha <= 1:
         raise ValueError(f"--alpha {o.alpha} is not a share; give 0 (picture alone) to 1 (colours alone)")
     jobs = plan(o.picture, o.output, o.labels, (o.json, o.csv))
+    for flag, name, key in (("--json", o.json, "pictures"), ("--csv", o.csv, "picture")):
+        if name:
+            figures_file(flag, name, key)
     single = not Path(o.picture).is_dir()
     if single:
         open_picture(o.picture)  # what is wrong with it is said before anything is loaded
@@ -61,7 +64,10 @@ def predict(o: argparse.Namespace) -> int:
 
 
 def _one(job: Job, kit: Kit, alpha: float, bar: str | None) -> Shares:
-    image = to_pixels(open_picture(job.picture), job.picture)  # 3, H, W
+    picture = open_picture(job.picture)
+    image = to_pixels(picture, job.picture)  # 3, H, W
+    if dim := faint(picture.mode, float(image.max())):
+        tqdm.write(f"segkit predict: note: {job.picture}: {dim}", file=sys.stderr)
     labels = kit.segment(image, bar).cpu()  # H, W
     write_overlay(image, labels, kit.palette, alpha, job.overlay)
     if job.labels:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +41,59 @@ def find_weights(run: str | None) -> Path:
     return path
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """A folder that no other command writes to meanwhile; the lock ends with the process, however that ends.
+
+    Raises:
+        ValueError: another command is at work there. (Windows has no such lock.)
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ValueError(
+            f"another `segkit train` is at work in {folder}; choose another --out, or wait for it"
+        ) from None
+    except OSError:
+        pass  # a disk without locks
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
 def data_of(given: str | None, header: Mapping[str, Any], weights: Path) -> str:
     """The data set that is meant: the one given, else the one that the weights were trained on.
 
     Raises:
-        ValueError: neither is known.
+        ValueError: neither is known, or the folder of one's own that it was trained on is gone.
     """
     name = given or header.get("data")
     if not isinstance(name, str):
         raise ValueError(f"{weights} does not say which data it was trained on; name a data set with --data")
-    return name
+    if not given and name.startswith(OWN) and not Path(name.removeprefix(OWN)).is_dir():
+        raise ValueError(f"{weights} was trained on {name}, which is not there; name the data with --data {OWN}PATH")
+    return _shortly(name)
+
+
+def wherever(data: str) -> str:
+    """A data set's name that means the same in every working folder: "folder:mine" → "folder:/home/me/mine"."""
+    return f"{OWN}{Path(data.removeprefix(OWN)).expanduser().resolve()}" if data.startswith(OWN) else data
+
+
+def _shortly(data: str) -> str:
+    """The same folder, without what it shares with the working folder."""
+    path = Path(data.removeprefix(OWN))
+    inside = data.startswith(OWN) and path.is_absolute() and path != Path.cwd() and path.is_relative_to(Path.cwd())
+    return f"{OWN}{path.relative_to(Path.cwd())}" if inside else data
 
 
 def run_name(data: str) -> str:

@@ -11,55 +11,72 @@ from typing import Any
 import torch
 
 import segkit
-from segkit.cli.runs import find_weights, first, run_name
-from segkit.cli.validation import better, train_and_score
+from segkit.cli.runs import alone, find_weights, first, run_name, wherever
+from segkit.cli.validation import BEST, SCORES, better, train_and_score
 from segkit.data import create
 from segkit.data.download import check
 from segkit.encoders.weights import imagenet
-from segkit.files import write_json
+from segkit.files import naming, write_json
 from segkit.models import Model, load, load_exactly, load_torchvision, options, read_header, save
 from segkit.models import create as create_model
 from segkit.names import OWN
-from segkit.training import Recipe, Trainer, evaluate, provenance, recipes
+from segkit.training import Recipe, Trainer, evaluate, processes, provenance, recipes
 
 
 def train(o: argparse.Namespace) -> int:
     """Run the command."""
-    if o.data.startswith(OWN) and not o.resume and not (report := check(o.data)).ok:
+    out = Path(o.out or f"runs/{o.model}-{run_name(o.data)}")
+    checkpoint = out / "checkpoint.safetensors"
+    resume = checkpoint.exists() if o.resume == "auto" or processes.restarted() else bool(o.resume)
+    if o.data.startswith(OWN) and not resume and not (report := check(o.data)).ok:
         raise ValueError(
             "\n  ".join([f"{o.data} is not ready, see `segkit data check {o.data}`:", *report.problems[:8]])
         )
     recipe = _recipe(o)
-    out = Path(o.out or f"runs/{o.model}-{run_name(o.data)}")
-    checkpoint = out / "checkpoint.safetensors"
-    _refuse(out, checkpoint, o.resume)
+    _refuse(out, checkpoint, resume)
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)
-    trainer = Trainer(model, train_set, recipe, facts={"start": {"init": o.init, "pretrained": o.pretrained}})
+    start = {"start": {"init": o.init, "pretrained": o.pretrained}}
+    trainer = Trainer(model, train_set, recipe, facts=start, strategy=o.strategy)
     size = sum(p.numel() for p in model.parameters()) / 1e6
+    shared = f", shared by {processes.count()} processes" if processes.count() > 1 else ""
     print(
         f"{o.model} ({size:.2f} M parameters, {o.engine} engine) on {o.data}: {len(train_set)} training pictures, "
-        f"{recipe.steps} steps of {trainer.order.batch} on {trainer.device}\n{recipe}"
+        f"{recipe.steps} steps of {trainer.order.batch} on {trainer.device}{shared}\n{recipe}"
     )
-    if o.resume:
+    if resume:
         trainer.resume(checkpoint)
     facts: dict[str, Any] = {
-        "data": o.data, "classes": list(train_set.classes), "palette": train_set.palette.tolist(), "seed": recipe.seed,
-        "recipe": recipe.as_dict(),
+        "data": wherever(o.data), "classes": list(train_set.classes), "palette": train_set.palette.tolist(),
+        "seed": recipe.seed, "recipe": recipe.as_dict(),
     }  # fmt: skip
-    _make_room(out)
+    if processes.rank() > 0:
+        return _run(trainer, val, out, o.val_every, facts)
+    with alone(out):
+        _refuse(out, checkpoint, resume)  # again: another run may have ended there
+        _make_room(out)
+        return _run(trainer, val, out, o.val_every, facts)
+
+
+def _run(trainer: Trainer, val: Any, out: Path, every: int | None, facts: dict[str, Any]) -> int:
+    """Train, score, and write what there is to keep."""
+    recipe, checkpoint = trainer.recipe, out / "checkpoint.safetensors"
     try:
-        scores = train_and_score(trainer, val, out, o.val_every, facts) if o.val_every is not None else []
+        scores = train_and_score(trainer, val, out, every, facts) if every is not None else []
         history = trainer.fit(checkpoint)
-        matrix = evaluate(trainer.best, val, batch_size=4, device=recipe.device, quiet=False)
+        best = trainer.best
+        matrix = evaluate(best, val, batch_size=4, device=recipe.device, quiet=False)
     except KeyboardInterrupt:
         there = "go on with the same command and --resume" if checkpoint.exists() else "nothing was kept"
         raise KeyboardInterrupt(f"stopped at step {trainer.step} of {recipe.steps}; {there}") from None
+    if processes.rank() > 0:
+        return 0
     metrics = {"val_mean_iou": round(matrix.mean_iou(), 4), "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4)}
     facts |= {"metrics": metrics, "provenance": provenance()}
-    weights = save(trainer.best, out / "weights.safetensors", **facts)
-    write_json({"config": model.config, **facts, "validation": scores, "history": history}, out / "history.json")
+    weights = save(best, out / "weights.safetensors", **facts)
+    config = trainer.inner.config
+    write_json({"config": config, **facts, "validation": scores, "history": history}, out / "history.json")
     print(
         f"val mean IoU {100 * metrics['val_mean_iou']:.1f} %, void ignored; weights in {weights}{better(scores, out)}"
     )
@@ -98,6 +115,10 @@ def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:
         raise ValueError(
             f"{out} holds a run that was interrupted; go on with --resume, choose another --out, or delete it"
         )
+    if not resume and (there := [name for name in ("history.json", BEST, SCORES) if (out / name).exists()]):
+        raise ValueError(f"{out} holds {', '.join(there)}, which the run would write over; choose another --out")
+    if out.is_symlink() and not out.exists():
+        raise ValueError(f"--out {out} is a link to a place that is not there; choose another folder")
 
 
 def _make_room(out: Path) -> None:
@@ -105,7 +126,8 @@ def _make_room(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob(".*.safetensors.*"):
         left.unlink()
-    tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
+    with naming(out):
+        tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
 
 
 def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
@@ -133,7 +155,9 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
             raise ValueError(f"--pretrained: torchvision has no weights for this {o.model}; {other}train from scratch")
         if chosen.get("width", 64) != 64:
             raise ValueError(f"--pretrained: torchvision's weights are of width 64, not {o.width}; leave out --width")
-        unused = load_torchvision(model, imagenet(encoder))
+        with processes.in_turn():
+            found = imagenet(encoder)
+        unused = load_torchvision(model, found)
         print(f"ImageNet weights loaded; no place for {', '.join(unused)}")
     if o.init:
         path = find_weights(o.init)

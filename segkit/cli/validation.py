@@ -9,7 +9,7 @@ from typing import Any
 from segkit.checks import whole
 from segkit.files import write_json
 from segkit.models import save
-from segkit.training import Trainer, evaluate, provenance
+from segkit.training import Trainer, evaluate, processes, provenance
 
 BEST, SCORES = "best.safetensors", "validation.json"
 Scores = list[tuple[int, float]]  # step, mean IoU
@@ -37,12 +37,15 @@ def train_and_score(trainer: Trainer, val: Any, out: Path, every: int, facts: di
         if until < trainer.step or until in dict(scores):
             continue  # done before an interruption
         trainer.fit(out / "checkpoint.safetensors", until=until)
-        found = round(evaluate(trainer.best, val, batch_size=4, device=str(trainer.device)).mean_iou(), 4)
-        if found > max(dict(scores).values(), default=-1.0):
+        network = trainer.best
+        found = round(evaluate(network, val, batch_size=4, device=str(trainer.device)).mean_iou(), 4)
+        writes = processes.rank() == 0
+        if writes and found > max(dict(scores).values(), default=-1.0):
             told = {"metrics": {"val_mean_iou": found}, "step": until, "provenance": provenance()}
-            save(trainer.best, out / BEST, **facts, **told)
+            save(network, out / BEST, **facts, **told)
         scores.append((until, found))
-        write_json(scores, out / SCORES)
+        if writes:
+            write_json(scores, out / SCORES)
         print(f"step {until} of {steps}: val mean IoU {100 * found:.1f} %")
     return scores
 

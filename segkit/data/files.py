@@ -13,6 +13,7 @@ from torch import Tensor
 from segkit.data.sample import Sample
 
 LOSSY = ("JPEG", "MPO")  # file formats that change numbers
+_MANY = ("TIFF", "GIF", "WEBP", "PNG")  # whose further pages or frames are pictures too (a phone's MPO: another view)
 _UNKNOWN = -1
 Colour = tuple[int, int, int]
 
@@ -102,17 +103,43 @@ def open_picture(path: Path | str) -> Image.Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a picture, is too large, or ends too early.
+        ValueError: it is not a picture, is too large, ends too early, or is several pictures (a stack, an animation).
     """
     try:
         with Image.open(path) as file:
+            pages = _pages(file)
             picture = ImageOps.exif_transpose(file)
             picture.format = file.format
-            return picture
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no picture {path}") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is not a picture that can be read ({error}); replace the file") from error
+    if pages > 1:
+        raise ValueError(f"{path} holds {pages} pictures (pages or frames); save each of them as a file of its own")
+    return picture
+
+
+def _pages(file: Image.Image) -> int:
+    """How many pictures of the first one's size a file holds; smaller pages of a TIFF are previews."""
+    count, size = (getattr(file, "n_frames", 1) if file.format in _MANY else 1), file.size
+    if count > 1 and file.format == "TIFF":
+        alike = 0
+        for page in range(count):
+            file.seek(page)
+            alike += file.size == size
+        file.seek(0)
+        return alike
+    return count
+
+
+def faint(mode: str, brightest: float) -> str:
+    """A warning where 16 bits hold few levels (a camera of 12 bits), else nothing; `brightest` is 0–1."""
+    if not mode.startswith("I") or not 0 <= brightest < 0.25:
+        return ""
+    return (
+        f"pictures of 16 bits reach {round(65535 * brightest)} of 65535 at most, so the network sees them nearly "
+        "black; multiply them until the brightest is near 65535, all of them by one number"
+    )
 
 
 def read_picture(path: Path | str) -> Tensor:
@@ -130,6 +157,8 @@ def to_pixels(picture: Image.Image, path: Path | str) -> Tensor:
     if mode.startswith(("I", "F")):
         values = np.asarray(picture).astype(np.float64)[..., None].repeat(3, axis=-1)  # H, W, 3
         top = 1 if mode == "F" else 65535
+        if np.isnan(values).any():
+            raise ValueError(f"{path} has pixels that are NaN; give them a value from 0 to 1")
         if (mode == "I" and picture.format != "PNG") or not (0 <= values.min() <= values.max() <= top):
             raise ValueError(
                 f"{path} has mode {mode!r} with values from {values.min():g} to {values.max():g}: which of them are "

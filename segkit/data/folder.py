@@ -1,7 +1,7 @@
 """Your own pictures: a folder with images/, masks/ and classes.txt, taken as `--data folder:PATH`.
 
-classes.txt has one name per line; line 1 is number 0 in the masks. A line `void` makes its number void, as 255 always
-is. A colour may follow the name, `road 128 64 128` or `road #804080`: masks in colours are then read by it.
+classes.txt has one name per line; line 1 is number 0 in the masks. A line `void` (`Void`) makes its number void, as 255
+always is. A colour may follow the name, `road 128 64 128` or `road #804080`: masks in colours are then read by it.
 """
 
 from __future__ import annotations
@@ -122,8 +122,11 @@ def _lines(path: Path) -> tuple[list[str], list[Colour]]:
     for place, line in enumerate(read_lines(path), start=1):
         if re.match(r"\d+[\s:,;]", line):
             raise ValueError(f"{path}, name {place}: {line!r} begins with a number; leave it out: line 1 is 0")
+        if line.startswith("#"):
+            raise ValueError(f"{path}, name {place}: {line!r} would be a class; there are no comments, delete the line")
         found = _COLOUR.fullmatch(line)
         name = found[1] if found else line
+        name = "void" if name.lower() == "void" else name
         if found:
             values = tuple(found[2][i : i + 2] for i in (0, 2, 4)) if found[2] else found.groups()[2:]
             red, green, blue = (int(v, 16 if found[2] else 10) for v in values)

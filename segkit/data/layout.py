@@ -61,6 +61,11 @@ def look(folder: Path) -> Layout:
             layout.problems.append(
                 f"{folder} is split by folders and by {lists.popitem()[1].name}; keep one of the two"
             )
+        stray = [p for kind in ("images", "masks") for p in visible(folder / kind) if p.name not in parts]
+        if stray := [p for p in stray if p.is_dir() or p.suffix.lower() in _KINDS]:
+            layout.notes.append(
+                f"{_some(layout, stray)} not used: pictures lie in images/train, images/val, images/test"
+            )
         for split in parts:
             if (folder / "masks" / split).is_dir():
                 layout.splits[split] = list(_pairs(layout, split).values())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from segkit.data.files import UnknownLabel, fit, open_picture, to_pixels
+from segkit.data.files import UnknownLabel, faint, fit, open_picture, to_pixels
 from segkit.data.folder import OBJECTS, Key, read_key
 from segkit.data.layout import Pair, look
 from segkit.data.sample import VOID
@@ -57,6 +58,9 @@ class _Tally:
         self.kinds: Counter[str] = Counter()
         self.pixels, self.pictures = np.zeros(256, np.int64), np.zeros(256, np.int64)  # by label
         self.learnt = np.zeros(256, np.int64)  # masks of train, by label
+        self.seen: dict[bytes, tuple[str, Path]] = {}  # split and name of the first of equal pictures, by their SHA-256
+        self.twice: list[str] = []  # pictures of two splits that are the same
+        self.labelled: Counter[str] = Counter()  # pixels that are not void, by split
         self.read, self.brightest = 0, -1.0  # masks without a fault; share of 16 bits that pictures use
         self.doubtful: list[str] = []  # masks of 0 and 255 where 255 is void
         self.faults: dict[str, list[Path]] = {}
@@ -76,6 +80,9 @@ class _Tally:
     def _picture(self, path: Path, _: object) -> tuple[int, int]:
         picture = open_picture(path)
         pixels = to_pixels(picture, path)
+        split, first = self.seen.setdefault(hashlib.sha256(path.read_bytes()).digest(), (self.split, path))
+        if split != self.split:
+            self.twice.append(f"{path.name} of {self.split} is {first.name} of {split}")
         if picture.mode.startswith("I"):
             self.brightest = max(self.brightest, float(pixels.max()))
         self.sizes[picture.size] += 1
@@ -92,6 +99,7 @@ class _Tally:
             self.pixels += counts
             self.pictures += counts > 0
             self.learnt += (counts > 0) & (self.split == "train")
+            self.labelled[self.split] += int(counts[:VOID].sum())
             self.read += 1
             if len(self.key.classes) == 2 and counts[VOID] and not counts[1]:
                 self.doubtful.append(path.name)
@@ -102,6 +110,10 @@ class _Tally:
         for text, paths in self.faults.items():
             more = f" (and {len(paths) - 1} more: {', '.join(p.name for p in paths[1:9])})" if paths[1:] else ""
             found.append(f"{paths[0]}{text}{more}")
+        found += [
+            f"every pixel of {split} is void: there is nothing to {'learn' if split == 'train' else 'score'}; give its "
+            "masks the numbers of classes" for split in ("train", "val") if self.labelled.get(split) == 0
+        ]  # fmt: skip
         separate = self.unknown if len(self.unknown) <= _EACH else self.unknown[:1]
         found += [str(error) for _, error in separate]
         if rest := self.unknown[len(separate) :]:
@@ -140,11 +152,11 @@ class _Tally:
             )
         if self.read < sum(self.kinds.values()):
             found.append(f"note: counted over the {self.read} masks without a fault")
-        if 0 <= self.brightest < 0.25:
-            found.append(
-                f"note: pictures of 16 bits reach {round(65535 * self.brightest)} of 65535 at most, so the network "
-                "sees them nearly black; multiply them until the brightest is near 65535, all of them by one number"
-            )
+        if dim := faint("I;16", self.brightest):
+            found.append(f"note: {dim}")
+        if self.twice:
+            more = f", … ({len(self.twice) - 4} more)" * (len(self.twice) > 4)
+            found.append(f"note: splits share pictures, so scores are too good: {', '.join(self.twice[:4])}{more}")
         if self.doubtful and self.pictures[1]:
             found.append(
                 f"note: 255 is void, as some masks hold 1; does it mean {self.key.classes[1]} in those without 1? Then "

@@ -109,7 +109,7 @@ def dilate_strides_(encoder: nn.Module, output_stride: int) -> nn.Module:
     if max(getattr(encoder, "strides", (output_stride + 1,))) <= output_stride:
         return encoder  # it is as fine already
     changes = []
-    for name, layer, before in _strides_seen(encoder):
+    for name, layer, before in strides_seen(encoder):
         stride = _pair(getattr(layer, "stride", None) or layer.kernel_size)[0]  # type: ignore[arg-type]
         single = _pair(layer.kernel_size) == (1, 1)  # one tap: nothing to spread
         rate = 1 if single else max(1, before // output_stride)  # the strides that were taken off before this layer
@@ -161,7 +161,7 @@ def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
-def _strides_seen(encoder: nn.Module) -> list[tuple[str, Window, int]]:
+def strides_seen(encoder: nn.Module) -> list[tuple[str, Window, int]]:
     """Each convolution and pooling with the stride of the map it reads, by a run on tensors without values."""
     seen: dict[str, tuple[nn.Module, int]] = {}
     windows = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.ConvTranspose2d, nn.FractionalMaxPool2d, nn.LPPool2d)

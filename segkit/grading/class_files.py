@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+from itertools import count
 from pathlib import Path
 
 from segkit.files import write_bytes
@@ -37,6 +38,13 @@ def write_marks(submissions: list[Submission], path: Path) -> None:
         told = [_word(one.student), _word(one.assignment), f"{one.points:g}", out_of.get(one.assignment, 0)]
         writer.writerow([*told, *(own.get(name, "") for name in names), _word(note)])
     write_bytes(buffer.getvalue().encode("utf-8"), path)
+
+
+def keep(path: Path) -> None:
+    """Give a table that is there already, and in which somebody may have written, another name: marks-1.csv."""
+    if path.exists():
+        names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
+        path.rename(next(name for name in names if not name.exists()))
 
 
 def _word(text: str) -> str:

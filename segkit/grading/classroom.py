@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segkit.grading.assignments import ASSIGNMENTS, NotebookError, marks
-from segkit.grading.class_files import write_feedback, write_marks
+from segkit.grading.class_files import keep, write_feedback, write_marks
 from segkit.grading.hosting import barred, end_servers
 from segkit.grading.notebook import grade_read
 from segkit.grading.outcome import words
@@ -118,6 +118,7 @@ def grade_class(
     result.barred, written, stopped = barred(), started, threading.Event()
     workers = min(workers or min(os.cpu_count() or 1, MOST), len(result.submissions))
     hidden = [Path(submitted), result.folder]
+    keep(result.csv)
     try:
         write_marks(result.submissions, result.csv)
         with ThreadPoolExecutor(workers) as pool:

@@ -56,15 +56,20 @@ class Submission:
 def collect(submitted: Path) -> list[Submission]:
     """The submissions in a folder, submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb or submitted/STUDENT/ASSIGNMENT.ipynb.
 
-    Links to other places are not followed.
+    Links to other places are not followed. What systems leave behind (`__MACOSX`, `._ch02.ipynb`) is no submission.
 
     Raises:
         NotebookError: there are none.
     """
     found: list[Submission] = []
-    for student in sorted(path for path in submitted.glob("*") if path.is_dir() and not path.name.startswith(".")):
+    for student in sorted(path for path in submitted.glob("*") if path.name != "__MACOSX"):
+        if not student.is_dir():
+            if _is_notebook(student):
+                why = "it lies in nobody's folder; put it into submitted/STUDENT/ and grade again"
+                found.append(Submission(student.name, "", student, error=why))
+            continue
         below = [] if student.is_symlink() else sorted(student.rglob("*"))
-        paths = [p for p in below if p.suffix == ".ipynb" and not p.is_dir() and ".ipynb_checkpoints" not in p.parts]
+        paths = [p for p in below if _is_notebook(p) and not p.is_dir() and ".ipynb_checkpoints" not in p.parts]
         mine = [Submission(student.name, p.stem, p, place=p.relative_to(student).as_posix()) for p in paths]
         for copy in [one for one in mine if one.assignment not in ASSIGNMENTS]:
             right = next((one for one in mine if one.assignment in ASSIGNMENTS
@@ -76,10 +81,16 @@ def collect(submitted: Path) -> list[Submission]:
             _read(one)
         links = [path.name for path in (student, *below) if path.is_symlink() and path.is_dir()]
         why = f"{', '.join(links)} is a link to another place; hand in the files themselves" if links else ""
+        if not mine and student.name.startswith("."):
+            continue  # .git, .ipynb_checkpoints
         found += mine or [Submission(student.name, "", student, error=why or "no notebook handed in")]
     if not found or not any(one.assignment or "link" in one.error for one in found):
         raise NotebookError(f"no notebooks in {submitted}; they lie in submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb")
     return found
+
+
+def _is_notebook(path: Path) -> bool:
+    return path.suffix.lower() == ".ipynb" and not path.name.startswith("._")
 
 
 def _read(one: Submission) -> None:

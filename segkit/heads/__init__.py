@@ -1,14 +1,17 @@
 """Heads: what several papers share to turn an encoder's maps into class scores."""
 
 from segkit.heads.aspp import ASPP, SummedASPP, rates_at
+from segkit.heads.cascade import CascadeFusion
 from segkit.heads.decoder import Decoder
 from segkit.heads.enlarge import enlarge, enlarge_from_corners, to_picture, to_size
 from segkit.heads.fcn_head import FCNHead
 from segkit.heads.fully_connected import FullyConnectedHead
 from segkit.heads.global_feature import GlobalFeature
 from segkit.heads.pyramid import PyramidPooling
+from segkit.heads.skips import SummedMaps, SummedScores, upscaling
 
 __all__ = [
-    "ASPP", "Decoder", "FCNHead", "FullyConnectedHead", "GlobalFeature", "PyramidPooling", "SummedASPP", "enlarge",
-    "enlarge_from_corners", "rates_at", "to_picture", "to_size",
+    "ASPP", "CascadeFusion", "Decoder", "FCNHead", "FullyConnectedHead", "GlobalFeature", "PyramidPooling",
+    "SummedASPP", "SummedMaps", "SummedScores", "enlarge", "enlarge_from_corners", "rates_at", "to_picture", "to_size",
+    "upscaling",
 ]  # fmt: skip

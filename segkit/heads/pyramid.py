@@ -30,15 +30,17 @@ class PyramidPooling(nn.Module):
         reduction: channels of each branch after its 1×1 convolution: True for channels // len(bins), as in the paper; a
             number; or False for no convolution at all (the paper's "without DR").
         mode: "avg" or "max": how a region is pooled.
+        join: "concat" as in the paper; or "sum", as in ICNet: the enlarged grids are added to the map, with
+            reduction=False.
 
     Attributes:
-        out_channels: of what comes out: channels + len(bins)·reduced.
+        out_channels: of what comes out: channels + len(bins)·reduced, or channels where all is summed.
 
     Shape:
         N×channels×h×w → N×out_channels×h×w, any h, w ≥ 1: where a grid has more cells than the map, cells repeat.
 
     Raises:
-        ValueError: no such mode, bins or reduction; one picture in training mode where a grid has one cell.
+        ValueError: no such mode, bins, reduction or join; one picture in training mode where a grid has one cell.
 
     Source:
         Zhao, Shi, Qi, Wang & Jia, "Pyramid Scene Parsing Network", CVPR 2017 (arXiv 1612.01105), section 3.2.
@@ -56,16 +58,21 @@ class PyramidPooling(nn.Module):
         bins: Sequence[int] = (1, 2, 3, 6),
         reduction: bool | int = True,
         mode: str = "avg",
+        join: str = "concat",
     ) -> None:
         super().__init__()
         self.channels = whole(channels, "channels", "PyramidPooling", 1)
         self.bins = tuple(whole(b, "bins", "PyramidPooling", 0) for b in bins)
         self.mode = chosen(mode, "mode", "PyramidPooling", ("avg", "max"))
+        self.summed = chosen(join, "join", "PyramidPooling", ("concat", "sum")) == "sum"
+        if self.summed and reduction is not False:
+            raise ValueError(f"PyramidPooling got join='sum' with reduction={reduction!r}; what is summed keeps its "
+                             "channels: give reduction=False")  # fmt: skip
         reduced = channels
         if reduction is not False and self.bins:
             least = channels // len(self.bins) if reduction is True else reduction
             reduced = whole(least, "reduction", "PyramidPooling", 1)
-        self.out_channels = channels + len(self.bins) * reduced
+        self.out_channels = channels + (0 if self.summed else len(self.bins) * reduced)
         self.branches = nn.ModuleList(
             nn.Identity() if reduction is False else conv_norm_relu(Conv2d(channels, reduced, 1, bias=False))
             for _ in self.bins
@@ -81,4 +88,4 @@ class PyramidPooling(nn.Module):
                 check_statistics(branch[1], y.shape[0] * y.shape[2] * y.shape[3], "PyramidPooling")
             y = branch(y)  # N, reduced, b, b
             found.append(engine().interpolate(y, (h, w), mode="bilinear", align_corners=True) if cells else y)
-        return torch.cat(found, 1)  # N, out_channels, h, w
+        return sum(found[1:], x) if self.summed else torch.cat(found, 1)  # N, out_channels, h, w

@@ -17,7 +17,8 @@ def check_statistics(norm: nn.Module, values: int, who: str) -> None:
     """Refuse to take BatchNorm's mean and variance of a single value per channel.
 
     Args:
-        norm: the layer; anything but a BatchNorm in training mode passes.
+        norm: the layer; anything but a BatchNorm in training mode passes, and one over several processes, which counts
+            the values of all.
         values: how many values of each channel it is about to see: pictures × cells.
         who: the caller, for the message.
 
@@ -25,7 +26,7 @@ def check_statistics(norm: nn.Module, values: int, who: str) -> None:
         ValueError: it is one value, whose variance is 0 whatever it is.
     """
     live = isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training
-    if live and values == 1:
+    if live and values == 1 and not getattr(norm, "synchronised", False):
         raise ValueError(
             f"{who} pools one picture to one cell, and a single value has no variance for BatchNorm; train with at "
             "least 2 pictures per step, or keep the statistics fixed (norm='fixed' in the recipe, or .eval() on the "

@@ -172,6 +172,7 @@ def near_other_class(labels: Tensor, distance: int, border: bool = False, void: 
         raise ValueError(
             f"near_other_class got labels from {int(labels.min())} to {int(labels.max())}; they are 0 to {_HIGH - 1}"
         )
+    distance = min(distance, max(labels.shape[-2:]))  # beyond the picture there is nothing more to find
     known = labels.to(torch.int16)
     lowest = known if void is None else torch.where(labels == void, _HIGH, known)
     highest = known if void is None else torch.where(labels == void, _LOW, known)

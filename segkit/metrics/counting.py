@@ -22,11 +22,11 @@ def label_maps(prediction: Labels, target: Labels, num_classes: int) -> tuple[Te
         ValueError: the shapes do not fit, or there is NaN among the scores.
     """
     p, t = _tensor(prediction, "prediction"), _tensor(target, "target")
-    if t.is_floating_point():
+    if t.is_floating_point() or t.is_complex():
         raise TypeError(f"target has type {t.dtype}; labels are whole numbers (int64, uint8, …)")
     if p.ndim == t.ndim + 1 and t.ndim in (2, 3):
         p = _best(p, num_classes)
-    elif p.is_floating_point():
+    elif p.is_floating_point() or p.is_complex():
         raise TypeError(
             f"prediction has type {p.dtype} and shape {tuple(p.shape)} for a target of shape {tuple(t.shape)}; give "
             "labels as whole numbers, or scores with a class axis before height and width"

@@ -53,6 +53,8 @@ class Model(nn.Module):
         in_channels: of the picture.
         config: how it was made, JSON only: its registered name (None where its class has none), num_classes, and the
             options that were given.
+        tile_stride: pixels from one cell of the coarsest map to the next, in a model whose encoder's strides do not say
+            it: the encoder of ICNet reads a smaller picture.
 
     Shape:
         N×in_channels×H×W → N×K×H×W, any H, W ≥ 1; N×K from a classifier.
@@ -104,7 +106,7 @@ class Model(nn.Module):
         encoder = getattr(self, "encoder", None)
         if not isinstance(encoder, Encoder) or not encoder.normalised:
             return
-        stride = encoder.output_stride
+        stride = getattr(self, "tile_stride", encoder.output_stride)
         if pictures * -(-height // stride) * -(-width // stride) == 1:
             for layer in encoder.modules():
                 check_statistics(layer, 1, f"{type(self).__name__}'s encoder, at {height}×{width} pixels,")

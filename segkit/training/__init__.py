@@ -2,8 +2,9 @@
 
 from segkit.training import recipes
 from segkit.training.class_balance import class_weights, count_pixels
+from segkit.training.device import pick_device
 from segkit.training.evaluation import evaluate
-from segkit.training.loop import Trainer, pick_device
+from segkit.training.loop import Trainer
 from segkit.training.losses import (
     check_labels,
     cross_entropy,

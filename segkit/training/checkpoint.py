@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ from torch import Tensor, nn
 
 from segkit.files import read_safetensors, write_safetensors
 from segkit.models import load_exactly
+from segkit.training import processes
+from segkit.training.strategy import cut_like, full
 
 
 def save_checkpoint(
@@ -22,6 +23,8 @@ def save_checkpoint(
     **header: Any,
 ) -> Path:
     """Write model, optimizer, averaged model, gradient scaler and random state; complete or not at all.
+
+    Several processes must all call this; process 0 writes, with whole tensors where each holds a piece of them.
 
     Args:
         path: where to.
@@ -42,6 +45,9 @@ def save_checkpoint(
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors |= {f"random.cuda.{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
+    tensors = {key: full(value) for key, value in tensors.items()}
+    if processes.rank() > 0:
+        return Path(path)
     own = {"optimizer": {"groups": state["param_groups"], "scalars": scalars}}
     own["scaler"] = scaler.state_dict() if scaler is not None else {}
     return write_safetensors(tensors, path, {"kind": "checkpoint", **own, **header})
@@ -72,13 +78,15 @@ def load_checkpoint(
         raise ValueError(
             f"{path} was written with other parameter groups; resume with the configuration it started with"
         )
-    load_exactly(model, part["model"])
-    if ema is not None:
-        load_exactly(ema, part["ema"])
+    for module, name in ((model, "model"), *([(ema, "ema")] if ema is not None else [])):
+        load_exactly(module, cut_like(part[name], module.state_dict()))
     slots: dict[int, dict[str, Any]] = {}
     for key, value in {**part.get("optimizer", {}), **header["optimizer"]["scalars"]}.items():
         index, slot = key.split(".", 1)
         slots.setdefault(int(index), {})[slot] = value
+    for index, p in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+        if index in slots:
+            slots[index] = cut_like(slots[index], dict.fromkeys(slots[index], p))
     optimizer.load_state_dict({"state": slots, "param_groups": groups})
     if scaler is not None and header["scaler"]:
         scaler.load_state_dict(header["scaler"])
@@ -101,15 +109,6 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     if header.get("kind") != "checkpoint":
         raise ValueError(f"{path} holds no training state; it may be a file of weights, which --init takes")
     return header, tensors
-
-
-def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """Where two descriptions of a run (JSON) differ, each as "name before → now"; dictionaries entry by entry."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys, prefix = sorted(before.keys() | now.keys()), f"{name}." if name else ""
-        return [d for k in keys for d in differences(before.get(k, "nothing"), now.get(k, "nothing"), prefix + k)]
-    before, now = json.loads(json.dumps([before, now]))
-    return [] if before == now else [f"{name} {str(before)[:60]} → {str(now)[:60]}"]
 
 
 def _parts(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segkit.data import VOID, collate, describe
+from segkit.data import VOID, Augmented, collate, describe
 from segkit.training.losses import check_labels
+from segkit.training.recipe import Recipe
 from segkit.typed import typed
 
 
@@ -53,3 +54,17 @@ def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:
     else:
         raise ValueError(f"class_weights got scheme={scheme!r}; choose 'median', 'log' or 'none'")
     return torch.where(seen, weights, 0.0).float()
+
+
+def training_weights(dataset: Any, recipe: Recipe, weight: Tensor | None, device: torch.device) -> Tensor | None:
+    """The class weights of a run: those given, or what its recipe asks for, counted without the augmentation."""
+    scheme = recipe.class_weights
+    if weight is not None and scheme != "none":
+        raise ValueError(f"weight=… takes the place of the recipe's class_weights={scheme!r}; leave one of the two out")
+    if not isinstance(scheme, str):
+        weight = torch.tensor(scheme, dtype=torch.float32)
+    elif scheme != "none":
+        while isinstance(dataset, Augmented):
+            dataset = dataset.dataset
+        weight = class_weights(count_pixels(dataset), scheme)
+    return None if weight is None else weight.to(device)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from segkit.checks import whole
 from segkit.data import Batch, Sample, collate, describe
+from segkit.data.base import Facts
 from segkit.data.sample import as_sample
 from segkit.metrics import ConfusionMatrix
 from segkit.models.modes import in_evaluation
-from segkit.training.loop import pick_device
+from segkit.training import processes
+from segkit.training.device import pick_device
 from segkit.training.losses import check_labels
 from segkit.typed import typed
 
@@ -29,6 +31,8 @@ def evaluate(
 ) -> ConfusionMatrix:
     """The confusion matrix of a model over a whole data set, void left out.
 
+    Several processes share the pictures, and each must call this; all have the whole matrix then, or the same error.
+
     Args:
         model: gives logits N×K×H×W; the mode of each of its modules and its device are restored afterwards.
         dataset: any segkit data set, or one that `segkit.data.describe` understands; pictures may differ in size.
@@ -41,25 +45,31 @@ def evaluate(
     """
     target, facts = pick_device(device), describe(dataset)
     matrix = ConfusionMatrix(facts.num_classes)
-    with _scoring(model, target), tqdm(total=len(dataset), desc="eval", unit="picture", disable=quiet) as bar:
-        for batch in _batches(dataset, batch_size):
+    own = range(processes.rank(), len(dataset), processes.count())
+    silent = quiet or processes.rank() > 0
+    bar = tqdm(total=len(own), desc="eval", unit="picture", disable=silent)
+    with processes.failing_together(), _scoring(model, target), bar:
+        for batch in _batches(dataset, batch_size, own):
             check_labels(batch.labels, facts.num_classes, batch.name)
             logits = model(batch.image.to(target))  # N, K, H, W
-            if logits.shape[1] != facts.num_classes:
-                raise ValueError(
-                    f"the model gives {logits.shape[1]} classes and {facts.name} has {facts.num_classes}; evaluate on "
-                    "the data it was trained on"
-                )
-            if (bad := logits.isnan().any(1).flatten(1).any(1)).any():
-                name = batch.name[int(bad.int().argmax())]
-                raise ValueError(
-                    f"the model gives NaN for {name or 'a picture'}; look for NaN in its weights and the picture"
-                )
+            _check_scores(logits, batch.name, facts)
             matrix.update(logits.argmax(1).cpu(), batch.labels)
             bar.update(len(batch.image))
+    matrix.matrix = processes.total(matrix.matrix)
     if not matrix.matrix.sum():
         raise ValueError(f"{facts.name}: none of the {len(dataset)} pictures has a label other than void to score by")
     return matrix
+
+
+def _check_scores(logits: Tensor, names: Sequence[str], facts: Facts) -> None:
+    if logits.shape[1] != facts.num_classes:
+        raise ValueError(
+            f"the model gives {logits.shape[1]} classes and {facts.name} has {facts.num_classes}; evaluate on "
+            "the data it was trained on"
+        )
+    if (bad := logits.isnan().any(1).flatten(1).any(1)).any():
+        name = names[int(bad.int().argmax())]
+        raise ValueError(f"the model gives NaN for {name or 'a picture'}; look for NaN in its weights and the picture")
 
 
 @contextmanager
@@ -73,11 +83,11 @@ def _scoring(model: nn.Module, device: torch.device) -> Iterator[None]:
         model.to(home)
 
 
-def _batches(dataset: Any, size: int) -> Iterator[Batch]:
-    """All pictures in batches of one size each; few wait in memory: if too many do, the fullest bucket goes."""
+def _batches(dataset: Any, size: int, indices: Iterable[int] | None = None) -> Iterator[Batch]:
+    """These pictures, or all, in batches of one size; few wait in memory: if too many do, the fullest bucket goes."""
     size = whole(size, "batch_size", "evaluate", 1)
     buckets: dict[tuple[int, ...], list[Sample]] = {}
-    for i in range(len(dataset)):
+    for i in range(len(dataset)) if indices is None else indices:
         sample = as_sample(dataset[i])
         shape = tuple(sample.labels.shape)
         buckets.setdefault(shape, []).append(sample)

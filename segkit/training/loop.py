@@ -2,18 +2,15 @@
 
 Step s of a run is a function of (recipe, s) and the state in the checkpoint: the order of the pictures comes from
 (seed, epoch), their augmentation from (seed, epoch, index), the learning rate from s. No iterator holds state.
+Where torchrun has started several processes, each sees its part of a batch, and the step is that of the whole batch.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-import hashlib
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +22,21 @@ from tqdm.auto import tqdm
 from segkit.checks import whole
 from segkit.data import Augmented, Batch, collate, describe
 from segkit.data.base import set_epoch
-from segkit.data.sample import as_sample
 from segkit.engine import engine
 from segkit.models import unwrapped
-from segkit.training.checkpoint import differences, load_checkpoint, read_checkpoint, save_checkpoint
-from segkit.training.class_balance import class_weights, count_pixels
+from segkit.training import processes
+from segkit.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from segkit.training.class_balance import training_weights
+from segkit.training.device import pick_device
+from segkit.training.identity import differences, fingerprint
+from segkit.training.interrupts import interrupts_wait
 from segkit.training.losses import check_labels, objective
 from segkit.training.optimizer import frozen_modules, make_optimizer
 from segkit.training.order import Order, in_parts
 from segkit.training.recipe import Config as Config
 from segkit.training.recipe import Recipe
+from segkit.training.strategy import agree, check_strategy, draw_for, full, local, quiet_until_last, shard, share
 from segkit.typed import typed
-
-
-@typed
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name; "auto" is a CUDA or Apple GPU where there is one, else the CPU."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, works in there.items() if works))
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"there is no device {name!r}; choose auto, cpu, cuda, cuda:1 or mps") from None
-    if not there.get(device.type, True):
-        raise ValueError(f"torch finds no {device.type} device on this machine; choose auto or cpu")
-    return device
 
 
 class Trainer:
@@ -64,14 +50,18 @@ class Trainer:
         weight: K class weights for the loss, in place of the recipe's `class_weights`.
         loss: callable (model, batch) → scalar, in place of the recipe's losses.
         facts: what else a checkpoint must have been made with to be resumed, JSON.
+        strategy: of several processes: "ddp", each has the whole network; "fsdp", each has a piece of its weights and
+            of the optimizer's state. The files are the same.
     """
 
     @typed
     def __init__(
         self, model: nn.Module, train_set: Any, recipe: Recipe, weight: Tensor | None = None,
         loss: Callable[[nn.Module, Batch], Tensor] | None = None, facts: dict[str, Any] | None = None,
+        strategy: str = "ddp",
     ) -> None:  # fmt: skip
         describe(train_set)  # refuses what is no data set
+        check_strategy(strategy)
         if len(train_set) == 0:
             raise ValueError("there is nothing to train on: the data set has length 0")
         if loss is not None and (recipe.aux or recipe.losses != Recipe().losses or recipe.class_weights != "none"):
@@ -88,22 +78,48 @@ class Trainer:
             )
         augmentation = recipe.augmentation()
         self.train_set: Any = Augmented(train_set, augmentation, recipe.seed) if augmentation else train_set
-        self.weight = _class_weights(train_set, recipe, weight, self.device)
+        self.weight = training_weights(train_set, recipe, weight, self.device)
         self.loss = loss or objective(recipe, self.weight)
         self.asleep = frozen_modules(self.model, recipe)  # stay in evaluation mode
-        self.optimizer, self.scales = make_optimizer(self.inner, recipe)
+        self.order = Order(len(train_set), recipe.batch_size, recipe.seed)
+        if processes.count() > 1:
+            self._agree()
         self.ema = copy.deepcopy(self.inner).requires_grad_(False) if recipe.ema else None
+        self.shared, self.gathered = self._shared(strategy)
+        self.optimizer, self.scales = make_optimizer(self.inner, recipe)
         on_gpu = self.device.type == "cuda"
         self.amp = on_gpu if recipe.amp is None else recipe.amp
         self.half = torch.bfloat16 if not on_gpu or torch.cuda.is_bf16_supported() else torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp and self.half == torch.float16)
-        self.order = Order(len(train_set), recipe.batch_size, recipe.seed)
         self.step, self.history = 0, []  # type: tuple[int, list[dict[str, float]]]
+
+    def _agree(self) -> None:
+        """The same run in every process, or an error in each before it begins."""
+        self._mine(list(range(self.order.batch)))  # refuses a batch that is too small
+        processes.same(self._facts())
+        agree(self.model)
+
+    def _shared(self, strategy: str) -> tuple[nn.Module | None, nn.Module | None]:
+        """The network and its loss among several processes; and where each has a piece, a place for the whole."""
+        if processes.count() == 1:
+            return None, None
+        if strategy == "ddp":
+            return share(self.model, lambda model, batch: self.loss(model, batch)), None
+        gathered = copy.deepcopy(self.inner).requires_grad_(False).cpu()
+        networks = [self.inner, *([] if self.ema is None else [self.ema])]
+        return shard(self.model, lambda model, batch: self.loss(model, batch), *networks), gathered
+
+    def _mine(self, batch: list[int]) -> list[int]:
+        return self.order.shared(self.recipe.accumulate, processes.rank(), processes.count(), batch)
 
     @property
     def best(self) -> nn.Module:
-        """The model to use: the averaged one where there is one."""
-        return self.model if self.ema is None else self.ema
+        """The model to use: the averaged one where there is one. With "fsdp" all must ask, and it is put together."""
+        found = self.model if self.ema is None else self.ema
+        if self.gathered is None:
+            return found
+        self.gathered.load_state_dict({k: full(v) for k, v in unwrapped(found).state_dict().items()})
+        return self.gathered
 
     def fit(
         self, out: str | Path | None = None, resume: bool = False, until: int | None = None, quiet: bool = False
@@ -111,8 +127,8 @@ class Trainer:
         """Train to the last step.
 
         Args:
-            out: file for checkpoints, written every `save_every` steps, at the end, and on Ctrl-C, which then waits for
-                the end of the step (a second one does not).
+            out: file for checkpoints, written every `save_every` steps, at the end, and on Ctrl-C or SIGTERM, which
+                then wait for the end of the step (a second one does not).
             resume: take up the run in `out` where it stopped.
             until: stop after this step all the same (the schedule still runs to `steps`).
             quiet: no progress bar.
@@ -128,15 +144,19 @@ class Trainer:
         elif self.step == 0:
             torch.manual_seed(self.recipe.seed)
         self.model.train()
-        bar = tqdm(total=last, initial=self.step, desc="train", unit="step", disable=quiet)
-        with bar, _interrupts_wait(out is not None) as interrupts:
+        processes.same({"step": self.step, "last step": last})
+        silent = quiet or processes.rank() > 0
+        bar = tqdm(total=last, initial=self.step, desc="train", unit="step", disable=silent)
+        with bar, interrupts_wait(out is not None) as interrupts:
             for batch in self._batches(last):
                 self.history.append(self._one_step(batch))
                 bar.set_postfix(loss=f"{self.history[-1]['loss']:.3f}", refresh=False)
                 bar.update()
-                if out is not None and (self.step % self.recipe.save_every == 0 or self.step == last or interrupts):
+                stop = processes.any_of_us(bool(interrupts))
+                if out is not None and (self.step % self.recipe.save_every == 0 or self.step == last or stop):
                     self._save(out)
-                if interrupts:
+                if stop:
+                    processes.wait()  # for the file
                     raise KeyboardInterrupt
         self.best.eval()
         return self.history
@@ -149,8 +169,9 @@ class Trainer:
             module.eval()
         self.optimizer.zero_grad(set_to_none=True)
         batch.image = batch.image.contiguous(memory_format=torch.channels_last)
-        parts = in_parts(batch, self.recipe.accumulate, self.weight)
-        loss = sum(self._backward(part, share, rate) for part, share in parts)
+        draw_for(self.recipe.seed, self.step)
+        parts = list(in_parts(batch, self.recipe.accumulate, self.weight))
+        loss = torch.as_tensor(sum(self._backward(*part, part is parts[-1], rate) for part in parts))
         if self.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
@@ -158,12 +179,23 @@ class Trainer:
         self.scaler.update()
         self._average()
         self.step += 1
-        return {"step": self.step, "loss": float(loss), "lr": rate, "seconds": time.perf_counter() - start}
+        return {
+            "step": self.step,
+            "loss": float(processes.total(loss)),
+            "lr": rate,
+            "seconds": time.perf_counter() - start,
+        }
 
-    def _backward(self, part: Batch, share: Tensor | float, rate: float) -> Tensor:
+    def _backward(self, part: Batch, share: Tensor | float, last: bool, rate: float) -> Tensor:
+        with quiet_until_last(self.shared, last):
+            loss = self._loss(part, share, rate)
+            self.scaler.scale(loss * processes.count()).backward()  # of several processes' gradients comes the mean
+        return loss.detach()
+
+    def _loss(self, part: Batch, share: Tensor | float, rate: float) -> Tensor:
         try:
             with torch.autocast(self.device.type, self.half, enabled=self.amp):
-                loss = self.loss(self.model, part) * share
+                loss = (self.loss(self.model, part) if self.shared is None else self.shared(part)) * share
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -177,8 +209,7 @@ class Trainer:
                 f"the loss is {float(loss.detach())} at step {self.step}; lower the learning rate (now {rate:.2g}) or "
                 f"look at the pictures {', '.join(part.name[:4])}"
             )
-        self.scaler.scale(loss).backward()
-        return loss.detach()
+        return loss
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -187,7 +218,7 @@ class Trainer:
         decay = min(self.recipe.ema or 0.0, (1 + self.step) / (10 + self.step))  # a shorter memory at first
         for mean, now in zip(self.ema.state_dict().values(), self.inner.state_dict().values(), strict=True):
             if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
+                local(mean).lerp_(local(now), 1 - decay)
             else:
                 mean.copy_(now)
 
@@ -195,7 +226,7 @@ class Trainer:
         while self.step < last:
             epoch, skip = divmod(self.step, self.order.per_epoch)
             set_epoch(self.train_set, epoch)
-            batches = self.order.epoch(epoch, skip)[: last - self.step]
+            batches = [self._mine(batch) for batch in self.order.epoch(epoch, skip)[: last - self.step]]
             for batch in DataLoader(
                 self.train_set,
                 batch_sampler=batches,
@@ -220,16 +251,7 @@ class Trainer:
 
     @functools.cached_property
     def _fingerprint(self) -> str:
-        """Of up to 16 samples, evenly spread, as they come in the first epoch: other pictures, labels or order show."""
-        set_epoch(self.train_set, 0)
-        length, found = len(self.train_set), set()
-        for _ in range(2):  # a set that is not the same twice cannot be told from another one
-            digest = hashlib.sha256()
-            for i in range(0, length, -(-length // 16)):
-                for part in as_sample(self.train_set[i]):
-                    digest.update(part.contiguous().numpy().tobytes())
-            found.add(digest.hexdigest()[:16])
-        return found.pop() if len(found) == 1 else "drawn anew each time"
+        return fingerprint(self.train_set)
 
     def _save(self, out: str | Path) -> None:
         facts = {"step": self.step, "history": self.history, "run": self._facts()}
@@ -251,37 +273,3 @@ class Trainer:
             )
         header = load_checkpoint(out, self.inner, self.optimizer, self.ema, self.scaler)
         self.step, self.history = header["step"], header["history"]
-
-
-def _class_weights(dataset: Any, recipe: Recipe, weight: Tensor | None, device: torch.device) -> Tensor | None:
-    scheme = recipe.class_weights
-    if weight is not None and scheme != "none":
-        raise ValueError(f"weight=… takes the place of the recipe's class_weights={scheme!r}; leave one of the two out")
-    if not isinstance(scheme, str):
-        weight = torch.tensor(scheme, dtype=torch.float32)
-    elif scheme != "none":
-        while isinstance(dataset, Augmented):
-            dataset = dataset.dataset
-        weight = class_weights(count_pixels(dataset), scheme)
-    return None if weight is None else weight.to(device)
-
-
-@contextmanager
-def _interrupts_wait(wait: bool) -> Iterator[list[int]]:
-    """Gathers Ctrl-C instead of stopping in the middle of a step, where there is no state to resume from."""
-    seen: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if not wait or before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
-        yield seen
-        return
-
-    def note(number: int, frame: Any) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)

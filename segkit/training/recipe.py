@@ -22,7 +22,7 @@ class Recipe:
 
     Args:
         steps: optimizer steps.
-        batch_size: pictures per step; 16 gives BatchNorm enough of them.
+        batch_size: pictures per step, of all processes together; 16 gives BatchNorm enough of them.
         lr: peak learning rate; 3e-3 with AdamW suits the course-size networks with BatchNorm.
         weight_decay: the optimizer's.
         schedule: "onecycle" (a warm-up of 10 %, then a cosine to 0), "poly" ((1 − s/steps)^power, DeepLab's),

@@ -14,6 +14,10 @@ _DEEPLAB: dict[str, Any] = {  # Chen et al., DeepLab v2, arXiv 1606.00915, secti
     **_PAPER, "steps": 20000, "batch_size": 10, "lr": 2.5e-4, "weight_decay": 5e-4, "head_lr": 10.0,
     "decay": "weights", "norm": "frozen", "scale": (0.5, 1.5), "crop": (321, 321),
 }  # fmt: skip
+_PSPNET: dict[str, Any] = {  # Zhao et al., arXiv 1612.01105, section 5.1; without its rotation and blur
+    **_PAPER, "steps": 30000, "batch_size": 16, "lr": 1e-2, "weight_decay": 1e-4, "aux": {"aux": 0.4},
+    "scale": (0.5, 2.0), "crop": (473, 473),
+}  # fmt: skip
 
 _RECIPES: dict[str, dict[str, Any]] = {
     # data sets
@@ -38,9 +42,9 @@ _RECIPES: dict[str, dict[str, Any]] = {
         **_PAPER, "steps": 30000, "batch_size": 16, "lr": 7e-3, "weight_decay": 4e-5, "scale": (0.5, 2.0),
         "crop": (513, 513),
     },
-    "pspnet": {  # Zhao et al., arXiv 1612.01105, section 5.1; without its rotation and blur
-        **_PAPER, "steps": 30000, "batch_size": 16, "lr": 1e-2, "weight_decay": 1e-4, "aux": {"aux": 0.4},
-        "scale": (0.5, 2.0), "crop": (473, 473),
+    "pspnet": _PSPNET,
+    "icnet": {  # as PSPNet is trained, with the weights of re-implementations for cascade label guidance
+        **_PSPNET, "aux": {"score_16": 0.16, "score_8": 0.4}, "crop": (481, 481),
     },
 }  # fmt: skip
 

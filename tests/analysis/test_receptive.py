@@ -197,3 +197,12 @@ def test_bad_input() -> None:
             receptive_field(nn.Conv2d(3, 3, 3), size)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="channels"):  # the network's own message, not one of ours
         receptive_field(nn.Conv2d(3, 3, 3), (4, 16, 16))
+
+
+def test_a_network_that_leaves_torch_is_named() -> None:
+    class Numpy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.from_numpy(x.numpy().copy())
+
+    with pytest.raises(ValueError, match="what Sequential gives does not come from its picture by torch's operations"):
+        receptive_field(nn.Sequential(nn.Conv2d(3, 3, 3), Numpy()), 16)

@@ -2,9 +2,9 @@
 
 python -m tests.campaign [PART ...] [--share 1.0] [--seed 0] [--only NAME]
 
-PART is doors, commands, widgets, files, kills or disks; all of them where none is named: about 11,000 cases, in 20
-minutes of one core. --share makes it longer or shorter, --seed moves on to other cases, --only looks at the names that
-hold this word. Prints figures, and every finding with the number that repeats it; exit 1 where there is one.
+PART is doors, commands, widgets, files, kills, losses or disks; all of them where none is named: about 11,000 cases, in
+20 minutes of one core. --share makes it longer or shorter, --seed moves on to other cases, --only looks at the names
+that hold this word. Prints figures, and every finding with the number that repeats it; exit 1 where there is one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from tests.campaign import blows, commands, files, widgets
+from tests.campaign import blows, commands, files, losses, widgets
 from tests.campaign.doors import arguments, case, wrong_values
 from tests.campaign.every_door import DOORS, WITHOUT
 
@@ -70,6 +70,12 @@ def killed(options: argparse.Namespace, folder: Path) -> Found:
     yield from [("kills of a training run", found) for found in findings + [""] * (done - len(findings))]
 
 
+def lost(options: argparse.Namespace, folder: Path) -> Found:
+    (folder / "losses").mkdir()
+    done, findings = losses.losses(max(2, round(50 * options.share)), options.seed, folder / "losses")
+    yield from [("losses of one of two processes", found) for found in findings + [""] * (done - len(findings))]
+
+
 def disks(options: argparse.Namespace, folder: Path) -> Found:
     home = folder / "home"
     commands.world(home)
@@ -83,7 +89,7 @@ def disks(options: argparse.Namespace, folder: Path) -> Found:
 
 
 # what forks comes first: torch's backward must not have run in this process
-PARTS = {"kills": killed, "disks": disks, "doors": doors, "commands": command_lines, "widgets": moves,
+PARTS = {"kills": killed, "losses": lost, "disks": disks, "doors": doors, "commands": command_lines, "widgets": moves,
          "files": mutations}  # fmt: skip
 
 

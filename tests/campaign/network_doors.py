@@ -62,7 +62,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "Dilated": {"hidden": 4}, "SPPNet": {"hidden": 4, "size": None}, "DUCHDC": {"encoder": "resnet18", "hdc": "none"},
     "PSPNet": {"encoder": "resnet18"}, "DeepLabV3": {"encoder": "resnet18"}, "FCNResNet": {"encoder": "resnet18"},
     "DeepLabV3Cascade": {"encoder": "resnet18"}, "DeepLabV3Plus": {"encoder": "resnet18"}, "UNet": {"levels": 3},
-    "SegNet": {"encoder": "vgg11"}, "ENet": {},
+    "SegNet": {"encoder": "vgg11"}, "ENet": {}, "ICNet": {"encoder": "resnet18"}, "RTSeg": {"width": 8},
 }  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def model_door(name: str) -> Door:
         cls, lambda r: {"num_classes": r.randint(1, 4), "width": 4, **own, "in_channels": r.choice((1, 3))},
         classes if name == "SPPNet" else scores,
         {k: v for k, v in SMALL.items() if k in takes and (name, k) != ("UNet", "encoder")},
-        ("fov", "hdc", "size", "decoder_channels", "encoder_options", "low_level", "head_width", "context"),
+        ("fov", "hdc", "size", "decoder_channels", "encoder_options", "low_level", "head_width", "context", "initial"),
     )  # fmt: skip
 
 
@@ -151,6 +151,19 @@ def head(channels: str) -> Any:
     return right
 
 
+def fused(module: nn.Module, given: dict[str, Any]) -> None:
+    found, guide = module.eval()(normal(Random(3), 2, given["coarse"], 3, 4), normal(Random(4), 2, given["fine"], 5, 8))
+    assert found.shape == (2, given["channels"], 5, 8) and (found >= 0).all()
+    assert (guide is None) == ("num_classes" not in given) and (guide is None or guide.shape[2:] == (5, 8))
+
+
+def summed(module: nn.Module, given: dict[str, Any]) -> None:
+    """Maps of odd sizes, each half of the one before, rounded up."""
+    fine = [normal(Random(i), 2, c, -(-9 // 2**i), -(-13 // 2**i)) for i, c in enumerate(given["channels"])]
+    logits, times = module.eval()(fine)["logits"], 8 if isinstance(module, heads.SummedScores) else 2
+    assert logits.shape == (2, given["num_classes"], 9 * times, 13 * times) and logits.isfinite().all()
+
+
 def decoded(module: nn.Module, given: dict[str, Any]) -> None:
     found = module.eval()(normal(Random(3), 2, 4, 5, 6), normal(Random(4), 2, 3, 5, 6))
     assert found.shape == (2, given["width"], 5, 6)
@@ -175,9 +188,24 @@ DOORS |= {
                           head("num_classes"), CHANNELS),
     "heads.GlobalFeature": Door(heads.GlobalFeature, lambda r: {"channels": 4}, head("out"), CHANNELS),
     "heads.PyramidPooling": Door(heads.PyramidPooling, lambda r: {"channels": 4, "bins": (1, r.randint(1, 4))},
-                                 head("out"), CHANNELS, ("reduction",)),
+                                 head("out"), {**CHANNELS, "join": ("mean",)}, ("reduction",)),
     "heads.Decoder": Door(heads.Decoder, lambda r: {"channels": 4, "low_channels": 3, "width": r.randint(1, 5),
                           "reduced": r.randint(0, 3)}, decoded, CHANNELS),
+    "heads.CascadeFusion": Door(
+        heads.CascadeFusion, lambda r: {"coarse": r.randint(1, 5), "fine": 3, "channels": r.randint(1, 5),
+                                        **r.choice(({}, {"num_classes": 2}))}, fused,
+        {**CHANNELS, "coarse": COUNT, "fine": COUNT}),
+    "heads.SummedScores": Door(
+        heads.SummedScores, lambda r: {"channels": (4, 3, 5), "num_classes": r.randint(1, 4)}, summed,
+        {"channels": ((4, 3), (4, 3, 0), 4, None), "num_classes": COUNT}),
+    "heads.SummedMaps": Door(
+        heads.SummedMaps, lambda r: {"channels": (2, 4, 3, 5)[:r.randint(2, 4)], "num_classes": r.randint(1, 4)},
+        summed, {"channels": ((4,), (4, 0), 4, None), "num_classes": COUNT, "dropout": (-1, 2, math.nan)}),
+    "heads.upscaling": Door(
+        heads.upscaling, lambda r: {"channels": r.randint(1, 4), "stride": 2 * r.randint(1, 4),
+                                    "corner_aligned": r.random() < 0.5},
+        lambda layer, g: close(layer(torch.ones(1, g["channels"], 5, 5))[..., 10, 10], torch.ones(1, g["channels"])),
+        {"channels": COUNT, "stride": (1, 0, 2.5)}),
     "heads.rates_at": Door(heads.rates_at, lambda r: {"output_stride": r.choice((8, 16, 32))},
                            lambda a, g: close(a[0] * g["output_stride"], 96),
                            {"output_stride": (0, 5, -1), "written_for": (0, -1), "rates": (3, (0,), "ab")}),

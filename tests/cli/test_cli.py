@@ -1,6 +1,8 @@
 """The command as a user types it: train, stop, resume, evaluate, predict, doctor; and errors that end in one line."""
 
+import errno
 import json
+import os
 import re
 import signal
 
@@ -10,6 +12,7 @@ import torch
 from PIL import Image
 
 from segkit.cli import main
+from segkit.files import write_json
 from segkit.models import available, create, read_header
 
 TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu", "--limit", "6"]
@@ -37,6 +40,47 @@ def test_train_writes_weights_and_history(run):
 def test_train_does_not_overwrite_a_run(run, capsys):
     assert main(["train", *TINY, "--steps", "4", "--out", str(run)]) == 1
     assert "holds a finished run" in said(capsys).err
+
+
+@pytest.mark.parametrize("name", ["history.json", "best.safetensors", "validation.json"])
+def test_train_does_not_overwrite_what_lies_in_its_folder(name, tmp_path, capsys):
+    (tmp_path / name).write_text("diary", encoding="utf-8")
+    assert main(["train", *TINY, "--steps", "4", "--out", str(tmp_path)]) == 1
+    assert f"holds {name}, which the run would write over" in said(capsys).err
+    assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [(name, "diary")]
+
+
+@pytest.mark.parametrize("refused", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_said_of_the_file_that_was_meant(refused, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(refused, os.strerror(refused))
+
+    monkeypatch.setattr("segkit.files.os.fsync", fail)
+    with pytest.raises(OSError, match=re.escape(f"{os.strerror(refused)}: '{tmp_path / 'f.json'}'")):
+        write_json({}, tmp_path / "f.json")
+    assert not any(tmp_path.iterdir())
+
+
+def test_train_into_a_link_that_leads_nowhere(tmp_path, capsys):
+    (tmp_path / "link").symlink_to("gone")
+    assert main(["train", *TINY, "--steps", "4", "--out", str(tmp_path / "link")]) == 1
+    assert "is a link to a place that is not there" in said(capsys).err
+
+
+def test_eval_writes_figures_over_figures_and_over_nothing_else(run, tmp_path, capsys):
+    words = ["eval", str(run), "--device", "cpu", "--limit", "1", "--json"]
+    figures = tmp_path / "new" / "f.json"
+    assert main([*words, str(figures)]) == main([*words, str(figures)]) == 0
+    (tmp_path / "recipe.json").write_text('{"lr": 1}', encoding="utf-8")
+    os.mkfifo(tmp_path / "pipe")
+    precious = [run / "weights.safetensors", run / "history.json", tmp_path / "recipe.json"]
+    before = [path.read_bytes() for path in precious]
+    cases = zip([*precious, tmp_path, tmp_path / "pipe"], ["let its name end in .json", *["holds something else"] * 2,
+                "is a folder; name a file", "is a device or a pipe"], strict=True)  # fmt: skip
+    for path, message in cases:
+        assert main([*words, str(path)]) == 1
+        assert message in said(capsys).err
+    assert before == [path.read_bytes() for path in precious]
 
 
 def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):
@@ -94,6 +138,7 @@ def test_options_that_cannot_be(capsys):
         (["--lr", "inf"], "lr=inf"),
         (["--seed", "99999999999"], "seed=99999999999"),
         (["--device", "gpu"], "no device 'gpu'"),
+        (["--device", "meta"], "cannot compute on the device 'meta'"),
         (["--device", ""], "no device ''"),
         (["--ema", "1"], "ema=1.0"),
     ]
@@ -293,6 +338,7 @@ def test_the_scratch_engine_trains_too(tmp_path, capsys):
     [
         (MemoryError(), "out of memory; take a smaller --batch-size"),
         (torch.OutOfMemoryError("CUDA out of memory"), "out of memory; take a smaller --batch-size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory; take a smaller --batch-size"),
         (Image.DecompressionBombError("400 megapixels"), "400 megapixels; segkit opens no picture of that size"),
         (OSError(28, "No space left on device", "runs/a"), "runs/a: No space left on device"),
     ],

@@ -68,7 +68,7 @@ def test_predict_takes_the_file(written, tmp_path):
         (["--stages", "0"], "stages=0"),
         (["--most", "-1"], "most=-1"),
         (["--out", "there.txt"], "let its name end in .json"),
-        (["--out", "no/such/folder/there.json"], "no/such/folder"),
+        (["--out", f"{__file__}/there.json"], f"{__file__} is a file; name another folder"),
         (["--model", "nowhere.safetensors"], "no weights at nowhere.safetensors"),
     ],
 )

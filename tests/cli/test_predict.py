@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 from segkit.cli import main, pretrained
+from segkit.cli.outputs import Job, Shares, plan, write_shares
 from segkit.data.voc import VOC2012
 from segkit.models import create, save
 from segkit.models.torchvision_segmentation import TABLES, torchvision_options
@@ -97,10 +99,22 @@ def test_a_folder_is_done_but_for_the_bad_picture(run, tmp_path, capsys):
     assert sorted(p.name for p in (tmp_path / "in_segmented").iterdir()) == names
 
 
+def test_names_that_differ_by_their_letters_size_and_names_that_are_formulas(tmp_path):
+    for name in ("A.png", "a.jpg"):
+        photograph(tmp_path / name)
+    jobs = plan(str(tmp_path), None, None)
+    assert [job.overlay.name for job in jobs] == ["A.png.png", "a.jpg.png"], "A.png would be a.png on many disks"
+    job = Job(Path("=1+1.png"), Path("o.png"), None)
+    write_shares([Shares(job, {"sky": 1.0})], {}, None, str(tmp_path / "t.csv"))
+    assert (tmp_path / "t.csv").read_text().splitlines()[1] == "./=1+1.png,1.000000"
+
+
 def test_what_would_be_lost_is_refused_before_anything_is_written(run, tmp_path, capsys):
     picture = photograph(tmp_path / "p.png")
     (tmp_path / "link.png").hardlink_to(picture)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "list.csv").write_text("name,place\n", encoding="utf-8")
+    mask = photograph(tmp_path / "mask.png", seed=1)
     many = save(create("enet", 256, width=1), tmp_path / "many.safetensors")
     with torch.no_grad():
         broken = create("fcn32s", 2, width=1, hidden=2, encoder="vgg11")
@@ -112,6 +126,11 @@ def test_what_would_be_lost_is_refused_before_anything_is_written(run, tmp_path,
         ((picture, "-o", tmp_path / "link.png"), "is the photograph itself"),
         ((picture, "--labels", picture), "is the photograph itself"),
         ((picture, "--json", picture), "is the photograph itself"),
+        ((picture, "-o", mask), "mask.png is there already, and not from `segkit predict`"),
+        ((picture, "--labels", mask), "mask.png is there already, and not from `segkit predict`"),
+        ((picture, "--json", many), "let its name end in .json"),
+        ((picture, "--csv", tmp_path / "list.csv"), "list.csv is there already and holds something else"),
+        ((picture, "--json", tmp_path / "empty"), "is a folder; name a file"),
         ((tmp_path, "-o", tmp_path), "is the photograph itself"),
         ((picture, "-o", tmp_path / "x.png", "--labels", tmp_path / "x.png"), "would be written twice"),
         ((picture, "-o", tmp_path / "x.jpg"), "end in .png"),
@@ -135,7 +154,8 @@ def test_what_would_be_lost_is_refused_before_anything_is_written(run, tmp_path,
         assert message in error and error.count("\n") == 1, (words, error)
     with pytest.raises(SystemExit):
         predict(picture, "--model", run, "--scales", "one")
-    assert sorted(p.name for p in tmp_path.iterdir()) == there and picture.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == there
+    assert picture.read_bytes() == before != mask.read_bytes()
 
 
 def test_tiles_scales_and_the_crf_have_their_say(run, tmp_path):
@@ -152,6 +172,14 @@ def test_tiles_scales_and_the_crf_have_their_say(run, tmp_path):
     assert (found["plain"] == found["one tile"]).all()
     for name in ("tiles", "no overlap", "several", "crf", "both"):
         assert 0 < (found["plain"] != found[name]).mean() < 0.6, name
+
+
+def test_sixteen_bits_that_are_used_little_are_said(run, tmp_path, capsys):
+    levels = np.arange(4096, dtype=np.uint16).reshape(64, 64)  # a camera of 12 bits
+    for factor, dim in ((1, True), (16, False)):
+        Image.fromarray(levels * factor).save(tmp_path / "p.png")
+        assert predict(tmp_path / "p.png", "--model", run) == 0
+        assert ("16 bits reach 4095 of 65535 at most" in capsys.readouterr().err) == dim
 
 
 def test_weights_without_names_and_colours_will_do(tmp_path, capsys):

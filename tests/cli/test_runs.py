@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from segkit.cli import main
+from segkit.cli.runs import alone
 from segkit.models import create, save
 
 TINY = ["train", "--data", "street", "--model", "fcn32s", "--width", "1", "--hidden", "2", "--batch-size", "2",
@@ -24,6 +25,14 @@ def test_weights_that_do_not_say_their_data(
     assert "does not say which data it was trained on; name a data set with --data" in said and said.count("\n") == 1
 
 
+def test_two_runs_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with alone(tmp_path / "run"):
+        assert main([*TINY, "--out", str(tmp_path / "run")]) == 1
+        assert "another `segkit train` is at work in" in capsys.readouterr().err
+        assert not any((tmp_path / "run").iterdir())
+    assert main([*TINY, "--out", str(tmp_path / "run")]) == 0, "when the other has ended"
+
+
 def test_a_run_clears_what_a_killed_one_left_half_written(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -33,3 +42,10 @@ def test_a_run_clears_what_a_killed_one_left_half_written(tmp_path: Path) -> Non
     assert {p.name for p in run.iterdir()} == {
         "notes.txt", "checkpoint.safetensors", "weights.safetensors", "history.json",
     }  # fmt: skip
+
+
+def test_resume_auto_starts_a_run_or_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same words each time, as a cluster gives them; without auto there must be something to go on with."""
+    words = [*TINY, "--out", str(tmp_path / "run"), "--resume"]
+    assert main(words) == 1 and "holds no checkpoint; leave out --resume" in capsys.readouterr().err
+    assert main([*words, "auto"]) == 0 == main([*words, "auto"]) == main(words)

@@ -111,8 +111,9 @@ def test_colours_void_among_them(tmp_path, mode):
     assert torch.equal(labels, torch.tensor([0, VOID, 1])[torch.from_numpy(numbers(1, 3)).long()])
 
 
-def test_a_line_void_makes_its_number_void(tmp_path):
-    folder = make(tmp_path, lambda k: numbers(k, 3), "void\nroad\ncar")
+@pytest.mark.parametrize("word", ["void", "Void"])  # CamVid's own list has a capital
+def test_a_line_void_makes_its_number_void(tmp_path, word):
+    folder = make(tmp_path, lambda k: numbers(k, 3), word + "\nroad\ncar")
     assert Folder(folder).classes == ("road", "car")
     assert set(everything(folder)["p0"].labels.unique().tolist()) == {VOID, 0, 1}
 
@@ -128,6 +129,7 @@ def test_classes_txt_as_editors_leave_it(tmp_path):
         ("one\n", "names 1 classes; it needs 2 to 254, background included"),
         ("a\na\n", "names 'a' twice"),
         ("0 a\n1 b\n", "'0 a' begins with a number"),
+        ("# classes\na\nb\n", "'# classes' would be a class; there are no comments"),
         ("a 1 2 3\nb\n", "gives 1 colours for 2 names"),
         ("a 1 2 3\nb 1 2 3\n", "'b 1 2 3' has a colour that is above 255 or given already"),
         ("a 1 2 3\nb 1 2 300\n", "'b 1 2 300' has a colour that is above 255"),
@@ -230,6 +232,12 @@ def test_folders_of_splits(tmp_path):
     shutil.copytree(tmp_path / "other/images/test", tmp_path / "images/test")
     assert names(tmp_path, "val") == ["val0", "val1", "val2"] and Folder(tmp_path, None).split == "val"
     assert "note: images/test is not used: there is no masks/test" in str(check(f"folder:{tmp_path}", progress=False))
+    shutil.copy(tmp_path / "images/train/train0.png", tmp_path / "images/lost.png")
+    shutil.copytree(tmp_path / "masks/val", tmp_path / "masks/valid")
+    shutil.copy(tmp_path / "images/train/train1.png", tmp_path / "images/val/val1.png")
+    said = str(check(f"folder:{tmp_path}", progress=False))
+    assert "images/lost.png, masks/valid not used: pictures lie in images/train" in said
+    assert "note: splits share pictures, so scores are too good: " in said and "val1.png of val is train1.png" in said
     (tmp_path / "val.txt").write_text("train0")
     assert any("split by folders and by val.txt; keep one" in p for p in problems(tmp_path))
 
@@ -325,6 +333,13 @@ def test_a_class_that_only_val_has_and_pictures_that_use_little_of_16_bits(tmp_p
     assert "16 bits" not in said and "nothing can be learnt" not in said
 
 
+def test_a_split_that_is_void_throughout(tmp_path):
+    folder = make(tmp_path, lambda k: numbers(k) * 0 + (VOID if k == 3 else 1))
+    (folder / "val.txt").write_text("p3")
+    assert problems(folder) == ["every pixel of val is void: there is nothing to score; give its masks the numbers of "
+                                "classes"]  # fmt: skip
+
+
 def test_one_picture_cannot_be_split(tmp_path):
     (line,) = problems(make(tmp_path, stems=["a"]))
     assert line.startswith("there is no picture for val") and line.endswith("it takes two or more, with their masks")
@@ -410,6 +425,35 @@ def test_float_and_32_bit_pictures_are_scaled_or_refused(tmp_path):
             read_picture(tmp_path / "b.tif")
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.gif", "a.webp", "a.png"])
+def test_a_stack_or_an_animation_is_not_its_first_picture(tmp_path, name):
+    first, second = (Image.fromarray(np.full((8, 9), level, np.uint8)) for level in (10, 200))
+    first.save(tmp_path / name, save_all=True, append_images=[second])
+    with pytest.raises(ValueError, match=f"{name} holds 2 pictures .pages or frames.; save each"):
+        read_picture(tmp_path / name)
+    folder = make(tmp_path / "mine")
+    if name != "a.webp":  # no format for masks
+        (folder / "masks/p2.png").unlink()
+        first.resize((48, 40)).save(
+            folder / f"masks/p2{name[1:]}", save_all=True, append_images=[second.resize((48, 40))]
+        )
+        assert any("holds 2 pictures" in p for p in problems(folder))
+
+
+def test_a_preview_in_a_tiff_is_no_second_picture(tmp_path):
+    first, preview = Image.fromarray(np.full((8, 9), 10, np.uint8)), Image.fromarray(np.zeros((2, 2), np.uint8))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[preview])
+    assert read_picture(tmp_path / "a.tif").shape == (3, 8, 9)
+
+
+def test_a_picture_with_nan(tmp_path):
+    values = np.full((8, 8), 0.5, np.float32)
+    values[2, 2] = np.nan
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif has pixels that are NaN"):
+        read_picture(tmp_path / "a.tif")
+
+
 def test_a_picture_above_pillows_limit_is_an_error_of_ours(tmp_path, monkeypatch):
     save(tmp_path / "a.png", np.zeros((20, 20)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
@@ -451,6 +495,19 @@ def test_check_train_eval_predict(tmp_path, capsys, monkeypatch):
     assert main(["eval", "runs/fcn32s-own", "--device", "cpu"]) == 0
     assert "on folder:own val:" in (out := capsys.readouterr().out) and "IoU nucleus" in out
     assert main(["predict", "own/images/p0.png", "-o", "o.png", "--model", "runs/fcn32s-own", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    shutil.copytree("own", "elsewhere/own")
+    for mask in (tmp_path / "elsewhere/own/masks").iterdir():
+        save(mask, np.asarray(Image.open(mask)) * 0)  # another set of the same name, and of the same classes
+    with monkeypatch.context() as there:
+        there.chdir("elsewhere")
+        assert main(["eval", "../runs/fcn32s-own", "--device", "cpu"]) == 0
+    again = capsys.readouterr().out.partition("one matrix over all")[2]
+    assert again and again == out.partition("one matrix over all")[2]
+    (tmp_path / "own").rename("moved")
+    assert main(["eval", "runs/fcn32s-own", "--device", "cpu"]) == 1
+    assert "own, which is not there; name the data with --data folder:PATH" in capsys.readouterr().err
+    (tmp_path / "moved").rename("own")
     save(tmp_path / "own/masks/p4.png", np.full((52, 56), 9))
     assert main(["data", "check", "folder:own"]) == 1
     assert "p4.png has the label 9" in capsys.readouterr().out

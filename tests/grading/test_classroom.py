@@ -9,6 +9,7 @@ import pytest
 
 from segkit.grading import check, class_run
 from segkit.grading.assignments import ASSIGNMENTS, NotebookError, read_notebook, source_path
+from segkit.grading.class_files import keep
 from segkit.grading.classroom import collect, grade_class, main
 from segkit.grading.practice_class import TRICKS, make_class
 from segkit.grading.slips import SLIPS
@@ -88,6 +89,30 @@ def test_submissions_that_lie_flat(tmp_path):
     ]
     graded = grade_class(tmp_path / "flat", tmp_path / "out", workers=1)
     assert all(one.report is not None for one in graded.submissions)
+
+
+def test_no_notebook_goes_missing_and_no_stray_file_is_one(tmp_path):
+    make_class(tmp_path / "made", 1, ("ch01",), seed=1)
+    whole = (tmp_path / "made/student01/ch01/ch01.ipynb").read_bytes()
+    names = [".hidden/ch01.ipynb", "anna.ipynb", "ben/ch01.IPYNB", "cleo/ch01.ipynb", "cleo/._ch01.ipynb",
+             "__MACOSX/cleo/._ch01.ipynb", ".git/config", ".ipynb_checkpoints/ch01.ipynb", "list.txt"]  # fmt: skip
+    for name in names:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\0\5\x16\7" if "._" in name else whole)
+    found = collect(tmp_path / "in")
+    assert [(one.student, one.assignment, one.notebook is not None) for one in found] == [
+        (".hidden", "ch01", True), ("anna.ipynb", "", False), ("ben", "ch01", True), ("cleo", "ch01", True),
+    ]  # fmt: skip
+    assert found[1].notes == "it lies in nobody's folder; put it into submitted/STUDENT/ and grade again"
+
+
+def test_marks_of_an_earlier_time_are_kept(tmp_path):
+    table = tmp_path / "marks.csv"
+    for text in ("by hand", "again"):
+        table.write_text(text, encoding="utf-8")
+        keep(table)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"marks-1.csv": "by hand", "marks-2.csv": "again"}
 
 
 def test_messages(tmp_path, capsys):

@@ -83,3 +83,17 @@ def test_bad_arguments_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             PyramidPooling(**{"channels": 8, **wrong})
+
+
+def test_summed_grids_keep_the_channels():
+    """ICNet's pyramid: the map, and its means over 1×1, 2×2, 3×3 and 6×6 regions, enlarged and added."""
+    module, x = lively(reduction=False, join="sum"), torch.randn(2, 8, 7, 9, dtype=torch.float64)
+    parts = [F.interpolate(F.adaptive_avg_pool2d(x, b), (7, 9), mode="bilinear", align_corners=True)
+             for b in (1, 2, 3, 6)]  # fmt: skip
+    assert module.out_channels == 8 and not list(module.parameters())
+    torch.testing.assert_close(module(x), x + sum(parts))
+    assert torch.equal(lively(bins=(), reduction=False, join="sum")(x), x)
+    with pytest.raises(ValueError, match=r"join='sum' with reduction=True.*give reduction=False"):
+        lively(join="sum")
+    with pytest.raises(ValueError, match="join='mean'"):
+        lively(join="mean")

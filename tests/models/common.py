@@ -97,12 +97,14 @@ def _unet() -> list[Case]:
 
 
 def _enet() -> list[Case]:
-    choices = [{}, {"activation": "relu"}, {"asymmetric": False}, {"decoder": "mirror"}, {"early_downsampling": False}]
+    choices = [{}, {"activation": "relu"}, {"asymmetric": False}, {"decoder": "mirror"}, {"early_downsampling": False},
+               {"variant": "paper", "dilation": False, "projection": "1x1", "initial": 16}]  # fmt: skip
     cases = [
         Case("enet", {"width": 8, **choice}, {"bottom": (4 if "early_downsampling" in choice else 8, 64)}, **QUICKLY)
         for choice in choices
     ]
-    narrow = [{"width": width, "in_channels": channels} for width, channels in ((1, 3), (2, 1), (3, 3), (5, 4))]
+    slopes = {"variant": "paper"}  # a decoder of one channel a bottleneck, with ReLU, may be born dead
+    narrow = [{"width": w, "in_channels": channels, **slopes} for w, channels in ((1, 3), (2, 1), (3, 3), (5, 4))]
     return [*cases, *(Case("enet", choice, {"bottom": (8, 8 * choice["width"])}, side=None) for choice in narrow)]
 
 
@@ -151,6 +153,14 @@ def _pspnet() -> list[Case]:
         Case("pspnet", RESNET18, maps),
         Case("pspnet", {**RESNET18, "pooling": "max", "stem": "7x7", "reduction": False}, maps),
         Case("pspnet", {**RESNET18, **coarse}, {"score": (16, CLASSES)}),
+    ]
+
+
+def _icnet() -> list[Case]:
+    guides = {"score_16": (16, CLASSES), "score_8": (8, CLASSES)}
+    return [
+        Case("icnet", {**RESNET18, "width": 8}, {"score": (4, CLASSES), **guides}),
+        Case("icnet", {"width": 2, "bins": (), "aux": False, "in_channels": 2}, {"score": (4, CLASSES)}, side=None),
     ]
 
 
@@ -207,6 +217,21 @@ def _deeplab_v3plus() -> list[Case]:
     ]
 
 
+def _rtseg() -> list[Case]:
+    mobile, dilation = {"width": 8, "encoder": "mobilenet_v1"}, {"decoder": "dilation"}
+    fine = {"score": (8, CLASSES)}
+    return [
+        Case("rtseg", mobile, SCORES),
+        Case("rtseg", {"width": 8, "encoder": "shufflenet", "decoder": "unet", "dropout": 0.0}),
+        Case("rtseg", {**RESNET18, "decoder": "unet", "dropout": 0.0, "in_channels": 2}),
+        Case("rtseg", {**mobile, **dilation}, fine),
+        Case("rtseg", {"width": 8, "encoder": "shufflenet", **dilation}, fine),
+        Case("rtseg", {**RESNET18, **dilation, "dilate": "all"}, fine),
+        Case("rtseg", {"width": 4, "encoder": "vgg11_bn", **dilation}, fine),
+    ]
+
+
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
 CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3(), *_deeplab_v3plus()]
+CASES += [*_icnet(), *_rtseg()]
 CLASSIFIERS = _sppnet()  # scores for each picture, of any size

@@ -28,6 +28,8 @@ ROUTES = (
     "same up=transposed skip=concat",
     "head=bilinear output_stride=8 hdc=bigger",
     "rates=fov msc=True",
+    "shufflenet decoder=unet dropout=0.0",
+    "mobilenet_v1 decoder=dilation",
 )
 FIRST = {case.name: case for case in reversed(CASES)}
 EXPORTED = [case for case in WIDE if case is FIRST[case.name] or str(case).endswith(ROUTES)]
