@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from segkit.checks import whole
 from segkit.heads.enlarge import enlarge_from_corners
 from segkit.layers import Conv2d
-from segkit.layers.blocks import score_layer
+from segkit.layers.blocks import conv_norm_relu, score_layer
 from segkit.layers.borders import cut
 from segkit.typed import typed
 
@@ -49,8 +49,9 @@ class CascadeFusion(nn.Module):
             whole(number, name, "CascadeFusion", 1)
             for number, name in ((coarse, "coarse"), (fine, "fine"), (channels, "channels"))
         )
-        self.refine = _conv_norm(Conv2d(coarse, channels, 3, padding=2, dilation=2, bias=False))
-        self.project = _conv_norm(Conv2d(fine, channels, 1, bias=False))
+        refine = Conv2d(coarse, channels, 3, padding=2, dilation=2, bias=False)
+        project = Conv2d(fine, channels, 1, bias=False)
+        self.refine, self.project = (conv_norm_relu(conv)[:-1] for conv in (refine, project))  # ReLU follows the sum
         self.guide = None
         if num_classes is not None:
             self.guide = score_layer(Conv2d(coarse, whole(num_classes, "num_classes", "CascadeFusion", 1), 1))
@@ -59,9 +60,3 @@ class CascadeFusion(nn.Module):
         wide = cut(enlarge_from_corners(coarse, 2), fine.shape[-2], fine.shape[-1])  # N, coarse, H, W
         fused = F.relu(self.refine(wide) + self.project(fine))  # N, channels, H, W
         return fused, None if self.guide is None else self.guide(wide)
-
-
-def _conv_norm(conv: Conv2d) -> nn.Sequential:
-    """A convolution and BatchNorm, started for the ReLU that follows the sum."""
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels))

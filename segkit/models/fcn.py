@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from segkit import encoders
 from segkit.checks import whole
 from segkit.encoders import VGG, AlexNet, AlexNetEncoder, Encoder, VGGEncoder
-from segkit.heads import FullyConnectedHead, enlarge_from_corners
-from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
+from segkit.heads import FullyConnectedHead, enlarge_from_corners, upscaling
+from segkit.layers import Conv2d, ConvTranspose2d
 from segkit.layers.borders import cut
 from segkit.models.base import Model, register
 from segkit.typed import typed
@@ -227,6 +227,4 @@ def _upscore(num_classes: int, stride: int, corners: bool = False) -> ConvTransp
         tent = torch.tensor([0.5, 1.0, 0.5])
         layer.weight.data.diagonal().copy_((tent[:, None] * tent)[..., None])  # 3, 3, K: the diagonal is a view
         return layer
-    layer = ConvTranspose2d(num_classes, num_classes, 2 * stride, stride, padding=stride // 2, bias=False)
-    layer.weight.data = bilinear_kernel(num_classes, stride)
-    return layer
+    return upscaling(num_classes, stride, corner_aligned=False)
