@@ -38,7 +38,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[Optimizer, list[fl
     light = set()  # parameters without weight decay
     if recipe.decay == "weights":
         for module in model.modules():
-            norm = isinstance(module, (_BatchNorm, nn.GroupNorm, nn.LayerNorm))
+            norm = isinstance(module, (_BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.PReLU))  # a slope is no weight
             light |= {p for name, p in module.named_parameters(recurse=False) if norm or "bias" in name}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in model.parameters():

@@ -41,7 +41,7 @@ class Recipe:
         warmup: steps in which the rate climbs before the schedule begins: of "onecycle" in place of its 10 %, of the
             others linearly from lr / (warmup + 1); None for the schedule's own.
         head_lr: how many times faster than the encoder all else learns; 10 in DeepLab.
-        decay: "all", or "weights" to leave biases and BatchNorm out of the weight decay.
+        decay: "all", or "weights" to leave biases, BatchNorm and the slopes of PReLU out of the weight decay.
         norm: BatchNorm's part: "learn"; "fixed" keeps its statistics as they are, as for small batches; "frozen" also
             its scale and shift, as when the paper starts from ImageNet.
         accumulate: parts in which the pictures of a step are seen one after the other, so that 16 of 512×512 fit a

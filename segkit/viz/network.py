@@ -142,7 +142,7 @@ def _arrow(
     start, end, way = (x0 + boxes[source][0], y0), (x1 - boxes[target][0], y1), "arc3,rad=0"
     between = [y for name, (x, y) in places.items() if x0 < x < x1 and name not in (source, target)]
     if y0 == y1 and y0 in between:  # over the heads of what stands between
-        start, end = (x0, y0 + boxes[source][1] + 0.14), (x1, y1 + boxes[target][1] + 0.14)
+        start, end = (x0, y0 + boxes[source][1] + 0.24), (x1, y1 + boxes[target][1] + 0.24)
         way = f"arc3,rad={-min(0.3, 1.1 / (x1 - x0) ** 0.8)}"
     elif x1 - x0 > 1 and y0 in between:  # up or down first
         above = 1 if y1 > y0 else -1

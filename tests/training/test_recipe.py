@@ -183,14 +183,16 @@ def test_a_model_may_say_what_its_head_is_and_must_where_there_is_no_encoder():
         Trainer(nn.Conv2d(3, 2, 1), Stripes(), Recipe(head_lr=10.0, device="cpu"))
 
 
-def test_biases_and_batchnorm_may_be_left_out_of_the_decay():
+def test_what_is_no_weight_may_be_left_out_of_the_decay():
     def decayed(decay):
-        trainer = Trainer(Tiny(), Stripes(), Recipe(decay=decay, weight_decay=0.3, device="cpu"))
+        model = Tiny()
+        model.encoder.append(nn.PReLU(4))  # its slopes are no weights, nor are biases and BatchNorm's scale and shift
+        trainer = Trainer(model, Stripes(), Recipe(decay=decay, weight_decay=0.3, device="cpu"))
         named = {p: name for name, p in trainer.model.named_parameters()}
         return {named[p] for g in trainer.optimizer.param_groups if g["weight_decay"] == 0.3 for p in g["params"]}
 
     assert decayed("weights") == {"encoder.0.weight", "head.weight", "extra.weight"}
-    assert decayed("all") == {name for name, _ in Tiny().named_parameters()}
+    assert decayed("all") == {name for name, _ in Tiny().named_parameters()} | {"encoder.2.weight"}
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
