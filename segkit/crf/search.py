@@ -69,7 +69,7 @@ def in_words(options: Mapping[str, Any]) -> list[str]:
         "bilateral_sxy": f"pixels: a pixel of the same colour counts {away} pixels",
         "bilateral_srgb": f"of 0–255 ({{3:.3g}} grey levels): a colour counts {away} steps of a channel",
         "gaussian_compat": "is about what a label's score gains where all around it agree",
-        "bilateral_compat": "is about what a label's score gains where all that look alike agree",
+        "bilateral_compat": "is about what a label's score gains if all the pixels that look alike agree on it",
     }
     found = []
     for name, text in lines.items():
