@@ -20,8 +20,8 @@ def count_pixels(dataset: Any) -> Tensor:
     counts = torch.zeros(K, dtype=torch.int64)
     for i in range(len(dataset)):
         batch = collate([dataset[i]])
-        check_labels(batch.labels, K, batch.name)
-        counts += torch.bincount(batch.labels[batch.labels != VOID], minlength=K)
+        labels = check_labels(batch.labels, K, batch.name)
+        counts += torch.bincount(labels[labels != VOID], minlength=K)
     return counts
 
 
@@ -40,6 +40,8 @@ def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:
     Raises:
         ValueError: an unknown scheme, negative counts, or no pixel at all.
     """
+    if counts.is_complex():
+        raise TypeError(f"class_weights got counts of {counts.dtype}; give one non-negative pixel count per class")
     counts = counts.double()
     if counts.ndim != 1 or not ((counts >= 0) & counts.isfinite()).all() or counts.sum() == 0:
         raise ValueError(f"class_weights got counts {counts.tolist()}; give one non-negative pixel count per class")

@@ -50,10 +50,10 @@ def evaluate(
     bar = tqdm(total=len(own), desc="eval", unit="picture", disable=silent)
     with processes.failing_together(), _scoring(model, target), bar:
         for batch in _batches(dataset, batch_size, own):
-            check_labels(batch.labels, facts.num_classes, batch.name)
+            labels = check_labels(batch.labels, facts.num_classes, batch.name)
             logits = model(batch.image.to(target))  # N, K, H, W
             _check_scores(logits, batch.name, facts)
-            matrix.update(logits.argmax(1).cpu(), batch.labels)
+            matrix.update(logits.argmax(1).cpu(), labels)
             bar.update(len(batch.image))
     matrix.matrix = processes.total(matrix.matrix)
     if not matrix.matrix.sum():

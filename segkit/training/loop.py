@@ -235,7 +235,7 @@ class Trainer:
                 generator=torch.Generator(),  # DataLoader draws a base seed: not from the global generator
                 pin_memory=self.device.type == "cuda",
             ):
-                check_labels(batch.labels, self.data.num_classes, batch.name)
+                batch.labels = check_labels(batch.labels, self.data.num_classes, batch.name)
                 yield batch.to(self.device)
 
     def _facts(self) -> dict[str, Any]:
