@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from segkit.checks import whole
-from segkit.data import Augmented, Batch, collate, describe
-from segkit.data.base import set_epoch
+from segkit.data import VOID, Augmented, Batch, collate, describe
+from segkit.data.base import set_epoch, warn_of_void
 from segkit.engine import engine
 from segkit.models import unwrapped
 from segkit.models.modes import modes_back_on_error
@@ -228,6 +228,7 @@ class Trainer:
         while self.step < last:
             epoch, skip = divmod(self.step, self.order.per_epoch)
             set_epoch(self.train_set, epoch)
+            ones, voids = 0, 0
             batches = [self._mine(batch) for batch in self.order.epoch(epoch, skip)[: last - self.step]]
             for batch in DataLoader(
                 self.train_set,
@@ -238,7 +239,10 @@ class Trainer:
                 pin_memory=self.device.type == "cuda",
             ):
                 batch.labels = check_labels(batch.labels, self.data.num_classes, batch.name)
+                ones, voids = ones + int((batch.labels == 1).sum()), voids + int((batch.labels == VOID).sum())
                 yield batch.to(self.device)
+            if epoch == 0:
+                warn_of_void(self.data, ones, voids)
 
     def _facts(self) -> dict[str, Any]:
         """What decides the weights that come out; a checkpoint with other facts is another run's."""
