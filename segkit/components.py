@@ -7,9 +7,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from segkit.labels import Labels, whole_numbers
 from segkit.typed import typed
-
-Labels = Tensor | np.ndarray
 
 
 @typed
@@ -23,19 +22,17 @@ def label_components(mask: Labels, connectivity: int = 4) -> Tensor:
     Shape: mask H×W or N×H×W; the result is int64 of the same shape and on the same device, 0 outside.
 
     Raises:
-        TypeError: fractions, which need a threshold first. ValueError: another shape or connectivity.
+        TypeError: fractions, which need a threshold, or a masked array. ValueError: another shape or connectivity.
     """
-    if isinstance(mask, np.ndarray) and mask.dtype.kind not in "biuf":
-        raise TypeError(f"label_components got an array of {mask.dtype}; give a mask of bools or whole numbers")
-    m = mask if isinstance(mask, Tensor) else torch.from_numpy(np.ascontiguousarray(mask))
-    if m.is_floating_point() or m.is_complex():
-        raise TypeError(f"label_components got type {m.dtype}; give a mask, such as probability > 0.5")
+    if str(mask.dtype).removeprefix("torch.").startswith(("float", "bfloat")):
+        raise TypeError(f"label_components got type {mask.dtype}; give a mask, such as probability > 0.5")
+    m = whole_numbers(mask, "mask")
     if m.ndim not in (2, 3):
         raise ValueError(f"label_components got shape {tuple(m.shape)}; it takes H×W or N×H×W")
     if connectivity is True or connectivity not in (4, 8):
         raise ValueError(f"label_components got connectivity={connectivity!r}; choose 4 or 8")
     near = ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2)
-    pictures = (m != 0).cpu().numpy().reshape(-1, *m.shape[-2:])  # N, H, W
+    pictures = (m if m.ndim == 3 else m[None]).cpu().numpy() != 0  # N, H, W
     out = np.zeros(pictures.shape, dtype=np.int64)
     for picture, ids in zip(pictures, out, strict=True):
         if picture.size:

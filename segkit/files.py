@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,38 @@ def writable(path: str | Path) -> Path:
 
 
 def write_json(value: Any, path: str | Path) -> Path:
-    """Write JSON, indented, in UTF-8."""
+    """Write JSON, indented, in UTF-8.
+
+    Raises:
+        ValueError: it holds NaN or an infinity, which JSON lacks; names the place. Nothing is written then.
+    """
+    no_nan(value, path)
     return write_bytes((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(), path)
 
 
+def no_nan(value: Any, path: str | Path, place: str = "") -> None:
+    """Refuse NaN and infinities in what is to become JSON, by their place in it, such as runs.3.scores.mean_iou."""
+    if isinstance(value, Mapping):
+        parts: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, list | tuple):
+        parts = enumerate(value)
+    else:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(
+                f"{path} is not written: {place or 'the value'} is {value}; where there is none, give None"
+            )
+        return
+    for key, part in parts:
+        no_nan(part, path, f"{place}.{key}" if place else str(key))
+
+
 def write_safetensors(tensors: dict[str, Tensor], path: str | Path, header: dict[str, Any]) -> Path:
-    """Write tensors with a JSON header, which stands in the file's metadata under "segkit", and the sum of both."""
+    """Write tensors with a JSON header, which stands in the file's metadata under "segkit", and the sum of both.
+
+    Raises:
+        ValueError: the header holds NaN or an infinity, as `write_json`.
+    """
+    no_nan(header, path)
     own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}  # no shared memory
     told = json.dumps(header, ensure_ascii=False)
     return write_bytes(to_bytes(own, metadata={"segkit": told, SUM: _sum(own, told)}), path)

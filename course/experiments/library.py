@@ -142,7 +142,7 @@ class Experiment:
             found = self.score(self.network(arm, seed, share), self.arms[arm], test)
             row["iou"] = [None if v != v else round(v, 4) for v in found.pop("iou")] if "iou" in found else None
             for metric, value in found.items():
-                row["scores"].setdefault(metric, []).append(round(value, 4))
+                row["scores"].setdefault(metric, []).append(round(value, 4) if value == value else None)
             row["at"].append(share)
             seconds = round(row["provenance"]["seconds"] + time.perf_counter() - began, 1)
             row["provenance"] = {**provenance(command()), "seconds": seconds}

@@ -58,9 +58,10 @@ class Result:
         return self.arms[arm or next(iter(self.arms))]["recipe"]
 
     def by_seed(self, arm: str, metric: str, at: float = 1.0) -> dict[int, float]:
-        """The value of each seed that recorded this metric at this share of the budget."""
+        """The value of each seed that recorded this metric at this share of the budget; null is no value."""
         mine = [run for run in self.runs if run["arm"] == arm and metric in run["scores"] and at in run["at"]]
-        return {run["seed"]: run["scores"][metric][run["at"].index(at)] for run in mine}
+        found = {run["seed"]: run["scores"][metric][run["at"].index(at)] for run in mine}
+        return {seed: value for seed, value in found.items() if value is not None}
 
     def values(self, arm: str, metric: str, at: float = 1.0) -> list[float]:
         """The same as a list, in the order of the seeds."""

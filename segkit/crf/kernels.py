@@ -98,22 +98,30 @@ class PixelKernels:
         low, high = (float(bound) for bound in values.aminmax())  # NaN and infinity show here
         if not math.isfinite(low + high):
             raise ValueError("got pictures with NaN or infinite values; fix them before they meet the CRF")
-        floating = pictures.is_floating_point()
-        white = self.picture_max if floating else 255
-        known = channels == 3 or (channels == 1 and white == 1)
-        return self._rgb(values, white, low, high, floating) if known else values
+        white = self.picture_max if pictures.is_floating_point() else 255
+        self._not_flat(pictures, white, low, high)
+        return self._rgb(values, white, low, high) if channels == 3 or (channels == 1 and white == 1) else values
 
-    def _rgb(self, values: Tensor, white: float, low: float, high: float, floating: bool) -> Tensor:
+    def _not_flat(self, pictures: Tensor, white: float, low: float, high: float) -> None:
+        """Refuse pictures in 0–1 that are taken as 0–255: one step of 255 is no edge, and the CRF would paint over."""
+        spread = self.bilateral_srgb
+        own_scale = pictures.shape[1] != 3 and (min(spread) if isinstance(spread, Sequence) else spread) < 1
+        if white == 1 or low < 0 or not 0 < high <= 1 + 1e-3 or own_scale:
+            return
+        floating, one = pictures.is_floating_point(), pictures.shape[1] != 3
+        scale = f" or give {self.names[2]} on the scale of the picture," if one else ""
+        known = "say picture_max=1," if floating else "whole numbers are always 0–255:"
+        raise ValueError(
+            f"got {'' if one else 'RGB '}pictures with values from {low:g} to {high:g}, which look like 0–1, and as "
+            f"0–255 are black all over; {known}{scale} or multiply them by 255"
+        )
+
+    def _rgb(self, values: Tensor, white: float, low: float, high: float) -> Tensor:
         slack = 1e-3 * white  # what resizing leaves by rounding
         if low < -slack or high > white + slack:
             raise ValueError(
                 f"got pictures with values from {low:g} to {high:g}; with picture_max={white} they are 0–{white}: undo "
                 "a normalisation by mean and deviation, clamp; channels that are no colours go into extra=[(features, "
                 "compatibility)], with bilateral_compat=0"
-            )
-        if white == 255 and floating and 0 < high <= 1:
-            raise ValueError(
-                f"got RGB pictures with values from {low:g} to {high:g}, which look like 0–1, with picture_max=255; "
-                "say picture_max=1, or multiply them by 255"
             )
         return values * (255 / white) if white != 255 else values

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from segkit.checks import whole
+from segkit.labels import whole_numbers
 
 
 def unary_from_labels(
@@ -27,8 +28,9 @@ def unary_from_labels(
     Raises:
         TypeError, ValueError: labels that are no whole numbers or no class, a probability outside 0–1.
     """
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
+    if not isinstance(labels, Tensor):
         raise TypeError(f"unary_from_labels got labels {type(labels).__name__}; it takes a tensor of whole numbers")
+    labels = whole_numbers(labels, "unary_from_labels' labels")
     if labels.ndim not in (2, 3):
         raise ValueError(f"unary_from_labels got labels {tuple(labels.shape)}; they are H×W or N×H×W")
     if not isinstance(gt_prob, Real) or not 0 < gt_prob < 1:
@@ -37,7 +39,7 @@ def unary_from_labels(
         whole(num_classes, "num_classes", "unary_from_labels", 1)
     if unsure is not None and not isinstance(unsure, Integral):
         raise TypeError(f"unary_from_labels got unsure={unsure!r}; it is one label, or None")
-    labels = (labels[None] if labels.ndim == 2 else labels).long()  # N, H, W
+    labels = labels[None] if labels.ndim == 2 else labels  # N, H, W
     known = torch.ones_like(labels, dtype=torch.bool) if unsure is None else labels != unsure
     found = labels[known]
     if num_classes is None and not len(found):

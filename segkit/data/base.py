@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,7 +132,7 @@ def describe(dataset: Any) -> Facts:
 
     Raises:
         TypeError: it says nothing about its classes, or not in words.
-        ValueError: parts of it have different classes, or its void is not 255.
+        ValueError: parts of it have different classes, it has more than 255, or its void is not 255.
     """
     name = str(getattr(dataset, "name", type(dataset).__name__))
     classes = getattr(dataset, "classes", None)
@@ -152,8 +153,30 @@ def describe(dataset: Any) -> Facts:
         raise TypeError(f"{name}.classes holds {type(classes[0]).__name__}; it needs the names of the classes as words")
     if (void := getattr(dataset, "ignore_index", VOID)) != VOID:
         raise ValueError(f"{name} has ignore_index={void}; inside segkit void is {VOID}: relabel void, then set this")
+    if len(classes) > VOID:
+        raise ValueError(f"{name} has {len(classes)} classes; 0 to {VOID - 1} are classes, so it has at most {VOID}")
     palette = getattr(dataset, "palette", None)
     return Facts(name, tuple(classes), len(classes), voc_palette(len(classes)) if palette is None else palette)
+
+
+def void_for_foreground(num_classes: int, ones: int, voids: int) -> bool:
+    """Whether 255 stands where a set of two classes should have 1, as in masks drawn in black and white.
+
+    Args:
+        num_classes: K.
+        ones, voids: how many pixels have label 1, and how many 255.
+    """
+    return num_classes == 2 and voids > 0 and ones == 0
+
+
+def warn_of_void(facts: Facts, ones: int, voids: int) -> None:
+    """A UserWarning where `void_for_foreground` holds."""
+    if void_for_foreground(facts.num_classes, ones, voids):
+        warnings.warn(
+            f"{facts.name}: no pixel is {facts.classes[1]!r} (label 1) and {voids} are 255, which is void and neither "
+            "trains nor counts; if 255 is the foreground of black and white masks, give it label 1",
+            stacklevel=3,
+        )
 
 
 def set_epoch(dataset: Any, epoch: int) -> None:

@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from segkit.checks import finite, whole
-from segkit.data.sample import Sample
+from segkit.data.sample import Sample, size_of
 
 
 class Elastic:
@@ -40,9 +40,10 @@ class Elastic:
         self.p = finite(p, "p", "Elastic", 0, 1)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        size = size_of(sample)
         if rng.random() >= self.p:
             return sample
-        noise = rng.uniform(-1.0, 1.0, (2, *sample.labels.shape))  # 2, H, W
+        noise = rng.uniform(-1.0, 1.0, (2, *size))  # 2, H, W
         smooth = [ndimage.gaussian_filter(n, self.sigma, mode="reflect", truncate=3.0) for n in noise]
         return warped(sample, torch.from_numpy(self.alpha * np.stack(smooth)))
 
@@ -66,10 +67,10 @@ class ElasticGrid:
         self.p = finite(p, "p", "ElasticGrid", 0, 1)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        size = size_of(sample)
         if rng.random() >= self.p:
             return sample
         coarse = torch.from_numpy(rng.normal(0.0, self.std, (1, 2, self.points, self.points)))
-        size = (int(sample.labels.shape[0]), int(sample.labels.shape[1]))
         fine = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)  # 1, 2, H, W
         return warped(sample, fine[0])
 
@@ -84,14 +85,16 @@ def warped(sample: Sample, displacement: Tensor) -> Sample:
     Shape: displacement 2×H×W, H×W those of the sample.
 
     Raises:
-        ValueError: another shape, or a sample with a next frame or flow.
+        ValueError: another shape, NaN or infinity, or a sample with a next frame or flow.
     """
-    height, width = sample.labels.shape
+    height, width = size_of(sample)
     if displacement.shape != (2, height, width):
         raise ValueError(
             f"a displacement of shape {tuple(displacement.shape)} does not fit a picture of {height}×{width}; it needs "
             f"(2, {height}, {width}), dy and dx for each pixel"
         )
+    if not displacement.isfinite().all():
+        raise ValueError("a displacement holds NaN or infinity; give dy and dx in pixels for each pixel")
     if sample.next_image is not None or sample.flow is not None:
         raise ValueError(
             f"{sample.name or 'the sample'} has a next frame or flow, and one picture cannot be bent without them; "

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from segkit.data.sample import Sample
 
-LOSSY = ("JPEG", "MPO")  # file formats that change numbers
+LOSSY = ("JPEG", "MPO", "JPEG2000")  # file formats that change numbers
 _MANY = ("TIFF", "GIF", "WEBP", "PNG")  # whose further pages or frames are pictures too (a phone's MPO: another view)
 _UNKNOWN = -1
 Colour = tuple[int, int, int]
@@ -57,11 +57,7 @@ class LabelTable:
         Raises:
             ValueError: it is a JPEG, it has colours and the table none, or the table lacks a number or colour of it.
         """
-        if picture.format in LOSSY:
-            raise ValueError(
-                f"{path} is a JPEG, which blurs class numbers and colours; write the mask as PNG where it was drawn (a "
-                "converted JPEG stays blurred)"
-            )
+        refuse_lossy(picture, path)
         in_colours = self.colours and picture.mode in ("RGB", "RGBA", "P")
         if in_colours:
             if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
@@ -96,6 +92,19 @@ class LabelTable:
 
 def _packed(rgb: np.ndarray) -> np.ndarray:
     return rgb[..., 0] * 65536 + rgb[..., 1] * 256 + rgb[..., 2]
+
+
+def refuse_lossy(picture: Image.Image, path: Path | str) -> None:
+    """Refuse a mask from a file that has not kept its numbers: a JPEG, also inside a TIFF.
+
+    Raises:
+        ValueError: names the file.
+    """
+    if picture.format in LOSSY or picture.info.get("compression") == "jpeg":
+        raise ValueError(
+            f"{path} is a JPEG, which blurs class numbers and colours; write the mask as PNG where it was drawn (a "
+            "converted JPEG stays blurred)"
+        )
 
 
 def open_picture(path: Path | str) -> Image.Image:

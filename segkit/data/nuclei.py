@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from segkit.data.base import PairedSet
-from segkit.data.files import fit, open_picture, read_picture
+from segkit.data.files import fit, open_picture, read_picture, refuse_lossy
 from segkit.data.folders import absent, data_root, visible
 from segkit.data.sample import Sample
 
@@ -122,6 +122,7 @@ def _is_fluorescence(path: Path) -> bool:
 def _ids(path: Path) -> np.ndarray:
     """int64 H×W from one picture of ids."""
     mask = open_picture(path)
+    refuse_lossy(mask, path)
     ids = np.asarray(mask)
     if ids.ndim != 2 or not (np.issubdtype(ids.dtype, np.integer) or ids.dtype == bool):
         raise ValueError(f"{path} has mode {mask.mode!r}; it needs one whole number per pixel, 0 or a nucleus' id")
@@ -135,9 +136,14 @@ def _ids(path: Path) -> np.ndarray:
 def _stacked(folder: Path, size: tuple[int, int]) -> np.ndarray:
     """int64 H×W from a folder with one mask (0 and 255) per nucleus."""
     ids = np.zeros(size, dtype=np.int64)
-    for number, path in enumerate((p for p in visible(folder) if p.suffix == ".png"), start=1):
-        mask = np.asarray(open_picture(path))
-        mask = mask[..., 0] if mask.ndim == 3 else mask
+    for number, path in enumerate(visible(folder), start=1):
+        picture = open_picture(path)
+        refuse_lossy(picture, path)
+        mask = np.asarray(picture.convert("RGB") if picture.mode in ("RGBA", "LA", "PA") else picture)
+        if mask.ndim == 3:
+            if (mask != mask[..., :1]).any():
+                raise ValueError(f"{path} is in colours; a mask of one nucleus is black outside and white inside")
+            mask = mask[..., 0]
         if mask.shape != size:
             raise ValueError(f"{path} is {mask.shape[1]}×{mask.shape[0]} pixels, its picture {size[1]}×{size[0]}")
         if mask.dtype != bool and not np.isin(mask, (0, 255)).all():

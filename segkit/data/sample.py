@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from segkit.labels import whole_numbers
 
 VOID = 255  # the label of pixels that neither train nor count, whatever the data set itself uses
 
@@ -67,17 +69,51 @@ class Batch:
         return Batch(**changed)
 
 
+def size_of(sample: Sample) -> tuple[int, int]:
+    """Height and width of a sample: of its picture and of everything that is known about it, which must agree.
+
+    Raises:
+        TypeError: a part is no tensor, the picture not of floats, the labels not of whole numbers.
+        ValueError: a part has another height or width than the picture, other channels, or no pixel.
+    """
+    name = sample.name or "the sample"
+    kept = {field: part for field in _CHANNELS if (part := getattr(sample, field)) is not None}
+    for field, part in kept.items():
+        if not isinstance(part, Tensor):
+            raise TypeError(f"{name} has {field} of type {type(part).__name__}; it needs a tensor: torch.from_numpy(…)")
+        real, wanted = part.is_floating_point(), "floats" if field in _REAL else "whole numbers"
+        if real != (field in _REAL) or part.is_complex() or part.dtype == torch.bool:
+            raise TypeError(f"{name} has {field} of {part.dtype}; it needs {wanted} (pictures are floats in 0–1)")
+    H, W = sample.image.shape[-2:] if sample.image.ndim == 3 else (0, 0)
+    for field, part in kept.items():
+        leading = _CHANNELS[field]
+        if tuple(part.shape) != (*leading, H, W) or not H or not W:
+            shape = "×".join([*map(str, leading), "H", "W"])
+            raise ValueError(
+                f"{name} has {field} of shape {tuple(part.shape)} for a picture of shape {tuple(sample.image.shape)}; "
+                f"{field} is {shape}, the picture 3×H×W, with the same H and W, each at least 1"
+            )
+    return H, W
+
+
+_CHANNELS: dict[str, tuple[int, ...]] = {
+    "image": (3,), "labels": (), "instances": (), "depth": (), "next_image": (3,), "flow": (2,)
+}  # fmt: skip
+_REAL = ("image", "depth", "next_image", "flow")
+
+
 def as_sample(item: Any) -> Sample:
-    """A Sample from what a data set gives: a Sample as it is, or a pair (image, labels) of tensors.
+    """A Sample from what a data set gives: a Sample, its labels as int64, or a pair (image, labels) of tensors.
 
     Args:
         item: of a pair, image 3×H×W as floats in 0–1 or as uint8, labels H×W or 1×H×W of whole numbers.
 
     Raises:
-        TypeError: it is something else. ValueError: the shapes do not fit each other.
+        TypeError: it is something else. ValueError: the shapes do not fit each other, or there is no pixel.
     """
     if isinstance(item, Sample):
-        return item
+        size_of(item)
+        return item if item.labels.dtype == torch.int64 else replace(item, labels=whole_numbers(item.labels, "labels"))
     wanted = "segkit works on Samples or pairs (image 3×H×W, labels H×W of whole numbers)"
     if not (isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(t, Tensor) for t in item)):
         what = (
@@ -92,6 +128,7 @@ def as_sample(item: Any) -> Sample:
         or not (image.is_floating_point() or image.dtype == torch.uint8)
     ):
         raise TypeError(f"the data set gives images of {image.dtype} and labels of {labels.dtype}; {wanted}")
-    if image.ndim != 3 or image.shape[0] != 3 or image.shape[1:] != labels.shape:
+    if image.ndim != 3 or image.shape[0] != 3 or image.shape[1:] != labels.shape or not labels.numel():
         raise ValueError(f"the data set gives images {tuple(image.shape)} and labels {tuple(labels.shape)}; {wanted}")
-    return Sample(image.float() if image.is_floating_point() else image.float() / 255, labels.long())
+    pixels = image.float() if image.is_floating_point() else image.float() / 255
+    return Sample(pixels, whole_numbers(labels, "labels"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from segkit.data.base import void_for_foreground
 from segkit.data.files import UnknownLabel, faint, fit, open_picture, to_pixels
 from segkit.data.folder import OBJECTS, Key, read_key
 from segkit.data.layout import Pair, look
@@ -101,7 +102,7 @@ class _Tally:
             self.learnt += (counts > 0) & (self.split == "train")
             self.labelled[self.split] += int(counts[:VOID].sum())
             self.read += 1
-            if len(self.key.classes) == 2 and counts[VOID] and not counts[1]:
+            if void_for_foreground(len(self.key.classes), int(counts[1]), int(counts[VOID])):
                 self.doubtful.append(path.name)
 
     def problems(self) -> list[str]:

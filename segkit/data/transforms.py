@@ -20,7 +20,7 @@ from torch import Tensor
 from segkit.checks import finite, pair, whole
 from segkit.data.elastic import Elastic as Elastic
 from segkit.data.elastic import ElasticGrid as ElasticGrid
-from segkit.data.sample import VOID, Sample
+from segkit.data.sample import VOID, Sample, size_of
 from segkit.typed import typed
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
@@ -59,6 +59,7 @@ class RandomFlip:
         self.p = p
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        size_of(sample)  # refuses parts of different sizes
         if rng.random() >= self.p:
             return sample
         mirrored = _each(sample, lambda t: t.flip(-1), lambda t: t.flip(-1))
@@ -81,7 +82,7 @@ class Resize:
         self.size = whole(size, "size", "Resize", 1) if one else _pair(size, "Resize")
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        height, width = sample.labels.shape
+        height, width = size_of(sample)
         if isinstance(self.size, int):
             s = self.size / min(height, width)
             return resized(sample, (max(1, round(height * s)), max(1, round(width * s))))
@@ -103,7 +104,7 @@ class RandomScale:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         s = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        height, width = sample.labels.shape
+        height, width = size_of(sample)
         return resized(sample, (max(1, round(height * s)), max(1, round(width * s))))
 
 
@@ -121,10 +122,10 @@ class RandomCrop:
     @typed
     def __init__(self, size: int | tuple[int, int], fill: tuple[float, float, float] = MEAN_COLOUR) -> None:
         self.size = pair(size, "size", "RandomCrop", 1)
-        self.fill = tuple(finite(level, "fill", "RandomCrop") for level in fill)
+        self.fill = tuple(finite(level, "fill", "RandomCrop", 0, 1) for level in fill)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        (height, width), (h, w) = sample.labels.shape, self.size
+        (height, width), (h, w) = size_of(sample), self.size
         top = int(rng.integers(min(0, height - h), max(0, height - h), endpoint=True))
         left = int(rng.integers(min(0, width - w), max(0, width - w), endpoint=True))
         return window(sample, top, left, self.size, self.fill)
@@ -153,12 +154,9 @@ class ColourJitter:
         self.spread = (brightness, contrast, saturation, hue)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        size_of(sample)
         brightness, contrast, saturation, hue = (float(rng.uniform(-v, v)) for v in self.spread)
-        for shown in (sample.image, sample.next_image):
-            if shown is not None and shown.max() > 1 + 1e-3:
-                raise ValueError(
-                    f"ColourJitter got a picture with values up to {shown.max():.4g}; it takes 0–1: divide it"
-                )
+        _in_0_1(sample, "ColourJitter")
         level = float(sample.image.mean()) * (1 + brightness)  # of this picture, so that both pictures change alike
         turn = _colour_turn(1 + saturation, hue)
 
@@ -172,7 +170,7 @@ class ColourJitter:
 
 def window(sample: Sample, top: int, left: int, size: tuple[int, int], fill: Sequence[float]) -> Sample:
     """What a window of `size` (height, width) shows of the sample; outside lie `fill`, void, and 0 in all else."""
-    (height, width), (h, w) = sample.labels.shape, size
+    (height, width), (h, w) = size_of(sample), size
     inside = (slice(max(0, -top), height - top), slice(max(0, -left), width - left))  # of the window
     taken = (slice(max(0, top), top + h), slice(max(0, left), left + w))  # of the picture
 
@@ -183,16 +181,17 @@ def window(sample: Sample, top: int, left: int, size: tuple[int, int], fill: Seq
 
     nothing, colour = torch.tensor(0), torch.tensor(fill).view(3, 1, 1)
     result = _each(sample, lambda t: cut(t, colour), lambda t: cut(t, nothing))
-    result.labels = cut(sample.labels, torch.tensor(VOID))
+    result.labels = cut(sample.labels.long(), torch.tensor(VOID))
     return result
 
 
 def resized(sample: Sample, size: tuple[int, int]) -> Sample:
     """The sample at another size (height, width): picture bilinear, all else nearest, flow scaled along."""
-    height, width = sample.labels.shape
+    height, width = size_of(sample)
     h, w = size
     if (h, w) == (height, width):
         return sample
+    _in_0_1(sample, "a change of size")
     rows, columns = _nearest(height, h), _nearest(width, w)
 
     def picture(t: Tensor) -> Tensor:
@@ -203,6 +202,19 @@ def resized(sample: Sample, size: tuple[int, int]) -> Sample:
     if result.flow is not None:
         result.flow = result.flow * result.flow.new_tensor([w / width, h / height]).view(2, 1, 1)
     return result
+
+
+def _in_0_1(sample: Sample, who: str) -> None:
+    """Refuse pictures on another scale, which the clamp to 0–1 at the end would make white, black or NaN."""
+    for picture in (sample.image, sample.next_image):
+        if picture is None:
+            continue
+        low, high = (float(bound) for bound in picture.aminmax())  # NaN shows in both
+        if not -1e-3 <= low <= high <= 1 + 1e-3:
+            raise ValueError(
+                f"{who} got {sample.name or 'a picture'} with values from {low:.4g} to {high:.4g}; it takes 0–1: "
+                "divide by 255, and subtract mean and deviation afterwards"
+            )
 
 
 def _each(sample: Sample, picture: Callable[[Tensor], Tensor], fact: Callable[[Tensor], Tensor]) -> Sample:

@@ -75,8 +75,10 @@ def to_short_side(image: Tensor, short_side: int | None) -> Tensor:
     Shape:
         N×C×H×W → N×C×h×w with min(h, w) = short_side.
     """
-    if image.ndim != 4:
-        raise ValueError(f"to_short_side got pictures of shape {tuple(image.shape)}; they are N×C×H×W")
+    if image.ndim != 4 or 0 in image.shape[1:]:
+        raise ValueError(
+            f"to_short_side got pictures of shape {tuple(image.shape)}; they are N×C×H×W, C, H and W at least 1"
+        )
     H, W = image.shape[-2:]
     if short_side is not None:
         whole(short_side, "short_side", "to_short_side", 1)
@@ -97,10 +99,10 @@ def labels_at(scores: Tensor, height: int, width: int) -> Tensor:
         N×K×h×w → N×height×width, uint8, K ≤ 255.
     """
     height, width = (whole(n, name, "labels_at", 1) for name, n in (("height", height), ("width", width)))
-    if scores.ndim != 4 or not scores.is_floating_point() or not 1 <= scores.shape[1] <= 255:
+    if scores.ndim != 4 or not scores.is_floating_point() or scores.shape[1] > 255 or 0 in scores.shape[1:]:
         raise ValueError(
             f"labels_at got scores of {scores.dtype} and shape {tuple(scores.shape)}; they are floating-point numbers "
-            "N×K×h×w with K up to 255: a label is one byte, and 255 is void"
+            "N×K×h×w, h and w at least 1, with K up to 255: a label is one byte, and 255 is void"
         )
     if scores.isnan().any():
         raise ValueError("labels_at got scores with NaN; the network has diverged, it has no best class")
@@ -115,7 +117,7 @@ def labels_at(scores: Tensor, height: int, width: int) -> Tensor:
     place = ((torch.arange(height, device=scores.device) + 0.5) * h / height - 0.5).clamp(0, h - 1)
     above = place.floor().long()
     below, share = (above + 1).clamp(max=h - 1), (place - above).to(scores)[:, None]
-    rows = max(1, _STRIP // (N * K * width))
+    rows = max(1, _STRIP // (max(1, N) * K * width))
     for top in range(0, height, rows):
         strip = slice(top, top + rows)
         part = torch.lerp(wide[:, :, above[strip]], wide[:, :, below[strip]], share[strip])  # N, K, rows, width

@@ -14,9 +14,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from segkit.checks import whole
+from segkit.checks import WrongKind, whole
+from segkit.labels import Labels, whole_numbers
 from segkit.metrics.confusion import ConfusionMatrix
-from segkit.metrics.counting import Labels, count_pairs, label_maps
+from segkit.metrics.counting import count_pairs, label_maps
 from segkit.typed import typed
 
 _LOW, _HIGH = -1, 2**15 - 1  # below and above every label
@@ -163,11 +164,9 @@ def near_other_class(labels: Tensor, distance: int, border: bool = False, void: 
     Shape: labels N×H×W or H×W; the result is bool of the same shape.
     """
     distance = whole(distance, "distance", "near_other_class", 1)
-    if labels.is_floating_point() or labels.is_complex() or labels.ndim not in (2, 3):
-        raise TypeError(
-            f"near_other_class got labels of {labels.dtype} and shape {tuple(labels.shape)}; they are whole numbers, "
-            "H×W or N×H×W"
-        )
+    labels = whole_numbers(labels, "labels")
+    if labels.ndim not in (2, 3):
+        raise WrongKind(f"near_other_class got labels of shape {tuple(labels.shape)}; they are H×W or N×H×W")
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < _HIGH:
         raise ValueError(
             f"near_other_class got labels from {int(labels.min())} to {int(labels.max())}; they are 0 to {_HIGH - 1}"

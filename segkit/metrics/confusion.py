@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from segkit.checks import whole
-from segkit.metrics.counting import Labels, count_pairs, label_maps
+from segkit.labels import Labels
+from segkit.metrics.counting import count_pairs, label_maps
 from segkit.typed import typed
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Labels = Tensor | np.ndarray
+from segkit.labels import Labels, whole_numbers
 
 
 def label_maps(prediction: Labels, target: Labels, num_classes: int) -> tuple[Tensor, Tensor]:
@@ -21,12 +21,10 @@ def label_maps(prediction: Labels, target: Labels, num_classes: int) -> tuple[Te
         TypeError: not tensors or arrays, or fractions where labels belong.
         ValueError: the shapes do not fit, or there is NaN among the scores.
     """
-    p, t = _tensor(prediction, "prediction"), _tensor(target, "target")
-    if t.is_floating_point() or t.is_complex():
-        raise TypeError(f"target has type {t.dtype}; labels are whole numbers (int64, uint8, …)")
+    p, t = _scores_or_labels(prediction), whole_numbers(target, "target")
     if p.ndim == t.ndim + 1 and t.ndim in (2, 3):
         p = _best(p, num_classes)
-    elif p.is_floating_point() or p.is_complex():
+    elif p.is_floating_point():
         raise TypeError(
             f"prediction has type {p.dtype} and shape {tuple(p.shape)} for a target of shape {tuple(t.shape)}; give "
             "labels as whole numbers, or scores with a class axis before height and width"
@@ -36,7 +34,7 @@ def label_maps(prediction: Labels, target: Labels, num_classes: int) -> tuple[Te
             f"prediction has shape {tuple(p.shape)} and target {tuple(t.shape)}; label maps must agree, scores are "
             "N×K×H×W for a target N×H×W"
         )
-    return p.to(torch.int64), t.to(p.device, torch.int64)
+    return p, t.to(p.device)
 
 
 def count_pairs(prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int | None) -> Tensor:
@@ -68,18 +66,12 @@ def count_pairs(prediction: Tensor, target: Tensor, num_classes: int, ignore_ind
     return table[:num_classes, :num_classes].clone()
 
 
-def _tensor(labels: Labels, what: str) -> Tensor:
-    if isinstance(labels, Tensor):
-        return labels.detach()
-    if isinstance(labels, np.ma.MaskedArray):
-        raise TypeError(f"{what} is a masked array; give labels.filled(255) if masked is void")
-    if isinstance(labels, np.ndarray):
-        if labels.dtype.kind not in "biuf":
-            raise TypeError(f"{what} is an array of {labels.dtype}; it takes whole numbers, or scores as floats")
-        if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo(np.int64).max:
-            raise ValueError(f"{what} has the label {labels.max()}; labels are small whole numbers, and 255 is void")
-        return torch.from_numpy(np.ascontiguousarray(labels, None if labels.dtype.kind == "f" else np.int64))
-    raise TypeError(f"{what} is a {type(labels).__name__}; it must be a torch tensor or a numpy array")
+def _scores_or_labels(prediction: Labels) -> Tensor:
+    if isinstance(prediction, Tensor) and prediction.is_floating_point():
+        return prediction.detach()
+    if isinstance(prediction, np.ndarray) and prediction.dtype.kind == "f" and not np.ma.isMaskedArray(prediction):
+        return torch.from_numpy(np.ascontiguousarray(prediction))
+    return whole_numbers(prediction, "prediction")
 
 
 def _best(scores: Tensor, num_classes: int) -> Tensor:

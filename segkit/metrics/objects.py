@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segkit.metrics.counting import Labels
+from segkit.labels import Labels
 from segkit.metrics.partition import contingency, id_maps, partition_scores
 from segkit.typed import typed
 

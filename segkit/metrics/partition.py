@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from segkit.checks import chosen
-from segkit.metrics.counting import Labels
+from segkit.labels import Labels, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,10 @@ def id_maps(prediction: Labels, truth: Labels) -> tuple[np.ndarray, np.ndarray]:
     """
     maps = []
     for name, given in (("prediction", prediction), ("truth", truth)):
-        if isinstance(given, np.ma.MaskedArray):
-            raise TypeError(f"{name} is a masked array; give ids.filled(0) if masked is outside")
-        ids = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
-        if not (np.issubdtype(ids.dtype, np.integer) or ids.dtype == bool):
-            raise TypeError(f"{name} has type {ids.dtype}; ids are whole numbers, 0 outside; see label_components")
+        ids = whole_numbers(given, name).cpu().numpy()
         if ids.size and int(ids.min()) < 0:
             raise ValueError(f"{name} has the id {int(ids.min())}; ids are 0 outside and positive on things")
-        if ids.size and int(ids.max()) > np.iinfo(np.int64).max:
-            raise ValueError(f"{name} has the id {int(ids.max())}; ids end at 2⁶³ − 1")
-        maps.append(ids.astype(np.int64))
+        maps.append(ids)
     if maps[0].shape != maps[1].shape:
         raise ValueError(f"prediction has shape {maps[0].shape} and truth {maps[1].shape}; id maps must agree")
     return maps[0], maps[1]

@@ -60,8 +60,8 @@ class Model(nn.Module):
         N×in_channels×H×W → N×K×H×W, any H, W ≥ 1; N×K from a classifier.
 
     Raises:
-        ValueError: another shape; in training mode with BatchNorm, one picture so small that the encoder's last map is
-            one cell. TypeError: not of a floating-point type.
+        ValueError: another shape; in training mode with BatchNorm, one picture so small that a map before one has one
+            cell. TypeError: not of a floating-point type.
     """
 
     task: ClassVar[str] = "segmentation"
@@ -103,13 +103,19 @@ class Model(nn.Module):
 
     def _check_statistics(self, pictures: int, height: int, width: int) -> None:
         """Refuse to train BatchNorm on a single cell."""
+        for stride, part, name in self._coarsest():
+            if pictures * -(-height // stride) * -(-width // stride) == 1:
+                for layer in part.modules():
+                    check_statistics(layer, 1, f"{type(self).__name__}'s {name}, at {height}×{width} pixels,")
+
+    def _coarsest(self) -> list[tuple[int, nn.Module, str]]:
+        """The coarsest stride that a BatchNorm sees, in which part, and what to call that; by default the encoder."""
         encoder = getattr(self, "encoder", None)
-        if not isinstance(encoder, Encoder) or not encoder.normalised:
-            return
-        stride = getattr(self, "tile_stride", encoder.output_stride)
-        if pictures * -(-height // stride) * -(-width // stride) == 1:
-            for layer in encoder.modules():
-                check_statistics(layer, 1, f"{type(self).__name__}'s encoder, at {height}×{width} pixels,")
+        if not isinstance(encoder, Encoder):
+            return []
+        if encoder.normalised:
+            return [(getattr(self, "tile_stride", encoder.output_stride), encoder, "encoder")]
+        return [(stride, encoder, "encoder") for stride in encoder.strides[-2:-1]]  # before the last pooling
 
     def foundation(self) -> str | None:
         """Name of the torchvision classifier whose ImageNet weights `load_torchvision` can take; None if none fits."""

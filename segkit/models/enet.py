@@ -117,6 +117,9 @@ class ENet(Model):
         kernel = (2, 2) if early_downsampling else (1, 1)
         self.fullconv = (ConvTranspose2d if early_downsampling else Conv2d)(small, self.num_classes, *kernel)
 
+    def _coarsest(self) -> list[tuple[int, nn.Module, str]]:
+        return [(4 * self.fullconv.stride[0], self.stage2, "stage 2")]
+
     def compute(self, x: Tensor) -> dict[str, Tensor]:
         x = self.initial(x)  # N, width, H/2, W/2
         half = x.shape[-2], x.shape[-1]

@@ -149,6 +149,10 @@ class FCN(FullyConnectedHead, Model):
             score = fuse_skip(climb(score), finer)  # N, K, H/16, W/16; then H/8, W/8
         return {"logits": self._last(score), **heads}
 
+    def _coarsest(self) -> list[tuple[int, nn.Module, str]]:
+        norms = (self.fc6_norm, self.fc7_norm) if self.encoder.classifier_kernel else ()
+        return [*super()._coarsest(), *((self.encoder.output_stride, norm, "fc6 and fc7") for norm in norms)]
+
     def heads(self, x: Tensor) -> dict[str, Tensor]:
         """What each head says about the picture by itself, coarsest first."""
         maps = self.encoder(x)

@@ -169,6 +169,11 @@ class UNet(Model):
         scores = step * bottom - 4 * (step - 1)
         return scores + 2 * self.border, scores
 
+    def _coarsest(self) -> list[tuple[int, nn.Module, str]]:
+        if self.encoder is not None or self.padding == "valid":  # "valid" widens the picture by its border
+            return super()._coarsest()
+        return [(2 ** (self.levels - 1), self.contracting, "contracting path")]
+
     def _climb(self, x: Tensor) -> dict[str, Tensor]:
         """Down the contracting path and up the expansive one."""
         skips = self._contract(x)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from segkit.data import VOID, Augmented, collate, describe
+from segkit.data.base import warn_of_void
 from segkit.training.losses import check_labels
 from segkit.training.recipe import Recipe
 from segkit.typed import typed
@@ -16,12 +17,15 @@ from segkit.typed import typed
 @typed
 def count_pixels(dataset: Any) -> Tensor:
     """Pixels of each class over a data set, void left out, for `class_weights`."""
-    K = describe(dataset).num_classes
+    facts, voids = describe(dataset), 0
+    K = facts.num_classes
     counts = torch.zeros(K, dtype=torch.int64)
     for i in range(len(dataset)):
         batch = collate([dataset[i]])
-        check_labels(batch.labels, K, batch.name)
-        counts += torch.bincount(batch.labels[batch.labels != VOID], minlength=K)
+        labels = check_labels(batch.labels, K, batch.name)
+        counts += torch.bincount(labels[labels != VOID], minlength=K)
+        voids += int((labels == VOID).sum())
+    warn_of_void(facts, int(counts[1:2].sum()), voids)
     return counts
 
 
@@ -40,6 +44,8 @@ def class_weights(counts: Tensor, scheme: str = "median") -> Tensor:
     Raises:
         ValueError: an unknown scheme, negative counts, or no pixel at all.
     """
+    if counts.is_complex():
+        raise TypeError(f"class_weights got counts of {counts.dtype}; give one non-negative pixel count per class")
     counts = counts.double()
     if counts.ndim != 1 or not ((counts >= 0) & counts.isfinite()).all() or counts.sum() == 0:
         raise ValueError(f"class_weights got counts {counts.tolist()}; give one non-negative pixel count per class")

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from segkit.checks import whole
-from segkit.data import Batch, Sample, collate, describe
-from segkit.data.base import Facts
+from segkit.data import VOID, Batch, Sample, collate, describe
+from segkit.data.base import Facts, warn_of_void
 from segkit.data.sample import as_sample
 from segkit.metrics import ConfusionMatrix
 from segkit.models.modes import in_evaluation
@@ -44,20 +44,22 @@ def evaluate(
         ValueError: the model has another number of classes than the data, gives NaN, or no pixel has a label.
     """
     target, facts = pick_device(device), describe(dataset)
-    matrix = ConfusionMatrix(facts.num_classes)
+    matrix, voids = ConfusionMatrix(facts.num_classes), torch.zeros((), dtype=torch.int64)
     own = range(processes.rank(), len(dataset), processes.count())
     silent = quiet or processes.rank() > 0
     bar = tqdm(total=len(own), desc="eval", unit="picture", disable=silent)
     with processes.failing_together(), _scoring(model, target), bar:
         for batch in _batches(dataset, batch_size, own):
-            check_labels(batch.labels, facts.num_classes, batch.name)
+            labels = check_labels(batch.labels, facts.num_classes, batch.name)
             logits = model(batch.image.to(target))  # N, K, H, W
             _check_scores(logits, batch.name, facts)
-            matrix.update(logits.argmax(1).cpu(), batch.labels)
+            matrix.update(logits.argmax(1).cpu(), labels)
+            voids += (labels == VOID).sum()
             bar.update(len(batch.image))
-    matrix.matrix = processes.total(matrix.matrix)
+    matrix.matrix, voids = processes.total(matrix.matrix), processes.total(voids)
     if not matrix.matrix.sum():
         raise ValueError(f"{facts.name}: none of the {len(dataset)} pictures has a label other than void to score by")
+    warn_of_void(facts, int(matrix.matrix[1:2].sum()), int(voids))
     return matrix
 
 

@@ -20,10 +20,11 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from segkit.checks import whole
-from segkit.data import Augmented, Batch, collate, describe
-from segkit.data.base import set_epoch
+from segkit.data import VOID, Augmented, Batch, collate, describe
+from segkit.data.base import set_epoch, warn_of_void
 from segkit.engine import engine
 from segkit.models import unwrapped
+from segkit.models.modes import modes_back_on_error
 from segkit.training import processes
 from segkit.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from segkit.training.class_balance import training_weights
@@ -134,7 +135,8 @@ class Trainer:
             quiet: no progress bar.
 
         Returns:
-            the history: one dict a step with step, loss, lr, seconds.
+            the history: one dict a step with step, loss, lr, seconds. The network to use (`best`) is in evaluation
+            mode then; where an error or Ctrl-C ends the run, each module has the mode that it had before.
         """
         last = self.recipe.steps if until is None else min(self.recipe.steps, whole(until, "until", "fit", 1))
         if out is not None:
@@ -143,11 +145,11 @@ class Trainer:
             self.resume(out)
         elif self.step == 0:
             torch.manual_seed(self.recipe.seed)
-        self.model.train()
         processes.same({"step": self.step, "last step": last})
         silent = quiet or processes.rank() > 0
         bar = tqdm(total=last, initial=self.step, desc="train", unit="step", disable=silent)
-        with bar, interrupts_wait(out is not None) as interrupts:
+        with bar, modes_back_on_error(self.model), interrupts_wait(out is not None) as interrupts:
+            self.model.train()
             for batch in self._batches(last):
                 self.history.append(self._one_step(batch))
                 bar.set_postfix(loss=f"{self.history[-1]['loss']:.3f}", refresh=False)
@@ -226,6 +228,7 @@ class Trainer:
         while self.step < last:
             epoch, skip = divmod(self.step, self.order.per_epoch)
             set_epoch(self.train_set, epoch)
+            ones, voids = 0, 0
             batches = [self._mine(batch) for batch in self.order.epoch(epoch, skip)[: last - self.step]]
             for batch in DataLoader(
                 self.train_set,
@@ -235,8 +238,11 @@ class Trainer:
                 generator=torch.Generator(),  # DataLoader draws a base seed: not from the global generator
                 pin_memory=self.device.type == "cuda",
             ):
-                check_labels(batch.labels, self.data.num_classes, batch.name)
+                batch.labels = check_labels(batch.labels, self.data.num_classes, batch.name)
+                ones, voids = ones + int((batch.labels == 1).sum()), voids + int((batch.labels == VOID).sum())
                 yield batch.to(self.device)
+            if epoch == 0:
+                warn_of_void(self.data, ones, voids)
 
     def _facts(self) -> dict[str, Any]:
         """What decides the weights that come out; a checkpoint with other facts is another run's."""

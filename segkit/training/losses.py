@@ -13,6 +13,7 @@ from segkit.checks import whole
 from segkit.data import VOID, Batch
 from segkit.engine import engine
 from segkit.heads import enlarge
+from segkit.labels import whole_numbers
 from segkit.layers.borders import cut
 from segkit.models import unwrapped
 from segkit.training.recipe import Recipe
@@ -20,32 +21,38 @@ from segkit.typed import typed
 
 
 @typed
-def check_labels(target: Tensor, num_classes: int, names: Sequence[str] = (), ignore_index: int = VOID) -> None:
+def check_labels(target: Tensor, num_classes: int, names: Sequence[str] = (), ignore_index: int = VOID) -> Tensor:
     """Refuse labels that are neither a class nor void, before a loss reads them.
 
     Args:
-        target: integer labels N×H×W.
+        target: labels N×H×W, of any type of whole numbers.
         num_classes: K; the classes are 0…K−1.
         names: what to call each picture in the message; its number where not given.
         ignore_index: the void label.
 
+    Returns:
+        the labels as int64: a narrow type cannot hold every class, nor every void.
+
     Raises:
-        ValueError: names the picture, the value and how many pixels have it.
+        TypeError: no whole numbers N×H×W. ValueError: names the picture, the value and how many pixels have it.
     """
     num_classes = whole(num_classes, "num_classes", "check_labels", 1)
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool or target.ndim != 3:
+    kind = target.dtype
+    if kind.is_floating_point or kind.is_complex or kind == torch.bool or target.ndim != 3:
         raise TypeError(
-            f"check_labels got labels of {target.dtype} and shape {tuple(target.shape)}; they are whole numbers N×H×W"
+            f"check_labels got labels of {kind} and shape {tuple(target.shape)}; they are whole numbers N×H×W"
         )
+    target = whole_numbers(target, "check_labels' target")
     wrong = ((target < 0) | (target >= num_classes)) & (target != ignore_index)
     if not wrong.any():
-        return
+        return target
     picture = int(wrong.flatten(1).any(1).nonzero()[0])
     value = int(target[picture][wrong[picture]][0])
     count = int((target[picture] == value).sum())
     name = names[picture] if picture < len(names) and names[picture] else f"picture {picture} of the batch"
+    narrow = f" ({kind} ends at 127, so a label of {value + 256} reads as {value})" if kind == torch.int8 else ""
     raise ValueError(
-        f"{name}: {count} pixels have label {value}; the classes are 0 to {num_classes - 1} and void is "
+        f"{name}: {count} pixels have label {value}{narrow}; the classes are 0 to {num_classes - 1} and void is "
         f"{ignore_index}. Correct the mask, or map its values to class numbers"
     )
 
@@ -59,7 +66,7 @@ def cross_entropy(
 
     Args:
         logits: N×K×H×W, any floating-point type; computed in float32 at least.
-        target: int64 N×H×W, classes 0…K−1 or `ignore_index`.
+        target: whole numbers of any type, N×H×W, classes 0…K−1 or `ignore_index`.
         weight: K, one weight per class.
         ignore_index: label of pixels that do not count.
         reduction: "mean" divides by the sum of the weights of the pixels that count (torch's rule), and is 0 where none
@@ -72,7 +79,7 @@ def cross_entropy(
     Raises:
         ValueError: shapes that do not belong together, a label that is not a class, an unknown reduction.
     """
-    _check("cross_entropy", logits, target, weight, ignore_index)
+    target = _checked("cross_entropy", logits, target, weight, ignore_index)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"cross_entropy got reduction={reduction!r}; choose 'mean', 'sum' or 'none'")
     counts = target != ignore_index  # N, H, W
@@ -91,20 +98,24 @@ def cross_entropy(
     return total if reduction == "sum" else total / w.sum().clamp_min(torch.finfo(w.dtype).tiny)
 
 
-def _check(who: str, logits: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+def _checked(who: str, logits: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    """The labels as int64, which go with the logits and their weights."""
+    if not logits.is_floating_point():
+        raise TypeError(f"{who} got logits of {logits.dtype}; they are floating-point scores, and labels come second")
     if logits.ndim != 4 or target.shape != (logits.shape[0], *logits.shape[2:]):
         raise ValueError(
             f"{who} got logits {tuple(logits.shape)} and labels {tuple(target.shape)}; "
             "they must be N×K×H×W and N×H×W of the same N, H, W"
         )
     K = logits.shape[1]
-    check_labels(target, K, ignore_index=ignore_index)
+    target = check_labels(target, K, ignore_index=ignore_index)
     if weight is None:
-        return
+        return target
     if weight.shape != (K,):
         raise ValueError(f"{who} got weights of shape {tuple(weight.shape)} for {K} classes; give one per class")
-    if not ((weight >= 0) & torch.isfinite(weight)).all():
+    if weight.is_complex() or not ((weight >= 0) & torch.isfinite(weight)).all():
         raise ValueError(f"{who} got the class weights {weight.tolist()}; each is a finite number, 0 or more")
+    return target
 
 
 def _pixel_weight(weight: Tensor, target: Tensor) -> Tensor:
@@ -113,7 +124,7 @@ def _pixel_weight(weight: Tensor, target: Tensor) -> Tensor:
             f"cross_entropy got pixel_weight of shape {tuple(weight.shape)} for labels {tuple(target.shape)}; give one "
             "per pixel"
         )
-    if not ((weight >= 0) & torch.isfinite(weight)).all():
+    if weight.is_complex() or not ((weight >= 0) & torch.isfinite(weight)).all():
         raise ValueError("cross_entropy got a pixel_weight that is negative, infinite or NaN; give 0 or more")
     return weight
 
@@ -142,6 +153,7 @@ def ohem_cross_entropy(
     """
     if not 0 <= threshold <= 1 or not 0 <= kept <= 1:
         raise ValueError(f"ohem_cross_entropy got threshold={threshold}, kept={kept}; both lie between 0 and 1")
+    target = _checked("ohem_cross_entropy", logits, target, weight, ignore_index)
     loss = cross_entropy(logits.detach(), target, None, ignore_index, "none")  # N, H, W: −log of the probability
     counted = loss[target != ignore_index]
     if len(counted):
@@ -167,7 +179,7 @@ def dice_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, igno
 
     Source: Milletari, Navab & Ahmadi, "V-Net", 3DV 2016, section 3, for two classes.
     """
-    _check("dice_loss", logits, target, weight, ignore_index)
+    target = _checked("dice_loss", logits, target, weight, ignore_index)
     counts = (target != ignore_index)[:, None]  # N, 1, H, W
     p = torch.softmax(logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits, 1) * counts
     classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1)

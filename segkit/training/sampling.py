@@ -8,6 +8,7 @@ from torch import Tensor
 
 from segkit.checks import whole
 from segkit.data import VOID
+from segkit.labels import whole_numbers
 from segkit.typed import typed
 
 
@@ -25,10 +26,9 @@ def sample_pixels(
     """
     if not 0 <= share <= 1:
         raise ValueError(f"sample_pixels got share={share}; it is a probability from 0 to 1")
-    if target.ndim not in (2, 3) or target.is_floating_point() or target.is_complex():
-        raise ValueError(
-            f"sample_pixels got labels of {target.dtype} and shape {tuple(target.shape)}; whole numbers N×H×W"
-        )
+    target = whole_numbers(target, "sample_pixels' target")
+    if target.ndim not in (2, 3):
+        raise ValueError(f"sample_pixels got labels of shape {tuple(target.shape)}; they are N×H×W")
     drawn = torch.rand(target.shape, generator=generator, device=target.device)
     return torch.where(drawn < share, target, ignore_index)
 
@@ -69,6 +69,7 @@ def sample_patches(
         )
     if size < 1 or count < 1:
         raise ValueError(f"sample_patches got size={size}, count={count}; both must be at least 1")
+    target = whole_numbers(target, "sample_patches' target")
     labels = target.cpu().flatten()
     places = (labels != ignore_index).nonzero()[:, 0]
     if len(places) == 0:
@@ -105,6 +106,7 @@ def keep_centre(target: Tensor, side: int, ignore_index: int = VOID) -> Tensor:
     Raises:
         ValueError: the block is empty, or larger than the labels.
     """
+    target = whole_numbers(target, "keep_centre's target")
     if target.ndim < 2:
         raise ValueError(f"keep_centre got labels of shape {tuple(target.shape)}; they are …×H×W")
     side = whole(side, "side", "keep_centre", 1, min(target.shape[-2:]))

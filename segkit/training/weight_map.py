@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from segkit.checks import whole
 from segkit.data import Batch
+from segkit.labels import whole_numbers
 from segkit.training.losses import cross_entropy
 from segkit.typed import typed
 
@@ -48,16 +49,15 @@ def unet_weight_map(
     Differs from the paper: the second term stays off the cells themselves, where the formula as printed would raise
         the weight of cell pixels too (d1 is 0 there).
     """
-    _check_instances(instances, "unet_weight_map")
+    instances = _checked_ids(instances, "unet_weight_map")
     if not 0 <= w0 < math.inf or not 0 < sigma < math.inf:
         raise ValueError(f"unet_weight_map got w0={w0}, sigma={sigma}; it needs w0 >= 0 and sigma > 0")
     background, cell = _two(class_weights)
-    ids = instances.detach().cpu().numpy()
-    pictures = ids.reshape(-1, *ids.shape[-2:])  # N, H, W
+    pictures = _pictures(instances)  # N, H, W
     out = np.empty(pictures.shape, dtype=np.float32)
     for picture, w in zip(pictures, out, strict=True):
         w[:] = np.where(picture > 0, cell, background + _between(picture, w0, sigma))
-    return torch.from_numpy(out.reshape(ids.shape)).to(instances.device)
+    return torch.from_numpy(out.reshape(instances.shape)).to(instances.device)
 
 
 def _between(ids: np.ndarray, w0: float, sigma: float) -> np.ndarray:
@@ -96,18 +96,18 @@ def separate(labels: Tensor, instances: Tensor, border: int = 1, background: int
         border: width of the gap in pixels; 0 changes nothing.
         background: the class that the gap gets.
 
-    Shape: both H×W or both N×H×W; so are the results.
+    Shape: both H×W or both N×H×W; so are the results, int64.
 
     Raises:
-        TypeError: instances are fractions. ValueError: shapes differ, a negative id, a negative border.
+        TypeError: labels or instances are fractions. ValueError: shapes differ, a negative id, a negative border.
 
     Source: Ronneberger et al. 2015, section 3: the border is "computed using morphological operations".
     """
-    _check_instances(instances, "separate")
+    labels, instances = whole_numbers(labels, "labels"), _checked_ids(instances, "separate")
     if labels.shape != instances.shape:
         raise ValueError(f"separate got labels {tuple(labels.shape)} and instances {tuple(instances.shape)}")
     border = whole(border, "border", "separate", 0)
-    ids = instances.detach().cpu().numpy().reshape(-1, *instances.shape[-2:])  # N, H, W
+    ids = _pictures(instances)  # N, H, W
     kept = np.stack([_kept(picture, border) for picture in ids]) if len(ids) else np.zeros(ids.shape, dtype=bool)
     keep = torch.from_numpy(kept.reshape(instances.shape)).to(instances.device)
     lost = ~keep & (instances != 0)
@@ -161,13 +161,20 @@ def weight_map_loss(
     return loss
 
 
-def _check_instances(instances: Tensor, who: str) -> None:
+def _pictures(ids: Tensor) -> np.ndarray:
+    """One picture's ids as a batch of one, a batch as it is. Shape: N×H×W."""
+    return (ids if ids.ndim == 3 else ids[None]).cpu().numpy()
+
+
+def _checked_ids(instances: Tensor, who: str) -> Tensor:
     if instances.is_floating_point() or instances.is_complex() or instances.dtype == torch.bool:
         raise TypeError(f"{who} got instances of type {instances.dtype}; ids are whole numbers (int64)")
+    instances = whole_numbers(instances, "instances")
     if instances.ndim not in (2, 3):
         raise ValueError(f"{who} got instances of shape {tuple(instances.shape)}; it takes H×W or N×H×W")
     if instances.numel() and int(instances.min()) < 0:
         raise ValueError(f"{who} got the id {int(instances.min())}; ids are 0 outside cells and positive on them")
+    return instances
 
 
 def _two(class_weights: Sequence[float] | Tensor | None) -> tuple[float, float]:

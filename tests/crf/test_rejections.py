@@ -183,3 +183,35 @@ F, V = torch.rand(5, 2), torch.rand(5, 3)
 def test_parts_used_alone(compute: Callable[[], Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         compute()
+
+
+HALF = (PICTURES.float() > 128).float()  # only 0 and 1: a mask drawn as a picture
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int64, torch.float32, torch.float64])
+def test_pictures_of_0_and_1_are_not_read_as_black(channels: int, kind: torch.dtype) -> None:
+    """As 0–255 they hold no edge, and the answer would be one label, whatever the scores say."""
+    picture = HALF[:, :1].expand(-1, channels, -1, -1).to(kind)
+    words = "whole numbers are always 0–255" if not kind.is_floating_point else "say picture_max=1"
+    for crf in (DenseCRF(), CRFasRNN(LOGITS.shape[1])):
+        with pytest.raises(ValueError, match=rf"from 0 to 1, which look like 0–1.*{words}.*multiply them by 255"):
+            crf(LOGITS, picture)
+    if not kind.is_floating_point:
+        with pytest.raises(ValueError, match=words):
+            DenseCRF(picture_max=1)(LOGITS, picture)
+    answers = [DenseCRF()(LOGITS, (255 * picture.float()).to(kind)), DenseCRF()(LOGITS, 255 * picture.float())]
+    if kind == torch.float32 and channels in (1, 3):
+        answers.append(DenseCRF(picture_max=1)(LOGITS, picture))
+    for answer in answers:
+        torch.testing.assert_close(answer, answers[-1])
+        assert len(answer.argmax(1).unique()) > 1
+    DenseCRF()(LOGITS, torch.zeros_like(picture))  # black all over is a picture too
+
+
+def test_one_channel_on_a_scale_of_its_own_takes_a_deviation_on_it() -> None:
+    depth = HALF[:, :1] * 0.8
+    with pytest.raises(ValueError, match=r"from 0 to 0.8.* give bilateral_srgb on the scale of the picture"):
+        DenseCRF()(LOGITS, depth)
+    same = DenseCRF(bilateral_srgb=0.04)(LOGITS, depth), DenseCRF(bilateral_srgb=13)(LOGITS, 325 * depth)
+    torch.testing.assert_close(*same, rtol=1e-3, atol=1e-4)

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from segkit.data import ISBI2012, Nuclei, create
+from segkit.data.files import open_picture
 from segkit.data.nuclei import split_of
 from segkit.metrics import label_components
 
@@ -188,3 +189,41 @@ def test_real_nuclei(data_root):
     assert total == 9543
     pieces = sum(int(label_components(s.labels == 1).max()) for s in data)
     assert pieces < sum(int(s.instances.max()) for s in data)  # real nuclei touch
+
+
+def lossy(path, values, kind: str = "JPEG", **options) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path, kind, **options)
+
+
+@pytest.mark.parametrize("options", [{"kind": "JPEG"}, {"kind": "JPEG2000"}, {"kind": "TIFF", "compression": "jpeg"}])
+def test_ids_and_masks_that_a_jpeg_has_blurred_are_refused_by_name(tmp_path, options):
+    folder = tmp_path / "nuclei"
+    name = original_nuclei(folder)["val"][0]
+    mask = folder / "stage1_train" / name / "masks/b.png"  # a JPEG under the name of a PNG, with 0 and 255 alone
+    lossy(mask, np.full((256, 256), 255, dtype=np.uint8), **options)
+    with pytest.raises(ValueError, match=r"b\.png is a JPEG, which blurs class numbers"):
+        Nuclei("val", tmp_path)[0]
+    (folder / "index.csv").write_text("id,split\nq,train\n")
+    save(folder / "images/q.png", np.zeros((16, 16), dtype=np.uint8))
+    lossy(folder / "masks/q.png", np.ones((16, 16), dtype=np.uint8), **options)
+    with pytest.raises(ValueError, match=r"q\.png is a JPEG, which blurs class numbers"):
+        Nuclei("train", tmp_path)[0]
+    with pytest.raises(ValueError, match=r"q\.png is a JPEG, which blurs class numbers"):
+        ISBI2012.table.read(open_picture(folder / "masks/q.png"), folder / "masks/q.png")
+
+
+def test_a_mask_of_one_nucleus_is_black_and_white_and_none_is_left_out(tmp_path):
+    folder = tmp_path / "nuclei"
+    masks = folder / "stage1_train" / original_nuclei(folder)["val"][0] / "masks"
+    expected = Nuclei("val", tmp_path)[0].instances
+    grey = np.array(Image.open(masks / "b.png"))
+    save(masks / "b.png", np.stack([grey, grey, grey, np.full_like(grey, 255)], -1))
+    assert torch.equal(Nuclei("val", tmp_path)[0].instances, expected)
+    save(masks / "b.png", np.stack([0 * grey, grey, grey], -1))
+    with pytest.raises(ValueError, match=r"b\.png is in colours"):
+        Nuclei("val", tmp_path)[0]
+    save(masks / "b.png", grey)
+    lossy(masks / "c.jpg", grey)
+    with pytest.raises(ValueError, match=r"c\.jpg is a JPEG"):
+        Nuclei("val", tmp_path)[0]

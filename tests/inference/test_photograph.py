@@ -67,3 +67,16 @@ def test_large_pictures_go_in_tiles_by_themselves(monkeypatch):
     sizes.clear()
     Segmenter(Looks())(picture(100, 90)[0])
     assert sizes == [(100, 90)]
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 0, 8), (1, 3, 8, 0), (1, 0, 8, 8)])
+def test_nothing_to_enlarge_or_shrink_is_named(shape):
+    with pytest.raises(ValueError, match="at least 1"):
+        to_short_side(torch.rand(shape), 4)
+    with pytest.raises(ValueError, match="at least 1"):
+        labels_at(torch.rand(shape), 4, 4)
+
+
+def test_no_pictures_give_no_labels():
+    assert labels_at(torch.rand(0, 3, 8, 8), 4, 5).shape == (0, 4, 5)
+    assert to_short_side(torch.rand(0, 3, 8, 8), 4).shape == (0, 3, 4, 4)

@@ -229,7 +229,7 @@ def test_components_are_those_of_a_flood_fill(connectivity):
 def test_wrong_input_is_named():
     ids = np.ones((2, 3), dtype=int)
     for call, error, words in (
-        (lambda: rand_score(ids * 0.5, ids), TypeError, "prediction has type float64"),
+        (lambda: rand_score(ids * 0.5, ids), TypeError, "prediction is an array of float64"),
         (lambda: rand_score(ids, ids[:1]), ValueError, "id maps must agree"),
         (lambda: rand_score(-ids, ids), ValueError, "the id -1"),
         (lambda: rand_score(ids, ids, "one"), ValueError, "zero='one'"),

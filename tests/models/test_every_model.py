@@ -124,3 +124,33 @@ def test_sizes_that_are_no_whole_numbers(name: str, wrong: object) -> None:
             continue
         with pytest.raises((TypeError, ValueError), match=rf"{size}={re.escape(repr(wrong))}"):
             create(name, **{"num_classes": 3, "width": 4, size: wrong})
+
+
+def _alone(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    x = inputs[0]
+    if module.training and x.numel() == x.shape[1]:
+        raise AssertionError(f"a BatchNorm of {x.shape[1]} channels learns from a single value of each")
+
+
+@every_case
+def test_no_batchnorm_learns_from_a_single_value(case: Case) -> None:
+    """The model says so at its door, with what to do, and not torch at the layer; or every BatchNorm has more."""
+    model = case.lively().train()
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.register_forward_pre_hook(_alone)
+    refused = []
+    for side in (1, 8, 9, 16, 17, 32, 33):
+        x = torch.randn(1, case.channels, side, side)
+        try:
+            with torch.no_grad():
+                model(x)
+        except ValueError as error:
+            assert re.search("pools one picture to one cell.* at least 2 pictures per step", str(error)), (side, error)
+            refused.append(side)
+    assert not refused or 1 in refused
+    for norm in norms:
+        norm.eval()
+    for side in (1, *refused):  # with fixed statistics any size goes
+        with torch.no_grad():
+            model(torch.randn(1, case.channels, side, side))

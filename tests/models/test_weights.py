@@ -112,3 +112,13 @@ def test_a_header_that_asks_for_a_network_beyond_all_memory(tmp_path):
     files.write_safetensors(state, path, {"config": {**header["config"], "hidden": 10**12}})
     with pytest.raises(ValueError, match=r"a\.safetensors says .*, a network that cannot be made here"):
         load(path)
+
+
+@pytest.mark.parametrize("name", ["running_mean", "running_var"])
+def test_half_precision_refuses_a_buffer_that_it_cannot_hold(tmp_path, name):
+    ours = create("segnet", 2, encoder="vgg11", width=1)
+    key = next(key for key, _ in ours.named_buffers() if key.endswith(name))
+    ours.get_buffer(key).fill_(1e6)
+    with pytest.raises(ValueError, match=rf"{key} holds 1e\+06; float16 ends at 65504"):
+        save(ours, tmp_path / "h.safetensors", half=True)
+    assert not list(tmp_path.iterdir())

@@ -296,3 +296,46 @@ def test_one_value_for_a_channel_is_explained():
     recipe = Config(steps=1, batch_size=2, accumulate=2, crop=32, device="cpu")
     with pytest.raises(ValueError, match=r"1 picture of \(32, 32\) pixels.*larger crop or batch_size.*norm='fixed'"):
         Trainer(model, Stripes(), recipe).fit(quiet=True)
+
+
+class Broken(Stripes):
+    """Its pictures cannot be read from the second epoch's first step on."""
+
+    seen = 0
+
+    def __getitem__(self, i):
+        self.seen += 1
+        if self.seen > 40:
+            raise OSError("the disk is gone")
+        return super().__getitem__(i)
+
+
+def _fails_in_step_2(model, batch):
+    _fails_in_step_2.calls += 1
+    if _fails_in_step_2.calls == 2:
+        raise RuntimeError("no memory")
+    return model(batch.image).mean()
+
+
+def _stopped(model, batch):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("before", ["training", "evaluation", "mixed"])
+@pytest.mark.parametrize(
+    ("data", "loss", "error"),
+    [(Stripes(), _fails_in_step_2, RuntimeError), (Broken(), None, OSError), (Stripes(bad=True), None, ValueError),
+     (Stripes(), _stopped, KeyboardInterrupt)],
+)  # fmt: skip
+@pytest.mark.parametrize("norm", ["learn", "fixed"])
+def test_after_an_error_each_module_has_the_mode_it_had_before(before, data, loss, error, norm):
+    model = create("fcn8s", 2, width=2, hidden=8, batch_norm=True).train(before != "evaluation")
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if before == "mixed":
+        norms[0].eval()
+    modes = [module.training for module in model.modules()]
+    _fails_in_step_2.calls, data.seen = 0, 0
+    run = Trainer(model, data, Config(steps=30, batch_size=4, norm=norm), loss=loss)
+    with pytest.raises(error):
+        run.fit(quiet=True)
+    assert [module.training for module in model.modules()] == modes
