@@ -60,7 +60,7 @@ def mine(tmp_path):
             (tmp_path / "mine" / part).mkdir(parents=True, exist_ok=True)
             values = np.random.default_rng(k).integers(0, 256 if part == "images" else 2, shape, dtype=np.uint8)
             Image.fromarray(values).save(tmp_path / "mine" / part / f"{k}.png")
-    (tmp_path / "mine/classes.txt").write_text("a\nb\n")
+    (tmp_path / "mine/classes.txt").write_text("a\nb\n", encoding="utf-8")
     return f"folder:{tmp_path / 'mine'}"
 
 

@@ -122,7 +122,7 @@ def test_nuclei_in_the_tidied_layout(tmp_path):
     for name in ("x", "y", "z"):
         save(folder / "images" / f"{name}.png", np.full((6, 7), 51, dtype=np.uint8))
         save(folder / "masks" / f"{name}.png", ids)
-    (folder / "index.csv").write_text("id,split\nz,train\nx,val\ny,train\n")
+    (folder / "index.csv").write_text("id,split\nz,train\nx,val\ny,train\n", encoding="utf-8")
     train = Nuclei("train", tmp_path)
     assert [s.name for s in train] == ["nuclei/train/z", "nuclei/train/y"] and len(Nuclei("test", tmp_path)) == 0
     assert train[0].instances.tolist() == ids.tolist() and train[0].labels.max() == 1
@@ -145,7 +145,7 @@ def test_nuclei_refuse_what_is_wrong(tmp_path):
     save(mask, wrong[:9])
     with pytest.raises(ValueError, match=r"b\.png is 256×9 pixels, its picture 256×256"):
         Nuclei("val", tmp_path)[0]
-    (folder / "index.csv").write_text("id,split\nq,train\n")
+    (folder / "index.csv").write_text("id,split\nq,train\n", encoding="utf-8")
     with pytest.raises(FileNotFoundError, match=r"q\.png is missing, although index\.csv lists it"):
         Nuclei("train", tmp_path)
     save(folder / "images/q.png", np.zeros((4, 4), dtype=np.uint8))
@@ -154,7 +154,7 @@ def test_nuclei_refuse_what_is_wrong(tmp_path):
         save(folder / "masks/q.png", values)
         with pytest.raises(ValueError, match=words):
             Nuclei("train", tmp_path)[0]
-    (folder / "index.csv").write_text("name\nq\n")
+    (folder / "index.csv").write_text("name\nq\n", encoding="utf-8")
     with pytest.raises(ValueError, match="needs id and split"):
         Nuclei("train", tmp_path)
 

@@ -58,8 +58,8 @@ def test_every_named_recipe_goes_through_json_and_back(tmp_path):
         recipe = recipes.create(name, steps=123, class_weights=[1, 2.5])
         assert recipe.name == name and recipe.steps == 123
         path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(recipe.as_dict()))
-        assert recipes.create(path) == Recipe(**json.loads(path.read_text())) == recipe
+        path.write_text(json.dumps(recipe.as_dict()), encoding="utf-8")
+        assert recipes.create(path) == Recipe(**json.loads(path.read_text(encoding="utf-8"))) == recipe
         assert recipes.create(str(path), lr=0.5).lr == 0.5
 
 
@@ -131,7 +131,7 @@ def test_files_that_are_no_recipe(tmp_path):
         '{"steps": 5': "mine.json: Expecting",
     }
     for text, words in cases.items():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         with pytest.raises((ValueError, TypeError), match=words):
             recipes.create(path)
     path.write_bytes(b"\xef\xbb\xbf" + b'{"steps": 5}')
