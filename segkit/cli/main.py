@@ -20,7 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when all is well, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C."""
     parser = _parser()
     one_speaks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun has started
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(sys.stderr if one_speaks else nowhere):
+    with (
+        open(os.devnull, "w", encoding="utf-8") as file,
+        contextlib.redirect_stderr(sys.stderr if one_speaks else file),
+    ):
         options = parser.parse_args(arguments)
     try:
         return options.call(options)
@@ -183,6 +186,8 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--val-every", type=int, metavar="STEPS", help="score the val split so often, and keep the best "
                        "weights as best.safetensors")  # fmt: skip
+    train.add_argument("--save-every", type=int, metavar="STEPS", help="write a checkpoint so often, so that a run "
+                       "that is killed loses no more (default 200)")  # fmt: skip
     train.add_argument("--resume", nargs="?", const=True, choices=("auto",), metavar="auto", help="go on with a run "
                        "that was interrupted; auto starts one where there is none yet")  # fmt: skip
 
