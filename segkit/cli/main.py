@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = _said(error)
         if said is None:
             raise  # a fault of segkit's own: the traceback is what a report needs
-        print(f"segkit {options.command}: {said}", file=sys.stderr)
+        print(f"segkit {options.command}: {said.removeprefix(f'segkit {options.command} ')}", file=sys.stderr)
         return 1
 
 
@@ -161,13 +161,8 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--hidden", type=int, help="channels of fc6 and fc7 (default: the paper's share of the width)")
     train.add_argument("--no-batch-norm", action="store_true", help="the paper's network without BatchNorm")
     train.add_argument("--encoder", help="another encoder than the model's own, such as alexnet for fcn32s")
-    train.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="another option of the model, such as padding=same",
-    )
+    train.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
+                       help="another option of the model, such as padding=same")  # fmt: skip
     train.add_argument("--steps", type=int, help="optimizer steps")
     train.add_argument("--batch-size", type=int, help="pictures per step")
     train.add_argument("--lr", type=float, help="peak learning rate")

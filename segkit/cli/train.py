@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 import segkit
+from segkit.checks import whole
 from segkit.cli.runs import alone, find_weights, first, run_name, wherever
 from segkit.cli.validation import BEST, SCORES, better, train_and_score
 from segkit.data import create
@@ -34,6 +35,8 @@ def train(o: argparse.Namespace) -> int:
             "\n  ".join([f"{o.data} is not ready, see `segkit data check {o.data}`:", *report.problems[:8]])
         )
     recipe = _recipe(o)
+    if o.val_every is not None:
+        whole(o.val_every, "--val-every", "segkit train", 1)
     _refuse(out, checkpoint, resume)
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))

@@ -133,7 +133,12 @@ def _reading(path: Path | str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no picture {path}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise ValueError(
+            f"{path} has more pixels than segkit opens, {most:,}; shrink it or cut it into parts"
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ValueError(f"{path} is not a picture that can be read ({error}); replace the file") from error
 
 

@@ -115,6 +115,21 @@ def test_nuclei_in_the_original_layout(tmp_path):
     assert torch.equal(s.labels, (s.instances > 0).long())
 
 
+@pytest.mark.parametrize(("ground", "taken"), [(3000, True), (40_000, False)])
+def test_nuclei_of_16_bits_count_by_their_brightness_not_by_their_numbers(tmp_path, ground, taken):
+    """Of 65535 levels 3000 is dark: the picture belongs to the set, and comes with its levels."""
+    (identity,) = identities("train", 1)
+    pixels = np.full((256, 256), ground, dtype=np.uint16)
+    pixels[10:20, 10:20] = 50_000
+    place, mask = tmp_path / "nuclei/stage1_train" / identity, (pixels == 50_000) * np.uint8(255)
+    save(place / f"images/{identity}.png", pixels)
+    save(place / "masks/a.png", mask)
+    data = create("nuclei", "train", root=tmp_path)
+    assert len(data) == taken
+    if taken:
+        assert data[0].image[:, 15, 15].tolist() == pytest.approx([50_000 / 65535] * 3)
+
+
 def test_nuclei_in_the_tidied_layout(tmp_path):
     folder = tmp_path / "nuclei"
     ids = np.zeros((6, 7), dtype=np.uint16)

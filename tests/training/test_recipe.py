@@ -128,7 +128,7 @@ def test_files_that_are_no_recipe(tmp_path):
         '{"lr": NaN}': "mine.json: .*lr=nan",
         '{"batch_size": 2.5}': "mine.json: .*batch_size=2.5",
         "[1]": "mine.json: it holds a list",
-        '{"steps": 5': "mine.json: Expecting",
+        '{"steps": 5': 'mine.json is not a recipe in JSON, such as {"steps": 1000}: Expecting',
     }
     for text, words in cases.items():
         path.write_text(text, encoding="utf-8")
