@@ -60,7 +60,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         [sys.executable, "-c", LOOK], cwd=place / "work", env=env, capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stderr
-    return dict(line.split(" = ", 1) for line in done.stdout.splitlines() if " = " in line)
+    return dict(line.strip().split(" = ", 1) for line in done.stdout.splitlines() if " = " in line)
 
 
 def test_what_needs_the_course_says_so(said: dict[str, str]) -> None:
