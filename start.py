@@ -43,6 +43,7 @@ DISK_FULL = (
     f"The disk is full. The course needs about {DISK_GB} GB in {VENV.parent}, and while it installs\nroom for its "
     f"downloads in {tempfile.gettempdir()} (another folder: set TMPDIR) and in pip's cache."
 )
+TEXT = {"encoding": "utf-8", "errors": "replace"}  # of what other programs say
 CORES = max(1, min(os.cpu_count() or 1, 4))
 
 
@@ -74,7 +75,7 @@ def make_venv() -> None:
         shutil.rmtree(VENV)
     VENV.mkdir(parents=True, exist_ok=True)
     BUSY.touch()
-    answer = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, **TEXT)
     if answer.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
         said = (answer.stdout + answer.stderr).strip()
@@ -86,7 +87,7 @@ def make_venv() -> None:
 def pip_install() -> None:
     """Install the package with its extras at the pinned versions, and explain a failure."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
-    pip = subprocess.Popen([*command, "-e", ".[course,test,teach]"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    pip = subprocess.Popen([*command, "-e", ".[course,test,teach]"], cwd=ROOT, stderr=subprocess.PIPE, **TEXT)
     said = []
     try:
         for line in pip.stderr or ():
@@ -113,7 +114,7 @@ def pip_install() -> None:
 
 def install() -> None:
     """Bring the environment up to date; does nothing where the last install finished with the same files."""
-    if DONE.exists() and not BUSY.exists() and DONE.read_text() == fingerprint() and works("-c", ""):
+    if DONE.exists() and not BUSY.exists() and DONE.read_text(encoding="utf-8") == fingerprint() and works("-c", ""):
         return
     if not DONE.exists():
         home = next(p for p in (VENV, *VENV.parents) if p.exists())
@@ -133,8 +134,8 @@ def install() -> None:
         settings = VENV / "share/jupyter/lab/settings"  # JupyterLab's own defaults: look for no news and no updates
         settings.mkdir(parents=True, exist_ok=True)
         quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-        (settings / "overrides.json").write_text(json.dumps(quiet))
-        DONE.write_text(fingerprint())
+        (settings / "overrides.json").write_text(json.dumps(quiet), encoding="utf-8")
+        DONE.write_text(fingerprint(), encoding="utf-8")
         BUSY.unlink()
     except KeyboardInterrupt:
         sys.exit("\nInstall interrupted. Run the same command again: it starts afresh, with the downloads it has.")
@@ -145,12 +146,13 @@ def install() -> None:
 
 def lab(arguments: list[str]) -> int:
     """JupyterLab on course/, reachable from this machine only, with a token, asking nothing of any other host."""
-    options = [
-        "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT / 'course'}", "--LabApp.extension_manager=readonly",
-        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]  # fmt: skip
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.append("--allow-root")
+    options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT / 'course'}", "--LabApp.news_url=None",
+               "--LabApp.extension_manager=readonly",
+               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
+    if hasattr(os, "geteuid"):  # its terminal is no login shell, which may forget the PATH where segkit is found
+        shell = os.environ.get("SHELL") or shutil.which("sh") or "sh"
+        options += [f"--ServerApp.terminado_settings=shell_command={shell}", *["--allow-root"] * (os.geteuid() == 0)]
+    os.environ["PATH"] = f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     try:
         return subprocess.run([str(PYTHON), "-m", "jupyterlab", *options, *arguments], cwd=ROOT).returncode
     except KeyboardInterrupt:
@@ -160,10 +162,8 @@ def lab(arguments: list[str]) -> int:
 def real_data() -> Path | None:
     """The folder of real data sets, if any: SEGKIT_DATA, data/ or ../shared/data."""
     named = os.environ.get("SEGKIT_DATA")
-    for folder in [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared/data"]:
-        if folder.is_dir() and any(p.is_dir() for p in folder.iterdir()):
-            return folder.resolve()
-    return None
+    folders = [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared/data"]
+    return next((f.resolve() for f in folders if f.is_dir() and any(p.is_dir() for p in f.iterdir())), None)
 
 
 def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:

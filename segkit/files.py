@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -69,6 +70,32 @@ def writable(path: str | Path) -> Path:
     if not above.is_dir():
         raise ValueError(f"{path} cannot be written: {above} is a file; name another folder")
     return path
+
+
+def check_room(path: str | Path, needed: int, what: str) -> None:
+    """Refuse to begin what a disk has no room for.
+
+    Args:
+        path: a file or folder that is or will be there; if it is a file, its own bytes will be free again.
+        needed: bytes that will be written there.
+        what: that needs them, for the message.
+
+    Raises:
+        OSError: less is free.
+    """
+    path = Path(path)
+    there = path.stat().st_size if path.is_file() else 0
+    above = next(place for place in (path, *path.absolute().parents) if place.exists())
+    disk = shutil.disk_usage(above)
+    if disk.total and disk.free < needed - there:  # total: some disks of a network do not say
+        raise OSError(
+            f"{what} will need {_megabytes(needed - there)}, and the disk has {_megabytes(disk.free)} free; make room, "
+            "or choose a folder on another disk"
+        )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.3g} MB" if count < 1e9 else f"{count / 1e9:.3g} GB"
 
 
 def write_json(value: Any, path: str | Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -51,15 +52,15 @@ class Checkout:
         for name, text in (("pip", PIP), ("venv", VENV), ("jupyterlab", LAB)):
             (self.fakes / name).mkdir(parents=True)
             (self.fakes / name / "__init__.py").touch()
-            (self.fakes / name / "__main__.py").write_text(text)
+            (self.fakes / name / "__main__.py").write_text(text, encoding="utf-8")
         self.mood("")
 
     def mood(self, text: str) -> None:
-        (self.fakes / "mood").write_text(text)
+        (self.fakes / "mood").write_text(text, encoding="utf-8")
 
     def calls(self) -> int:
         file = self.fakes / "calls"
-        return len(file.read_text().splitlines()) if file.exists() else 0
+        return len(file.read_text(encoding="utf-8").splitlines()) if file.exists() else 0
 
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         clean = {k: v for k, v in os.environ.items() if k not in ("SEGKIT_VENV", "OMP_NUM_THREADS")}
@@ -67,7 +68,7 @@ class Checkout:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return subprocess.Popen(
             [sys.executable, "start.py", *arguments], cwd=self.root, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env={**clean, "PYTHONPATH": str(self.fakes), **environment},
+            stderr=subprocess.STDOUT, env={**clean, "PYTHONPATH": str(self.fakes), **environment}, encoding="utf-8",
         )  # fmt: skip
 
     def start(self, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -105,7 +106,7 @@ def test_parses_on_old_pythons_and_is_short() -> None:
 
 def test_an_old_python_is_told_what_is_needed() -> None:
     pretend = "import sys, runpy; sys.version_info = (3, 9, 2); runpy.run_path('start.py', run_name='__main__')"
-    answer = subprocess.run([sys.executable, "-c", pretend], cwd=ROOT, capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, "-c", pretend], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert answer.returncode == 1
     assert "needs Python 3.11 or newer; this is Python 3.9" in answer.stderr and "Traceback" not in answer.stderr
 
@@ -113,11 +114,11 @@ def test_an_old_python_is_told_what_is_needed() -> None:
 def test_first_start_installs_and_the_next_does_not(checkout: Checkout) -> None:
     code, said = checkout.start("--no-browser")
     assert code == 0 and "--no-browser" in said and "--ServerApp.ip=127.0.0.1" in said and "news_url=None" in said
-    assert "-c constraints.txt -e .[course,test,teach]" in (checkout.fakes / "calls").read_text()
-    assert "fetchNews" in (checkout.venv / "share/jupyter/lab/settings/overrides.json").read_text()
+    assert "-c constraints.txt -e .[course,test,teach]" in (checkout.fakes / "calls").read_text(encoding="utf-8")
+    assert "fetchNews" in (checkout.venv / "share/jupyter/lab/settings/overrides.json").read_text(encoding="utf-8")
     code, said = checkout.start("--no-browser")
     assert code == 0 and checkout.calls() == 1 and "installing into" not in said
-    with (checkout.root / "constraints.txt").open("a") as file:
+    with (checkout.root / "constraints.txt").open("a", encoding="utf-8") as file:
         file.write("one-more==1\n")
     code, said = checkout.start()
     assert code == 0 and checkout.calls() == 2
@@ -166,10 +167,10 @@ def test_an_interrupted_install_starts_afresh(checkout: Checkout, blow: signal.S
 
 
 def test_a_python_without_venv(checkout: Checkout) -> None:
-    (checkout.fakes / "venv/__main__.py").write_text("raise SystemExit('ensurepip is not available')")
+    (checkout.fakes / "venv/__main__.py").write_text("raise SystemExit('ensurepip is not available')", encoding="utf-8")
     code, said = checkout.start()
     assert code == 1 and "python3-venv" in said and "ensurepip is not available" in said
-    (checkout.fakes / "venv/__main__.py").write_text(VENV)
+    (checkout.fakes / "venv/__main__.py").write_text(VENV, encoding="utf-8")
     assert checkout.start()[0] == 0
 
 
@@ -177,7 +178,7 @@ def test_another_place_for_the_environment(checkout: Checkout, tmp_path: Path) -
     code, _ = checkout.start(SEGKIT_VENV=str(tmp_path / "elsewhere"))
     assert code == 0 and (tmp_path / "elsewhere/pyvenv.cfg").exists() and not checkout.venv.exists()
     (tmp_path / "letters").mkdir()
-    (tmp_path / "letters/important.txt").write_text("keep me")
+    (tmp_path / "letters/important.txt").write_text("keep me", encoding="utf-8")
     code, said = checkout.start(SEGKIT_VENV=str(tmp_path / "letters"))
     assert code == 1 and "holds other things" in said and (tmp_path / "letters/important.txt").exists()
 
@@ -192,6 +193,35 @@ def test_a_full_disk_is_noticed_before_the_install(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "venv").exists()
 
 
+def test_segkit_is_found_in_the_terminal_that_jupyterlab_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell as jupyter_server starts one for it, also where /etc/profile sets the PATH anew for login shells."""
+    terminals = pytest.importorskip("jupyter_server_terminals.app", reason="JupyterLab is not installed")
+    pty, start, seen = pytest.importorskip("ptyprocess"), load(), []
+    from jupyter_server.serverapp import ServerApp
+
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/segkit").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "bin/segkit").chmod(0o755)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin"), monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SHELL", shutil.which("bash") or "/bin/sh")
+    monkeypatch.setattr(start, "PYTHON", tmp_path / "bin/python")
+    run = SimpleNamespace(run=lambda command, **_: seen.append(command) or SimpleNamespace(returncode=0))
+    monkeypatch.setattr(start, "subprocess", run)
+    assert start.lab([]) == 0
+    server, app = ServerApp(), terminals.TerminalsExtensionApp()
+    server.parse_command_line([word for word in seen[0] if word.startswith("--ServerApp")])
+    app.serverapp = server
+    app.initialize_configurables()
+    manager, home = app.terminal_manager, ROOT / "course"
+    shell = pty.PtyProcessUnicode.spawn(manager.shell_command, env=manager.make_term_env(), cwd=str(home))
+    shell.write("echo found $(command -v segkit) in $(pwd); exit\n")
+    said = ""
+    with contextlib.suppress(EOFError):
+        while True:
+            said += shell.read()
+    assert f"found {tmp_path / 'bin/segkit'} in {home}" in said.replace("\r\n", ""), said
+
+
 def test_an_unknown_word(checkout: Checkout) -> None:
     code, said = checkout.start("tset")
     assert code == 2 and "does not know 'tset'" in said and checkout.calls() == 0
@@ -203,12 +233,16 @@ def test_test_runs_every_stage_and_reports_failures(checkout: Checkout) -> None:
     tests = checkout.root / "tests"
     for folder in ("browser", "benchmarks"):
         (tests / folder).mkdir(parents=True)
-    (tests / "test_a.py").write_text("import os\ndef test_a(): assert os.environ['OMP_NUM_THREADS'] == '1'\n")
-    (tests / "browser/test_b.py").write_text("def test_b(): assert 1\n")
-    (tests / "benchmarks/test_c.py").write_text("import pytest\ndef test_c(): pytest.skip('slow machine')\n")
+    (tests / "test_a.py").write_text(
+        "import os\ndef test_a(): assert os.environ['OMP_NUM_THREADS'] == '1'\n", encoding="utf-8"
+    )
+    (tests / "browser/test_b.py").write_text("def test_b(): assert 1\n", encoding="utf-8")
+    (tests / "benchmarks/test_c.py").write_text(
+        "import pytest\ndef test_c(): pytest.skip('slow machine')\n", encoding="utf-8"
+    )
     code, said = checkout.start("test", **quick)
     assert code == 0 and "2 passed, 0 failed, 1 skipped" in said and "all passed" in said, said
-    (tests / "browser/test_b.py").write_text("def test_b(): assert 0\n")
+    (tests / "browser/test_b.py").write_text("def test_b(): assert 0\n", encoding="utf-8")
     code, said = checkout.start("test", **quick)
     assert code == 1 and "FAILED: browser" in said and "=== units: passed" in said, said
     code, said = checkout.start("test", "-k", "no_such_test", **quick)

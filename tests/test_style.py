@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -22,7 +23,7 @@ UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 
 def tracked() -> list[Path]:
     """The files of the repository, as git knows them."""
-    answer = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    answer = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     if answer.returncode:
         pytest.skip("not a git checkout: " + answer.stderr.strip())
     return [p for name in answer.stdout.split("\0") if name for p in [ROOT / name] if p.is_file()]
@@ -39,7 +40,7 @@ def texts() -> list[tuple[Path, str]]:
 
 
 def tool(*command: str) -> None:
-    answer = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
@@ -104,13 +105,68 @@ def test_from_scratch_means_from_scratch() -> None:
     assert not found, found
 
 
+_TEXT = {"run", "Popen", "call", "check_call", "check_output"}  # of subprocess
+_BYTES = {"os", "Image", "tarfile", "lab", "archive", "member"}  # what .open gives no text
+
+
+def without_encoding(text: str) -> list[str]:
+    """Calls that read or write text in whatever encoding the machine has."""
+    return [
+        f"{node.lineno}: {ast.unparse(node)[:80]}"
+        for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and _guesses(node)
+    ]  # fmt: skip
+
+
+def _guesses(call: ast.Call) -> bool:
+    given = {word.arg: word.value for word in call.keywords}
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if "encoding" in given:
+        return False
+    if name in ("read_text", "write_text"):
+        return len(call.args) < 1 + (name == "write_text")
+    if name in _TEXT:
+        return "text" in given or "universal_newlines" in given
+    passed_on = None in given or any(isinstance(word, ast.Starred) for word in call.args)
+    if passed_on or (name == "open" and getattr(owner, "id", "") in _BYTES):
+        return False
+    if name not in ("open", "fdopen", "TemporaryFile", "NamedTemporaryFile", "TextIOWrapper"):
+        return False
+    words = [given.get("mode"), *call.args[: 1 if owner and name == "open" else 2]]
+    modes = [w.value for w in words if isinstance(w, ast.Constant) and set(str(w.value)) <= set("rwaxbt+")]
+    return not any("b" in mode for mode in modes) and ("Temporary" not in name or bool(modes))
+
+
+def test_text_is_utf_8_on_every_machine() -> None:
+    """Also where the system's own encoding is another: in Python files, notebooks and assignments."""
+    found = []
+    for path, text in texts():
+        if path.suffix == ".py":
+            found += [f"{path}:{call}" for call in without_encoding(text)]
+        elif path.suffix == ".ipynb":
+            cells = [c for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+            for number, cell in enumerate(cells):
+                code = re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", "".join(cell["source"]))
+                found += [f"{path}, code cell {number}:{call}" for call in without_encoding(code)]
+    assert not found, found
+
+
+def test_a_guessed_encoding_is_found() -> None:
+    wrong = ["open(p)", "open(p, 'w')", "p.open()", "p.open('a')", "os.fdopen(h, 'w')", "p.read_text()",
+             "p.write_text('x')", "run(c, text=True, **m)", "NamedTemporaryFile('w')", "open(p, mode='r')"]  # fmt: skip
+    right = ["open(p, 'rb')", "p.open('wb')", "os.open(p, f)", "Image.open(p)", "open(*a)", "p.read_text('utf-8')",
+             "run(c)", "open(p, encoding='utf-8')", "NamedTemporaryFile()", "run(c, encoding='utf-8')"]  # fmt: skip
+    assert [text for text in [*wrong, *right] if without_encoding(text)] == wrong
+
+
 def test_constraints_are_exact_and_cover_what_the_project_asks_for() -> None:
     import tomllib
 
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    written = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line for line in written.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines)
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     names = {re.split(r"[<>=~! ]", line)[0].lower() for line in asked}
     assert names <= pinned, names - pinned

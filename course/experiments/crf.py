@@ -108,7 +108,7 @@ def search(experiment: Experiment) -> list[dict[str, Any]]:
         model, val = experiment.network("plain", 0), pictures({**DATA, "val": VAL}, "val")
         found = crf_search(model, val, GRID, gaussian_sxy=SPATIAL, most=None, quiet=True)
         write_json([{k: round(v, 4) for k, v in row.items()} for row in found.rows], path)
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from segkit.cli.runs import data_of, find_weights, same_classes
 from segkit.crf import search
 from segkit.crf.grid import GRID
 from segkit.data import create
+from segkit.data.sizes import look
 from segkit.files import write_json
 from segkit.models import load, read_header
 from segkit.training import pick_device, provenance
@@ -22,6 +23,7 @@ def crf(o: argparse.Namespace) -> int:
     name = data_of(o.data, header, path)
     dataset = create(name, split=o.split)
     same_classes(path, header, name, dataset)
+    look(dataset)
     if o.out:
         figures_file("--out", o.out, "crf", "table")
     model = load(path).to(pick_device(o.device))

@@ -20,7 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when all is well, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C."""
     parser = _parser()
     one_speaks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun has started
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(sys.stderr if one_speaks else nowhere):
+    with (
+        open(os.devnull, "w", encoding="utf-8") as file,
+        contextlib.redirect_stderr(sys.stderr if one_speaks else file),
+    ):
         options = parser.parse_args(arguments)
     try:
         return options.call(options)
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = _said(error)
         if said is None:
             raise  # a fault of segkit's own: the traceback is what a report needs
-        print(f"segkit {options.command}: {said}", file=sys.stderr)
+        print(f"segkit {options.command}: {said.removeprefix(f'segkit {options.command} ')}", file=sys.stderr)
         return 1
 
 
@@ -158,13 +161,8 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--hidden", type=int, help="channels of fc6 and fc7 (default: the paper's share of the width)")
     train.add_argument("--no-batch-norm", action="store_true", help="the paper's network without BatchNorm")
     train.add_argument("--encoder", help="another encoder than the model's own, such as alexnet for fcn32s")
-    train.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="another option of the model, such as padding=same",
-    )
+    train.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
+                       help="another option of the model, such as padding=same")  # fmt: skip
     train.add_argument("--steps", type=int, help="optimizer steps")
     train.add_argument("--batch-size", type=int, help="pictures per step")
     train.add_argument("--lr", type=float, help="peak learning rate")
@@ -183,6 +181,8 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     train.add_argument("--limit", type=int, help="only this many pictures of each split, to try things out")
     train.add_argument("--val-every", type=int, metavar="STEPS", help="score the val split so often, and keep the best "
                        "weights as best.safetensors")  # fmt: skip
+    train.add_argument("--save-every", type=int, metavar="STEPS", help="write a checkpoint so often, so that a run "
+                       "that is killed loses no more (default 200)")  # fmt: skip
     train.add_argument("--resume", nargs="?", const=True, choices=("auto",), metavar="auto", help="go on with a run "
                        "that was interrupted; auto starts one where there is none yet")  # fmt: skip
 

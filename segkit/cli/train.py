@@ -11,12 +11,14 @@ from typing import Any
 import torch
 
 import segkit
+from segkit.checks import whole
 from segkit.cli.runs import alone, find_weights, first, run_name, wherever
 from segkit.cli.validation import BEST, SCORES, better, train_and_score
 from segkit.data import create
 from segkit.data.download import check
+from segkit.data.sizes import look
 from segkit.encoders.weights import imagenet
-from segkit.files import naming, write_json
+from segkit.files import check_room, naming, write_json
 from segkit.models import Model, load, load_exactly, load_torchvision, options, read_header, save
 from segkit.models import create as create_model
 from segkit.names import OWN
@@ -33,11 +35,16 @@ def train(o: argparse.Namespace) -> int:
             "\n  ".join([f"{o.data} is not ready, see `segkit data check {o.data}`:", *report.problems[:8]])
         )
     recipe = _recipe(o)
+    if o.val_every is not None:
+        whole(o.val_every, "--val-every", "segkit train", 1)
     _refuse(out, checkpoint, resume)
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)
-    start = {"start": {"init": o.init, "pretrained": o.pretrained}}
+    look(val)
+    start: dict[str, Any] = {"start": {"init": o.init, "pretrained": o.pretrained}}
+    if o.val_every is not None:
+        start["validation"] = {"every": o.val_every, "pictures": len(val)}
     trainer = Trainer(model, train_set, recipe, facts=start, strategy=o.strategy)
     size = sum(p.numel() for p in model.parameters()) / 1e6
     shared = f", shared by {processes.count()} processes" if processes.count() > 1 else ""
@@ -56,6 +63,7 @@ def train(o: argparse.Namespace) -> int:
     with alone(out):
         _refuse(out, checkpoint, resume)  # again: another run may have ended there
         _make_room(out)
+        _enough_room(out, *trainer.bytes_kept(), best=o.val_every is not None)
         return _run(trainer, val, out, o.val_every, facts)
 
 
@@ -89,7 +97,7 @@ def _recipe(o: argparse.Namespace) -> Recipe:
     usual: dict[str, Any] = create(o.data).preset if own else {}  # type: ignore[attr-defined]
     flags = {
         "steps": o.steps, "batch_size": o.batch_size, "lr": o.lr, "seed": o.seed, "ema": o.ema, "workers": o.workers,
-        "device": o.device, "class_weights": o.weights,
+        "device": o.device, "class_weights": o.weights, "save_every": o.save_every,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if value is not None}
     for name, value in (_pair("--set", text) for text in o.set):
@@ -128,6 +136,13 @@ def _make_room(out: Path) -> None:
         left.unlink()
     with naming(out):
         tempfile.TemporaryFile(dir=out).close()  # where nothing can be written, the run stops here and not at its end
+
+
+def _enough_room(out: Path, checkpoint: int, weights: int, best: bool) -> None:
+    """An error where the run's files will not fit: the most is there while a checkpoint replaces the one before it."""
+    needed = 2 * checkpoint + weights * best + 2**16
+    there = [out / name for name in ("checkpoint.safetensors", BEST) if (out / name).is_file()]
+    check_room(out, max(needed - sum(path.stat().st_size for path in there), 0), f"--out {out}: the run's files")
 
 
 def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:

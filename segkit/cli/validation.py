@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from segkit.checks import whole
 from segkit.files import write_json
 from segkit.models import save
 from segkit.training import Trainer, evaluate, processes, provenance
@@ -22,16 +21,12 @@ def train_and_score(trainer: Trainer, val: Any, out: Path, every: int, facts: di
         trainer: what trains; its averaged weights are scored where it has them.
         val: pictures to score.
         out: folder of the run, for the checkpoint, the best weights and the scores.
-        every: steps between two scores; the last step is always scored.
+        every: steps between two scores, from 1 up; the last step is always scored.
         facts: for the header of the best weights.
 
     Returns:
         every score, those before an interruption too.
-
-    Raises:
-        ValueError: `every` is no number of steps.
     """
-    whole(every, "--val-every", "segkit train", 1)
     steps, scores = trainer.recipe.steps, _before(out, trainer.step)
     for until in [*range(every, steps, every), steps]:
         if until < trainer.step or until in dict(scores):

@@ -150,7 +150,7 @@ def _transfer(url: str, part: Path, bar: str | None, timeout: float) -> None:
         return
     except (OSError, http.client.HTTPException) as error:  # no network, no such host, silence
         cause = getattr(error, "reason", None) or error
-        offline = isinstance(cause, socket.gaierror) or getattr(cause, "errno", None) in _NO_NETWORK
+        offline = isinstance(cause, socket.gaierror | TimeoutError) or getattr(cause, "errno", None) in _NO_NETWORK
         raise _Interrupted(f"no answer ({cause})", offline=offline) from error
     with answer:
         start = _where(answer, part, start)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from segkit.data.sample import Sample
 
 LOSSY = ("JPEG", "MPO", "JPEG2000")  # file formats that change numbers
 _MANY = ("TIFF", "GIF", "WEBP", "PNG")  # whose further pages or frames are pictures too (a phone's MPO: another view)
+_ORIENTATION = 274  # EXIF's tag; 5 to 8 lie on their side
 _UNKNOWN = -1
 Colour = tuple[int, int, int]
 
@@ -114,18 +116,39 @@ def open_picture(path: Path | str) -> Image.Image:
         FileNotFoundError: there is no such file.
         ValueError: it is not a picture, is too large, ends too early, or is several pictures (a stack, an animation).
     """
-    try:
-        with Image.open(path) as file:
-            pages = _pages(file)
-            picture = ImageOps.exif_transpose(file)
-            picture.format = file.format
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no picture {path}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is not a picture that can be read ({error}); replace the file") from error
+    with _reading(path), Image.open(path) as file:
+        pages = _pages(file)
+        picture = ImageOps.exif_transpose(file)
+        picture.format = file.format
     if pages > 1:
         raise ValueError(f"{path} holds {pages} pictures (pages or frames); save each of them as a file of its own")
     return picture
+
+
+def header_size(path: Path | str) -> tuple[int, int]:
+    """(height, width) of an upright picture by the header of its file alone; errors as `open_picture`.
+
+    A PNG may say only at its end, which is not read, that it is to be turned.
+    """
+    with _reading(path), Image.open(path) as file:
+        told = file.format != "PNG" or "exif" in file.info
+        turned = told and file.getexif().get(_ORIENTATION, 1) > 4
+        return file.size if turned else file.size[::-1]
+
+
+@contextmanager
+def _reading(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no picture {path}") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise ValueError(
+            f"{path} has more pixels than segkit opens, {most:,}; shrink it or cut it into parts"
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is not a picture that can be read ({error}); replace the file") from error
 
 
 def _pages(file: Image.Image) -> int:

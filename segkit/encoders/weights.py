@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from segkit.typed import typed
+
+_PATIENCE = 15.0  # seconds of silence that count as no network
 
 
 @typed
@@ -73,7 +76,11 @@ def imagenet(name: str) -> dict[str, Tensor]:
     from torchvision.models import get_model, get_model_weights
 
     published: Any = get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    patience = socket.getdefaulttimeout()
     try:
+        socket.setdefaulttimeout(
+            _PATIENCE
+        )  # torch.hub has none of its own, and a dead network would hold it for minutes
         state = get_model(name, weights=published).state_dict()
     except OSError as error:
         file, folder = Path(urlsplit(published.url).path).name, Path(torch.hub.get_dir()) / "checkpoints"
@@ -81,6 +88,8 @@ def imagenet(name: str) -> dict[str, Tensor]:
             f"could not get torchvision's weights for {name} ({error}). Connect to the network and repeat the command; "
             f"or put {file} into {folder}; or train from scratch, without --pretrained"
         ) from None
+    finally:
+        socket.setdefaulttimeout(patience)
     prepared = published.transforms()
     return for_unit_pictures(state, prepared.mean, prepared.std)
 

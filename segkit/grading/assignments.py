@@ -53,6 +53,7 @@ ASSIGNMENTS: dict[str, dict[str, int]] = {
 }
 
 _STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
+_GET = "get the whole course, of which the package segkit is a part"
 _TEXT_STUB = "YOUR ANSWER HERE"
 
 
@@ -64,6 +65,13 @@ def folder() -> Path:
 def source_path(assignment: str) -> Path:
     """The instructor's notebook of an assignment."""
     return folder() / "source" / assignment / f"{assignment}.ipynb"
+
+
+def read_source(assignment: str) -> Notebook:
+    """The instructor's notebook of an assignment; a NotebookError where segkit is installed without the course."""
+    if not folder().is_dir():
+        raise NotebookError(f"this needs the course's own notebooks, and there is no folder {folder()}; {_GET}")
+    return read_notebook(source_path(assignment))
 
 
 def marks(assignment: str) -> dict[str, int]:
@@ -204,9 +212,11 @@ def generate(source: Path, target: Path, force: bool = False) -> list[Path]:
         force: also write over notebooks that somebody has worked on.
 
     Raises:
-        NotebookError: a source gives an exercise two different marks, or a notebook with answers would be lost; then
-            nothing has been written.
+        NotebookError: there is no source, one gives an exercise two different marks, or a notebook with answers would
+            be lost; then nothing has been written.
     """
+    if not any(source.glob("*/*.ipynb")):
+        raise NotebookError(f"there are no notebooks NAME/NAME.ipynb in {source}; name their folder, or {_GET}")
     made = {target / path.name: student_version(read_notebook(path)) for path in sorted(source.glob("*/*.ipynb"))}
     for path in source.glob("*/*.ipynb"):
         marks_in(read_notebook(path), path.stem)

@@ -56,7 +56,7 @@ def owed(pid: int, seconds: float, began: float) -> float:
     A child that sleeps, or has had its share of the processor, is owed nothing.
     """
     try:
-        with open(f"/proc/{pid}/stat") as file:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             fields = file.read().rpartition(")")[2].split()
     except OSError:
         return 0.0
@@ -123,6 +123,6 @@ def _limit_memory() -> None:
     import resource
 
     with suppress(OSError, ValueError):
-        pages = int(open("/proc/self/statm").read().split()[0])
+        pages = int(open("/proc/self/statm", encoding="utf-8").read().split()[0])
         most = pages * resource.getpagesize() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from segkit.files import write_bytes
-from segkit.grading.assignments import Notebook, read_notebook, source_path, student_version, write_notebook
+from segkit.grading.assignments import Notebook, read_source, student_version, write_notebook
 from segkit.grading.slips import SLIPS
 
 TRICKS = ("syntax error", "endless loop", "not a notebook", "checks rewritten", "cell deleted")
@@ -38,7 +38,7 @@ def make_class(
 
 
 def _hand_in(path: Path, name: str, rng: Random, trick: str, diligence: float) -> dict[str, str]:
-    source = read_notebook(source_path(name))
+    source = read_source(name)
     notebook = student_version(source)
     solutions = {cell["metadata"]["nbgrader"]["grade_id"]: cell["source"] for cell in source["cells"]
                  if cell["metadata"].get("nbgrader", {}).get("solution")}  # fmt: skip

@@ -108,7 +108,8 @@ def shipped(name: str) -> Path:
     folder = Path(__file__).parents[2] / "course" / "weights"
     known = sorted(path.stem for path in folder.glob("*.safetensors"))
     if name not in known:
-        there = f"there are {', '.join(known)}" if known else f"there is no folder {folder}; get the whole course"
+        whole = f"there is no folder {folder}; get the whole course, of which the package segkit is a part"
+        there = f"there are {', '.join(known)}" if known else whole
         raise FileNotFoundError(f"the course has no weights {name!r}; {there}")
     return folder / f"{name}.safetensors"
 

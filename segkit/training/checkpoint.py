@@ -111,6 +111,20 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     return header, tensors
 
 
+def tensor_bytes(model: nn.Module) -> int:
+    """Bytes of a model's weights and buffers."""
+    return sum(t.numel() * t.element_size() for t in model.state_dict().values())
+
+
+def state_bytes(optimizer: torch.optim.Optimizer) -> int:
+    """Bytes of what an optimizer remembers from its first step on: AdamW two means a weight, SGD one with momentum."""
+    total = 0
+    for group in optimizer.param_groups:
+        kept = 2 if "betas" in group else int(group.get("momentum", 0) > 0)
+        total += kept * sum(p.numel() * p.element_size() for p in group["params"])
+    return total
+
+
 def _parts(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():

@@ -14,6 +14,7 @@ from segkit.checks import whole
 from segkit.data import VOID, Batch, Sample, collate, describe
 from segkit.data.base import Facts, warn_of_void
 from segkit.data.sample import as_sample
+from segkit.data.sizes import look
 from segkit.metrics import ConfusionMatrix
 from segkit.models.modes import in_evaluation
 from segkit.training import processes
@@ -45,6 +46,8 @@ def evaluate(
     """
     target, facts = pick_device(device), describe(dataset)
     matrix, voids = ConfusionMatrix(facts.num_classes), torch.zeros((), dtype=torch.int64)
+    with processes.failing_together():
+        look(dataset)  # a file that is wrong is named before any is scored
     own = range(processes.rank(), len(dataset), processes.count())
     silent = quiet or processes.rank() > 0
     bar = tqdm(total=len(own), desc="eval", unit="picture", disable=silent)

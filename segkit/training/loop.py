@@ -23,10 +23,11 @@ from segkit.checks import whole
 from segkit.data import VOID, Augmented, Batch, collate, describe
 from segkit.data.base import set_epoch, warn_of_void
 from segkit.engine import engine
+from segkit.files import check_room
 from segkit.models import unwrapped
 from segkit.models.modes import modes_back_on_error
 from segkit.training import processes
-from segkit.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from segkit.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, state_bytes, tensor_bytes
 from segkit.training.class_balance import training_weights
 from segkit.training.device import pick_device
 from segkit.training.identity import differences, fingerprint
@@ -36,6 +37,7 @@ from segkit.training.optimizer import frozen_modules, make_optimizer
 from segkit.training.order import Order, in_parts
 from segkit.training.recipe import Config as Config
 from segkit.training.recipe import Recipe
+from segkit.training.sizes import check_sizes, one_value
 from segkit.training.strategy import agree, check_strategy, draw_for, full, local, quiet_until_last, shard, share
 from segkit.typed import typed
 
@@ -77,12 +79,13 @@ class Trainer:
                 f"the model has {scores} classes, {self.data.name} has {self.data.num_classes}: "
                 f"{', '.join(self.data.classes)}; make the model with num_classes={self.data.num_classes}"
             )
+        self.order = Order(len(train_set), recipe.batch_size, recipe.seed)
+        check_sizes(train_set, recipe, self.inner, len(self._mine(list(range(self.order.batch)))))
         augmentation = recipe.augmentation()
         self.train_set: Any = Augmented(train_set, augmentation, recipe.seed) if augmentation else train_set
         self.weight = training_weights(train_set, recipe, weight, self.device)
         self.loss = loss or objective(recipe, self.weight)
         self.asleep = frozen_modules(self.model, recipe)  # stay in evaluation mode
-        self.order = Order(len(train_set), recipe.batch_size, recipe.seed)
         if processes.count() > 1:
             self._agree()
         self.ema = copy.deepcopy(self.inner).requires_grad_(False) if recipe.ema else None
@@ -96,7 +99,6 @@ class Trainer:
 
     def _agree(self) -> None:
         """The same run in every process, or an error in each before it begins."""
-        self._mine(list(range(self.order.batch)))  # refuses a batch that is too small
         processes.same(self._facts())
         agree(self.model)
 
@@ -145,6 +147,8 @@ class Trainer:
             self.resume(out)
         elif self.step == 0:
             torch.manual_seed(self.recipe.seed)
+        if out is not None and self.step < last and processes.rank() == 0:
+            check_room(out, 2 * self.bytes_kept()[0], f"checkpoints in {out}")
         processes.same({"step": self.step, "last step": last})
         silent = quiet or processes.rank() > 0
         bar = tqdm(total=last, initial=self.step, desc="train", unit="step", disable=silent)
@@ -201,11 +205,7 @@ class Trainer:
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            raise ValueError(
-                f"BatchNorm cannot learn from {len(part.labels)} picture of {tuple(part.labels.shape[1:])} pixels: the "
-                "coarsest map has one value a channel; take a larger crop or batch_size, a smaller accumulate, or "
-                "norm='fixed'"
-            ) from None
+            raise one_value(part.labels.shape[1:], pictures=len(part.labels)) from None
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {float(loss.detach())} at step {self.step}; lower the learning rate (now {rate:.2g}) or "
@@ -258,6 +258,12 @@ class Trainer:
     @functools.cached_property
     def _fingerprint(self) -> str:
         return fingerprint(self.train_set)
+
+    def bytes_kept(self) -> tuple[int, int]:
+        """About how long its checkpoint and its file of weights will be at the end."""
+        weights = tensor_bytes(self.inner)
+        averaged = 0 if self.ema is None else weights
+        return weights + averaged + state_bytes(self.optimizer) + 160 * self.recipe.steps, weights
 
     def _save(self, out: str | Path) -> None:
         facts = {"step": self.step, "history": self.history, "run": self._facts()}

@@ -177,7 +177,7 @@ def joined(seconds: float = 600) -> Iterator[None]:
     ours = ""
     try:
         ours = f"said {int(total(torch.tensor(0 if own else time.time_ns())))}"  # a store may outlive its processes
-        with open(os.devnull, "w") as nowhere:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
             with contextlib.redirect_stdout(nowhere) if own else contextlib.nullcontext():
                 yield
         wait()  # none leaves while another still needs it

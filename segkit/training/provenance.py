@@ -17,9 +17,13 @@ def commit() -> str:
     here = Path(__file__).resolve().parents[2]
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, check=True, encoding="utf-8"
+        ).stdout.strip()
 
     try:
+        if not git("ls-files", "segkit/__init__.py"):
+            return "unknown"  # installed inside a checkout of something else
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "segkit") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -78,6 +78,8 @@ def create(name: str | Path, **changes: Any) -> Recipe:
         if not isinstance(settings, dict):
             raise ValueError(f'it holds a {type(settings).__name__}; a recipe is one object: {{"steps": 1000, …}}')
         recipe = Recipe(name=path.stem).changed(**settings)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is not a recipe in JSON, such as {{"steps": 1000}}: {error}') from None
     except (ValueError, TypeError) as error:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{path}: {error}") from None
     return recipe.changed(**changes)

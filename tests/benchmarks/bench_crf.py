@@ -156,7 +156,7 @@ def peak_mib(size: tuple[int, int, int]) -> float:
         "x = torch.zeros(1, k, h, w).uniform_(-2, 2); p = torch.randint(90, 130, (1, 3, h, w), dtype=torch.uint8)\n"
         "DenseCRF()(x, p); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8")
     return float(answer.stdout)
 
 

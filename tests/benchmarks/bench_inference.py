@@ -69,7 +69,7 @@ def alone(name: str, size: tuple[int, int], tile: int, overlap: int, options: ar
     """`one` in a process of its own."""
     words = ["--network", name, "--size", f"{size[0]},{size[1]}", "--tile", str(tile), "--overlap", str(overlap)]
     words += ["--threads", str(options.threads), "--here"] + ["--wall"] * options.wall
-    answer = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, encoding="utf-8")
     if answer.returncode:
         raise RuntimeError(answer.stderr[-500:])
     found = json.loads(answer.stdout)

@@ -212,7 +212,7 @@ class Lab:
         for name, value in SETTINGS.items():
             file = self.home / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(value))
+            file.write_text(json.dumps(value), encoding="utf-8")
 
     def start(self) -> None:
         with socket.socket() as s:
@@ -228,7 +228,7 @@ class Lab:
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
             "--LabApp.expose_app_in_browser=True",
         ]  # fmt: skip
-        with (self.home / "log").open("w") as log:
+        with (self.home / "log").open("w", encoding="utf-8") as log:
             self.server = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", *options],
                 env={**os.environ, **place, **self.environment}, stdout=log, stderr=subprocess.STDOUT,
@@ -247,7 +247,9 @@ class Lab:
                 return
             except OSError:
                 if self.server.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("JupyterLab did not start:\n" + (self.home / "log").read_text()) from None
+                    raise RuntimeError(
+                        "JupyterLab did not start:\n" + (self.home / "log").read_text(encoding="utf-8")
+                    ) from None
                 time.sleep(0.1)
 
     @contextmanager

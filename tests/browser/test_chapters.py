@@ -81,7 +81,7 @@ def test_widgets_answer(lab: Lab, chapter: str) -> None:
     steps = {name: [round(ms) for ms in times] for name, times in report.milliseconds.items()}
     note = {"chapter": chapter, "controls": report.moved, "median_ms": round(report.median(), 1), "steps_ms": steps}
     note["seconds"] = seconds
-    (ARTEFACTS / f"{stem}.json").write_text(json.dumps(note, indent=1, ensure_ascii=False))
+    (ARTEFACTS / f"{stem}.json").write_text(json.dumps(note, indent=1, ensure_ascii=False), encoding="utf-8")
     assert report.moved, "a widget without a control"
     assert shown == sum(widgets(BOOKS[chapter]).values()), f"{shown} widgets are shown"
     assert not broken and not book.errors, book.errors

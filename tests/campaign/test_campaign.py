@@ -59,7 +59,9 @@ def test_moves_of_widgets(name: str) -> None:
 
 def assert_no_finding(*words: str) -> None:
     run = [sys.executable, "-m", "tests.campaign", *words]
-    answer = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    answer = subprocess.run(
+        run, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, encoding="utf-8"
+    )
     assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-2000:]
 
 

@@ -32,7 +32,7 @@ def said(capsys):
 
 def test_train_writes_weights_and_history(run):
     header = read_header(run / "weights.safetensors")
-    history = json.loads((run / "history.json").read_text())
+    history = json.loads((run / "history.json").read_text(encoding="utf-8"))
     assert header["data"] == "street" and len(header["classes"]) == header["config"]["num_classes"]
     assert len(history["history"]) == 4 and set(history["provenance"]) >= {"command", "commit", "device", "versions"}
 
@@ -86,7 +86,7 @@ def test_eval_writes_figures_over_figures_and_over_nothing_else(run, tmp_path, c
 def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):
     figures = tmp_path / "figures.json"
     assert main(["eval", str(run), "--device", "cpu", "--limit", "6", "--json", str(figures)]) == 0
-    text, facts = said(capsys).out, json.loads(figures.read_text())
+    text, facts = said(capsys).out, json.loads(figures.read_text(encoding="utf-8"))
     assert "void ignored" in text and len(re.findall(r"  IoU ", text)) == len(facts["iou"])
     assert 0 <= facts["mean_iou"] <= facts["pixel_accuracy"] <= 1
 
@@ -231,13 +231,16 @@ def test_a_recipe_by_name_or_file_is_changed_by_flags_printed_and_written_down(t
     from segkit.training.checkpoint import read_checkpoint
 
     mine = tmp_path / "mine.json"
-    mine.write_text('{"optimizer": "sgd", "schedule": "poly", "crop": [40, 56], "losses": {"ohem": 1, "dice": 0.5}}')
+    mine.write_text(
+        '{"optimizer": "sgd", "schedule": "poly", "crop": [40, 56], "losses": {"ohem": 1, "dice": 0.5}}',
+        encoding="utf-8",
+    )
     out = tmp_path / "run"
     command = ["train", *TINY, "--steps", "2", "--lr", "0.01", "--set", "accumulate=2", "--set", "clip=None"]
     assert main([*command, "--recipe", str(mine), "--weights", "log", "--out", str(out)]) == 0
     printed = said(capsys).out
     assert "recipe mine: steps 2, batch_size 2, lr 0.01, schedule poly" in printed and "accumulate 2" in printed
-    kept = json.loads((out / "history.json").read_text())["recipe"]
+    kept = json.loads((out / "history.json").read_text(encoding="utf-8"))["recipe"]
     assert kept == read_header(out / "weights.safetensors")["recipe"]
     expected = Recipe(
         steps=2, batch_size=2, lr=0.01, optimizer="sgd", schedule="poly", crop=(40, 56), class_weights="log",
@@ -259,8 +262,10 @@ def test_what_can_be_known_before_a_run_is_said_before_it(tmp_path, capsys, monk
     from segkit.training import Trainer
 
     monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("trained first"))
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr("segkit.cli.train.tempfile.TemporaryFile", lambda dir: open(tmp_path / "none" / "x"))
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setattr(
+        "segkit.cli.train.tempfile.TemporaryFile", lambda dir: open(tmp_path / "none" / "x", encoding="utf-8")
+    )
     for out, words in (("file", "is a file"), ("file/run", "is a file"), ("locked", "No such file")):
         assert main(["train", *TINY, "--steps", "1", "--out", str(tmp_path / out)]) == 1
         assert words in said(capsys).err
@@ -310,7 +315,7 @@ def test_a_run_is_resumed_only_as_what_it_was(tmp_path, capsys, monkeypatch, hea
         assert difference in error and "before → now" in error, (words, error)
     free = ["--workers", "1", "--set", "save_every=1"]
     assert main([*command, "--engine", "native", *free, "--out", str(out), "--resume"]) == 0
-    assert len(json.loads((out / "history.json").read_text())["history"]) == 5
+    assert len(json.loads((out / "history.json").read_text(encoding="utf-8"))["history"]) == 5
 
 
 def test_doctor_names_versions_and_checks_the_operators(capsys):

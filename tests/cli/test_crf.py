@@ -45,7 +45,7 @@ def test_predict_takes_the_file(written, tmp_path):
     Image.fromarray((scene.image.permute(1, 2, 0) * 255).round().byte().numpy()).save(picture)
     strong = tmp_path / "strong.json"
     chosen = json.loads(written.read_text(encoding="utf-8"))["crf"]
-    strong.write_text(json.dumps({"crf": {**chosen, "gaussian_sxy": 9, "gaussian_compat": 40}}))
+    strong.write_text(json.dumps({"crf": {**chosen, "gaussian_sxy": 9, "gaussian_compat": 40}}), encoding="utf-8")
     found = {}
     for name, words in {"none": [], "file": ["--crf", str(written)], "strong": ["--crf", str(strong)]}.items():
         labels = tmp_path / f"{name}.png"
@@ -96,7 +96,7 @@ def test_refuses_a_grid(text, capsys):
 def test_predict_refuses_a_file(content, message, tmp_path, capsys):
     path = tmp_path / "c.json"
     if content is not None:
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     with pytest.raises(SystemExit):
         main(["predict", "p.png", "--crf", str(path)])
     assert message in capsys.readouterr().err

@@ -13,7 +13,9 @@ from segkit.names import MODELS, SETS
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "segkit", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "segkit", *arguments], capture_output=True, text=True, check=False, encoding="utf-8"
+    )
 
 
 def test_the_module_is_the_command() -> None:
@@ -34,7 +36,7 @@ CASES = (
 def test_help_and_usage_errors_do_not_wait_for_torch(words: list[str]) -> None:
     look = f"import sys; from segkit.cli import main\ntry: main({words!r})\nexcept SystemExit as end: print(end.code)\n"
     look += f"print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, encoding="utf-8")
     *_, code, loaded = done.stdout.splitlines()
     assert (code, loaded) == ("0" if "--help" in words else "2", "[]"), done.stderr
 

@@ -68,11 +68,11 @@ def test_labels_carry_the_palette_and_shares_are_counted(run, tmp_path):
     image = Image.open(labels)
     numbers = np.asarray(image)
     assert image.mode == "P" and image.getpalette()[:9] == [v for colour in PALETTE for v in colour]
-    facts = json.loads(shares.read_text())
+    facts = json.loads(shares.read_text(encoding="utf-8"))
     assert facts["model"] == run and facts["classes"] == CLASSES and len(facts["pictures"]) == 1
     counted = {name: float((numbers == k).mean()) for k, name in enumerate(CLASSES)}
     assert facts["pictures"][0]["shares"] == pytest.approx(counted, abs=1e-6)
-    rows = list(csv.DictReader(io.StringIO(table.read_text())))
+    rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
     assert len(rows) == 1 and float(rows[0]["road"]) == pytest.approx(counted["road"], abs=1e-6)
     assert Image.open(tmp_path / "o.webp").size == image.size == (80, 60)
 
@@ -83,7 +83,7 @@ def test_a_folder_is_done_but_for_the_bad_picture(run, tmp_path, capsys):
     for i, name in enumerate(("a.jpg", "a.png", "c.JPG")):
         photograph(folder / name, 40 + i, 50, i)
     (folder / "b.png").write_bytes(b"not a picture")
-    (folder / "notes.txt").write_text("no picture at all")
+    (folder / "notes.txt").write_text("no picture at all", encoding="utf-8")
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     words = (folder, "-o", out, "--model", run, "--labels", tmp_path / "labels", "--json", tmp_path / "s.json")
     assert predict(*words) == 1
@@ -93,7 +93,7 @@ def test_a_folder_is_done_but_for_the_bad_picture(run, tmp_path, capsys):
     assert sorted(p.name for p in out.iterdir()) == names == sorted(p.name for p in (tmp_path / "labels").iterdir())
     assert Image.open(out / "c.png").size == (50, 42)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
-    assert len(json.loads((tmp_path / "s.json").read_text())["pictures"]) == 3
+    assert len(json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["pictures"]) == 3
     (folder / "b.png").unlink()
     assert predict(folder, "--model", run) == 0, "where every picture is good"
     assert sorted(p.name for p in (tmp_path / "in_segmented").iterdir()) == names
@@ -106,7 +106,7 @@ def test_names_that_differ_by_their_letters_size_and_names_that_are_formulas(tmp
     assert [job.overlay.name for job in jobs] == ["A.png.png", "a.jpg.png"], "A.png would be a.png on many disks"
     job = Job(Path("=1+1.png"), Path("o.png"), None)
     write_shares([Shares(job, {"sky": 1.0})], {}, None, str(tmp_path / "t.csv"))
-    assert (tmp_path / "t.csv").read_text().splitlines()[1] == "./=1+1.png,1.000000"
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()[1] == "./=1+1.png,1.000000"
 
 
 def test_what_would_be_lost_is_refused_before_anything_is_written(run, tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import numpy as np
 import pytest
 import torch
@@ -60,7 +62,7 @@ def mine(tmp_path):
             (tmp_path / "mine" / part).mkdir(parents=True, exist_ok=True)
             values = np.random.default_rng(k).integers(0, 256 if part == "images" else 2, shape, dtype=np.uint8)
             Image.fromarray(values).save(tmp_path / "mine" / part / f"{k}.png")
-    (tmp_path / "mine/classes.txt").write_text("a\nb\n")
+    (tmp_path / "mine/classes.txt").write_text("a\nb\n", encoding="utf-8")
     return f"folder:{tmp_path / 'mine'}"
 
 
@@ -107,7 +109,10 @@ def test_without_the_network_or_where_nothing_fits_the_message_says_what_to_do(m
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
 
     def unreachable(*_, **__):
+        waits.append(socket.getdefaulttimeout())
         raise OSError("no route")
+
+    waits = []
 
     monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
     command = [*COMMAND, "--data", mine, "--out", str(tmp_path / "run")]
@@ -119,3 +124,4 @@ def test_without_the_network_or_where_nothing_fits_the_message_says_what_to_do(m
     for words, message in cases:
         assert main([*command, *words]) == 1 and message in capsys.readouterr().err, words
     assert not (tmp_path / "run").exists()
+    assert waits and all(0 < wait <= 15 for wait in waits), "silence of a dead network is not waited for"

@@ -9,6 +9,7 @@ import pytest
 from segkit.cli import main
 from segkit.cli.runs import alone
 from segkit.models import create, save
+from segkit.training import Trainer
 
 TINY = ["train", "--data", "street", "--model", "fcn32s", "--width", "1", "--hidden", "2", "--batch-size", "2",
         "--device", "cpu", "--limit", "2", "--steps", "1"]  # fmt: skip
@@ -42,6 +43,34 @@ def test_a_run_clears_what_a_killed_one_left_half_written(tmp_path: Path) -> Non
     assert {p.name for p in run.iterdir()} == {
         "notes.txt", "checkpoint.safetensors", "weights.safetensors", "history.json",
     }  # fmt: skip
+
+
+def test_a_run_is_resumed_only_from_where_it_started_and_scored_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each difference is named; the same words go on."""
+    for name in ("a", "b"):
+        save(create("fcn32s", 13, width=1, hidden=2, batch_norm=True), tmp_path / f"{name}.safetensors")
+    first, other = (["--init", str(tmp_path / f"{name}.safetensors")] for name in ("a", "b"))
+    words, scored = [*TINY[:-1], "2", "--out", str(tmp_path / "run")], ["--val-every", "1"]
+
+    def stop(self: Trainer, batch: object) -> None:
+        raise KeyboardInterrupt
+
+    step = Trainer._one_step
+    monkeypatch.setattr(Trainer, "_one_step", lambda self, batch: stop(self, batch) if self.step else step(self, batch))
+    assert main([*words, "--save-every", "1", *first, *scored]) == 130
+    monkeypatch.setattr(Trainer, "_one_step", step)
+    capsys.readouterr()
+    for changed, named in (
+        ([*other, *scored], f"start.init {first[1]} → {other[1]}"[:60]),
+        (scored, "start.init"),
+        (first, "validation"),
+        ([*first, "--val-every", "2"], "validation.every 1 → 2"),
+    ):
+        assert main([*words, "--resume", *changed]) == 1, changed
+        assert named in (said := capsys.readouterr().err) and "before → now" in said, (changed, said)
+    assert main([*words, "--resume", *first, *scored]) == 0
 
 
 def test_resume_auto_starts_a_run_or_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,4 +50,8 @@ def test_an_interrupted_run_keeps_its_scores(tmp_path, monkeypatch, stop):
 
 def test_no_steps_are_no_interval(tmp_path, capsys):
     assert main([*TINY, "--out", str(tmp_path / "a"), "--val-every", "0"]) == 1
-    assert "--val-every=0" in capsys.readouterr().err and not (tmp_path / "a" / "checkpoint.safetensors").exists()
+    said = capsys.readouterr().err
+    assert said == "segkit train: got --val-every=0; --val-every is a whole number from 1 up\n", (
+        "said twice who says it"
+    )
+    assert not (tmp_path / "a").exists()

@@ -196,9 +196,9 @@ if __name__ == "__main__":
 def test_two_processes_bring_what_one_brings(folder):
     script = folder / "script.py"
     paths = {"root": str(ROOT), "experiments": str(ROOT / "course" / "experiments"), "folder": str(folder)}
-    script.write_text(SCRIPT.format(**paths))
+    script.write_text(SCRIPT.format(**paths), encoding="utf-8")
     told = [sys.executable, str(script), "small", "--seeds", "2", "--scale", "0.9", "--processes", "2"]
-    answer = subprocess.run(told, capture_output=True, text=True, timeout=500)
+    answer = subprocess.run(told, capture_output=True, text=True, timeout=500, encoding="utf-8")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     found = results.load("small", folder / "runs" / "results")
     experiment = small()

@@ -41,7 +41,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
-    (tmp_path / "glossary.md").write_text('<a id="void"></a>void')
+    (tmp_path / "glossary.md").write_text('<a id="void"></a>void', encoding="utf-8")
     source = "[a](glossary.md#void) [b](glossary.md#viod) [c](99_none.ipynb) [d](https://example.org/x)"
     assert broken(source, tmp_path) == ["glossary.md#viod", "99_none.ipynb"]
 

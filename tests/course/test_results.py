@@ -53,7 +53,7 @@ def test_every_chapter_that_reads_results_has_claims():
 def experiments(script):
     """The experiments that a script of the course says it has."""
     run = [sys.executable, script, "--help"]
-    answer = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    answer = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8")
     return re.search(r"\[\{([^}]*)\}\]", answer.stdout)[1].split(",")
 
 

@@ -150,9 +150,11 @@ def own_figures() -> Iterator[None]:
 
 def run_pytest(folder: Path, *arguments: str) -> tuple[int, str]:
     """The real runner on a folder, with this project's plugin and none of its settings."""
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "-p", "tests.course.strict_nbval"]
-    answer = subprocess.run([*command, *arguments, str(folder)], cwd=ROOT, capture_output=True, text=True)
+    answer = subprocess.run(
+        [*command, *arguments, str(folder)], cwd=ROOT, capture_output=True, text=True, encoding="utf-8"
+    )
     return answer.returncode, answer.stdout + answer.stderr
 
 

@@ -53,7 +53,7 @@ def digests() -> dict[str, str]:
 
 def test_pictures_are_bit_for_bit_those_of_the_golden_file() -> None:
     """If you changed what cells look like on purpose: python -m tests.data.test_cells writes the file anew."""
-    assert digests() == json.loads(GOLDEN.read_text())
+    assert digests() == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
 def test_vector_units_make_no_difference() -> None:
@@ -61,7 +61,7 @@ def test_vector_units_make_no_difference() -> None:
     root = Path(__file__).parents[2]
     listed = subprocess.run(
         [sys.executable, "-c", features + "print([k for k in m.__cpu_dispatch__ if f.get(k)])"],
-        capture_output=True, text=True,
+        capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     if listed.returncode:
         pytest.skip("this numpy does not tell which CPU features it uses")
@@ -71,10 +71,11 @@ def test_vector_units_make_no_difference() -> None:
     run = subprocess.run(
         [sys.executable, "-c", features + f"assert not any(f[k] for k in {names}), f; import json;"
          "from tests.data.test_cells import digests; print(json.dumps(digests()))"],
-        capture_output=True, text=True, cwd=root, env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(names)},
+        capture_output=True, text=True, encoding="utf-8", cwd=root,
+        env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(names)},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == json.loads(GOLDEN.read_text())
+    assert json.loads(run.stdout) == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
 def test_the_renderer_uses_exact_operations_only() -> None:
@@ -197,4 +198,4 @@ def test_wrong_options_are_named() -> None:
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(digests(), indent=2) + "\n")
+    GOLDEN.write_text(json.dumps(digests(), indent=2) + "\n", encoding="utf-8")

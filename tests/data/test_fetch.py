@@ -191,9 +191,10 @@ def test_the_progress_bar_counts_from_where_it_goes_on(host, tmp_path, capsys):
     assert "street" in printed and "50%" in printed
 
 
-def test_without_a_network_it_says_so_at_once(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("why", [socket.gaierror(-2, "Name or service not known"), TimeoutError("timed out")])
+def test_without_a_network_it_says_so_at_once(tmp_path, monkeypatch, capsys, why):
     def unknown(*args, **kwargs):
-        raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
+        raise urllib.error.URLError(why)
 
     waited = []
     monkeypatch.setattr("segkit.data.fetch.urllib.request.urlopen", unknown)

@@ -116,6 +116,21 @@ def test_nuclei_in_the_original_layout(tmp_path):
     assert torch.equal(s.labels, (s.instances > 0).long())
 
 
+@pytest.mark.parametrize(("ground", "taken"), [(3000, True), (40_000, False)])
+def test_nuclei_of_16_bits_count_by_their_brightness_not_by_their_numbers(tmp_path, ground, taken):
+    """Of 65535 levels 3000 is dark: the picture belongs to the set, and comes with its levels."""
+    (identity,) = identities("train", 1)
+    pixels = np.full((256, 256), ground, dtype=np.uint16)
+    pixels[10:20, 10:20] = 50_000
+    place, mask = tmp_path / "nuclei/stage1_train" / identity, (pixels == 50_000) * np.uint8(255)
+    save(place / f"images/{identity}.png", pixels)
+    save(place / "masks/a.png", mask)
+    data = create("nuclei", "train", root=tmp_path)
+    assert len(data) == taken
+    if taken:
+        assert data[0].image[:, 15, 15].tolist() == pytest.approx([50_000 / 65535] * 3)
+
+
 def test_nuclei_in_the_tidied_layout(tmp_path):
     folder = tmp_path / "nuclei"
     ids = np.zeros((6, 7), dtype=np.uint16)
@@ -123,7 +138,7 @@ def test_nuclei_in_the_tidied_layout(tmp_path):
     for name in ("x", "y", "z"):
         save(folder / "images" / f"{name}.png", np.full((6, 7), 51, dtype=np.uint8))
         save(folder / "masks" / f"{name}.png", ids)
-    (folder / "index.csv").write_text("id,split\nz,train\nx,val\ny,train\n")
+    (folder / "index.csv").write_text("id,split\nz,train\nx,val\ny,train\n", encoding="utf-8")
     train = Nuclei("train", tmp_path)
     assert [s.name for s in train] == ["nuclei/train/z", "nuclei/train/y"] and len(Nuclei("test", tmp_path)) == 0
     assert train[0].instances.tolist() == ids.tolist() and train[0].labels.max() == 1
@@ -146,7 +161,7 @@ def test_nuclei_refuse_what_is_wrong(tmp_path):
     save(mask, wrong[:9])
     with pytest.raises(ValueError, match=r"b\.png is 256×9 pixels, its picture 256×256"):
         Nuclei("val", tmp_path)[0]
-    (folder / "index.csv").write_text("id,split\nq,train\n")
+    (folder / "index.csv").write_text("id,split\nq,train\n", encoding="utf-8")
     with pytest.raises(FileNotFoundError, match=r"q\.png is missing, although index\.csv lists it"):
         Nuclei("train", tmp_path)
     save(folder / "images/q.png", np.zeros((4, 4), dtype=np.uint8))
@@ -155,7 +170,7 @@ def test_nuclei_refuse_what_is_wrong(tmp_path):
         save(folder / "masks/q.png", values)
         with pytest.raises(ValueError, match=words):
             Nuclei("train", tmp_path)[0]
-    (folder / "index.csv").write_text("name\nq\n")
+    (folder / "index.csv").write_text("name\nq\n", encoding="utf-8")
     with pytest.raises(ValueError, match="needs id and split"):
         Nuclei("train", tmp_path)
 

@@ -194,7 +194,7 @@ def test_pictures_of_different_sizes_train_and_score_from_the_command_line(root,
     assert main(["train", "--data", "voc2012", *tiny, "--out", "run"]) == 0, capsys.readouterr().err
     assert main(["eval", "run", "--device", "cpu", "--json", "figures.json"]) == 0, capsys.readouterr().err
     assert "run/weights.safetensors on voc2012 val: 1 pictures" in (out := capsys.readouterr().out) and "nan" not in out
-    assert "in no picture" in out and "NaN" not in (root / "figures.json").read_text()
+    assert "in no picture" in out and "NaN" not in (root / "figures.json").read_text(encoding="utf-8")
     assert main(["eval", "run", "--split", "test", "--device", "cpu"]) == 1
     assert "test labels are not public" in capsys.readouterr().err
 

@@ -58,7 +58,7 @@ def test_scenes_are_bit_for_bit_those_of_the_golden_file() -> None:
 
     Every trained network and recorded table in the course rests on these pictures, so they must be made anew too.
     """
-    assert digests() == json.loads(GOLDEN.read_text())
+    assert digests() == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
 def test_vector_units_make_no_difference() -> None:
@@ -66,7 +66,7 @@ def test_vector_units_make_no_difference() -> None:
     features = "from numpy._core import _multiarray_umath as m; f = m.__cpu_features__;"
     listed = subprocess.run(
         [sys.executable, "-c", features + "print([k for k in m.__cpu_dispatch__ if f.get(k)])"],
-        capture_output=True, text=True,
+        capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     if listed.returncode:
         pytest.skip("this numpy does not tell which CPU features it uses")
@@ -76,10 +76,11 @@ def test_vector_units_make_no_difference() -> None:
     run = subprocess.run(
         [sys.executable, "-c", features + f"assert not any(f[k] for k in {names}), f; import runpy, json;"
          f"print(json.dumps(runpy.run_path({__file__!r})['digests']()))"],
-        capture_output=True, text=True, env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(names)},
+        capture_output=True, text=True, encoding="utf-8",
+        env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(names)},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == json.loads(GOLDEN.read_text())
+    assert json.loads(run.stdout) == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
 def test_workers_order_and_history_make_no_difference() -> None:
@@ -145,4 +146,4 @@ def test_the_renderer_uses_exact_operations_only() -> None:
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(digests(), indent=2) + "\n")
+    GOLDEN.write_text(json.dumps(digests(), indent=2) + "\n", encoding="utf-8")

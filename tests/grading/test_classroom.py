@@ -48,7 +48,7 @@ def test_class_of_thirty(tmp_path):
     made = make_class(tmp_path / "again" / "submitted", 30, seed=0)
     result = class_run(30, folder=tmp_path, seed=0, time_limit=3.0)
     assert len(result.submissions) == 30
-    rows = list(csv.DictReader(result.csv.open()))
+    rows = list(csv.DictReader(result.csv.open(encoding="utf-8")))
     assert len(rows) == 30 and len({row["points"] for row in rows}) > 8
     for row in rows:
         done = made[f"{row['student']}/ch02"]
@@ -62,7 +62,9 @@ def test_class_of_thirty(tmp_path):
                 assert float(marks) == 0
             else:
                 assert float(marks) < out_of, (row["student"], exercise, what)
-                assert f"[{what}]" in (tmp_path / "graded" / "feedback" / row["student"] / "ch02.md").read_text()
+                assert f"[{what}]" in (tmp_path / "graded" / "feedback" / row["student"] / "ch02.md").read_text(
+                    encoding="utf-8"
+                )
     assert {what for done in made.values() for what in done.values()} >= {
         "right",
         "stub",
@@ -70,7 +72,7 @@ def test_class_of_thirty(tmp_path):
         "endless loop",
         "kernel-flipped",
     }
-    page = (tmp_path / "graded" / "feedback" / "student01" / "ch02.html").read_text()
+    page = (tmp_path / "graded" / "feedback" / "student01" / "ch02.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") and "<h2>conv2d" in page and "http" not in page
     assert "30 submissions graded" in result.table() and "kernel-flipped" in result.table()
 
@@ -82,7 +84,7 @@ def test_submissions_that_lie_flat(tmp_path):
         (tmp_path / "made" / student / "ch01" / "ch01.ipynb").rename(tmp_path / "flat" / student / "ch01.ipynb")
     nested = tmp_path / "flat" / "student01" / ".ipynb_checkpoints"
     nested.mkdir()
-    (nested / "ch01-checkpoint.ipynb").write_text("{}")
+    (nested / "ch01-checkpoint.ipynb").write_text("{}", encoding="utf-8")
     assert [(one.student, one.assignment) for one in collect(tmp_path / "flat")] == [
         ("student01", "ch01"),
         ("student02", "ch01"),
@@ -112,7 +114,10 @@ def test_marks_of_an_earlier_time_are_kept(tmp_path):
     for text in ("by hand", "again"):
         table.write_text(text, encoding="utf-8")
         keep(table)
-    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"marks-1.csv": "by hand", "marks-2.csv": "again"}
+    assert {p.name: p.read_text(encoding="utf-8") for p in tmp_path.iterdir()} == {
+        "marks-1.csv": "by hand",
+        "marks-2.csv": "again",
+    }
 
 
 def test_messages(tmp_path, capsys):

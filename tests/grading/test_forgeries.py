@@ -251,7 +251,9 @@ def test_where_nothing_can_be_cut_off_it_is_said_and_the_marks_are_the_same(
     command = [sys.executable, "-m", "segkit.grading.classroom", "--submitted", str(tmp_path / "submitted"), "--out",
                str(tmp_path / "graded"), "--workers", "1"]  # fmt: skip
     shell = forbid + " ".join(f"'{part}'" for part in command)
-    told = subprocess.run([unshare, "-Ur", "sh", "-c", shell], capture_output=True, text=True, cwd=hosting.ROOT)
+    told = subprocess.run(
+        [unshare, "-Ur", "sh", "-c", shell], capture_output=True, text=True, cwd=hosting.ROOT, encoding="utf-8"
+    )
     assert told.returncode == 0 and "cannot be cut off here (unshare: " in told.stdout, told
     with (tmp_path / "graded" / "marks.csv").open(encoding="utf-8") as file:
         points = {one["student"]: one["points"] for one in csv.DictReader(file)}

@@ -256,9 +256,9 @@ def test_a_grader_that_is_stopped_leaves_marks_and_nothing_running(
     code = "import sys, segkit.grading.classroom as c; c.BETWEEN = 0; sys.exit(c.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "--submitted", submitted, "--out", tmp_path / "out", "--workers", "1"]
     grader = subprocess.Popen(command, cwd=hosting.ROOT, env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
-                              stderr=subprocess.PIPE, text=True)  # fmt: skip
+                              stderr=subprocess.PIPE, text=True, encoding="utf-8")  # fmt: skip
     marks, ends = tmp_path / "out" / "marks.csv", time.monotonic() + 300
-    while not (marks.exists() and "anna,ch02,20" in marks.read_text()) and time.monotonic() < ends:
+    while not (marks.exists() and "anna,ch02,20" in marks.read_text(encoding="utf-8")) and time.monotonic() < ends:
         time.sleep(0.1)
     grader.send_signal(how)
     errors = grader.communicate(timeout=60)[1]
@@ -314,7 +314,9 @@ def test_where_there_is_no_fork_notebooks_are_graded_and_what_is_open_is_said(
     )
     command = [sys.executable, "-c", code, "--submitted", submitted, "--out", tmp_path / "out", "--workers", "2"]
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    done = subprocess.run(command, cwd=hosting.ROOT, env=env, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(
+        command, cwd=hosting.ROOT, env=env, capture_output=True, text=True, timeout=500, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     assert "cannot be cut off here (it is not Linux)" in done.stdout
     with (tmp_path / "out" / "marks.csv").open(encoding="utf-8") as file:

@@ -154,9 +154,9 @@ def test_which_assignment(edited, tmp_path):
 
 
 def test_what_is_no_notebook(tmp_path, capsys):
-    (tmp_path / "cut.ipynb").write_text('{"cells": [{"cell_ty')
-    (tmp_path / "text.py").write_text("print(1)")
-    (tmp_path / "list.ipynb").write_text(json.dumps([1, 2]))
+    (tmp_path / "cut.ipynb").write_text('{"cells": [{"cell_ty', encoding="utf-8")
+    (tmp_path / "text.py").write_text("print(1)", encoding="utf-8")
+    (tmp_path / "list.ipynb").write_text(json.dumps([1, 2]), encoding="utf-8")
     (tmp_path / "bytes.ipynb").write_bytes(b"\x80\xff\x00")
     for name, words in [
         ("nowhere.ipynb", "there is no file"),

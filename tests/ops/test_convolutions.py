@@ -211,7 +211,7 @@ print("alive")
 
 def test_a_strided_1x1_in_channels_last_order_does_not_end_the_process() -> None:
     """torch 2.15's own kernel does, going backward with few channels, on processors with AVX-512."""
-    answer = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, cwd=ROOT)
+    answer = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, cwd=ROOT, encoding="utf-8")
     assert answer.stdout.strip() == "alive", answer.stderr or f"ended with {answer.returncode}"
 
 

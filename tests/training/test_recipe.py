@@ -58,8 +58,8 @@ def test_every_named_recipe_goes_through_json_and_back(tmp_path):
         recipe = recipes.create(name, steps=123, class_weights=[1, 2.5])
         assert recipe.name == name and recipe.steps == 123
         path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(recipe.as_dict()))
-        assert recipes.create(path) == Recipe(**json.loads(path.read_text())) == recipe
+        path.write_text(json.dumps(recipe.as_dict()), encoding="utf-8")
+        assert recipes.create(path) == Recipe(**json.loads(path.read_text(encoding="utf-8"))) == recipe
         assert recipes.create(str(path), lr=0.5).lr == 0.5
 
 
@@ -128,10 +128,10 @@ def test_files_that_are_no_recipe(tmp_path):
         '{"lr": NaN}': "mine.json: .*lr=nan",
         '{"batch_size": 2.5}': "mine.json: .*batch_size=2.5",
         "[1]": "mine.json: it holds a list",
-        '{"steps": 5': "mine.json: Expecting",
+        '{"steps": 5': 'mine.json is not a recipe in JSON, such as {"steps": 1000}: Expecting',
     }
     for text, words in cases.items():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         with pytest.raises((ValueError, TypeError), match=words):
             recipes.create(path)
     path.write_bytes(b"\xef\xbb\xbf" + b'{"steps": 5}')
