@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
@@ -12,11 +14,12 @@ from segkit.analysis.printed import Printed, number_text
 from segkit.checks import whole
 from segkit.cli.bench_book import Book
 from segkit.cli.bench_entrants import Entrant, entrants
-from segkit.cli.bench_measure import STEPS, Settings, measure
+from segkit.cli.bench_measure import Settings, measure
 from segkit.cli.bench_plot import draw, picture_file
 from segkit.training import pick_device
 
-COLUMNS = {  # head of the column: what stands in it
+Show = Callable[[dict[str, float]], str]
+COLUMNS: dict[str, Show] = {  # head of the column: what stands in it
     "parameters": lambda f: number_text(f["parameters"]),
     "mult-adds": lambda f: number_text(f["macs"]),
     "memory": lambda f: number_text(f["peak_bytes"], "B"),
@@ -49,12 +52,12 @@ def bench(o: argparse.Namespace) -> int:
     finally:
         torch.set_num_threads(before)
     shown = {e.name: book.scores(s.row(e)) for group in groups for e in group}
-    print(BenchTable(shown, s))
+    print(BenchTable([Row(name, scores) for name, scores in shown.items() if scores], s))
     for group in groups:
         for e in group:
             if reason := book.found["extra"]["failed"].get(s.row(e)):
                 print(f"not measured: {e.name}: {reason}")
-    if o.plot:
+    if o.plot and any("mean_iou" in scores for scores in shown.values()):
         draw(shown, o.plot)
     return 0 if any(shown.values()) else 1
 
@@ -67,7 +70,8 @@ def _busy() -> None:
 
 
 def _check(o: argparse.Namespace) -> None:
-    """What cannot be, before anything long begins."""
+    """Refuse what cannot be, before anything long begins."""
+    o.batch = (8 if o.training else 1) if o.batch is None else o.batch
     for name in ("batch", "repeats", "width"):
         whole(getattr(o, name), f"--{name}", "segkit bench", 1)
     for number in o.size:
@@ -92,34 +96,42 @@ def _fill(book: Book, groups: list[list[Entrant]], todo: list[list[Entrant]], s:
         book.write()
 
 
-class BenchTable(Printed[str]):
+class Row(NamedTuple):
+    """A network, and what was measured of it."""
+
+    name: str
+    scores: dict[str, float]
+
+    def cell(self, show: Show) -> str:
+        """Empty where that was not measured."""
+        try:
+            return show(self.scores)
+        except KeyError:
+            return ""
+
+
+class BenchTable(Printed[Row]):
     """A row for each network that was measured; columns that would be empty are left out."""
 
     what = "network"
 
-    def __init__(self, shown: dict[str, dict[str, float]], s: Settings) -> None:
-        super().__init__([name for name, scores in shown.items() if scores])
-        self.shown, self.s = shown, s
+    def __init__(self, rows: list[Row], s: Settings) -> None:
+        super().__init__(rows)
+        self.s = s
 
     def cells(self) -> list[list[str]]:
-        lines = [[name, *(_cell(show, self.shown[name]) for show in COLUMNS.values())] for name in self.rows]
+        lines = [[row.name, *(row.cell(show) for show in COLUMNS.values())] for row in self.rows]
         columns = list(zip(["network", *COLUMNS], *lines, strict=True))
         kept = [column for column in columns if any(column[1:]) or column[0] == "network"]
         return [list(line) for line in zip(*kept, strict=True)]
 
     def note(self) -> str:
-        H, W = self.s.size
-        what = f"one step of {STEPS}, loader included" if self.s.training else "one call"
+        (H, W), s = self.s.size, self.s
+        what = "a step of training, loader included" if s.training else "a call"
         texts = [
-            f"{self.s.batch}×3×{H}×{W} on {self.s.device}, {self.s.threads} thread(s); ms: median of {what},",
-            "per second: pictures; multiply-adds are for one picture; time ×: over the time of the first network",
-            "that took turns with it, round by round.",
+            f"{s.batch}×3×{H}×{W} on {s.device}, {s.threads} thread(s); ms: median time of {what};",
+            "mult-adds: multiply-adds for one picture; per second: pictures.",
         ]
+        if "time ×" in self.cells()[0]:
+            texts.append("time ×: the time over that of the first network that took turns with it, round by round.")
         return "\n".join(texts)
-
-
-def _cell(show: object, scores: dict[str, float]) -> str:
-    try:
-        return show(scores)  # type: ignore[operator, no-any-return]
-    except KeyError:
-        return ""

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,9 @@ def entrants(o: argparse.Namespace) -> list[list[Entrant]]:
     found = list(_pairs(names, bool(o.models))) if o.peers else []
     if o.training and o.peers:  # what is compared there is one loop with another
         groups = []
+    named = Counter(e.name for group in (*groups, *found) for e in group)
+    if twice := [name for name, count in named.items() if count > 1]:
+        raise ValueError(f"two networks would have one name, {twice[0]}; rename the file or folder of one of them")
     return [_each_compiled(group) if o.compiled else group for group in (*groups, *found)]
 
 
@@ -114,11 +118,8 @@ def _pairs(names: list[str], asked: bool) -> Iterator[list[Entrant]]:
 
 
 def _trained(o: argparse.Namespace) -> Iterator[Entrant]:
-    seen: dict[str, Path] = {}
     for path in (path for given in o.weights or () for path in _files(given)):
         header, name = read_header(path), path.parent.name if path.stem == "weights" else path.stem
-        if seen.setdefault(name, path) is not path:
-            raise ValueError(f"--weights: {seen[name]} and {path} would have one name, {name}; rename one of them")
         data = data_of(o.data, header, path)
         whole = create_data(data, split=None)
         same_classes(path, header, data, whole)

@@ -103,12 +103,12 @@ def _prepared(e: Entrant, s: Settings, scores: dict[str, float]) -> Callable[[],
     counted = cost(model, s.size)
     scores |= {"parameters": counted.parameters, "macs": counted.macs}
     cuda = s.device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(s.device)
-        before = torch.cuda.memory_allocated(s.device)
+    before = torch.cuda.memory_allocated(s.device) if cuda else 0
     run = _training(model, e, s) if s.training else _evaluation(model, e, s)
     run()
     if cuda:
+        torch.cuda.reset_peak_memory_stats(s.device)  # the first run may have compiled, or tried kernels
+        run()
         scores["peak_bytes"] = torch.cuda.max_memory_allocated(s.device) - before
     elif not (e.compiled or s.training):
         scores["peak_bytes"] = peak_bytes(model, s.size, s.batch)

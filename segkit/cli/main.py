@@ -145,7 +145,7 @@ def _bench_arguments(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("models", nargs="*", type=_model, metavar="MODEL", help="default: all; with --weights none")
     bench.add_argument("--size", nargs=2, type=int, default=(192, 256), metavar=("H", "W"), help="of the pictures "
                        "that are timed (default 192 256)")  # fmt: skip
-    bench.add_argument("--batch", type=int, default=1, help="pictures at once (default 1)")
+    bench.add_argument("--batch", type=int, help="pictures at once (default 1; with --training 8)")
     bench.add_argument("--width", type=int, default=16, help="of the models; 64 is the papers' (default 16)")
     bench.add_argument("--device", default="auto")
     bench.add_argument("--threads", type=int, help="of torch on a CPU (default: its own choice)")
