@@ -60,7 +60,8 @@ FIRST: dict[str, tuple[tuple[str, ...], ...]] = {
                 ("stack.tif",)),
     "crf": (("search", "--most", "1", "--grid", "bilateral_sxy=5", "--grid", "bilateral_srgb=9", "--iterations", "1"),
             ("find",)),
-    "bench": (("rtseg", "--width", "2", "--repeats", "1"), ("rtseg", "x"), ("enet", "--repeats", "0")),
+    "bench": (("rtseg", "--width", "2", "--repeats", "1"), ("rtseg", "x"),
+              ("--weights", "run", "--limit", "1", "--repeats", "1", "--size", "32", "40")),
     "data": (("check", "folder:set"), ("check", "camvid"), ("check", "x"), ("check", "folder:none"), ("get", "x")),
     "grade": (("none.ipynb",), ("photo.png",), ("empty",), ("bad.ipynb",)), "doctor": ((), ("x",)), "": ((),),
 }  # fmt: skip

@@ -88,8 +88,8 @@ def test_what_is_in_the_file_is_not_measured_again(tmp_path, capsys, measured):
     command = ["bench", "rtseg", *TINY, "--out", str(out)]
     assert main(command) == main(command) == 0 and measured == [["rtseg"]]
     first = of(out)["runs"]
-    tables = capsys.readouterr().out.split("network")
-    assert tables[1].splitlines()[2] == tables[3].splitlines()[2], "the same row, from the file"
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("rtseg")]
+    assert len(lines) == 2 and lines[0] == lines[1], "the same row, from the file"
     assert main(["bench", "enet", "rtseg", *TINY, "--out", str(out)]) == 0 and measured == [["rtseg"], ["enet"]]
     assert main([*command, "--batch", "3"]) == 0 and measured[2:] == [["rtseg"]], "another batch is another row"
     assert of(out)["runs"][:1] == first and len(of(out)["runs"]) == 3 and form(of(out)) == []
@@ -104,7 +104,7 @@ def test_rows_of_other_settings_or_machines_are_never_mixed(tmp_path, capsys, me
     assert "recipe.repeats 2 → 3 (before → now); name another file" in capsys.readouterr().err
     assert main([*command, "--width", "3"]) == 1 and "model.width 2 → 3" in capsys.readouterr().err
     assert out.read_bytes() == before and len(measured) == 1
-    for key, value in (("processor", "abacus"), ("versions", {"torch": "0.1"}), ("commit", "0000")):
+    for key, value in (("processor", "abacus"), ("versions", {"torch": "0.1"}), ("code", "0000")):
         other = of(out)
         other["extra"]["machine"][key] = value
         (tmp_path / "other.json").write_text(json.dumps(other), encoding="utf-8")
@@ -288,3 +288,13 @@ def test_what_cannot_be_is_said_before_anything_is_measured(tmp_path, capsys, we
     with pytest.raises(SystemExit):
         main(["bench", "unett"])
     assert "there is no model 'unett'" in capsys.readouterr().err and not measured
+
+
+def test_a_busy_machine_is_named(capsys, monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 1.0, 1.0), raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    bench._busy()
+    assert "99 programs share 4 processors" in capsys.readouterr().err
+    monkeypatch.setattr("os.getloadavg", lambda: (3.9, 1.0, 1.0), raising=False)
+    bench._busy()
+    assert not capsys.readouterr().err
