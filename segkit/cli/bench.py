@@ -43,6 +43,7 @@ def bench(o: argparse.Namespace) -> int:
     todo = [[e for e in group if not book.holds(s.row(e), s.arm(e))] for group in groups]
     if o.plot:
         picture_file(o.plot)
+        _comparable(groups)
     try:
         torch.set_num_threads(threads)
         _fill(book, groups, todo, s)
@@ -82,6 +83,13 @@ def _check(o: argparse.Namespace) -> None:
         raise ValueError("--training measures how fast networks train, from random weights; leave out --weights")
     if o.training and min(o.size) < 32:
         raise ValueError(f"--training got --size {o.size[0]} {o.size[1]}; its pictures have 32×32 pixels at least")
+
+
+def _comparable(groups: list[list[Entrant]]) -> None:
+    """Refuse to draw scores on different pictures beside each other."""
+    sets = {f"{e.data['test']} pictures of {e.data['set']}" for group in groups for e in group if e.data}
+    if len(sets) > 1:
+        raise ValueError(f"--plot would mix scores on {' and '.join(sorted(sets))}; name weights for one of them alone")
 
 
 def _fill(book: Book, groups: list[list[Entrant]], todo: list[list[Entrant]], s: Settings) -> None:

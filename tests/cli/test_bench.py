@@ -263,6 +263,8 @@ def test_what_cannot_be_is_said_before_anything_is_measured(tmp_path, capsys, we
     (tmp_path / "mine.json").write_text('{"lr": 1}', encoding="utf-8")
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "my_enet.safetensors").write_bytes((weights / "my_enet.safetensors").read_bytes())
+    cells = tmp_path / "cells.safetensors"
+    save(create("enet", 2, width=2), cells, classes=list(create_data("cells").classes), data="cells")
     trained = ["--weights", str(weights), "--limit", "1"]
     cases = [
         (["--repeats", "0"], "--repeats=0"),
@@ -278,6 +280,10 @@ def test_what_cannot_be_is_said_before_anything_is_measured(tmp_path, capsys, we
         ([*trained, "--data", "cells"], "knows the classes"),
         ([*trained, "--plot", str(tmp_path / "photo.png")], "not from `segkit bench`"),
         ([*trained, "--plot", "b.jpg"], "end in .png"),
+        (
+            ["--weights", str(weights), str(cells), "--limit", "1", "--plot", str(tmp_path / "b.png")],
+            "would mix scores on 1 pictures of cells and 1 pictures of street",
+        ),
         (["--out", str(tmp_path / "mine.json")], "holds something else"),
         (["--out", str(tmp_path / "photo.png")], "end in .json"),
         (["--out", str(tmp_path / "mine.json" / "b.json")], "is a file; name another folder"),
