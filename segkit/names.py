@@ -30,3 +30,14 @@ def known_set(name: str) -> str:
             f"there is no data set {name!r}; there are {', '.join(SETS)}, and {OWN}PATH for pictures of your own"
         )
     return name
+
+
+def known_model(name: str) -> str:
+    """The name itself, if `segkit.models.create` takes it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if name not in MODELS:
+        raise ValueError(f"there is no model {name!r}; there are {', '.join(MODELS)}")
+    return name

@@ -11,8 +11,8 @@ not hold.
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +25,7 @@ from pictures import Rendered, pictures, scores
 from results import load
 from torch import Tensor, nn
 
-from segkit.analysis import cost, saved_for_backward
+from segkit.analysis import cost, in_turns, saved_for_backward
 from segkit.metrics import BoundaryIoU
 
 DATA = {"set": "street", "size": [96, 128], "train": 1600, "test": 200}
@@ -116,14 +116,11 @@ def price(model: nn.Module, size: tuple[int, int, int]) -> dict[str, Any]:
 
 def milliseconds(networks: dict[str, nn.Module], size: tuple[int, int, int], rounds: int = 41) -> dict[str, float]:
     """Median time of each network for one picture; the networks take turns, so that a busy moment hits all alike."""
-    x, taken = torch.rand(1, *size), {name: [] for name in networks}  # type: ignore[var-annotated]
+    x = torch.rand(1, *size)
+    runs = {name: functools.partial(network.eval(), x) for name, network in networks.items()}
     with torch.no_grad():
-        for _ in range(rounds):
-            for name, network in networks.items():
-                began = time.perf_counter()
-                network.eval()(x)
-                taken[name].append(time.perf_counter() - began)
-    return {name: round(1000 * statistics.median(times[1:]), 2) for name, times in taken.items()}
+        taken = in_turns(runs, rounds - 1)
+    return {name: round(1000 * statistics.median(times), 2) for name, times in taken.items()}
 
 
 def lineage(o: argparse.Namespace) -> Experiment:

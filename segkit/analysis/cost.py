@@ -26,6 +26,7 @@ from segkit.analysis.running import (
     picture_shape,
     without_values,
 )
+from segkit.analysis.timing import finish, in_turns
 from segkit.checks import whole
 
 Reading = Callable[[], np.ndarray]
@@ -217,15 +218,10 @@ def _times(network: nn.Module, example: tuple[Any, ...], repeats: int) -> tuple[
     device = next((t.device for t in tree_leaves(example) if isinstance(t, Tensor)), torch.device("cpu"))
 
     def clock() -> np.ndarray:
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
+        finish(device)
         return np.array(time.perf_counter())
 
-    whole_runs = []
     with torch.no_grad(), evaluated(network):
-        for _ in range(repeats + 1):
-            begin = clock()
-            network(*example)
-            whole_runs.append(float(clock() - begin))
+        whole_runs = in_turns({"": lambda: network(*example)}, repeats, device=device)[""]
         runs = [_own(network, example, clock) for _ in range(repeats)]
-    return {name: np.median([run[name] for run in runs]) for name in runs[0]}, statistics.median(whole_runs[1:])
+    return {name: np.median([run[name] for run in runs]) for name in runs[0]}, statistics.median(whole_runs)

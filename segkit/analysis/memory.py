@@ -1,4 +1,4 @@
-"""What a decoder keeps from its encoder, in bytes: SegNet's indices against U-Net's maps; and what training keeps."""
+"""What a decoder keeps from its encoder, in bytes: indices against maps; what training keeps; and the peak of a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._pytree import tree_leaves
 
 from segkit.analysis.printed import Printed, number_text, size_text
 from segkit.analysis.running import Model, ShapesOnly, Size, as_network, picture_for, picture_shape, without_values
@@ -126,12 +128,52 @@ def saved_for_backward(model: Model, input_size: Size, batch_size: int = 1) -> i
     return sum(t.untyped_storage().nbytes() for key, t in saved.items() if key not in own)
 
 
+def peak_bytes(model: Model, input_size: Size, batch_size: int = 1) -> int:
+    """Bytes of all tensors that are alive at the busiest moment of an evaluation: weights, pictures and maps.
+
+    They are counted in a run without values, so every machine gives the same number. What a kernel takes for itself
+    while it works (copies in another layout, say) is not among them, nor what an allocator rounds up.
+
+    Args:
+        model, input_size: as for `kept_table`.
+        batch_size: pictures at once.
+
+    Raises:
+        ValueError: batch_size below 1, or no picture of this size is taken.
+    """
+    network, watcher = as_network(model, "peak_bytes"), _Alive()
+    shape = [whole(batch_size, "batch_size", "peak_bytes", 1), *picture_shape(network, input_size)[1:]]
+    bare = _run(network, shape, watcher, train=False)
+    own = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in [*bare.parameters(), *bare.buffers()]}
+    return sum(own.values()) + watcher.peak
+
+
 def _run(network: nn.Module, shape: Sequence[int], watcher: ShapesOnly, train: bool) -> nn.Module:
     """A copy of the network on a picture without values."""
     bare = without_values(network).train(train)
     with use_engine("native"), torch.set_grad_enabled(train), watcher:
         bare(picture_for(bare, shape, "meta"))
     return bare
+
+
+class _Alive(ShapesOnly):
+    """The most bytes of tensors, made by operations, that something still holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[int, tuple[StorageWeakRef, int]] = {}  # a weak reference keeps the address from a second use
+        self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = super().__torch_dispatch__(func, types, args, kwargs)
+        given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        self.held = {key: entry for key, entry in self.held.items() if not entry[0].expired()}
+        for t in tree_leaves(out):
+            storage = t.untyped_storage() if isinstance(t, Tensor) else None
+            if storage is not None and storage._cdata not in given:
+                self.held.setdefault(storage._cdata, (StorageWeakRef(storage), storage.nbytes()))
+        self.peak = max(self.peak, sum(size for _, size in self.held.values()))
+        return out
 
 
 class _Poolings(ShapesOnly):

@@ -15,7 +15,7 @@ from segkit.data import VOID, Batch, Sample, collate, describe
 from segkit.data.base import Facts, warn_of_void
 from segkit.data.sample import as_sample
 from segkit.data.sizes import look
-from segkit.metrics import ConfusionMatrix
+from segkit.metrics import BoundaryIoU, ConfusionMatrix, TrimapIoU
 from segkit.models.modes import in_evaluation
 from segkit.training import processes
 from segkit.training.device import pick_device
@@ -28,8 +28,9 @@ _WAITING = 4  # batches' worth of pictures that may wait for others of their siz
 @torch.no_grad()
 @typed
 def evaluate(
-    model: nn.Module, dataset: Any, batch_size: int = 8, device: str = "auto", quiet: bool = True
-) -> ConfusionMatrix:
+    model: nn.Module, dataset: Any, batch_size: int = 8, device: str = "auto", quiet: bool = True,
+    also: Sequence[BoundaryIoU | TrimapIoU] = (),
+) -> ConfusionMatrix:  # fmt: skip
     """The confusion matrix of a model over a whole data set, void left out.
 
     Several processes share the pictures, and each must call this; all have the whole matrix then, or the same error.
@@ -40,6 +41,7 @@ def evaluate(
         batch_size: pictures of equal size that are shown at once.
         device: as `pick_device`.
         quiet: no progress bar.
+        also: metrics that count the same answers, near the edges.
 
     Raises:
         ValueError: the model has another number of classes than the data, gives NaN, or no pixel has a label.
@@ -56,10 +58,14 @@ def evaluate(
             labels = check_labels(batch.labels, facts.num_classes, batch.name)
             logits = model(batch.image.to(target))  # N, K, H, W
             _check_scores(logits, batch.name, facts)
-            matrix.update(logits.argmax(1).cpu(), labels)
+            answers = logits.argmax(1).cpu()  # N, H, W
+            for metric in (matrix, *also):
+                metric.update(answers, labels)
             voids += (labels == VOID).sum()
             bar.update(len(batch.image))
     matrix.matrix, voids = processes.total(matrix.matrix), processes.total(voids)
+    for edges in also:
+        edges.counts.copy_(processes.total(edges.counts))
     if not matrix.matrix.sum():
         raise ValueError(f"{facts.name}: none of the {len(dataset)} pictures has a label other than void to score by")
     warn_of_void(facts, int(matrix.matrix[1:2].sum()), int(voids))

@@ -147,8 +147,9 @@ class Trainer:
             self.resume(out)
         elif self.step == 0:
             torch.manual_seed(self.recipe.seed)
-        if out is not None and self.step < last and processes.rank() == 0:
-            check_room(out, 2 * self.bytes_kept()[0], f"checkpoints in {out}")
+        with processes.failing_together():
+            if out is not None and self.step < last and processes.rank() == 0:
+                check_room(out, 2 * self.bytes_kept()[0], f"checkpoints in {out}")
         processes.same({"step": self.step, "last step": last})
         silent = quiet or processes.rank() > 0
         bar = tqdm(total=last, initial=self.step, desc="train", unit="step", disable=silent)

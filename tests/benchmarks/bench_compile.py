@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from segkit.analysis.timing import in_turns, ratios
 from segkit.models import create
 from segkit.training import pick_device, provenance
 
@@ -51,35 +52,17 @@ def training_step(model: nn.Module, x: torch.Tensor, target: torch.Tensor, compi
         optimizer.zero_grad()
         F.cross_entropy(run(x), target).backward()
         optimizer.step()
-        if x.is_cuda:
-            torch.cuda.synchronize()
 
     return step
 
 
-def measure(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+def measure(steps: dict[str, Callable[[], None]], rounds: int, device: torch.device) -> dict[str, list[float]]:
     """Seconds of each step in each round; a first one, in which it compiles, is told and not counted."""
     for name, step in steps.items():
         start = time.perf_counter()
         step()
         print(f"{name}: first step after {time.perf_counter() - start:.1f} s", flush=True)
-        step()
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-def ratios(times: dict[str, list[float]], first: str) -> dict[str, list[float]]:
-    """For each arm the quartiles (25, 50, 75 %) of its time over that of the first arm in the same round."""
-    found = {}
-    for name, seconds in times.items():
-        each = [a / b for a, b in zip(seconds, times[first], strict=True)]
-        found[name] = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
-    return found
+    return in_turns(steps, rounds, warm_up=1, device=device)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -108,9 +91,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             steps[f"{name} {'compiled' if compiled else 'eager'}"] = training_step(
                 model.to(device), x, target, compiled
             )
-    times = measure(steps, o.rounds)
+    times = measure(steps, o.rounds, device)
     torch.set_num_threads(threads)
-    found = ratios(times, "segkit eager")
+    found = {name: list(each) for name, each in ratios(times, "segkit eager").items()}
     print(f"{'training step':16} {'parameters':>12} {'median, ms':>11} {'× segkit eager':>15} {'quartiles':>13}")
     for name, (low, middle, high) in found.items():
         ms = 1e3 * statistics.median(times[name])

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segkit.analysis import in_turns
 from segkit.crf import DenseCRF, PermutohedralLattice, bilateral_features, position_features
 from segkit.crf.corners import distinct_corners, distinct_simplices, neighbours, splat_rows
 from segkit.crf.mean_field import softmax_into
@@ -59,21 +60,8 @@ def picture(height: int, width: int, classes: int, seed: int = 0) -> tuple[Tenso
 
 
 def best_ms(run: Callable[[], Any], repeats: int) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        finish()
-        start = clock()
-        run()
-        finish()
-        times.append(1e3 * (clock() - start))
-    return min(times)
-
-
-def finish() -> None:
-    """Until a GPU has done what it was given: it is handed work faster than it works."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
+    device = "cuda" if torch.cuda.is_initialized() else "cpu"
+    return 1e3 * min(in_turns({"": run}, repeats, device=device, clock=clock)[""])
 
 
 def steps(logits: Tensor, image: Tensor, repeats: int) -> list[tuple[str, float, float]]:

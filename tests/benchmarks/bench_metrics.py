@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
@@ -17,6 +16,7 @@ import torchmetrics
 from torchmetrics.classification import MulticlassConfusionMatrix
 from torchmetrics.segmentation import MeanIoU
 
+from segkit.analysis import in_turns
 from segkit.metrics import BoundaryIoU, ConfusionMatrix, TrimapIoU
 
 CLASSES, VOID = 12, 255
@@ -34,13 +34,7 @@ def label_maps(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def median_ms(run: Callable[[], object], repeats: int) -> float:
     """Median time of one call in milliseconds after a first one that is not counted."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
+    return 1e3 * statistics.median(in_turns({"": run}, repeats)[""])
 
 
 def main() -> None:

@@ -8,16 +8,16 @@ Both have the same weights. Multiply-adds are counted; the times are medians of 
 from __future__ import annotations
 
 import argparse
+import functools
 import platform
 import random
 import statistics
-import time
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from segkit.analysis import cost
+from segkit.analysis import cost, in_turns
 from segkit.models import SPPNet
 from segkit.models.windows import Box
 
@@ -64,14 +64,12 @@ def main(arguments: list[str] | None = None) -> None:
         ways = [Way(model, "regions", boxes), Way(model, "regions_one_by_one", boxes, o.crop)]
         costs = [cost(way, x) for way in ways]
         macs, within = ([c.macs / 1e9 for c in costs], [c.inside("model.encoder").macs / 1e9 for c in costs])
-        times: list[list[float]] = [[], []]
-        with torch.no_grad():
-            for _ in range(o.repeats + 1 if o.repeats else 0):
-                for way, found in zip(ways, times, strict=True):
-                    start = time.perf_counter()
-                    way(x)[0, 0].item()  # waits for the device
-                    found.append(1e3 * (time.perf_counter() - start))
-        one, each = (statistics.median(found[1:] or [float("nan")]) for found in times)
+        one = each = float("nan")
+        if o.repeats:
+            runs = {name: functools.partial(way, x) for name, way in zip("ab", ways, strict=True)}
+            with torch.no_grad():
+                times = in_turns(runs, o.repeats, device=x.device)
+            one, each = (1e3 * statistics.median(found) for found in times.values())
         print(
             f"{count:7} {macs[0]:22.2f} {macs[1]:10.2f} {macs[1] / macs[0]:8.1f} {within[1] / within[0]:23.1f}"
             f" {one:15.0f} {each:9.0f} {each / one:8.1f}"

@@ -50,6 +50,25 @@ def line(answer: Any, given: dict[str, Any]) -> None:
     close(x.grad[0, 0, : answer.field], torch.as_tensor(answer.line.astype(float)))
 
 
+def peak(layers: nn.Module, side: int = 24) -> int:
+    """Bytes of the weights and, at the busiest layer, of the picture, of what it reads and of what it makes."""
+    picture, most, known = 2 * side**2, 0, 0
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            side = -(-side // layer.stride[0])
+        made = 2 * side**2
+        most, known = max(most, picture + known + made), made
+    return 4 * (most + sum(p.numel() for p in layers.parameters()))
+
+
+def front(answer: list[int], given: dict[str, Any]) -> None:
+    """Nothing on the front is beaten, and all else is."""
+    pairs = list(zip(given["costs"], given["gains"], strict=True))
+    for i, (cost, gain) in enumerate(pairs):
+        beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in pairs)
+        close(beaten, i not in answer)
+
+
 RATES = {"rates": ((), (0,), 3, "12", (1.5,)), "kernel": (0, -1, (3,) * 9), "stride": (0, -1, (3,) * 9)}
 rates = lambda r: {"rates": [r.randint(1, 6) for _ in range(r.randint(1, 4))]}  # noqa: E731
 NET = {"input_size": (0, -1, None)}
@@ -76,6 +95,17 @@ DOORS: dict[str, Door] = {
     "analysis.saved_for_backward": Door(
         analysis.saved_for_backward, lambda r: {"model": stack(r), "input_size": 24}, lambda b, g: close(b > 0, True),
         NET | {"batch_size": COUNT}),
+    "analysis.peak_bytes": Door(
+        analysis.peak_bytes, lambda r: {"model": stack(r), "input_size": 24}, lambda b, g: close(b, peak(g["model"])),
+        NET | {"batch_size": COUNT}),
+    "analysis.in_turns": Door(
+        analysis.in_turns, lambda r: {"runs": {"a": int, "b": float}, "rounds": r.randint(1, 3)},
+        lambda t, g: close([len(t["a"]), len(t["b"])], [g["rounds"]] * 2),
+        {"runs": ({}, None, 3), "rounds": COUNT, "warm_up": (-1, True)}, ("device", "clock")),
+    "analysis.pareto_front": Door(
+        analysis.pareto_front, lambda r: {"costs": [r.randint(0, 5) for _ in range(6)],
+                                          "gains": [r.randint(0, 5) for _ in range(6)]}, front,
+        {"costs": ([], [1.0], [float("inf")] * 6), "gains": ([], [1.0])}),
     "analysis.contributions": Door(analysis.contributions, rates, line, RATES),
     "analysis.max_distances": Door(analysis.max_distances, rates, lambda d, g: close(d[-1], g["rates"][-1]),
                                    {"rates": RATES["rates"]}),

@@ -47,6 +47,10 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
             "--split": ("val", "test", "x"), "--band": NUMBERS[:6], "--most": ("1", "0", "-1", "x"), "--stages":
             ("1", "0", "x"), "--iterations": ("1", "0", "-1", "x"), "--out": ("c2.json", "none/c.json", "photo.png",
             "c.json"), "--device": ("cpu", "gpu")},
+    "bench": {"--size": ("32 40", "0 9", "x 1", "1 1"), "--batch": ("2", "0", "x"), "--device": ("cpu", "cuda", "gpu"),
+              "--threads": ("1", "0", "x"), "--weights": ("run", "w.safetensors", "none", "photo.png", "empty"),
+              "--data": ("street", "x"), "--limit": ("1", "0", "x"), "--training": (), "--plot": ("b.png", "photo.png",
+              "b.jpg", "."), "--out": ("b.json", "none/b.json", "c.json", "file/b.json", "run/history.json", ".")},
     "data": {"--root": (".", "none", "file")},
     "grade": {}, "doctor": {}, "": {"--version": (), "--help": (), "x": ()},
 }  # fmt: skip
@@ -56,6 +60,8 @@ FIRST: dict[str, tuple[tuple[str, ...], ...]] = {
                 ("stack.tif",)),
     "crf": (("search", "--most", "1", "--grid", "bilateral_sxy=5", "--grid", "bilateral_srgb=9", "--iterations", "1"),
             ("find",)),
+    "bench": (("rtseg", "--width", "2", "--repeats", "1"), ("rtseg", "x"),
+              ("--weights", "run", "--limit", "1", "--repeats", "1", "--size", "32", "40")),
     "data": (("check", "folder:set"), ("check", "camvid"), ("check", "x"), ("check", "folder:none"), ("get", "x")),
     "grade": (("none.ipynb",), ("photo.png",), ("empty",), ("bad.ipynb",)), "doctor": ((), ("x",)), "": ((),),
 }  # fmt: skip
@@ -98,7 +104,8 @@ def line(random: Random) -> list[str]:
         words += ["--model", random.choice((*MODELS, "run", "run"))]
     flags = list(WORDS[command])
     for flag in random.sample(flags, min(len(flags), random.choice((0, 1, 1, 2, 3)))):
-        words += [flag, random.choice(WORDS[command][flag])] if WORDS[command][flag] else [flag]
+        value = random.choice(WORDS[command][flag] or [""])
+        words += [flag, *(value.split(" ") if flag == "--size" else [value])] if WORDS[command][flag] else [flag]
     return words
 
 

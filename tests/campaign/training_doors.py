@@ -109,7 +109,8 @@ DOORS |= {
     "training.evaluate": Door(
         training.evaluate, lambda r: {"model": network(), "dataset": small_set(), "device": "cpu"},
         lambda m, g: close(m.matrix.sum(), sum((g["dataset"][i].labels != 255).sum() for i in range(2))),
-        SCENES | {"batch_size": COUNT, "device": ("gpu", "", "cuda:99"), "model": (network(0, 5),)}),
+        SCENES | {"batch_size": COUNT, "device": ("gpu", "", "cuda:99"), "model": (network(0, 5),),
+                  "also": (None, 3, ["edges"])}),
     "training.pick_device": Door(training.pick_device, lambda r: {"name": "cpu"},
                                  lambda d, g: close(d.type == "cpu", True), {"name": ("gpu", "", None, "meta")}),
     "training.provenance": Door(training.provenance, lambda r: {}, lambda p, g: json.dumps(p, allow_nan=False), {},

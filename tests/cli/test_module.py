@@ -28,7 +28,7 @@ HEAVY = ("torch", "torchvision", "matplotlib", "scipy", "PIL")
 CASES = (
     ["--help"], ["train", "--help"], ["predict", "--help"], ["crf", "--help"], ["traim"], ["train", "--model", "unett"],
     ["train", "--data", "sreet"], ["eval", "--limit", "few"], ["predict", "p.png", "--crf", "c.txt"],
-    ["crf", "search", "--grid", "wide"], ["data", "get", "nowhere"],
+    ["crf", "search", "--grid", "wide"], ["data", "get", "nowhere"], ["bench", "--help"], ["bench", "unett"],
 )  # fmt: skip
 
 
