@@ -1,6 +1,6 @@
 """The assignments: which exercises they hold, for how many marks, and their student versions.
 
-    python -m segkit.grading.assignments            # write course/assignments/student/ anew from source/
+    python -m segkit.grading.assignments      # write course/assignments/student/ anew from teaching/source/
 
 The sources are nbgrader notebooks. The student version is exactly what `nbgrader generate_assignment` makes of them, so
 that a class can be run with nbgrader or without; nbgrader itself is not needed here.
@@ -57,8 +57,13 @@ _TEXT_STUB = "YOUR ANSWER HERE"
 
 
 def folder() -> Path:
-    """Where the course keeps its assignments (missing where segkit is installed without the course)."""
-    return Path(__file__).parents[2] / "course" / "assignments"
+    """Where teachers work, outside of what learners open (missing where segkit is installed without the course)."""
+    return Path(__file__).parents[2] / "teaching"
+
+
+def student_folder() -> Path:
+    """Where learners find the student versions (missing likewise)."""
+    return Path(__file__).parents[2] / "course" / "assignments" / "student"
 
 
 def source_path(assignment: str) -> Path:
@@ -225,13 +230,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--source", type=Path, help="folder with NAME/NAME.ipynb (default: the course's)")
     parser.add_argument(
-        "--target", type=Path, help="folder for the student versions (default: student/ beside source/)"
+        "--target", type=Path, help="folder for the student versions (default: course/assignments/student)"
     )
     parser.add_argument("--force", action="store_true", help="write over notebooks that hold answers")
     given = parser.parse_args(arguments)
-    source = given.source or folder() / "source"
     try:
-        for path in generate(source, given.target or source.parent / "student", given.force):
+        for path in generate(given.source or folder() / "source", given.target or student_folder(), given.force):
             print(f"wrote {path}")
     except NotebookError as error:
         parser.exit(1, f"{error}\n")

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_notebook, source_path
+from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_notebook, source_path, student_folder
 from segkit.grading.checking import judge
 from segkit.grading.exercise import Exercise, find
 from segkit.grading.hosting import ROOT, NotRun, Refused, Server, lent_server
@@ -157,8 +157,8 @@ def _asked(name: str) -> dict[str, Any]:
 
 def _hidden(more: list[Path]) -> list[Path]:
     """What a notebook's code shall not see: right answers, others' work; nothing that Python itself needs."""
-    ours, grading = folder().resolve(), ROOT / "segkit" / "grading"
-    paths = [ours, *(ROOT / name for name in (".git", "tests", "runs")), grading / "exercises"]
+    ours, grading = [folder().resolve(), student_folder().resolve()], ROOT / "segkit" / "grading"
+    paths = [*ours, *(ROOT / name for name in (".git", "tests", "runs")), grading / "exercises"]
     paths += [grading / "slips.py", grading / "__pycache__"]  # parts of right answers
     paths += [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]  # others' files, and sockets
     data = os.environ.get("SEGKIT_DATA") or ROOT / "data"

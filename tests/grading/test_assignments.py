@@ -21,6 +21,7 @@ from segkit.grading.assignments import (
     main,
     read_notebook,
     source_path,
+    student_folder,
     student_version,
     worked_on,
     write_notebook,
@@ -56,7 +57,7 @@ def test_parts_of_an_assignment(name):
     cells = read_notebook(source_path(name))["cells"]
     title = cells[0]["source"]
     assert title.startswith("# Assignment ") and "minutes" in title and f"chapter {name[2:]}" in title
-    for chapter in folder().parent.glob(f"{name[2:]}_*.ipynb"):
+    for chapter in student_folder().parents[1].glob(f"{name[2:]}_*.ipynb"):
         assert f"(../../{chapter.name})" in title, "the link to the chapter"
     assert set(re.findall(r"segkit grade (\w+)", title)) == {name}, "the command that grades this one"
     assert "To think about" in cells[-2]["source"] and cells[-1]["cell_type"] == "markdown"
@@ -110,14 +111,41 @@ def test_student_version_gives_nothing_away(name):
     assert all(not c["metadata"]["editable"] for c in cells if c["metadata"].get("nbgrader", {}).get("grade"))
 
 
+def test_no_solution_lies_where_learners_work():
+    """JupyterLab opens course/; model solutions, and what the experiments come to, lie outside."""
+    course = student_folder().parents[1]
+    assert f"root_dir={{ROOT / '{course.name}'}}" in (course.parent / "start.py").read_text(encoding="utf-8")
+    solutions = {
+        grade_id(cell): cell["source"].partition("BEGIN SOLUTION\n")[2].partition("\n    ### END")[0]
+        for name in NAMES
+        for cell in read_notebook(source_path(name))["cells"]
+        if cell["metadata"].get("nbgrader", {}).get("solution")
+    }
+    assert len(solutions) == len(exercises()) and all(solutions.values())
+    for path in course.rglob("*"):
+        assert path.name not in ("INSTRUCTORS.md", "nbgrader_config.py", "source")
+        if path.suffix == ".ipynb":
+            text = "\n".join(cell["source"] for cell in read_notebook(path)["cells"])
+            assert "BEGIN SOLUTION" not in text and "BEGIN HIDDEN" not in text, path
+            assert not [name for name, code in solutions.items() if code.count("\n") > 1 and code in text], path
+
+
+def test_notebooks_are_graded_where_the_teachers_folder_is_not_there(tmp_path, monkeypatch):
+    """A copy for students, without teaching/: the same marks, without a word about what is missing."""
+    shutil.copy(source_path("ch02"), tmp_path)
+    monkeypatch.setattr("segkit.grading.assignments.folder", lambda: tmp_path / "nowhere")
+    report = grade_notebook(tmp_path / "ch02.ipynb")
+    assert {row.exercise: row.points for row in report.rows} == ASSIGNMENTS["ch02"] and not report.problems
+
+
 def test_student_versions_are_up_to_date(tmp_path):
     """`python -m segkit.grading.assignments` would change nothing but notebooks that somebody is solving in place."""
     assert main(["--target", str(tmp_path)]) == 0
     for name in NAMES:
-        if worked_on(folder() / "student" / f"{name}.ipynb"):
+        if worked_on(student_folder() / f"{name}.ipynb"):
             continue
         fresh = (tmp_path / f"{name}.ipynb").read_bytes()
-        assert fresh == (folder() / "student" / f"{name}.ipynb").read_bytes(), (
+        assert fresh == (student_folder() / f"{name}.ipynb").read_bytes(), (
             f"{name}: run python -m segkit.grading.assignments"
         )
 
@@ -206,7 +234,7 @@ def test_nbgrader_hands_out_and_in_with_the_course_s_settings(tmp_path, monkeypa
 
     monkeypatch.delenv("SEGKIT_EXCHANGE", raising=False)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-    course, home = tmp_path / "assignments", tmp_path / "home"
+    course, home = tmp_path / "teaching", tmp_path / "home"
     shutil.copytree(folder() / "source" / "ch02", course / "source" / "ch02")
     shutil.copy(folder() / "nbgrader_config.py", course)
     config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
@@ -227,4 +255,4 @@ def test_nbgrader_hands_out_and_in_with_the_course_s_settings(tmp_path, monkeypa
             step(config=config, **parts).start()
         assert nbgrader.collect("ch02")["success"]
     collected = course / "submitted" / "anna" / "ch02" / "ch02.ipynb"
-    assert collected.read_bytes() == (folder() / "student" / "ch02.ipynb").read_bytes()
+    assert collected.read_bytes() == (student_folder() / "ch02.ipynb").read_bytes()
