@@ -15,42 +15,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from segkit.grading.exercise import registry
 from segkit.grading.notebook_files import Notebook, NotebookError, read_notebook, write_notebook
 
-# What each exercise is worth where there are no instructor's notebooks, whose own marks go first (`marks`). A test sees
-# that they say the same.
-ASSIGNMENTS: dict[str, dict[str, int]] = {
-    "ch01": {
-        "confusion_matrix": 4,
-        "pixel_accuracy": 2,
-        "frequency_weighted_iou": 3,
-        "dice": 3,
-        "mean_iou": 4,
-        "boundary_mask": 4,
-    },
-    "ch02": {"conv2d": 3, "conv2d_backward": 6, "shared_pool_backward": 5, "seen_pixels": 6},
-    "ch03": {
-        "stitch_tiles": 6,
-        "coverage_of_stack": 4,
-        "sample_bilinear": 5,
-        "pixel_unshuffle": 2,
-        "shift_and_stitch": 3,
-    },
-    "ch04": {"linear_to_conv": 5, "bilinear_kernel": 4, "fuse_skip": 5, "cross_entropy_with_void": 6},
-    "ch05": {"segnet_decoder_step": 7, "concat_skip": 6, "unet_weight_map": 7},
-    "ch06": {"dilate_strides": 6, "gridding_counts": 4, "hdc_check": 5, "dense_upsample": 5},
-    "ch07": {"bilateral_filter": 7, "compatibility_transform": 5, "mean_field_step": 8},
-    "ch08": {"spatial_pyramid_pool": 6, "pyramid_pooling": 6, "l2_fusion": 4, "poly_schedule": 4},
-    "ch09": {"aspp": 6, "multi_grid_rates": 4, "valid_weights": 4, "change_output_stride": 6},
-    "ch10": {
-        "separable_conv1d": 4,
-        "network_cost": 5,
-        "separable_terms": 4,
-        "shuffle_matrix": 3,
-        "inverted_residual": 4,
-    },
-    "ch11": {"decode": 7, "xception_block": 7, "dial_shift": 6},
-}
+# Which exercises an assignment holds, and what each is worth where there are no instructor's notebooks, whose own marks
+# go first (`marks`). A test sees that they say the same.
+ASSIGNMENTS: dict[str, dict[str, int]] = {}
+for one in registry().values():
+    ASSIGNMENTS.setdefault(one.assignment, {})[one.name] = one.marks
 
 _STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 _TEXT_STUB = "YOUR ANSWER HERE"
@@ -75,7 +47,7 @@ def marks(assignment: str) -> dict[str, int]:
     """What each exercise of an assignment is worth: what the instructor's notebook says, if it is there.
 
     Raises:
-        NotebookError: the notebook says two things, or asks for other exercises than segkit has.
+        NotebookError: the notebook gives an exercise two different marks, or asks for other exercises than segkit has.
     """
     path = source_path(assignment)
     return marks_in(read_notebook(path), assignment) if path.exists() else ASSIGNMENTS[assignment]
@@ -88,16 +60,19 @@ def marks_in(source: Notebook, assignment: str) -> dict[str, int]:
         NotebookError: as `marks`.
     """
     found: dict[str, Any] = {}
+    titles = "\n".join(cell["source"] for cell in source["cells"] if cell["cell_type"] == "markdown")
     for cell in source["cells"]:
         meta = _meta(cell)
         if meta.get("grade") and cell["cell_type"] == "code":
             name = str(meta.get("grade_id")).removeprefix("check-")
             found[name] = meta.get("points")
-            said = re.findall(r"\.points\(([\d.]+)\)", cell["source"])
-            if [float(one) for one in said] != [found[name]]:
+            hidden = re.findall(r"\.points\(([\d.]+)\)", cell["source"])
+            told = re.findall(rf"^#+ .*`{re.escape(name)}` \(([\d.]+) marks?\)", titles, re.MULTILINE)
+            if [float(one) for one in hidden] != [found[name]] or any(float(one) != found[name] for one in told):
                 raise NotebookError(
-                    f"{assignment}: check-{name} is worth {found[name]} in the cell's metadata, but result.points("
-                    f"{', '.join(said)}) in its hidden line; write the same number in both"
+                    f"{assignment}: check-{name} is worth {found[name]} in the cell's metadata, but its hidden line "
+                    f"says result.points({', '.join(hidden)}) and the title of its task {' and '.join(told) or 'no'} "
+                    "marks; write the same number in all three"
                 )
     known = ASSIGNMENTS.get(assignment, found)
     if found.keys() != known.keys():

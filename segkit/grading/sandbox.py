@@ -96,7 +96,7 @@ def call(function: Function, exercise: Asked, index: int) -> Outcome:
                 places, names = bind(function, exercise.parameters, args, exercise.defaults)
             except TypeError as error:
                 return Outcome("arguments", note=str(error))
-            with watched(exercise.name, function) as called:
+            with watched(exercise.finished, function) as called:
                 result = function(*places, **names)
             outcome = _read(result, exercise, original)
     except SystemExit:

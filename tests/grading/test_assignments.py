@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import doctest
+import importlib
 import json
 import os
 import re
@@ -12,8 +14,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from segkit.grading import exercises, grade_notebook
+from segkit.grading import check, exercises, grade_notebook
 from segkit.grading.assignments import (
     ASSIGNMENTS,
     folder,
@@ -26,6 +29,8 @@ from segkit.grading.assignments import (
     worked_on,
     write_notebook,
 )
+from segkit.grading.exercise import find, registry
+from segkit.grading.slips import SLIPS
 
 NAMES = list(ASSIGNMENTS)
 
@@ -35,7 +40,49 @@ def grade_id(cell):
 
 
 def test_every_exercise_is_in_one_assignment():
-    assert sorted(name for one in ASSIGNMENTS.values() for name in one) == sorted(exercises())
+    assert [name for one in ASSIGNMENTS.values() for name in one] == exercises()
+
+
+def test_exercises_are_numbered_one_by_one():
+    for name, one in ASSIGNMENTS.items():
+        assert [find(exercise).number for exercise in one] == [f"{name[2:]}.{k}" for k in range(1, len(one) + 1)]
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_an_exercise_says_the_same_wherever_it_is_written_down(name):
+    """Its file, its solution's signature in the notebook, and the guide for instructors."""
+    exercise = find(name)
+    assert importlib.import_module(f"segkit.grading.exercises.{name}").EXERCISE is exercise
+    cells = read_notebook(source_path(exercise.assignment))["cells"]
+    (solution,) = [cell["source"] for cell in cells if grade_id(cell) == name]
+    (function,) = [one for one in ast.parse(solution).body if getattr(one, "name", "") == name]
+    assert f"{name}({ast.unparse(function.args)})" == exercise.signature
+    guide = (folder() / "INSTRUCTORS.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `{exercise.assignment}` \| (.*?); an experiment", guide, re.MULTILINE)
+    assert row == ", ".join(f"`{one}`" for one in ASSIGNMENTS[exercise.assignment])
+    assert SLIPS[name], "the practice class makes submissions of it"
+
+
+def test_an_exercise_is_known_by_its_file_alone(tmp_path, monkeypatch):
+    """A new file is an exercise: with its place and its marks, tried and told of without another line anywhere."""
+    rooms = importlib.import_module("segkit.grading.exercises")
+    text = (
+        "from dataclasses import replace\n"
+        "from segkit.grading.exercises.pixel_accuracy import EXERCISE as known\n"
+        'EXERCISE = replace(known, signature="share(matrix)", number="02.9", marks=5, finished=("trace",))\n'
+    )
+    (tmp_path / "share.py").write_text(text)
+    monkeypatch.setattr(rooms, "__path__", [*rooms.__path__, str(tmp_path)])
+    registry.cache_clear()
+    try:
+        new = find("share")
+        assert list(registry())[list(registry()).index("seen_pixels") + 1] == "share"
+        assert (new.assignment, new.marks) == ("ch02", 5)
+        result = check("share", lambda matrix: torch.trace(matrix).double() / matrix.sum(), quiet=True)
+        assert result.passed and "torch.trace" in result.remarks[0]
+    finally:
+        registry.cache_clear()
+        sys.modules.pop("segkit.grading.exercises.share", None)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,6 +94,9 @@ def test_points_in_the_notebook_are_those_of_the_package(name):
         if grade_id(c).startswith("check-")
     }
     assert points == ASSIGNMENTS[name]
+    titles = [c["source"].split("\n")[0] for c in cells if c["cell_type"] == "markdown"]
+    tasks = [title for title in titles if title.endswith(("marks)", "mark)")) and "`" in title]
+    assert tasks == [f"## {find(one).number} `{one}` ({out_of} marks)" for one, out_of in points.items()]
     for exercise, out_of in points.items():
         check_cell = next(c["source"] for c in cells if grade_id(c) == f"check-{exercise}")
         assert f'check("{exercise}", {exercise})' in check_cell and f"result.points({out_of})" in check_cell

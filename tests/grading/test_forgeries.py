@@ -267,6 +267,10 @@ def test_marks_changed_in_the_source_count_or_are_refused(
     with pytest.raises(NotebookError, match=r"check-conv2d is worth 8 .* result.points\(3\)"):
         marks_in(changed, "ch02")
     check["source"] = check["source"].replace("points(3)", "points(8)")
+    with pytest.raises(NotebookError, match=r"check-conv2d is worth 8 .* the title of its task 3 marks"):
+        marks_in(changed, "ch02")
+    task = next(c for c in changed["cells"] if c["source"].startswith("## 02.1 `conv2d` (3 marks)"))
+    task["source"] = task["source"].replace("(3 marks)", "(8 marks)")
     write_notebook(changed, tmp_path / "source" / "ch02" / "ch02.ipynb")
     monkeypatch.setattr("segkit.grading.assignments.folder", lambda: tmp_path)
     report = grade_notebook(tmp_path / "source" / "ch02" / "ch02.ipynb")
