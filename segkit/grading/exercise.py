@@ -164,7 +164,7 @@ class Exercise(Asked):
             Unusable: they are no result.
         """
         if len(found) != self.parts:
-            raise Unusable(f"{len(found)} results where {self.parts} belong together")
+            raise Unusable(f"{len(found)} results where {self.parts} are asked for")
         return self.settle(found, *args) if self.settle else found
 
     def expected(self, index: int) -> tuple[Leaf, ...]:

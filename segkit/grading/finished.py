@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from segkit.grading.binding import inside
+
 OUR_OWN = ("find", "registry")  # segkit.grading.exercise: where the right answers are
 PLACES = {
     "torch": "torch",
@@ -42,8 +44,8 @@ def watched(finished: tuple[str, ...], function: Callable[..., Any]) -> Iterator
             if (name in OUR_OWN) == (place == "segkit.grading.exercise") and name in names:
                 changed.append((names, name, names[name]))
                 names[name] = known[id(changed[-1][2])] = _noted(f"{shown}.{name}", changed[-1][2], called)
-    own = getattr(getattr(function, "__func__", function), "__globals__", {})
-    for name, value in list(own.items()):
+    own = inside(function, "__globals__")
+    for name, value in list(own.items()) if isinstance(own, dict) else ():
         if id(value) in known and value is not function:
             changed.append((own, name, value))
             own[name] = known[id(value)]

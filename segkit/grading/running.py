@@ -135,6 +135,8 @@ def _settled(exercise: Exercise, tried: Tried) -> Tried:
             outcomes.append(replace(outcome, leaves=leaves))
         except Unusable as odd:
             outcomes.append(replace(outcome, kind="odd", leaves=(), note=str(odd)))
+        except Exception as error:
+            raise Unreadable(f"a result that is none ({type(error).__name__})") from None
     return replace(tried, outcomes=outcomes)
 
 
@@ -181,7 +183,7 @@ def _run(server: Server, todo: list[Step], seconds: float, hidden: list[Path], p
     try:
         server.send(job)
     except Unreadable as error:
-        raise Refused(f"it could not be graded: its code is {error}") from None
+        raise Refused(f"it could not be graded: its code is too long ({error})") from None
     try:
         while (told := server.next(ends))[0] != "end":
             try:
