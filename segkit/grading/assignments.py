@@ -26,6 +26,7 @@ for one in registry().values():
 
 _STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 _TEXT_STUB = "YOUR ANSWER HERE"
+PLACE = re.compile(r"# Your |\*\w[^*]*:\*")  # how an unmarked cell begins that is to be written: "*Your answers:*"
 
 
 def folder() -> Path:
@@ -166,13 +167,24 @@ def _checksum(cell: Notebook) -> str:
     return hashlib.md5("".join(map(str, parts)).encode("utf-8")).hexdigest()
 
 
-def worked_on(path: Path) -> bool:
-    """Whether somebody has written answers into a student version, or run it."""
+def worked_on(path: Path, fresh: Notebook) -> bool:
+    """Whether somebody has written into a student version, or run it.
+
+    Args:
+        path: where it lies.
+        fresh: what would be written there now.
+    """
     if not path.exists():
         return False
-    cells = [cell for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code"]
-    answered = any(_meta(c).get("checksum", _checksum(c)) != _checksum(c) for c in cells if "grade_id" in _meta(c))
-    return answered or any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+    cells = read_notebook(path)["cells"]
+    places = {cell.get("id"): cell["source"] for cell in fresh["cells"] if PLACE.match(cell["source"])}
+    return any(
+        ("grade_id" in _meta(cell) and _meta(cell).get("checksum", _checksum(cell)) != _checksum(cell))
+        or cell["source"] != places.get(cell.get("id"), cell["source"])
+        or cell.get("outputs")
+        or cell.get("execution_count")
+        for cell in cells
+    )
 
 
 def generate(source: Path, target: Path, force: bool = False) -> list[Path]:
@@ -190,7 +202,7 @@ def generate(source: Path, target: Path, force: bool = False) -> list[Path]:
     made = {target / path.name: student_version(read_notebook(path)) for path in sorted(source.glob("*/*.ipynb"))}
     for path in source.glob("*/*.ipynb"):
         marks_in(read_notebook(path), path.stem)
-    answered = [str(path) for path in made if not force and worked_on(path)]
+    answered = [str(path) for path, fresh in made.items() if not force and worked_on(path, fresh)]
     if answered:
         raise NotebookError(f"there are answers in {', '.join(answered)}: move them elsewhere, or give --force")
     for path, notebook in made.items():

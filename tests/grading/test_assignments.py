@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import torch
 from segkit.grading import check, exercises, grade_notebook
 from segkit.grading.assignments import (
     ASSIGNMENTS,
+    PLACE,
     folder,
     generate,
     main,
@@ -111,6 +113,8 @@ def test_parts_of_an_assignment(name):
         assert f"(../../{chapter.name})" in title, "the link to the chapter"
     assert set(re.findall(r"segkit grade (\w+)", title)) == {name}, "the command that grades this one"
     assert "To think about" in cells[-2]["source"] and cells[-1]["cell_type"] == "markdown"
+    places = [c["cell_type"] for c in cells if PLACE.match(c["source"])]
+    assert places == ["code", "markdown", "markdown"], "an experiment, its answer, and the questions: known as places"
     assert all(len(cell["source"].splitlines()) <= 30 for cell in cells if cell["cell_type"] == "code")
     for exercise in ASSIGNMENTS[name]:
         task = next(
@@ -172,9 +176,10 @@ def test_no_solution_lies_where_learners_work():
         if cell["metadata"].get("nbgrader", {}).get("solution")
     }
     assert len(solutions) == len(exercises()) and all(solutions.values())
-    for path in course.rglob("*"):
-        assert path.name not in ("INSTRUCTORS.md", "nbgrader_config.py", "source")
-        if path.suffix == ".ipynb":
+    assert not [*course.rglob("INSTRUCTORS.md"), *course.rglob("nbgrader_config.py"), *course.rglob("source")]
+    fresh = {f"{name}.ipynb": student_version(read_notebook(source_path(name))) for name in NAMES}
+    for path in [*course.glob("[0-9][0-9]_*.ipynb"), *(student_folder() / name for name in fresh)]:
+        if path.name not in fresh or not worked_on(path, fresh[path.name]):
             text = "\n".join(cell["source"] for cell in read_notebook(path)["cells"])
             assert "BEGIN SOLUTION" not in text and "BEGIN HIDDEN" not in text, path
             assert not [name for name, code in solutions.items() if code.count("\n") > 1 and code in text], path
@@ -192,7 +197,7 @@ def test_student_versions_are_up_to_date(tmp_path):
     """`python -m segkit.grading.assignments` would change nothing but notebooks that somebody is solving in place."""
     assert main(["--target", str(tmp_path)]) == 0
     for name in NAMES:
-        if worked_on(student_folder() / f"{name}.ipynb"):
+        if worked_on(student_folder() / f"{name}.ipynb", read_notebook(tmp_path / f"{name}.ipynb")):
             continue
         fresh = (tmp_path / f"{name}.ipynb").read_bytes()
         assert fresh == (student_folder() / f"{name}.ipynb").read_bytes(), (
@@ -227,6 +232,7 @@ def nbgrader_api(tmp_path, monkeypatch):
     config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}"
     (root / "exchange").mkdir(mode=0o777)
     config.Exchange.root = str(root / "exchange")
+    config.Execute.timeout = 300  # the machine may be busy
     return NbGraderAPI(config=config)
 
 
@@ -252,6 +258,7 @@ def test_nbgrader_gives_the_same_marks(tmp_path, nbgrader_api):
         for number in (1, 2, 3):
             outcome = nbgrader_api.autograde("ch02", f"student{number:02d}")
             assert outcome["success"], outcome.get("log", outcome.get("error"))
+            assert warned_of(outcome["log"]) == sorted(f"check-{name}" for name in ASSIGNMENTS["ch02"]), "as always"
     totals = []
     with nbgrader_api.gradebook as gradebook:
         for number in (1, 2, 3):
@@ -264,12 +271,57 @@ def test_nbgrader_gives_the_same_marks(tmp_path, nbgrader_api):
     assert len(set(totals)) > 1 and max(totals) > 0, "marks that differ, or the comparison shows little"
 
 
+def warned_of(log):
+    return sorted(set(re.findall(r"Attribute 'checksum' for cell (\S+) has changed!", log)))
+
+
+def test_nbgrader_warns_of_checks_always_and_of_other_cells_where_they_were_changed(tmp_path, nbgrader_api):
+    """As the guide says: what was changed is put back, and no marks are gained or lost."""
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        assert nbgrader_api.generate_assignment("ch02")["success"]
+    handed_in = read_notebook(tmp_path / "release" / "ch02" / "ch02.ipynb")
+    solutions = {grade_id(c): c["source"] for c in read_notebook(source_path("ch02"))["cells"]}
+    changes = {
+        **{name: solutions[name] for name in ("conv2d", "seen_pixels")},
+        **dict.fromkeys(("check-conv2d", "check-conv2d_backward"), "result = 6\nresult"),
+        "ch02-setup": "torch = None",
+    }
+    for cell in handed_in["cells"]:
+        cell["source"] = changes.get(grade_id(cell), cell["source"])
+    write_notebook(handed_in, tmp_path / "submitted" / "anna" / "ch02" / "ch02.ipynb")
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        outcome = nbgrader_api.autograde("ch02", "anna")
+    assert outcome["success"], outcome.get("log", outcome.get("error"))
+    assert warned_of(outcome["log"]) == ["ch02-setup", *sorted(f"check-{name}" for name in ASSIGNMENTS["ch02"])]
+    with nbgrader_api.gradebook as gradebook:
+        graded = gradebook.find_submission_notebook("ch02", "ch02", "anna")
+        marks = {grade.name.removeprefix("check-"): grade.auto_score for grade in graded.grades}
+    assert marks == {"conv2d": 3, "conv2d_backward": 0, "shared_pool_backward": 0, "seen_pixels": 6}
+    guide = (folder() / "INSTRUCTORS.md").read_text(encoding="utf-8")
+    assert "Attribute 'checksum' for cell check-… has changed!" in guide and "nbgrader puts your cell back" in guide
+
+
+def test_students_work_is_ignored_by_git():
+    """Each folder that nbgrader and we write to, named in the guide; what belongs to the course is not."""
+    root, guide = folder().parent, (folder() / "INSTRUCTORS.md").read_text(encoding="utf-8")
+    names = ["submitted", "release", "autograded", "feedback", "graded", "exchange"]
+    assert all(f"`{name}/`" in guide for name in [*names, "trial"])
+    work = [f"{name}/anna/ch02/ch02.ipynb" for name in names]
+    work = [*work, *(f"teaching/{path}" for path in work), "trial/graded/marks.csv", "teaching/gradebook.db"]
+    ours = ["teaching/source/ch02/ch02.ipynb", "course/assignments/student/ch02.ipynb", "teaching/nbgrader_config.py"]
+    git = ["git", "-C", str(root), "check-ignore", "--no-index", *work, *ours]
+    done = subprocess.run(git, capture_output=True, text=True)
+    if done.returncode == 128:
+        pytest.skip(f"no git repository here: {done.stderr.strip()}")
+    assert done.stdout.split() == work
+
+
 def test_nbgrader_is_told_of_the_course_and_its_exchange(monkeypatch):
     loader = pytest.importorskip("traitlets.config.loader").PyFileConfigLoader
     monkeypatch.delenv("SEGKIT_EXCHANGE", raising=False)
     config = loader("nbgrader_config.py", path=str(folder())).load_config()
     assert config.CourseDirectory.course_id == "segkit" and Path(config.CourseDirectory.root) == folder()
-    assert Path(config.Exchange.root) == folder() / "exchange"
+    assert Path(config.Exchange.root) == folder() / "exchange" and config.Execute.timeout == 120
     monkeypatch.setenv("SEGKIT_EXCHANGE", "elsewhere")
     assert loader("nbgrader_config.py", path=str(folder())).load_config().Exchange.root == "elsewhere"
 
@@ -305,4 +357,5 @@ def test_nbgrader_hands_out_and_in_with_the_course_s_settings(tmp_path, monkeypa
             step(config=config, **parts).start()
         assert nbgrader.collect("ch02")["success"]
     collected = course / "submitted" / "anna" / "ch02" / "ch02.ipynb"
-    assert collected.read_bytes() == (student_folder() / "ch02.ipynb").read_bytes()
+    write_notebook(student_version(read_notebook(source_path("ch02"))), tmp_path / "ch02.ipynb")
+    assert collected.read_bytes() == (tmp_path / "ch02.ipynb").read_bytes()

@@ -292,4 +292,13 @@ def test_the_generator_does_not_write_over_answers(tmp_path: Path, notebook: dic
     with pytest.raises(NotebookError, match=r"answers in .*ch02\.ipynb: move them elsewhere, or give --force"):
         made()
     assert "# mine" in path.read_text(encoding="utf-8")
+    for words in ("# Your experiment", "*Your predictions, your tables and your answer:*", "*Your answers:*"):
+        assert made(force=True)
+        solved = read_notebook(path)
+        place = next(c for c in solved["cells"] if c["source"] == words)
+        place["source"] += "\nMy first thought."
+        write_notebook(solved, path)
+        with pytest.raises(NotebookError, match=r"answers in .*ch02\.ipynb: move them elsewhere, or give --force"):
+            made()
+        assert "My first thought." in path.read_text(encoding="utf-8")
     assert made(force=True) and "# mine" not in path.read_text(encoding="utf-8")
