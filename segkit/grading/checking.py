@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from segkit.grading.exercise import Exercise, find, registry
@@ -52,7 +53,8 @@ def check(name: str, student_function: Callable[..., Any], *, quiet: bool = Fals
     exercise = find(name)
     if not time_limit > 0:
         raise ValueError(f"time_limit is {time_limit!r}; it is a positive number of seconds")
-    result = judge(exercise, attempt(exercise, student_function, time_limit))
+    with torch.random.fork_rng(devices=[]):  # layers that cases and imitations are made of draw random numbers
+        result = judge(exercise, attempt(exercise, student_function, time_limit))
     if not quiet:
         print(result.text())
     return result

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -135,9 +136,14 @@ def plainly(exercise: Exercise, answer: Any, seconds: float) -> Result:
     return judge(exercise, _settled(exercise, read_tried(read_frame(read))))
 
 
+def world() -> tuple[Any, ...]:
+    """What belongs to whoever calls `check`."""
+    return os.getcwd(), torch.get_default_dtype(), torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()
+
+
 def finding(exercise: Exercise, answer: Any, seconds: float, plain: bool, kind: str = "") -> str:
     """What is wrong with the verdict on an answer that is never right; "" for nothing."""
-    before = (os.getcwd(), torch.get_default_dtype(), torch.initial_seed())
+    before = world()
     try:
         if plain:
             verdict = plainly(exercise, answer, seconds)
@@ -145,7 +151,7 @@ def finding(exercise: Exercise, answer: Any, seconds: float, plain: bool, kind: 
             verdict = check(exercise.name, answer, quiet=True, time_limit=seconds)
     except BaseException as error:
         return f"no verdict, but {type(error).__name__}: {str(error)[:200]}"
-    if before != (os.getcwd(), torch.get_default_dtype(), torch.initial_seed()):
+    if not plain and before != world():
         return "the world was changed"
     if any(one.code == "crashed" for one in verdict.diagnoses) and not any(word in kind for word in ENDS_PYTHON):
         return f"taken for a crash: {verdict.text()[:200]}"
