@@ -80,7 +80,7 @@ def emptied(one: Any) -> None:
     if isinstance(one, list):
         del one[:]
     else:
-        one.detach().resize_(0)
+        one.data = one.data.new_zeros(0)
 
 
 def overwritten(one: Any) -> None:
