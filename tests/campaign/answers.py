@@ -21,10 +21,12 @@ from segkit.grading.exercise import Exercise, find
 from segkit.grading.outcome import read_tried
 from segkit.grading.running import _settled
 from segkit.grading.sandbox import attempt
+from segkit.grading.verdict import NOT_YET
 from segkit.grading.wire import frame, read_frame
 from tests.campaign import hostile, hostile_calls
 
 SECONDS = 10.0  # for all calls of an answer; the machine may be busy
+STUBS = ("NotImplementedError", "a stub")
 NEVER_ENDS = ("endless", "never")
 ENDS_PYTHON = ("crash", "exit", "ends Python", "all files", "without builtins", "without modules")
 
@@ -155,6 +157,8 @@ def finding(exercise: Exercise, answer: Any, seconds: float, plain: bool, kind: 
         return "the world was changed"
     if any(one.code == "crashed" for one in verdict.diagnoses) and not any(word in kind for word in ENDS_PYTHON):
         return f"taken for a crash: {verdict.text()[:200]}"
+    if verdict.status == NOT_YET and not any(word in kind for word in STUBS):
+        return f"taken for code yet to be written: {verdict.text()[:200]}"
     return unfit(verdict)
 
 
