@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
 
     grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
-    grade.add_argument("notebook", metavar="NOTEBOOK")
+    grade.add_argument("notebook", metavar="NOTEBOOK", help="a solved assignment, such as ch02.ipynb")
     grade.epilog = "A whole class: python -m segkit.grading.classroom --submitted FOLDER --out FOLDER"
 
     command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")

@@ -36,11 +36,12 @@ class Asked:
     """An exercise as whoever calls an answer knows it.
 
     `signature` is as the learner is asked to write it and begins with the function's name, `parts` counts the arrays
-    of a result, and `observe` turns an unusual result (a layer) into them.
+    of a result, and `observe` turns an unusual result (a layer) into them. `finished` names what is not to be called.
     """
 
     signature: str
     parts: int
+    finished: tuple[str, ...]
     observe: Function | None
 
     def all_cases(self) -> list[Case]:
@@ -77,14 +78,15 @@ class Asked:
         """As plain data, for another process."""
         seen = self.observe.__name__ if self.observe else None
         cases = [[_plain(value) for value in case.args] for case in self.all_cases()]
-        return {"signature": self.signature, "parts": self.parts, "observe": seen, "cases": cases}
+        told = {"signature": self.signature, "parts": self.parts, "finished": list(self.finished)}
+        return {**told, "observe": seen, "cases": cases}
 
 
 class Told(Asked):
     """An exercise as another process tells of it."""
 
     def __init__(self, plain: dict[str, Any]) -> None:
-        self.signature, self.parts = plain["signature"], plain["parts"]
+        self.signature, self.parts, self.finished = plain["signature"], plain["parts"], tuple(plain["finished"])
         self.observe = getattr(observers, plain["observe"]) if plain["observe"] else None
         self._cases = [Case(tuple(_value(one) for one in args), "") for args in plain["cases"]]
 

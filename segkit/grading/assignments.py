@@ -1,6 +1,6 @@
 """The assignments: which exercises they hold, for how many marks, and their student versions.
 
-    python -m segkit.grading.assignments            # write course/assignments/student/ anew from source/
+    python -m segkit.grading.assignments      # write course/assignments/student/ anew from teaching/source/
 
 The sources are nbgrader notebooks. The student version is exactly what `nbgrader generate_assignment` makes of them, so
 that a class can be run with nbgrader or without; nbgrader itself is not needed here.
@@ -15,51 +15,29 @@ import re
 from pathlib import Path
 from typing import Any
 
+from segkit.grading.exercise import registry
 from segkit.grading.notebook_files import Notebook, NotebookError, read_notebook, write_notebook
 
-# What each exercise is worth where there are no instructor's notebooks, whose own marks go first (`marks`). A test sees
-# that they say the same.
-ASSIGNMENTS: dict[str, dict[str, int]] = {
-    "ch01": {
-        "confusion_matrix": 4,
-        "pixel_accuracy": 2,
-        "frequency_weighted_iou": 3,
-        "dice": 3,
-        "mean_iou": 4,
-        "boundary_mask": 4,
-    },
-    "ch02": {"conv2d": 3, "conv2d_backward": 6, "shared_pool_backward": 5, "seen_pixels": 6},
-    "ch03": {
-        "stitch_tiles": 6,
-        "coverage_of_stack": 4,
-        "sample_bilinear": 5,
-        "pixel_unshuffle": 2,
-        "shift_and_stitch": 3,
-    },
-    "ch04": {"linear_to_conv": 5, "bilinear_kernel": 4, "fuse_skip": 5, "cross_entropy_with_void": 6},
-    "ch05": {"segnet_decoder_step": 7, "concat_skip": 6, "unet_weight_map": 7},
-    "ch06": {"dilate_strides": 6, "gridding_counts": 4, "hdc_check": 5, "dense_upsample": 5},
-    "ch07": {"bilateral_filter": 7, "compatibility_transform": 5, "mean_field_step": 8},
-    "ch08": {"spatial_pyramid_pool": 6, "pyramid_pooling": 6, "l2_fusion": 4, "poly_schedule": 4},
-    "ch09": {"aspp": 6, "multi_grid_rates": 4, "valid_weights": 4, "change_output_stride": 6},
-    "ch10": {
-        "separable_conv1d": 4,
-        "network_cost": 5,
-        "separable_terms": 4,
-        "shuffle_matrix": 3,
-        "inverted_residual": 4,
-    },
-    "ch11": {"decode": 7, "xception_block": 7, "dial_shift": 6},
-}
+# Which exercises an assignment holds, and what each is worth where there are no instructor's notebooks, whose own marks
+# go first (`marks`). A test sees that they say the same.
+ASSIGNMENTS: dict[str, dict[str, int]] = {}
+for one in registry().values():
+    ASSIGNMENTS.setdefault(one.assignment, {})[one.name] = one.marks
 
 _STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 _GET = "get the whole course, of which the package segkit is a part"
 _TEXT_STUB = "YOUR ANSWER HERE"
+PLACE = re.compile(r"# Your |\*\w[^*]*:\*")  # how an unmarked cell begins that is to be written: "*Your answers:*"
 
 
 def folder() -> Path:
-    """Where the course keeps its assignments (missing where segkit is installed without the course)."""
-    return Path(__file__).parents[2] / "course" / "assignments"
+    """Where teachers work, outside of what learners open (missing where segkit is installed without the course)."""
+    return Path(__file__).parents[2] / "teaching"
+
+
+def student_folder() -> Path:
+    """Where learners find the student versions (missing likewise)."""
+    return Path(__file__).parents[2] / "course" / "assignments" / "student"
 
 
 def source_path(assignment: str) -> Path:
@@ -78,7 +56,7 @@ def marks(assignment: str) -> dict[str, int]:
     """What each exercise of an assignment is worth: what the instructor's notebook says, if it is there.
 
     Raises:
-        NotebookError: the notebook says two things, or asks for other exercises than segkit has.
+        NotebookError: the notebook gives an exercise two different marks, or asks for other exercises than segkit has.
     """
     path = source_path(assignment)
     return marks_in(read_notebook(path), assignment) if path.exists() else ASSIGNMENTS[assignment]
@@ -91,16 +69,19 @@ def marks_in(source: Notebook, assignment: str) -> dict[str, int]:
         NotebookError: as `marks`.
     """
     found: dict[str, Any] = {}
+    titles = "\n".join(cell["source"] for cell in source["cells"] if cell["cell_type"] == "markdown")
     for cell in source["cells"]:
         meta = _meta(cell)
         if meta.get("grade") and cell["cell_type"] == "code":
             name = str(meta.get("grade_id")).removeprefix("check-")
             found[name] = meta.get("points")
-            said = re.findall(r"\.points\(([\d.]+)\)", cell["source"])
-            if [float(one) for one in said] != [found[name]]:
+            hidden = re.findall(r"\.points\(([\d.]+)\)", cell["source"])
+            told = re.findall(rf"^#+ .*`{re.escape(name)}` \(([\d.]+) marks?\)", titles, re.MULTILINE)
+            if [float(one) for one in hidden] != [found[name]] or any(float(one) != found[name] for one in told):
                 raise NotebookError(
-                    f"{assignment}: check-{name} is worth {found[name]} in the cell's metadata, but result.points("
-                    f"{', '.join(said)}) in its hidden line; write the same number in both"
+                    f"{assignment}: check-{name} is worth {found[name]} in the cell's metadata, but its hidden line "
+                    f"says result.points({', '.join(hidden)}) and the title of its task {' and '.join(told) or 'no'} "
+                    "marks; write the same number in all three"
                 )
     known = ASSIGNMENTS.get(assignment, found)
     if found.keys() != known.keys():
@@ -194,13 +175,24 @@ def _checksum(cell: Notebook) -> str:
     return hashlib.md5("".join(map(str, parts)).encode("utf-8")).hexdigest()
 
 
-def worked_on(path: Path) -> bool:
-    """Whether somebody has written answers into a student version, or run it."""
+def worked_on(path: Path, fresh: Notebook) -> bool:
+    """Whether somebody has written into a student version, or run it.
+
+    Args:
+        path: where it lies.
+        fresh: what would be written there now.
+    """
     if not path.exists():
         return False
-    cells = [cell for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code"]
-    answered = any(_meta(c).get("checksum", _checksum(c)) != _checksum(c) for c in cells if "grade_id" in _meta(c))
-    return answered or any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+    cells = read_notebook(path)["cells"]
+    places = {cell.get("id"): cell["source"] for cell in fresh["cells"] if PLACE.match(cell["source"])}
+    return any(
+        ("grade_id" in _meta(cell) and _meta(cell).get("checksum", _checksum(cell)) != _checksum(cell))
+        or cell["source"] != places.get(cell.get("id"), cell["source"])
+        or cell.get("outputs")
+        or cell.get("execution_count")
+        for cell in cells
+    )
 
 
 def generate(source: Path, target: Path, force: bool = False) -> list[Path]:
@@ -220,7 +212,7 @@ def generate(source: Path, target: Path, force: bool = False) -> list[Path]:
     made = {target / path.name: student_version(read_notebook(path)) for path in sorted(source.glob("*/*.ipynb"))}
     for path in source.glob("*/*.ipynb"):
         marks_in(read_notebook(path), path.stem)
-    answered = [str(path) for path in made if not force and worked_on(path)]
+    answered = [str(path) for path, fresh in made.items() if not force and worked_on(path, fresh)]
     if answered:
         raise NotebookError(f"there are answers in {', '.join(answered)}: move them elsewhere, or give --force")
     for path, notebook in made.items():
@@ -235,13 +227,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--source", type=Path, help="folder with NAME/NAME.ipynb (default: the course's)")
     parser.add_argument(
-        "--target", type=Path, help="folder for the student versions (default: student/ beside source/)"
+        "--target", type=Path, help="folder for the student versions (default: course/assignments/student)"
     )
     parser.add_argument("--force", action="store_true", help="write over notebooks that hold answers")
     given = parser.parse_args(arguments)
-    source = given.source or folder() / "source"
     try:
-        for path in generate(source, given.target or source.parent / "student", given.force):
+        for path in generate(given.source or folder() / "source", given.target or student_folder(), given.force):
             print(f"wrote {path}")
     except NotebookError as error:
         parser.exit(1, f"{error}\n")

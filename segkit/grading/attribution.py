@@ -49,7 +49,7 @@ def _as_well(names: list[str]) -> str:
     if not names:
         return ""
     more = f"{', '.join(names[:2])} and {names[2]}" if len(names) > 2 else " and ".join(names)
-    return f" (In the same cases {more}: it may be that.)"
+    return f" (In the same cases {more}, so it may be that instead.)"
 
 
 def relation(got: Leaf, expected: Leaf, *, table: bool = False) -> str:
@@ -108,7 +108,7 @@ def _axis(place: int, ndim: int) -> str:
 def _not_finite(a: np.ndarray, b: np.ndarray) -> str:
     bad = ~np.isfinite(a) & np.isfinite(b)
     what = "NaN" if np.isnan(a[bad]).any() else "infinite"
-    return f"{int(bad.sum())} of its {b.size} numbers are {what}. Look for a division by 0, or exp or log of too much."
+    return f"{int(bad.sum())} of its {b.size} numbers are {what}. Look for a division by 0, or too large an exp."
 
 
 def _rearranged(a: np.ndarray, b: np.ndarray, expected: Leaf) -> str:

@@ -7,6 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 
+def inside(function: Any, name: str) -> Any:
+    """What the plain function behind anything that can be called has under a name; None where nothing is to be had."""
+    try:
+        return getattr(getattr(function, "__func__", function), name, None)
+    except Exception:  # an object of the learner's own, which may do anything when it is asked
+        return None
+
+
 def bind(
     function: Callable[..., Any], names: list[str], args: tuple[Any, ...], defaults: dict[str, str]
 ) -> tuple[tuple, dict]:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from segkit.grading.binding import inside
+
 KEPT = 400  # characters of output
 
 
@@ -55,9 +57,24 @@ def _no_input(*_: object) -> str:
     raise EOFError("your function asks for input; while it is checked nobody can answer")
 
 
+def message_of(error: BaseException) -> str:
+    """What an exception says, which may be one of the learner's own and break when it is asked."""
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be shown: __str__ stops with an error)"
+
+
+def first_lines(text: str) -> str:
+    """The beginning of a message: its first line, two where that ends in a colon."""
+    lines = text.strip().splitlines()
+    short = " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
+    return short if len(short) <= 300 else short[:300] + " …"
+
+
 def student_lines(error: BaseException, function: Callable[..., Any], most: int = 4) -> tuple[str, ...]:
     """The lines of a learner's own code that an exception came through, the last at the end."""
-    own_file = getattr(getattr(function, "__code__", None), "co_filename", None)
+    own_file = getattr(inside(function, "__code__"), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename, own_file)]
     if len(frames) > most:
         frames = [frames[0], *frames[1 - most :]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from segkit.grading.exercise import Exercise, find, registry
@@ -12,10 +13,11 @@ from segkit.grading.explain import diagnose
 from segkit.grading.outcome import Outcome, Tried
 from segkit.grading.result_types import passes, type_problem
 from segkit.grading.sandbox import attempt
+from segkit.grading.values import article
 from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 
 UNTOUCHED, TYPE, GRADIENT = "input left alone", "result type", "gradient"
-_NOT_YET_DONE = "`{}` gives nothing back so far. Write it, run its cell, and run this one again."
+_NOT_YET_DONE = "`{}` returns nothing yet. Write it, run its cell, and run this one again."
 _RETURNS_NOTHING = (
     "Your function runs to its end and returns None (does it print the answer instead?). End it with `return …`."
 )
@@ -51,7 +53,8 @@ def check(name: str, student_function: Callable[..., Any], *, quiet: bool = Fals
     exercise = find(name)
     if not time_limit > 0:
         raise ValueError(f"time_limit is {time_limit!r}; it is a positive number of seconds")
-    result = judge(exercise, attempt(exercise, student_function, time_limit))
+    with torch.random.fork_rng(devices=[]):  # layers that cases and imitations are made of draw random numbers
+        result = judge(exercise, attempt(exercise, student_function, time_limit))
     if not quiet:
         print(result.text())
     return result
@@ -63,7 +66,7 @@ def judge(exercise: Exercise, tried: Tried) -> Result:
         return mark(exercise, [])
     if tried.outcomes is None:
         message = (
-            f"`{exercise.name}` is a {tried.kind}, not a function. Hand over the function itself, without calling it: "
+            f"`{exercise.name}` is {article(tried.kind)}, not a function. Pass the function itself, not called: "
             f'check("{exercise.name}", {exercise.name}).'
         )
         return Result(exercise.name, 0.0, REJECTED, [Diagnosis("not-a-function", message)])
@@ -114,7 +117,7 @@ def mark(exercise: Exercise, outcomes: list[Outcome], *, stub: bool = True) -> R
 
 def _remarks(outcomes: list[Outcome]) -> list[str]:
     called = next((outcome.finished for outcome in outcomes if outcome.finished), "")
-    told = f"it calls `{called}`, which is what this exercise is about; to call it is not yet to write it."
+    told = f"it calls `{called}`, the very thing that this exercise asks you to write."
     return [told] if called else []
 
 

@@ -52,7 +52,7 @@ class ClassResult:
 
     def table(self) -> str:
         """What a lecturer wants to know first: marks per exercise, and what went wrong most often."""
-        lines = [f"{len(self.submissions)} submissions graded in {self.seconds:.1f} s, marks in {self.csv}"]
+        lines = [f"{len(self.submissions)} submissions graded in {self.seconds:.1f} s; marks in {self.csv}"]
         for assignment in sorted({one.assignment for one in self.submissions} - {""}):
             mine = [one for one in self.submissions if one.assignment == assignment]
             worth = marks(assignment) if assignment in ASSIGNMENTS else {}
@@ -67,9 +67,9 @@ class ClassResult:
         noted = [one for one in self.submissions if one.error or one.note]
         lines += ["", *(f"{one.student}, {one.assignment or 'nothing'}: {one.notes}" for one in noted)] if noted else []
         apart = (
-            "Each notebook ran by itself: no network, nothing to write to, no other work to see."
+            "Each notebook ran on its own: no network, nowhere to write, nobody else's work in sight."
             if not self.barred
-            else f"The notebooks' code had the files and the network of this account, since it cannot be cut off here "
+            else f"The notebooks' code could use this account's files and network, since it cannot be cut off here "
             f"({self.barred}). Grade strangers' code in a container."
         )
         return words("\n".join([*lines, "", apart]), 1_000_000)
@@ -171,12 +171,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m segkit.grading.classroom", description="Grade a class.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--submitted", type=Path, help="folder with STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb")
-    what.add_argument("--students", type=int, help="make up this many students instead")
+    what.add_argument("--students", type=int, help="make up a class of this many students instead")
     parser.add_argument(
-        "--assignment", action="append", choices=list(ASSIGNMENTS), help="for made students (default ch02)"
+        "--assignment", action="append", choices=list(ASSIGNMENTS), help="for made-up students (default: ch02)"
     )
     parser.add_argument("--out", type=Path, help="folder for the results")
-    parser.add_argument("--seed", type=int, default=0, help="for made students")
+    parser.add_argument("--seed", type=int, default=0, help="for made-up students")
     parser.add_argument("--workers", type=int, help="notebooks graded at a time (default: processor cores, at most 8)")
     given = parser.parse_args(arguments)
     try:

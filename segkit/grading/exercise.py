@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import re
 import warnings
 from collections.abc import Callable
@@ -16,20 +17,6 @@ from torch import Tensor, nn
 
 from segkit.grading.asked import Asked, Case, Function
 from segkit.grading.values import Leaf, Unusable, fresh
-
-NAMES = (
-    "confusion_matrix", "pixel_accuracy", "frequency_weighted_iou", "dice", "mean_iou", "boundary_mask",
-    "conv2d", "conv2d_backward", "shared_pool_backward", "seen_pixels",
-    "stitch_tiles", "coverage_of_stack", "sample_bilinear", "pixel_unshuffle", "shift_and_stitch",
-    "linear_to_conv", "bilinear_kernel", "fuse_skip", "cross_entropy_with_void",
-    "segnet_decoder_step", "concat_skip", "unet_weight_map",
-    "dilate_strides", "gridding_counts", "hdc_check", "dense_upsample",
-    "bilateral_filter", "compatibility_transform", "mean_field_step",
-    "spatial_pyramid_pool", "pyramid_pooling", "l2_fusion", "poly_schedule",
-    "aspp", "multi_grid_rates", "valid_weights", "change_output_stride",
-    "separable_conv1d", "network_cost", "separable_terms", "shuffle_matrix", "inverted_residual",
-    "decode", "xception_block", "dial_shift",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,7 +96,7 @@ def catalogue(messages: str, ways: dict[str, Ways]) -> tuple[Mistake, ...]:
 
 @dataclass
 class Exercise(Asked):
-    """Everything the grader knows about one exercise.
+    """Everything the grader knows about one exercise. What else has to be known of it follows from here.
 
     Args:
         signature: as the learner is asked to write it; it begins with the function's name.
@@ -123,6 +110,10 @@ class Exercise(Asked):
         needs_gradient: whether the result has to carry a gradient.
         parts: how many arrays `observe` gives (default: one for each kind).
         settle: makes the result of these arrays, where no student's code has run.
+        number: its place, as in the notebook: "02.1" is the first exercise of the assignment to chapter 02.
+        marks: what it is worth where there is no instructor's notebook, whose own marks go first.
+        finished: names of functions and classes, of torch's or ours, that would be the answer.
+        exact: whether a float64 result must be right to more digits than float32 has, where the arguments are float64.
     """
 
     signature: str
@@ -136,11 +127,20 @@ class Exercise(Asked):
     needs_gradient: bool = False
     parts: int = 0
     settle: Callable[..., tuple[Leaf, ...]] | None = None
+    number: str = field(kw_only=True)
+    marks: int = field(kw_only=True)
+    finished: tuple[str, ...] = field(default=(), kw_only=True)
+    exact: bool = field(default=True, kw_only=True)
     _cases: list[Case] = field(default_factory=list, repr=False)
     _results: dict[tuple[Any, ...], tuple[Leaf, ...] | None] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.parts = self.parts or len(self.kinds)
+
+    @property
+    def assignment(self) -> str:
+        """The assignment it belongs to: "ch02"."""
+        return f"ch{self.number.partition('.')[0]}"
 
     def all_cases(self) -> list[Case]:
         """The cases, and once more the first, which catches functions that remember earlier calls."""
@@ -164,7 +164,7 @@ class Exercise(Asked):
             Unusable: they are no result.
         """
         if len(found) != self.parts:
-            raise Unusable(f"{len(found)} results where {self.parts} belong together")
+            raise Unusable(f"{len(found)} results where {self.parts} are asked for")
         return self.settle(found, *args) if self.settle else found
 
     def expected(self, index: int) -> tuple[Leaf, ...]:
@@ -215,8 +215,13 @@ class Exercise(Asked):
 
 @cache
 def registry() -> dict[str, Exercise]:
-    """All exercises by name, in the order of the chapters."""
-    return {name: importlib.import_module(f"segkit.grading.exercises.{name}").EXERCISE for name in NAMES}
+    """All exercises by name, in the order of their numbers: every EXERCISE of a file in segkit/grading/exercises."""
+    folder = importlib.import_module("segkit.grading.exercises")
+    modules = [
+        importlib.import_module(f"{folder.__name__}.{one.name}") for one in pkgutil.iter_modules(folder.__path__)
+    ]
+    found: list[Exercise] = [module.EXERCISE for module in modules if hasattr(module, "EXERCISE")]
+    return {one.name: one for one in sorted(found, key=lambda one: [int(part) for part in one.number.split(".")])}
 
 
 def find(name: str) -> Exercise:

@@ -71,7 +71,7 @@ def _which(exercise: Exercise, place: int) -> str:
 def _values(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]:
     which, got, want, told = _first_wrong(exercise, outcome, index)
     if got.array.shape != want.array.shape and want.array.ndim:
-        return "wrong-shape", which + told + " Write the sizes of each step beside the code, and see where they part."
+        return "wrong-shape", which + told + " Write down the sizes after each step, and see where they go wrong."
     if "NaN" in told or "infinite" in told:
         return "nan", which + told
     lead = _NOT_THE_VALUES if want.array.ndim else "The number is not the right one."
@@ -133,8 +133,7 @@ _TOLD: dict[str, tuple[str, str] | Callable[[Exercise, Outcome, int], tuple[str,
         "wrong-arguments", f"The arguments do not fit: {outcome.note}."),
     "timeout": ("too-slow", "Your function did not finish in time. Is there a loop that never ends? Look at what its "
                 "condition tests, and whether the loop changes it."),
-    "died": ("crashed", "Python itself was brought down by this call, as by endless recursion or memory that does "
-             "not exist."),
+    "died": ("crashed", "This call brought Python itself down, as endless recursion and running out of memory do."),
     "exit": ("exits", "Your function ends Python with exit() or sys.exit(). Use return for a result."),
     "raised": _raised,
     "odd": _odd,

@@ -65,9 +65,9 @@ class GradedNotebook:
         for row in self.rows:
             marks = f"{row.points:g} / {row.out_of}"
             lines.append(f"{row.exercise:<{width}}  {marks:>9}  {_short(row.result, width + 13)}")
-        lines += ["-" * (width + 22), f"{'together':<{width}}  {f'{self.points:g} / {self.out_of}':>9}"]
+        lines += ["-" * (width + 22), f"{'total':<{width}}  {f'{self.points:g} / {self.out_of}':>9}"]
         if self.problems:
-            lines += ["", "Cells that did not run to their end:", *(f"  {problem}" for problem in self.problems)]
+            lines += ["", "Cells that did not finish:", *(f"  {problem}" for problem in self.problems)]
         return "\n".join(lines)
 
     def feedback(self) -> str:
@@ -76,7 +76,7 @@ class GradedNotebook:
         for row in self.rows:
             lines += [f"## {row.exercise}: {row.points:g} of {row.out_of}", "", "```text", row.result.text(), "```", ""]
         if self.problems:
-            lines += ["## Cells that did not run to their end", "", *(f"- {problem}" for problem in self.problems), ""]
+            lines += ["## Cells that did not finish", "", *(f"- {problem}" for problem in self.problems), ""]
         return "\n".join(lines)
 
 
@@ -152,7 +152,7 @@ def _missing(exercise: str, notebook: Notebook, problems: dict[int, str]) -> Res
         message = f"`{exercise}` was not tried: {problems[0]}."
     for number, problem in problems.items():
         if 0 < number <= len(notebook["cells"]) and _defines(notebook["cells"][number - 1]["source"], exercise):
-            message = f"`{exercise}` is not defined, because its cell did not run to its end: {problem}."
+            message = f"`{exercise}` is not defined, because its cell did not finish: {problem}."
     return Result(exercise, 0.0, REJECTED, [Diagnosis("missing", message)])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
-from segkit.grading.capture import Printed, student_lines
+from segkit.grading.capture import Printed, message_of, student_lines
 from segkit.grading.outcome import Outcome
 from segkit.grading.sandbox import guarded
 
@@ -82,11 +82,12 @@ def run_cell(number: int, code: str, namespace: dict[str, Any]) -> str | None:
                 return Outcome("raised", note=f" cannot be read: {line}: {error.msg} ({type(error).__name__})")
             return Outcome("raised", note=f": {type(error).__name__}: {error}")
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            if isinstance(error, NotImplementedError) and not str(error):
+            said = message_of(error)
+            if isinstance(error, NotImplementedError) and not said:
                 return Outcome("value")  # a stub that was called; its check will say so
             lines = student_lines(error, run)
             where = f" ({lines[-1]})" if lines else ""
-            return Outcome("raised", note=f": {type(error).__name__}: {error}".strip().split("\n")[0] + where)
+            return Outcome("raised", note=f": {type(error).__name__}: {said}".strip().split("\n")[0] + where)
         return Outcome("value")
 
     outcome = guarded()(run, CELL_SECONDS)

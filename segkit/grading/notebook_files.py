@@ -37,7 +37,9 @@ def file_bytes(path: Path, links: bool = True) -> bytes:
             if not stat.S_ISREG(facts.st_mode):
                 raise NotebookError(f"{path} is not a file that can be read")
             if facts.st_size > LARGEST:
-                raise NotebookError(f"{path} has {facts.st_size >> 20} MB; a notebook without its outputs has far less")
+                raise NotebookError(
+                    f"{path} is {facts.st_size >> 20} MB large; without its outputs a notebook is far smaller"
+                )
             return file.read(LARGEST)
     except OSError as error:
         raise NotebookError(f"{path} cannot be read: {error.strerror}") from None
@@ -61,7 +63,7 @@ def read_notebook(path: str | Path, links: bool = True) -> Notebook:
     try:
         notebook = json.loads(file_bytes(path, links).decode("utf-8-sig"))
         if "worksheets" in notebook:
-            raise NotebookError(f"{path} is in the old format 3 of notebooks; open it in JupyterLab and save it again")
+            raise NotebookError(f"{path} is in format 3, which is out of date; open it in JupyterLab and save it again")
         _only_dicts(notebook, "segkit")
         for cell in notebook["cells"]:
             cell["source"] = "".join(cell["source"])
@@ -71,7 +73,7 @@ def read_notebook(path: str | Path, links: bool = True) -> Notebook:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         hint = (
-            "; notebooks end in .ipynb" if path.suffix != ".ipynb" else "; has it been cut off while saving or copying?"
+            "; notebooks end in .ipynb" if path.suffix != ".ipynb" else "; was it cut off while it was saved or copied?"
         )
         raise NotebookError(f"{path} is not a notebook that can be read{hint}") from error
     return notebook

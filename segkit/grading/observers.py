@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.grading.values import HANDED_OUT, Unusable, leaf
+from segkit.grading.values import HANDED_OUT, Unusable, article, leaf
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def probe(layer: Any, linear: nn.Linear, c: int, h: int, w: int) -> tuple[Any, .
         weight, bias = (None if one is None else torch.as_tensor(one).detach() for one in layer)
         layer = lambda x: F.conv2d(x, weight, bias)  # noqa: E731
     if isinstance(layer, (Tensor, str, int, float)) or not callable(layer):
-        raise Unusable(f"a {type(layer).__name__} where a layer (torch.nn.Conv2d) is asked for")
+        raise Unusable(f"{article(type(layer).__name__)} where a layer (torch.nn.Conv2d) is asked for")
     results = []
     for x in pictures(linear, c, h, w):
         try:
@@ -88,7 +88,7 @@ def probe(layer: Any, linear: nn.Linear, c: int, h: int, w: int) -> tuple[Any, .
             where = "×".join(str(n) for n in x.shape)
             raise Unusable(f"a layer that stops on an input of shape {where} ({str(error).splitlines()[0]})") from error
         if not isinstance(results[-1], Tensor):
-            raise Unusable(f"a layer that gives a {type(results[-1]).__name__}")
+            raise Unusable(f"a layer that gives {article(type(results[-1]).__name__)}")
     own, plain, trained = isinstance(given_back, nn.Conv2d), weight is not None, []
     if isinstance(given_back, nn.Conv2d):
         weight, bias, trained = given_back.weight, given_back.bias, list(given_back.parameters())

@@ -10,7 +10,6 @@ from segkit.grading.outcome import Outcome
 from segkit.grading.values import Leaf, all_exact, all_same, same_shape
 from segkit.grading.verdict import Diagnosis
 
-BY_FLOAT32 = ("bilateral_filter",)  # its weights may be made in float32, whatever the values come in
 NARROW = {
     "uint8": "starts again at 0 after 255",
     "int8": "jumps to −128 after 127",
@@ -60,7 +59,7 @@ def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | Non
             if told:
                 code = "wrong-dtype" if whole else "precision-lost"
                 return Diagnosis(code, told, example(exercise, outcomes, {index}))
-        exact = right and _given(exercise, index) == 64 and exercise.name not in BY_FLOAT32
+        exact = right and _given(exercise, index) == 64 and exercise.exact
         if exact and not all_exact(outcome.leaves, exercise.expected(index)):
             message = (
                 "The input is float64 and so is your result, but its numbers are only as exact as float32: something "

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_notebook, source_path
+from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_notebook, source_path, student_folder
 from segkit.grading.checking import judge
 from segkit.grading.exercise import Exercise, find
 from segkit.grading.hosting import ROOT, NotRun, Refused, Server, lent_server
@@ -135,6 +135,8 @@ def _settled(exercise: Exercise, tried: Tried) -> Tried:
             outcomes.append(replace(outcome, leaves=leaves))
         except Unusable as odd:
             outcomes.append(replace(outcome, kind="odd", leaves=(), note=str(odd)))
+        except Exception as error:
+            raise Unreadable(f"a result that is none ({type(error).__name__})") from None
     return replace(tried, outcomes=outcomes)
 
 
@@ -157,8 +159,8 @@ def _asked(name: str) -> dict[str, Any]:
 
 def _hidden(more: list[Path]) -> list[Path]:
     """What a notebook's code shall not see: right answers, others' work; nothing that Python itself needs."""
-    ours, grading = folder().resolve(), ROOT / "segkit" / "grading"
-    paths = [ours, *(ROOT / name for name in (".git", "tests", "runs")), grading / "exercises"]
+    ours, grading = [folder().resolve(), student_folder().resolve()], ROOT / "segkit" / "grading"
+    paths = [*ours, *(ROOT / name for name in (".git", "tests", "runs")), grading / "exercises"]
     paths += [grading / "slips.py", grading / "__pycache__"]  # parts of right answers
     paths += [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]  # others' files, and sockets
     data = os.environ.get("SEGKIT_DATA") or ROOT / "data"
@@ -181,7 +183,7 @@ def _run(server: Server, todo: list[Step], seconds: float, hidden: list[Path], p
     try:
         server.send(job)
     except Unreadable as error:
-        raise Refused(f"it could not be graded: its code is {error}") from None
+        raise Refused(f"it could not be graded: its code is too long ({error})") from None
     try:
         while (told := server.next(ends))[0] != "end":
             try:

@@ -27,12 +27,12 @@ import torch
 
 from segkit.grading.asked import Asked, Function
 from segkit.grading.binding import bind
-from segkit.grading.capture import Printed, student_lines
+from segkit.grading.capture import Printed, first_lines, message_of, student_lines
 from segkit.grading.child import end_child, fork_child, owed, receive
 from segkit.grading.finished import watched
 from segkit.grading.outcome import Outcome, Tried, read_outcome
 from segkit.grading.stubs import is_stub, stops_as_stub
-from segkit.grading.values import Unusable, fresh, unchanged
+from segkit.grading.values import Unusable, article, fresh, unchanged
 from segkit.grading.wire import Unreadable
 
 GRACE = 0.4  # seconds for each further case once the time is used up
@@ -73,7 +73,7 @@ def run_cases(function: Function, exercise: Asked, seconds: float, how: str | No
         allowed = GRACE if late else max(left, GRACE)
         outcome = Outcome("skipped") if late > PATIENCE else guard(partial(call, function, exercise, index), allowed)
         late += outcome.kind == "timeout"
-        outcomes.append(outcome)
+        outcomes.append(read_outcome(outcome.plain()))  # what a child would tell: words cut to size, plain arrays
     return outcomes
 
 
@@ -96,7 +96,7 @@ def call(function: Function, exercise: Asked, index: int) -> Outcome:
                 places, names = bind(function, exercise.parameters, args, exercise.defaults)
             except TypeError as error:
                 return Outcome("arguments", note=str(error))
-            with watched(exercise.name, function) as called:
+            with watched(exercise.finished, function) as called:
                 result = function(*places, **names)
             outcome = _read(result, exercise, original)
     except SystemExit:
@@ -106,8 +106,9 @@ def call(function: Function, exercise: Asked, index: int) -> Outcome:
     except BaseException as error:  # anything at all that a learner's code may raise
         if isinstance(error, KeyboardInterrupt) and method() != "fork":
             raise
-        kind, note = "stub" if stops_as_stub(error) else "raised", _first_lines(str(error))
-        outcome = Outcome(kind, error=type(error).__name__, note=note, trace=student_lines(error, function))
+        said = message_of(error)
+        kind, trace = "stub" if stops_as_stub(error, said) else "raised", student_lines(error, function)
+        outcome = Outcome(kind, error=type(error).__name__, note=first_lines(said), trace=trace)
     changed = tuple(i for i, (a, b) in enumerate(zip(original, args, strict=True)) if not unchanged(a, b))
     took = time.perf_counter() - started
     finished = called[0] if called else ""
@@ -121,12 +122,9 @@ def _read(result: Any, exercise: Asked, args: tuple[Any, ...]) -> Outcome:
         return Outcome("value", exercise.read(result, fresh(args)))
     except Unusable as odd:
         return Outcome("odd", note=str(odd))
-
-
-def _first_lines(text: str) -> str:
-    lines = text.strip().splitlines()
-    short = " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
-    return short if len(short) <= 300 else short[:300] + " …"
+    except Exception as error:  # a result that breaks when it is looked at
+        why = f"{type(error).__name__}: {first_lines(message_of(error))}".removesuffix(": ")
+        return Outcome("odd", note=f"{article(type(result).__name__)} that cannot be read as numbers ({why})")
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def collect(submitted: Path) -> list[Submission]:
     for student in sorted(path for path in submitted.glob("*") if path.name != "__MACOSX"):
         if not student.is_dir():
             if _is_notebook(student):
-                why = "it lies in nobody's folder; put it into submitted/STUDENT/ and grade again"
+                why = "it is in no student's folder; put it into submitted/STUDENT/ and grade again"
                 found.append(Submission(student.name, "", student, error=why))
             continue
         below = [] if student.is_symlink() else sorted(student.rglob("*"))
@@ -76,7 +76,7 @@ def collect(submitted: Path) -> list[Submission]:
                           and copy.assignment.startswith(one.assignment)), None)  # fmt: skip
             if right:  # ch02-Copy1 beside ch02
                 mine.remove(copy)
-                right.tell(f"{copy.path.name}, beside it, was not graded")
+                right.tell(f"{copy.path.name}, a copy beside it, was not graded")
         for one in mine:
             _read(one)
         links = [path.name for path in (student, *below) if path.is_symlink() and path.is_dir()]
@@ -85,7 +85,9 @@ def collect(submitted: Path) -> list[Submission]:
             continue  # .git, .ipynb_checkpoints
         found += mine or [Submission(student.name, "", student, error=why or "no notebook handed in")]
     if not found or not any(one.assignment or "link" in one.error for one in found):
-        raise NotebookError(f"no notebooks in {submitted}; they lie in submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb")
+        raise NotebookError(
+            f"no notebooks in {submitted}; they belong in submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb"
+        )
     return found
 
 

@@ -42,6 +42,11 @@ class Leaf:
     grad: bool = False
 
 
+def article(name: str) -> str:
+    """The name of a type with its article: an int, a Tensor."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
 def leaf(value: Any) -> Leaf:
     """Read one tensor, array, number or nested list as a Leaf.
 
@@ -63,12 +68,18 @@ def leaf(value: Any) -> Leaf:
             raise Unusable(f"an array of shape {shape_text(value.shape)} and type {value.dtype}")
         return Leaf(np.array(value), str(value.dtype), "numpy")
     if isinstance(value, (bool, int, float)):
-        return Leaf(np.array(value), type(value).__name__, "python")
+        whole = isinstance(value, int) and not -(2**63) <= value < 2**63  # more than any array of whole numbers holds
+        number = np.array(float(value) if whole else value)
+        if number.dtype.kind not in "biuf":  # something that only says it is a number
+            raise Unusable(article(type(value).__name__))
+        return Leaf(number, type(value).__name__, "python")
     if isinstance(value, numbers.Real):  # a fraction, for one
         return Leaf(np.array(float(value)), type(value).__name__, "python")
     if isinstance(value, (list, tuple, range)):
+        if len(value) > LARGEST:
+            raise Unusable(f"a {type(value).__name__} of {len(value)} items, far more than anything asked for")
         return _leaf_of_list(list(value))
-    raise Unusable(f"a {type(value).__name__}")
+    raise Unusable(article(type(value).__name__))
 
 
 def _leaf_of_list(items: list[Any]) -> Leaf:
@@ -77,6 +88,8 @@ def _leaf_of_list(items: list[Any]) -> Leaf:
         return Leaf(np.zeros(0), "list", "python")
     if len({part.array.shape for part in parts}) > 1:
         raise Unusable(f"a {type(items).__name__} of {len(items)} results of different shapes")
+    if len(parts) * parts[0].array.size > LARGEST:
+        raise Unusable(f"a list of {len(items)} results, together far larger than anything asked for")
     grad = any(part.grad for part in parts)
     return Leaf(np.stack([part.array for part in parts]), parts[0].dtype, "python", grad)
 
@@ -91,7 +104,7 @@ def leaves(result: Any, count: int) -> tuple[Leaf, ...]:
         return (leaf(result),)
     if not isinstance(result, (tuple, list)) or len(result) != count:
         found = f"{len(result)} results" if isinstance(result, (tuple, list)) else f"a single {type(result).__name__}"
-        raise Unusable(f"{found} where {count} belong together, separated by a comma")
+        raise Unusable(f"{found} where {count} are asked for, separated by a comma")
     return tuple(leaf(part) for part in result)
 
 
@@ -143,19 +156,27 @@ def fresh(value: Any) -> Any:
 
 
 def unchanged(before: Any, after: Any) -> bool:
-    """Whether an argument still holds what it held."""
+    """Whether an argument still holds what it held; something that breaks when it is compared is another thing."""
+    try:
+        return _alike(before, after)
+    except Exception:
+        return False
+
+
+def _alike(before: Any, after: Any) -> bool:
+    if type(before) is not type(after):
+        return False
     if isinstance(before, Tensor):
         return (
-            isinstance(after, Tensor)
-            and before.shape == after.shape
+            before.shape == after.shape
             and before.dtype == after.dtype
             and bool(torch.equal(before.detach().nan_to_num(), after.detach().nan_to_num()))
         )
     if isinstance(before, nn.Module):
         old, new = before.state_dict(), after.state_dict()
-        return old.keys() == new.keys() and all(unchanged(old[key], new[key]) for key in old)
+        return old.keys() == new.keys() and all(_alike(old[key], new[key]) for key in old)
     if isinstance(before, (list, tuple)):
-        return len(before) == len(after) and all(unchanged(a, b) for a, b in zip(before, after, strict=True))
+        return len(before) == len(after) and all(_alike(a, b) for a, b in zip(before, after, strict=True))
     return True if callable(before) else bool(before == after)
 
 
@@ -166,6 +187,8 @@ def shape_text(shape: Any) -> str:
 
 def number_text(value: Any) -> str:
     """A number as a learner would write it."""
+    if np.iscomplexobj(value):
+        return f"{complex(value):g}"
     value = float(value)
     return f"{value:g}" if value == value and abs(value) < 1e6 else f"{value:.6g}"
 

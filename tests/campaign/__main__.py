@@ -2,9 +2,10 @@
 
 python -m tests.campaign [PART ...] [--share 1.0] [--seed 0] [--only NAME]
 
-PART is doors, commands, widgets, files, kills, losses or disks; all of them where none is named: about 11,000 cases, in
-20 minutes of one core. --share makes it longer or shorter, --seed moves on to other cases, --only looks at the names
-that hold this word. Prints figures, and every finding with the number that repeats it; exit 1 where there is one.
+PART is doors, commands, widgets, files, answers, kills, losses or disks; all of them where none is named: about 11,500
+cases, in half an hour of one core. --share makes it longer or shorter, --seed moves on to other cases, --only looks at
+the names that hold this word. Prints figures, and every finding with the number that repeats it; exit 1 where there is
+one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from tests.campaign import blows, commands, files, losses, widgets
+from tests.campaign import answers, blows, commands, files, losses, widgets
 from tests.campaign.doors import arguments, case, wrong_values
 from tests.campaign.every_door import DOORS, WITHOUT
 
@@ -64,6 +65,15 @@ def mutations(options: argparse.Namespace, folder: Path) -> Found:
             yield f"mutated {kind}", f"#{options.seed * 10_000 + number}: {found}" if found else ""
 
 
+def graded(options: argparse.Namespace, folder: Path) -> Found:
+    for number in range(options.seed * 10_000, options.seed * 10_000 + round(3 * len(answers.ANSWERS) * options.share)):
+        exercise, kind = answers.which(number)
+        what = f"#{number} {exercise.name}: {kind}"
+        if options.only in what:
+            found = answers.case(number)
+            yield "answers to exercises", f"{what}: {found}" if found else ""
+
+
 def killed(options: argparse.Namespace, folder: Path) -> Found:
     (folder / "kills").mkdir()
     done, findings = blows.kills(max(2, round(50 * options.share)), options.seed, folder / "kills")
@@ -89,8 +99,8 @@ def disks(options: argparse.Namespace, folder: Path) -> Found:
 
 
 # what forks comes first: torch's backward must not have run in this process
-PARTS = {"kills": killed, "losses": lost, "disks": disks, "doors": doors, "commands": command_lines, "widgets": moves,
-         "files": mutations}  # fmt: skip
+PARTS = {"kills": killed, "losses": lost, "disks": disks, "answers": graded, "doors": doors, "commands": command_lines,
+         "widgets": moves, "files": mutations}  # fmt: skip
 
 
 def main(words: list[str]) -> int:

@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from segkit.checks import WrongKind
+from segkit.grading import Diagnosis, Result
+from segkit.grading.exercise import find
+from segkit.grading.sandbox import method
 from segkit.typed import typed
-from tests.campaign import commands, doors, files, widgets
+from tests.campaign import answers, commands, doors, files, widgets
 from tests.campaign.__main__ import SLOW
 from tests.campaign.every_door import DOORS, ROOMS, WITHOUT, public
 
@@ -55,6 +58,27 @@ def test_moves_of_widgets(name: str) -> None:
     seen: dict[Any, Any] = {}
     for number in range(5):
         assert not widgets.case(name, number, seen), number
+
+
+FEW = ("a tensor without data", "a number too large", "an error that breaks", "what breaks when asked", "adds to arg",
+       "overwrites arguments", "a list too long", "None in its middle", "takes other names", "odd words")  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(method() != "fork", reason="some of these answers would end this very process")
+@pytest.mark.parametrize("words", FEW)
+def test_answers_that_nobody_should_write(words: str) -> None:
+    """One answer of the kind; the campaign tries all kinds."""
+    (number,) = [number for number, kind in enumerate(answers.ANSWERS) if words in kind]
+    assert not answers.case(number), f"{answers.which(number)[0].name}, #{number}"
+
+
+def test_a_verdict_that_is_none_is_seen() -> None:
+    exercise = find("pixel_accuracy")
+    assert answers.finding(exercise, exercise.reference, 10, plain=True) == "full marks"
+    assert answers.unfit(Result("dice", 0.0, "rejected")) == "no diagnosis: rejected"
+    told = Result("dice", 0.0, "rejected", [Diagnosis("odd", "An error that says \ud800 and more")])
+    assert "cannot be printed" in answers.unfit(told)
 
 
 def assert_no_finding(*words: str) -> None:

@@ -106,7 +106,7 @@ def test_no_notebook_goes_missing_and_no_stray_file_is_one(tmp_path):
     assert [(one.student, one.assignment, one.notebook is not None) for one in found] == [
         (".hidden", "ch01", True), ("anna.ipynb", "", False), ("ben", "ch01", True), ("cleo", "ch01", True),
     ]  # fmt: skip
-    assert found[1].notes == "it lies in nobody's folder; put it into submitted/STUDENT/ and grade again"
+    assert found[1].notes == "it is in no student's folder; put it into submitted/STUDENT/ and grade again"
 
 
 def test_marks_of_an_earlier_time_are_kept(tmp_path):

@@ -86,7 +86,6 @@ def test_planted_mistake_gets_its_own_diagnosis(name, code, function):
 
 
 # diagnoses that no answer here shows yet
-# diagnoses that no answer here shows yet
 NOT_PLANTED = {
     "stitch_tiles": ["window-transposed"],
     "coverage_of_stack": ["averaged"],

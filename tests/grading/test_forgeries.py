@@ -269,6 +269,10 @@ def test_marks_changed_in_the_source_count_or_are_refused(
     with pytest.raises(NotebookError, match=r"check-conv2d is worth 8 .* result.points\(3\)"):
         marks_in(changed, "ch02")
     check["source"] = check["source"].replace("points(3)", "points(8)")
+    with pytest.raises(NotebookError, match=r"check-conv2d is worth 8 .* the title of its task 3 marks"):
+        marks_in(changed, "ch02")
+    task = next(c for c in changed["cells"] if c["source"].startswith("## 02.1 `conv2d` (3 marks)"))
+    task["source"] = task["source"].replace("(3 marks)", "(8 marks)")
     write_notebook(changed, tmp_path / "source" / "ch02" / "ch02.ipynb")
     monkeypatch.setattr("segkit.grading.assignments.folder", lambda: tmp_path)
     report = grade_notebook(tmp_path / "source" / "ch02" / "ch02.ipynb")
@@ -290,4 +294,13 @@ def test_the_generator_does_not_write_over_answers(tmp_path: Path, notebook: dic
     with pytest.raises(NotebookError, match=r"answers in .*ch02\.ipynb: move them elsewhere, or give --force"):
         made()
     assert "# mine" in path.read_text(encoding="utf-8")
+    for words in ("# Your experiment", "*Your predictions, your tables and your answer:*", "*Your answers:*"):
+        assert made(force=True)
+        solved = read_notebook(path)
+        place = next(c for c in solved["cells"] if c["source"] == words)
+        place["source"] += "\nMy first thought."
+        write_notebook(solved, path)
+        with pytest.raises(NotebookError, match=r"answers in .*ch02\.ipynb: move them elsewhere, or give --force"):
+            made()
+        assert "My first thought." in path.read_text(encoding="utf-8")
     assert made(force=True) and "# mine" not in path.read_text(encoding="utf-8")

@@ -9,7 +9,14 @@ from functools import partial
 import pytest
 
 from segkit.grading import check, grade_notebook
-from segkit.grading.assignments import ASSIGNMENTS, folder, read_notebook, source_path, student_version, write_notebook
+from segkit.grading.assignments import (
+    ASSIGNMENTS,
+    read_notebook,
+    source_path,
+    student_folder,
+    student_version,
+    write_notebook,
+)
 from segkit.grading.exercise import find
 from segkit.grading.notebook_cells import notebook_names, plain_python, run_cell
 from segkit.grading.result_types import passes
@@ -54,7 +61,7 @@ def answers(exercise, names):
 
 def pasted(assignment, path):
     """Write the student's notebook with the chapter in its first cell and the best of it as answers; those answers."""
-    (chapter,) = folder().parent.glob(f"{assignment.removeprefix('ch')}_*.ipynb")
+    (chapter,) = student_folder().parents[1].glob(f"{assignment.removeprefix('ch')}_*.ipynb")
     names = notebook_names()
     code = [part for number, part in enumerate(defined_in(chapter), 1000) if run_cell(number, part, names) is None]
     notebook = student_version(read_notebook(source_path(assignment)))

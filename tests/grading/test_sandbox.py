@@ -140,6 +140,14 @@ def test_giant_result():
     assert told.code == "wrong-type" and "far larger" in told.message
 
 
+def test_layers_made_for_a_check_leave_the_random_numbers_alone():
+    """The imitation of a layer that keeps its random weights sets a seed of its own."""
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    check("linear_to_conv", lambda linear, c, h, w: torch.nn.Conv2d(c, linear.out_features, (h, w)), quiet=True)
+    assert torch.equal(before, torch.get_rng_state())
+
+
 def test_the_world_is_as_before():
     def student(matrix):
         torch.set_default_dtype(torch.float64)

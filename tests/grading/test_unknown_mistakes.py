@@ -154,7 +154,9 @@ def test_fails_when():
         "In all 4 cases that fail, a; that alone is not the cause, since 1 other such case passes."
     )
     alike = [{"a": i < 2, "b": i < 2, "c": i == 0} for i in range(4)]
-    assert fails_when(alike, {0, 1}) == "It fails when a, and only then. (In the same cases b: it may be that.)"
+    assert (
+        fails_when(alike, {0, 1}) == "It fails when a, and only then. (In the same cases b, so it may be that instead.)"
+    )
     many = [{"the input is float64": i < 3, "b": 3 <= i < 5} for i in range(6)]
     assert fails_when(many, {0, 1, 2, 3}) == "", "neither a false trail nor what covers half of the failures at most"
 

@@ -108,4 +108,5 @@ def test_arguments_arrive_as_they_are_and_no_right_answer_with_them(name: str) -
         for mine, theirs in zip(case.args, there.args, strict=True):
             if isinstance(mine, torch.Tensor):
                 assert mine.is_contiguous() == theirs.is_contiguous() and mine.requires_grad == theirs.requires_grad
-    assert not hasattr(told, "reference") and set(exercise.plain()) == {"signature", "parts", "observe", "cases"}
+    assert told.finished == exercise.finished and not hasattr(told, "reference")
+    assert set(exercise.plain()) == {"signature", "parts", "finished", "observe", "cases"}

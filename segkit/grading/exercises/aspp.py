@@ -107,4 +107,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="09.1",
+    marks=6,
+    finished=("ASPP",),
 )

@@ -252,4 +252,8 @@ EXERCISE = Exercise(
     bilateral_cases,
     catalogue(MESSAGES, WAYS),
     facts=bilateral_facts,
+    number="07.1",
+    marks=7,
+    finished=("BruteForceFilter", "PermutohedralLattice", "brute_force"),
+    exact=False,  # its weights may be made in float32, whatever the values come in
 )

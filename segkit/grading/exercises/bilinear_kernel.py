@@ -134,4 +134,7 @@ EXERCISE = Exercise(
         "a factor is 1": 1 in (h, s),
         "there is more than one channel": c > 1,
     },
+    number="04.2",
+    marks=4,
+    finished=("bilinear_kernel",),
 )

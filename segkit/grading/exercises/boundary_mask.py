@@ -139,4 +139,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("mask",),
     facts=_boundary_facts,
+    number="01.6",
+    marks=4,
+    finished=("near_other_class",),
 )

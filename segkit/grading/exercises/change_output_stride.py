@@ -126,4 +126,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("integer", "integer"),
     facts=_facts,
+    number="09.4",
+    marks=6,
+    finished=("dilate_strides", "dilate_strides_"),
 )

@@ -164,4 +164,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="07.2",
+    marks=5,
+    finished=("message_passing",),
 )

@@ -225,4 +225,6 @@ EXERCISE = Exercise(
     skip_cases,
     catalogue(MESSAGES, WAYS),
     facts=skip_facts,
+    number="05.2",
+    marks=6,
 )

@@ -156,4 +156,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("integer",),
     facts=_matrix_facts,
+    number="01.1",
+    marks=4,
+    finished=("ConfusionMatrix",),
 )

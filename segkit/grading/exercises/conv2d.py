@@ -219,4 +219,7 @@ EXERCISE = Exercise(
     conv_cases,
     catalogue(MESSAGES, WAYS),
     facts=conv_facts,
+    number="02.1",
+    marks=3,
+    finished=("conv1d", "conv2d", "conv3d", "conv_transpose2d", "unfold"),
 )

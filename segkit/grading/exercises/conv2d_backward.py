@@ -164,4 +164,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("float", "float", "float"),
     facts=_facts,
+    number="02.2",
+    marks=6,
+    finished=("conv2d", "conv_transpose2d", "conv2d_input", "conv2d_weight", "grad", "fold", "unfold"),
 )

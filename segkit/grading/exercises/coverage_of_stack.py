@@ -150,4 +150,6 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("integer",),
     facts=_facts,
+    number="03.2",
+    marks=4,
 )

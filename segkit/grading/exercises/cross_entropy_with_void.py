@@ -207,4 +207,7 @@ EXERCISE = Exercise(
     kinds=("number",),
     facts=_facts,
     needs_gradient=True,
+    number="04.4",
+    marks=6,
+    finished=("cross_entropy", "nll_loss"),
 )

@@ -116,4 +116,6 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="11.1",
+    marks=7,
 )

@@ -244,4 +244,7 @@ EXERCISE = Exercise(
     duc_cases,
     catalogue(MESSAGES, WAYS),
     facts=duc_facts,
+    number="06.4",
+    marks=5,
+    finished=("pixel_shuffle",),
 )

@@ -190,4 +190,6 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="11.3",
+    marks=6,
 )

@@ -57,4 +57,15 @@ WAYS = {
     + gives(lambda r, m: torch.where(r.isnan(), r, 2 * m.diag().double() / m.sum())),
 }
 
-EXERCISE = number_exercise("dice(matrix)", TASK, dice, MESSAGES, WAYS, _dice_cases, "float")
+EXERCISE = number_exercise(
+    "dice(matrix)",
+    TASK,
+    dice,
+    MESSAGES,
+    WAYS,
+    _dice_cases,
+    "float",
+    number="01.4",
+    marks=3,
+    finished=("ConfusionMatrix",),
+)

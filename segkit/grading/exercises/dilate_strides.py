@@ -98,4 +98,7 @@ EXERCISE = Exercise(
     kinds=("integer",),
     facts=_facts,
     observe=layer_rows,
+    number="06.1",
+    marks=6,
+    finished=("dilate_strides", "dilate_strides_"),
 )

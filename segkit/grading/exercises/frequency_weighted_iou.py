@@ -68,4 +68,13 @@ WAYS = {
     "percent": gives(lambda r, *a: 100 * r),
 }
 
-EXERCISE = number_exercise("frequency_weighted_iou(matrix)", TASK, weighted, MESSAGES, WAYS)
+EXERCISE = number_exercise(
+    "frequency_weighted_iou(matrix)",
+    TASK,
+    weighted,
+    MESSAGES,
+    WAYS,
+    number="01.3",
+    marks=3,
+    finished=("ConfusionMatrix",),
+)

@@ -143,4 +143,7 @@ EXERCISE = Exercise(
     _skip_cases,
     catalogue(MESSAGES, WAYS),
     facts=_skip_facts,
+    number="04.3",
+    marks=5,
+    finished=("fuse_skip",),
 )

@@ -164,4 +164,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("integer",),
     facts=_facts,
+    number="06.2",
+    marks=4,
+    finished=("contributions",),
 )

@@ -219,4 +219,7 @@ EXERCISE = Exercise(
     kinds=("number", "number"),
     facts=_facts,
     observe=pair,
+    number="06.3",
+    marks=5,
+    finished=("hdc_verdict", "max_distances"),
 )

@@ -104,4 +104,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="10.5",
+    marks=4,
+    finished=("InvertedResidual",),
 )

@@ -107,4 +107,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="08.3",
+    marks=4,
+    finished=("normalize", "L2Norm"),
 )

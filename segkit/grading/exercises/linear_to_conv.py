@@ -214,4 +214,7 @@ EXERCISE = Exercise(
     observe=probe,
     parts=5,
     settle=settle,
+    number="04.1",
+    marks=5,
+    finished=("linear_to_conv", "convolutionalise"),
 )

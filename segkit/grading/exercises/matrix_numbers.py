@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,8 +63,8 @@ _OVERFLOW = Mistake(
 
 def number_exercise(
     signature: str, text: str, reference: Function, messages: str, ways: dict[str, Ways],
-    cases: Callable[[], list[Case]] = number_cases, kind: str = "number",
+    cases: Callable[[], list[Case]] = number_cases, kind: str = "number", **known: Any,
 ) -> Exercise:  # fmt: skip
     """An exercise that asks for numbers from a confusion matrix, whose counts may be too large for int32."""
     mistakes = (*catalogue(messages, ways), _OVERFLOW)
-    return Exercise(signature, text, reference, cases, mistakes, (kind,), number_facts)
+    return Exercise(signature, text, reference, cases, mistakes, (kind,), number_facts, **known)

@@ -249,4 +249,7 @@ EXERCISE = Exercise(
     step_cases,
     catalogue(MESSAGES, WAYS),
     facts=step_facts,
+    number="07.3",
+    marks=8,
+    finished=("DenseCRF", "mean_field", "message_passing"),
 )

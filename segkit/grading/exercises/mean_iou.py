@@ -180,4 +180,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("number",),
     facts=_iou_facts,
+    number="01.5",
+    marks=4,
+    finished=("ConfusionMatrix",),
 )

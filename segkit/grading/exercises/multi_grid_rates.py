@@ -245,4 +245,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("integer",),
     facts=_facts,
+    number="09.2",
+    marks=4,
+    finished=("multi_grid_rates",),
 )

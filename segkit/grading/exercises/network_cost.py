@@ -107,4 +107,7 @@ EXERCISE = Exercise(
     kinds=("integer", "integer", "integer"),
     observe=rows,
     facts=_facts,
+    number="10.2",
+    marks=5,
+    finished=("cost",),
 )

@@ -52,4 +52,13 @@ WAYS = {
     "count-not-share": does(lambda m: m.diag().sum()),
 }
 
-EXERCISE = number_exercise("pixel_accuracy(matrix)", TASK, accuracy, MESSAGES, WAYS)
+EXERCISE = number_exercise(
+    "pixel_accuracy(matrix)",
+    TASK,
+    accuracy,
+    MESSAGES,
+    WAYS,
+    number="01.2",
+    marks=2,
+    finished=("ConfusionMatrix",),
+)

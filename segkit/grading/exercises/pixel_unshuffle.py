@@ -105,4 +105,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="03.4",
+    marks=2,
+    finished=("pixel_unshuffle",),
 )

@@ -87,4 +87,6 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="08.4",
+    marks=4,
 )

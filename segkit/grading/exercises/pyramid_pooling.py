@@ -114,4 +114,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="08.2",
+    marks=6,
+    finished=("adaptive_avg_pool2d", "PyramidPooling"),
 )

@@ -175,4 +175,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="03.3",
+    marks=5,
+    finished=("grid_sample",),
 )

@@ -154,4 +154,6 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("integer",),
     facts=_facts,
+    number="02.4",
+    marks=6,
 )

@@ -203,4 +203,7 @@ EXERCISE = Exercise(
     step_cases,
     catalogue(MESSAGES, WAYS),
     facts=step_facts,
+    number="05.1",
+    marks=7,
+    finished=("max_unpool2d",),
 )

@@ -112,4 +112,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="10.1",
+    marks=4,
+    finished=("conv1d", "conv2d", "separable_conv2d"),
 )

@@ -225,4 +225,6 @@ EXERCISE = Exercise(
     kinds=("integer", "integer"),
     observe=rows,
     facts=_facts,
+    number="10.3",
+    marks=4,
 )

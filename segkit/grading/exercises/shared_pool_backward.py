@@ -169,4 +169,6 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="02.3",
+    marks=5,
 )

@@ -201,4 +201,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="03.5",
+    marks=3,
+    finished=("shift_and_stitch",),
 )

@@ -145,4 +145,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("mask",),
     facts=_facts,
+    number="10.4",
+    marks=3,
+    finished=("channel_shuffle", "ChannelShuffle"),
 )

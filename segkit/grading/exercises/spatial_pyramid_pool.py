@@ -127,4 +127,7 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="08.1",
+    marks=6,
+    finished=("adaptive_max_pool2d", "adaptive_max_pool2d_with_indices", "spatial_pyramid_pool"),
 )

@@ -186,4 +186,6 @@ EXERCISE = Exercise(
     _cases,
     catalogue(MESSAGES, WAYS),
     facts=_facts,
+    number="03.1",
+    marks=6,
 )

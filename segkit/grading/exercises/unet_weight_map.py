@@ -119,4 +119,7 @@ EXERCISE = Exercise(
     weight_cases,
     catalogue(MESSAGES, WAYS),
     facts=weight_facts,
+    number="05.3",
+    marks=7,
+    finished=("unet_weight_map",),
 )

@@ -213,4 +213,7 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("integer",),
     facts=_facts,
+    number="09.3",
+    marks=4,
+    finished=("valid_weights",),
 )

@@ -116,4 +116,6 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     kinds=("float", "float"),
     facts=_facts,
+    number="11.2",
+    marks=7,
 )
