@@ -86,8 +86,7 @@ bias-of-another-branch: A branch adds the bias of another. Row 0 is the 1×1's, 
     image pooling's.
 not-padded: The dilated branches do not keep the size of the map. A 3×3 kernel at rate r reaches r cells to each side:
     pad r zeros, not 1 and not none.
-border-not-zero: The border of the map is repeated, mirrored or joined to the opposite one. It is zeros that lie around
-    the map.
+border-not-zero: The border of the map is repeated, mirrored or joined to the opposite one. Zeros lie around the map.
 rates-ignored: The rates make no difference: the weights of a dilated kernel lie `rate` cells apart.
 rate-of-another-branch: A kernel is used with another rate than its own: dilated[i] goes with rates[i].
 kernel-of-another-branch: All rates use the same kernel: dilated[i] goes with rates[i].
@@ -95,7 +94,7 @@ large-rate-changed: You treat a rate specially that is as large as the map. It n
     and whichever weights still meet the map count.
 kernel-flipped: The kernels' rows and columns come in reverse order. A layer of a network multiplies
     dilated[i, :, :, 0, 0] with the upper left.
-first-channel-only: The channels of x do not each meet their own weight: sum over all C of them.
+first-channel-only: Only the first channel of x counts: sum over all C of them.
 first-picture-only: Only the first picture of the batch is worked on.
 left-flat: The dimensions of the result are flat or in another order: N×((R + 2)·K)×h×w.
 """

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Function, Ways, does, each, given, gives, stops
+from segkit.grading.exercise import Function, Ways, does, each, given, stops
 from segkit.grading.exercises.common import FIRST_PICTURE
+from segkit.grading.exercises.mechanical import LEFT_FLAT, changed, kernels_turned, replaced
 
 Branches = list[Tensor]
 Call = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, list[int]]  # x, point, dilated, pooled, bias, rates
@@ -57,16 +58,7 @@ def pyramid(*a: Any, **how: Any) -> Tensor:
     return torch.cat(branches(*a, **how), 1)
 
 
-@each
-def _averaged(mean: Function) -> Ways:
-    """Something else than the mean of the picture for the last branch."""
-    return does(partial(pyramid, mean=mean))
-
-
-@each
-def _convolved(conv: Function) -> Ways:
-    """Another dilated convolution: conv(x, kernel, rate)."""
-    return does(partial(pyramid, conv=conv))
+_averaged, _convolved = (partial(replaced, pyramid, step) for step in ("mean", "conv"))
 
 
 @each
@@ -87,15 +79,6 @@ def _ended(end: Function) -> Ways:
     return does(ended)
 
 
-@each
-def _changed(change: Function, place: int) -> Ways:
-    """Another argument at one place: change(the argument, all of them)."""
-    return given(lambda *a: (*a[:place], change(a[place], a), *a[place + 1 :]))
-
-
-_dilated, _bias, _rates = (partial(_changed, place=place) for place in (2, 4, 5))
-
-
 def _late(*a: Any, relu: bool = True) -> Tensor:
     """The last branch convolved (and rectified) at each cell first, and averaged at the end."""
     x, _, _, pooled, bias, _ = a
@@ -104,13 +87,12 @@ def _late(*a: Any, relu: bool = True) -> Tensor:
     return torch.cat([*branches(*a)[:-1], last.expand(-1, -1, *x.shape[2:])], 1)
 
 
-def _one_cell(*a: Any, middle: bool) -> Tensor:
-    """The last branch at a single cell, and zeros around it."""
-    parts, (h, w) = branches(*a), a[0].shape[2:]
-    y, x = (h // 2, w // 2) if middle else (0, 0)
-    last = torch.zeros_like(parts[-1])
-    last[:, :, y, x] = parts[-1][:, :, y, x]
-    return torch.cat([*parts[:-1], last], 1)
+def _one_corner(*a: Any) -> Tensor:
+    """The last branch at the first cell, and zeros elsewhere."""
+    *parts, last = branches(*a)
+    corner = torch.zeros_like(last)
+    corner[:, :, 0, 0] = last[:, :, 0, 0]
+    return torch.cat([*parts, corner], 1)
 
 
 def _left_small(*a: Any) -> Tensor:
@@ -132,10 +114,6 @@ def _unpadded(x: Tensor, kernel: Tensor, rate: int, padding: int) -> Tensor:
     return _sum(x, kernel, rate, padding)
 
 
-def _resized(x: Tensor, kernel: Tensor, rate: int, padding: int) -> Tensor:
-    return F.interpolate(_sum(x, kernel, rate, padding), x.shape[2:], mode="bilinear")
-
-
 def _clamped(x: Tensor, kernel: Tensor, rate: int) -> Tensor:
     return _sum(x, kernel, max(1, min(rate, min(x.shape[2:]) - 1)))
 
@@ -148,31 +126,25 @@ def _centre_only(x: Tensor, kernel: Tensor, rate: int) -> Tensor:
 WAYS = {
     "pooled-too-late": does(_late),
     "pooling-missing": does(partial(_late, relu=False)),
-    "pooling-not-broadcast": stops(_left_small)
-    + does(partial(_one_cell, middle=True), partial(_one_cell, middle=False)),
+    "pooling-not-broadcast": stops(_left_small) + does(_one_corner),
     "pooled-over-the-batch": _averaged(lambda x: x.mean((0, 2, 3), keepdim=True).expand(len(x), -1, 1, 1)),
     "not-the-mean": _averaged(
         lambda x: x.amax((2, 3), keepdim=True),
         lambda x: x.sum((2, 3), keepdim=True),
         lambda x: x.mean(2, keepdim=True),
         lambda x: x.mean(3, keepdim=True),
-        lambda x: x.flatten(2).median(2).values[..., None, None],
     ),
     "branch-missing": _joined(
         lambda p: torch.cat(p[:-1], 1), lambda p: torch.cat(p[1:], 1), lambda p: torch.cat(p[1:-1], 1)
-    )
-    + _joined(lambda p: torch.cat([p[0], p[-1]], 1)),
+    ),
     "branches-in-another-order": _joined(
         lambda p: torch.cat([p[-1], *p[:-1]], 1),
-        lambda p: torch.cat([p[0], p[-1], *p[1:-1]], 1),
         lambda p: torch.cat([*p[1:-1], p[0], p[-1]], 1),
-        lambda p: torch.cat([*p[1:], p[0]], 1),
         lambda p: torch.cat(p[::-1], 1),
-        lambda p: torch.cat([p[0], *p[-2:0:-1], p[-1]], 1),
     ),
     "interleaved": _joined(lambda p: torch.stack(p, 2).flatten(1, 2)),
     "summed": _joined(lambda p: torch.stack(p).sum(0), lambda p: torch.stack(p).mean(0)),
-    "not-concatenated": _joined(lambda p: torch.stack(p, 1), lambda p: torch.cat(p, 0), lambda p: torch.stack(p)),
+    "not-concatenated": _joined(lambda p: torch.stack(p, 1), lambda p: torch.cat(p, 0)),
     "relu-forgotten": _ended(lambda s, b, i, last: s + b),
     "relu-missing-in-a-branch": _ended(
         lambda s, b, i, last: s + b if i == last else (s + b).relu(),
@@ -180,32 +152,28 @@ WAYS = {
         lambda s, b, i, last: s + b if 0 < i < last else (s + b).relu(),
     ),
     "relu-before-bias": _ended(lambda s, b, i, last: s.relu() + b, lambda s, b, i, last: (s.relu() + b).relu()),
-    "bias-ignored": _bias(lambda b, a: torch.zeros_like(b)),
+    "bias-ignored": changed(4, torch.zeros_like),
     "bias-missing-in-a-branch": _ended(
         lambda s, b, i, last: (s + b * (i != last)).relu(),
         lambda s, b, i, last: (s + b * (i != 0)).relu(),
         lambda s, b, i, last: (s + b * (i in (0, last))).relu(),
     ),
-    "bias-of-another-branch": _bias(
-        lambda b, a: b[:1].expand_as(b), lambda b, a: b.flip(0), lambda b, a: b.roll(1, 0), lambda b, a: b.roll(-1, 0)
-    )
-    + _bias(lambda b, a: torch.cat([b[:1], b[1:2].expand_as(b[1:-1]), b[-1:]])),
+    "bias-of-another-branch": changed(
+        4,
+        lambda b: b[:1].expand_as(b),
+        lambda b: b.roll(1, 0),
+        lambda b: torch.cat([b[:1], b[1:2].expand_as(b[1:-1]), b[-1:]]),
+    ),
     "not-padded": stops(
         partial(pyramid, conv=partial(_unpadded, padding=1)), partial(pyramid, conv=partial(_unpadded, padding=0))
-    )
-    + _convolved(partial(_resized, padding=1), partial(_resized, padding=0)),
-    "border-not-zero": _convolved(_padded("replicate"), _padded("reflect"), _padded("circular"), _wrapped),
-    "rates-ignored": _rates(lambda r, a: [1] * len(r)),
-    "rate-of-another-branch": _rates(
-        lambda r, a: r[::-1], lambda r, a: r[:1] * len(r), lambda r, a: r[-1:] * len(r), lambda r, a: [1, *r][: len(r)]
     ),
-    "kernel-of-another-branch": _dilated(lambda d, a: d[:1].expand_as(d), lambda d, a: d[-1:].expand_as(d)),
+    "border-not-zero": _convolved(_padded("replicate"), _padded("reflect"), _wrapped),
+    "rates-ignored": changed(5, lambda r: [1] * len(r)),
+    "rate-of-another-branch": changed(5, lambda r: r[::-1], lambda r: r[:1] * len(r), lambda r: r[-1:] * len(r)),
+    "kernel-of-another-branch": changed(2, lambda d: d[:1].expand_as(d), lambda d: d[-1:].expand_as(d)),
     "large-rate-changed": _convolved(_clamped, _centre_only),
-    "kernel-flipped": _dilated(lambda d, a: d.flip(3, 4), lambda d, a: d.mT),
-    "first-channel-only": given(
-        lambda x, p, d, q, b, r: (x[:, :1], p[:, :1], d[:, :, :1], q[:, :1], b, r),
-        lambda x, p, d, q, b, r: (x.sum(1, keepdim=True), p[:, :1], d[:, :, :1], q[:, :1], b, r),
-    ),
+    "kernel-flipped": kernels_turned(2),
+    "first-channel-only": given(lambda x, p, d, q, b, r: (x[:, :1], p[:, :1], d[:, :, :1], q[:, :1], b, r)),
     "first-picture-only": FIRST_PICTURE,
-    "left-flat": gives(lambda r, *a: r.flatten(2), lambda r, *a: r.permute(0, 2, 3, 1), lambda r, *a: r.mT),
+    "left-flat": LEFT_FLAT,
 }

@@ -8,6 +8,7 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Args, grouped, numbers, quarters
 from segkit.grading.exercises.common import FIRST_PICTURE
+from segkit.grading.exercises.mechanical import LEFT_FLAT, exchanged
 
 TASK = """Message passing by brute force. values is K×H×W, picture C×H×W (any type, also uint8). Return K×H×W with
 the dtype of values: out[k, i] = Σ_j exp(−|p_i − p_j|² / (2θ_α²) − |I_i − I_j|² / (2θ_β²))·values[k, j]
@@ -64,8 +65,7 @@ def _by_colour(distance: Function) -> Ways:
 
 
 def _part(p: Tensor, a: float, b: float, which: str) -> Tensor:
-    space, far = kernel(p[:1] * 0, a, 1.0), kernel(p, 1e9, b)
-    return {"space": space, "colour": far, "sum": space + far, "mean": (space + far) / 2}[which]
+    return kernel(p[:1] * 0, a, 1.0) if which == "space" else kernel(p, 1e9, b)
 
 
 def _without_self(p: Tensor, a: float, b: float) -> Tensor:
@@ -182,16 +182,16 @@ WAYS = {
     "wrong-width": given(
         *(
             lambda v, p, a, b, f=f, on=on: (v, p, f(a) if on[0] else a, f(b) if on[1] else b)
-            for f in (lambda t: t / 2**0.5, lambda t: t**0.5, lambda t: (t / 2) ** 0.5, lambda t: t * 2**0.5)
+            for f in (lambda t: t / 2**0.5, lambda t: t**0.5, lambda t: t * 2**0.5)
             for on in ((1, 1), (1, 0), (0, 1))
         )
     ),
-    "widths-exchanged": given(lambda v, p, a, b: (v, p, b, a)),
+    "widths-exchanged": exchanged(2, 3),
     "colour-ignored": _by(lambda p, a, b: _part(p, a, b, "space")),
     "place-ignored": _by(lambda p, a, b: _part(p, a, b, "colour")),
-    "kernels-added": _by(lambda p, a, b: _part(p, a, b, "sum"), lambda p, a, b: _part(p, a, b, "mean")),
+    "kernels-added": _by(lambda p, a, b: _part(p, a, b, "space") + _part(p, a, b, "colour")),
     "not-squared": _by(lambda p, a, b: _unsquared(p, a, b, True), lambda p, a, b: _unsquared(p, a, b, False))
-    + _by_colour(lambda c: _squares(c.T).sqrt(), lambda c: (c[:, :, None] - c[:, None]).abs().sum(0))
+    + _by_colour(lambda c: _squares(c.T).sqrt())
     + _by_place(lambda h, w: _squares(places(h, w)).sqrt()),
     "sign-forgotten": _by(
         lambda p, a, b: 1 / kernel(p, a, b),
@@ -203,24 +203,15 @@ WAYS = {
         lambda v, p, a, b: (v, p[:3], a, b),
         lambda v, p, a, b: (v, p, a, b * p.shape[0] ** 0.5),
         lambda v, p, a, b: (v, p.double().mean(0, keepdim=True), a, b),
-        lambda v, p, a, b: (v, p.double().sum(0, keepdim=True), a, b),
-    )
-    + _by(
-        lambda p, a, b: torch.stack([kernel(c[None], a, b) for c in p]).mean(0),
-        lambda p, a, b: torch.stack([kernel(c[None], a, b) for c in p]).sum(0),
     ),
     "other-distance": _by_colour(lambda c: (c[:, :, None] - c[:, None]).abs().sum(0).square())
-    + _by_place(
-        lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().sum(2).square(),
-        lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().amax(2).square(),
-    ),
+    + _by_place(lambda h, w: (places(h, w)[:, None] - places(h, w)).abs().sum(2).square()),
     "flat-distance": _by_place(
         lambda h, w: _squares(torch.arange(h * w).double()[:, None]),
         lambda h, w: _squares(places(h, w)[:, :1]),
         lambda h, w: _squares(places(h, w)[:, 1:]),
     ),
-    "rows-columns-mixed": _by_place(lambda h, w: _squares(places(w, h)))
-    + gives(lambda r, *a: r.transpose(1, 2), lambda r, *a: r.transpose(1, 2).reshape(r.shape)),
+    "rows-columns-mixed": _by_place(lambda h, w: _squares(places(w, h))) + gives(lambda r, *a: r.mT),
     "places-scaled": _by_place(
         lambda h, w: _squares(places(h, w) / torch.tensor([h, w])),
         lambda h, w: _squares(places(h, w) / torch.tensor([max(h - 1, 1), max(w - 1, 1)])),
@@ -231,12 +222,7 @@ WAYS = {
     "bytes-wrap": _by(lambda p, a, b: _in_bytes(p, a, b, False), lambda p, a, b: _in_bytes(p, a, b, True))
     + stops(lambda v, p, a, b: [][0] if p.dtype == torch.uint8 else bilateral(v, p, a, b)),
     "neighbours-only": _by(lambda p, a, b: _near(p, a, b, 1), lambda p, a, b: _near(p, a, b, 2)),
-    "left-flat": gives(
-        lambda r, *a: r.flatten(1),
-        lambda r, *a: r.flatten(1).T,
-        lambda r, *a: r.permute(1, 2, 0),
-        lambda r, *a: r.flatten(1).T.reshape(r.shape),
-    ),
+    "left-flat": LEFT_FLAT[:2],
     "first-class-only": FIRST_PICTURE + gives(lambda r, *a: r.sum(0, keepdim=True).expand_as(r)),
     "weights-returned": does(
         lambda v, p, a, b: bilateral(torch.ones_like(v), p, a, b),

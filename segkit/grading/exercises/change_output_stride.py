@@ -89,7 +89,7 @@ new-rate-too-early: The layer that loses its stride has the new rate already. It
     is as coarse as it was: it keeps the old rate, and the layers after it get the new one.
 layers-not-dilated: Strides change and the rates of layers do not. What is lost before a layer multiplies its rate.
 layers-unchanged: Only ASPP's rates change; the layers stay as they were.
-strides-not-restored: Towards a coarser stride nothing comes back, or it is refused. A layer's full stride is
+strides-not-restored: A coarser output stride is refused: nothing of what was lost comes back. A layer's full stride is
     stride·lost.
 rates-not-undone: Strides come back and the dilation stays. Without the loss, layers after it have their smaller rate
     again.

@@ -6,7 +6,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from segkit.grading.exercise import Function, Ways, does, each, given, gives, stops
+from segkit.grading.exercise import Function, Ways, does, each, gives, stops
 
 Layers = list[tuple[int, int, int]]  # stride, lost, rate
 Rates = list[int]
@@ -76,10 +76,9 @@ def _made(plan: Function) -> Ways:
     return does(lambda ls, rs, t: (plan(ls, t), scaled(ls, rs, t)) if possible(ls, rs, t) else NOTHING)
 
 
-@each
-def _layer_rates(rate: Function) -> Ways:
-    """Other rates of layers, once at the output stride, and everywhere."""
-    return _made(partial(walk, rate=rate), partial(walk, rate=rate, early=rate))
+def _rated(rate: Function, everywhere: bool = False) -> Ways:
+    """Other rates of layers, once at the output stride, or everywhere."""
+    return _made(partial(walk, rate=rate, early=rate if everywhere else None))
 
 
 @each
@@ -89,40 +88,21 @@ def _pyramid(rates: Function) -> Ways:
 
 
 @each
+def _uneven(rates: Function) -> Ways:
+    """Rates of ASPP where they do not come out whole: rates(rates, present stride, target)."""
+    return does(lambda ls, rs, t: (walk(ls, t), rates(rs, present(ls), t)) if reachable(ls, t) else NOTHING)
+
+
+@each
+def _refusing_more(also: Function) -> Ways:
+    """Changes that can be made are refused, too: also(layers, rates, target)."""
+    return does(lambda ls, rs, t: NOTHING if also(ls, rs, t) else change(ls, rs, t))
+
+
+@each
 def _refusing(fits: Function) -> Ways:
     """Other changes are refused: fits(layers, rates, target)."""
     return does(lambda ls, rs, t: (walk(ls, t), scaled(ls, rs, t)) if fits(ls, rs, t) else NOTHING)
-
-
-def _merged(new: Layers, layers: Layers, *take: int) -> Layers:
-    """New layers with some of their columns as they were before."""
-    return [
-        tuple(old[i] if i in take else now[i] for i in range(3))  # type: ignore[misc]
-        for now, old in zip(new, layers, strict=True)
-    ]
-
-
-def _only_finer(layers: Layers, target: int) -> Layers:
-    """Strides are taken away where they are there, and what was lost before does not come back."""
-    out, stride, lost = [], 1, 1
-    for s, gone, rate in layers:
-        keeps = stride < target
-        out.append((s if keeps else 1, gone if keeps else gone * s, rate * lost))
-        stride, lost = stride * (s if keeps else 1), lost * (1 if keeps else s)
-    return out
-
-
-def _all_scaled(layers: Layers, target: int) -> Layers:
-    return [(s, gone, r * present(layers) // target) for s, gone, r in walk(layers, present(layers))]
-
-
-def _later_scaled(layers: Layers, target: int) -> Layers:
-    """All layers whose stride changes or is gone, and those after them, by the whole factor."""
-    out, seen = [], False
-    for (s, gone, rate), (now, lost, _) in zip(layers, walk(layers, target), strict=True):
-        seen = seen or s != now or gone > 1
-        out.append((now, lost, rate * present(layers) // target if seen else rate))
-    return out
 
 
 def _raises(layers: Layers, rates: Rates, target: int) -> Plan:
@@ -134,79 +114,61 @@ def _raises(layers: Layers, rates: Rates, target: int) -> Plan:
 WAYS = {
     "aspp-rates-kept": _pyramid(lambda rs, now, t: rs),
     "aspp-rates-inverted": _pyramid(
-        lambda rs, now, t: [r * t / now for r in rs], lambda rs, now, t: [max(1, r * t // now) for r in rs]
+        lambda rs, now, t: [r * t / now for r in rs], lambda rs, now, t: [r * t // now for r in rs]
     ),
-    "aspp-from-16": _pyramid(lambda rs, now, t: [r * 16 // t for r in rs], lambda rs, now, t: [r * 16 / t for r in rs]),
+    "aspp-from-16": _pyramid(lambda rs, now, t: [r * 16 // t for r in rs]),
     "aspp-always-doubled": _pyramid(
         lambda rs, now, t: [r * 2 for r in rs],
         lambda rs, now, t: [r * 2 if t < now else r for r in rs],
         lambda rs, now, t: [r * 2 if t < now else r // 2 if t > now else r for r in rs],
     ),
     "aspp-rates-added": _pyramid(lambda rs, now, t: [r + now // t for r in rs]),
-    "new-rate-too-early": _layer_rates(lambda own, lost, made, old: own * lost * made),
-    "layers-not-dilated": _made(lambda ls, t: _merged(walk(ls, t), ls, 2)) + _layer_rates(lambda own, *a: own),
+    "new-rate-too-early": _rated(lambda own, lost, made, old: own * lost * made),
+    "layers-not-dilated": _rated(lambda own, lost, made, old: old, True) + _rated(lambda own, *a: own),
     "layers-unchanged": _made(lambda ls, t: ls),
-    "strides-not-restored": _made(_only_finer) + _refusing(lambda ls, rs, t: possible(ls, rs, t) and t <= present(ls)),
-    "rates-not-undone": _made(
-        lambda ls, t: [(s, gone, max(now, old)) for (s, gone, now), (_, _, old) in zip(walk(ls, t), ls, strict=True)]
+    "strides-not-restored": _refusing_more(lambda ls, rs, t: t > present(ls)),
+    "rates-not-undone": _rated(lambda own, lost, made, old: max(own * lost, old), True),
+    "dilated-twice": _rated(lambda own, lost, made, old: old * lost, True),
+    "all-scaled": _made(
+        lambda ls, t: [(*new[:2], was[2] * present(ls) // t) for new, was in zip(walk(ls, t), ls, strict=True)]
     ),
-    "dilated-twice": _layer_rates(lambda own, lost, made, old: old * lost),
-    "all-scaled": _made(_later_scaled, lambda ls, t: _merged(_all_scaled(ls, t), walk(ls, t), 0, 1), _all_scaled),
-    "own-rate-lost": _layer_rates(lambda own, lost, made, old: lost, lambda own, lost, made, old: max(own, lost)),
-    "rates-added": _layer_rates(lambda own, lost, made, old: own + lost - 1, lambda own, lost, made, old: own + lost),
+    "own-rate-lost": _rated(lambda own, lost, made, old: lost) + _rated(lambda own, lost, made, old: lost, True),
+    "rates-added": _rated(lambda own, lost, made, old: own + lost - 1),
     "strides-not-multiplied": _made(
         partial(walk, grow=lambda lost, made: made if made > 1 else lost),
         partial(walk, grow=lambda lost, made: max(lost, made)),
         partial(walk, grow=lambda lost, made: lost + made - 1),
-        partial(walk, grow=lambda lost, made: made),
     ),
     "always-two": _made(partial(walk, grow=lambda lost, made: lost * (2 if made > 1 else 1))),
     "lost-not-noted": _made(
-        lambda ls, t: _merged(walk(ls, t), ls, 1),
+        lambda ls, t: [(new[0], was[1], new[2]) for new, was in zip(walk(ls, t), ls, strict=True)],
         lambda ls, t: [(s, 1, r) for s, _, r in walk(ls, t)],
         lambda ls, t: [(s, 0 if gone == 1 else gone, r) for s, gone, r in walk(ls, t)],
     ),
-    "one-stride-too-many": _made(
-        lambda ls, t: walk(ls, 2 * t), lambda ls, t: walk(ls, t + 1), lambda ls, t: walk(ls, max(t // 2, 1))
-    ),
-    "uneven-rate-rounded": _refusing(lambda ls, rs, t: reachable(ls, t))
-    + does(
-        lambda ls, rs, t: (walk(ls, t), [round(r * present(ls) / t) for r in rs]) if reachable(ls, t) else NOTHING,
-        lambda ls, rs, t: (walk(ls, t), [r * present(ls) / t for r in rs]) if reachable(ls, t) else NOTHING,
-        lambda ls, rs, t: (walk(ls, t), [max(1, r * present(ls) // t) for r in rs]) if reachable(ls, t) else NOTHING,
-        lambda ls, rs, t: (walk(ls, t), [-(-r * present(ls) // t) for r in rs]) if reachable(ls, t) else NOTHING,
-        lambda ls, rs, t: (
-            (walk(ls, t), [r * (present(ls) // t) if t <= present(ls) else r // (t // present(ls)) for r in rs])
-            if reachable(ls, t)
-            else NOTHING
-        ),
-        lambda ls, rs, t: (
-            (walk(ls, t), [r * present(ls) // t for r in rs if r * present(ls) % t == 0])
-            if reachable(ls, t)
-            else NOTHING
-        ),
-        lambda ls, rs, t: (walk(ls, t), scaled(ls, rs, t) if even(ls, rs, t) else []) if reachable(ls, t) else NOTHING,
+    "one-stride-too-many": _made(lambda ls, t: walk(ls, 2 * t), lambda ls, t: walk(ls, t + 1)),
+    "uneven-rate-rounded": _uneven(
+        lambda rs, now, t: [r * now // t for r in rs],
+        lambda rs, now, t: [round(r * now / t) for r in rs],
+        lambda rs, now, t: [r * now / t for r in rs],
+        lambda rs, now, t: [r * now // t for r in rs if r * now % t == 0],
     ),
     "one-uneven-rate-enough": _refusing(
         lambda ls, rs, t: reachable(ls, t) and (not rs or any(r * present(ls) % t == 0 for r in rs)),
         lambda ls, rs, t: reachable(ls, t) and even(ls, rs[:1], t),
         lambda ls, rs, t: reachable(ls, t) and even(ls, rs[-1:], t),
     ),
-    "unreachable-not-refused": _refusing(even, lambda ls, rs, t: even(ls, rs, t) and t <= present(own_rates(ls)))
-    + _refusing(lambda ls, rs, t: even(ls, rs, t) and present(walk(ls, t)) >= t),
+    "unreachable-not-refused": _refusing(even, lambda ls, rs, t: even(ls, rs, t) and t <= present(own_rates(ls))),
     "not-refused-at-all": _refusing(lambda ls, rs, t: True),
-    "refuses-too-much": _refusing(
-        lambda ls, rs, t: possible(ls, rs, t) and t in (8, 16, 32),
-        lambda ls, rs, t: possible(ls, rs, t) and t in (4, 8, 16, 32),
-        lambda ls, rs, t: possible(ls, rs, t) and all(r % 2 == 0 for r in rs),
-        lambda ls, rs, t: possible(ls, rs, t) and t != present(ls),
-        lambda ls, rs, t: possible(ls, rs, t) and bool(rs),
+    "refuses-too-much": _refusing_more(
+        lambda ls, rs, t: t not in (8, 16, 32),
+        lambda ls, rs, t: any(r % 2 for r in rs),
+        lambda ls, rs, t: t == present(ls),
+        lambda ls, rs, t: not rs,
     ),
     "refused-by-an-error": stops(_raises),
     "columns-exchanged": gives(
         lambda r, *a: ([(gone, s, d) for s, gone, d in r[0]], r[1]),
         lambda r, *a: ([(s, d, gone) for s, gone, d in r[0]], r[1]),
-    )
-    + given(lambda ls, rs, t: ([(s, d, gone) for s, gone, d in ls], rs, t)),
+    ),
     "results-exchanged": gives(lambda r, *a: r[::-1]),
 }

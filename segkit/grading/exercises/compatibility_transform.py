@@ -7,6 +7,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Args, grouped, numbers
+from segkit.grading.exercises.mechanical import LEFT_FLAT, changed
 
 TASK = """The second half of a mean-field step. messages is K×H×W: what the other pixels say for each label.
 matrix is K×K, matrix[l, k] the cost of label l beside label k (not necessarily symmetric, any sign).
@@ -96,12 +97,13 @@ potts-diagonal: The diagonal of your Potts matrix is not 0.
 number-ignored: The number w makes no difference: every pair of different labels costs 1.
 number-breaks: Your function stops where matrix is a number: ask `isinstance(matrix, torch.Tensor)`, and build Potts'
     matrix.
-number-multiplied: A number only multiplies the messages. It stands for a whole matrix.
+number-multiplied: With a number you give w·(1 − messages). It stands for a whole matrix: w times the sum of the
+    messages of all other labels.
 matrix-ignored: A matrix makes no difference in your function: it always applies Potts' model, or nothing at all.
 sign: The sign is wrong: costs come as they are, to be subtracted later.
 averaged: The sum is divided: by the number of labels, or by the sum of the costs.
 softmax-added: You normalise at the end. That comes later, when the unary term is there.
-added-to-messages: The messages themselves are still in the result.
+added-to-messages: The messages themselves are still in the result: the costs are added to them, or taken off.
 row-sums: The costs of a label are added up before they meet the messages. Each cost goes with the message of its own
     label.
 label-of-the-largest: Only the strongest label of each pixel counts. All K messages do.
@@ -111,49 +113,29 @@ space-mixed: The matrix works on the rows or columns of the picture. It works on
 
 WAYS = {
     "transposed": _matrix(lambda c: c.T),
-    "made-symmetric": _matrix(
-        lambda c: (c + c.T) / 2, lambda c: c + c.T, lambda c: c.triu() + c.triu(1).T, lambda c: c.tril() + c.tril(-1).T
-    ),
+    "made-symmetric": _matrix(lambda c: (c + c.T) / 2),
     "diagonal-only": _matrix(lambda c: c.diag().diag()),
     "diagonal-forgotten": _matrix(lambda c: c - c.diag().diag()),
     "potts-as-reward": _potts(lambda w, eye, ones: -w * eye),
     "potts-sign": _potts(lambda w, eye, ones: w * (eye - ones)),
     "potts-same-label": _potts(lambda w, eye, ones: w * eye),
     "potts-everywhere": _potts(lambda w, eye, ones: w * ones),
-    "potts-diagonal": _potts(
-        lambda w, eye, ones: w * (ones - eye) + eye,
-        lambda w, eye, ones: w * (ones - 2 * eye),
-        lambda w, eye, ones: w - eye,
-        lambda w, eye, ones: w * ones + eye,
-    ),
+    "potts-diagonal": _potts(lambda w, eye, ones: w * (ones - eye) + eye, lambda w, eye, ones: w - eye),
     "number-ignored": _potts(lambda w, eye, ones: ones - eye),
     "number-breaks": stops(_without_numbers),
-    "number-multiplied": does(
-        lambda m, c: transform(m, c) if isinstance(c, Tensor) else c + m,
-        lambda m, c: transform(m, c) if isinstance(c, Tensor) else c * (1 - m),
-        lambda m, c: transform(m, c) if isinstance(c, Tensor) else torch.full_like(m, c),
-    ),
-    "matrix-ignored": given(lambda m, c: (m, 1.0 if isinstance(c, Tensor) else c)) + does(lambda m, c: m),
+    "number-multiplied": does(lambda m, c: transform(m, c) if isinstance(c, Tensor) else c * (1 - m)),
+    "matrix-ignored": changed(1, lambda c: 1.0 if isinstance(c, Tensor) else c) + does(lambda m, c: m),
     "sign": gives(lambda r, *a: -r),
-    "averaged": gives(lambda r, *a: r / len(r))
-    + _matrix(lambda c: c / c.sum(1, keepdim=True), lambda c: c / c.abs().sum(1, keepdim=True), lambda c: c.softmax(1)),
+    "averaged": gives(lambda r, *a: r / len(r)) + _matrix(lambda c: c / c.sum(1, keepdim=True)),
     "softmax-added": gives(lambda r, *a: r.softmax(0), lambda r, *a: (-r).softmax(0), lambda r, *a: r / r.sum(0)),
-    "added-to-messages": gives(lambda r, m, c: r + m, lambda r, m, c: m - r, lambda r, m, c: r * m),
+    "added-to-messages": gives(lambda r, m, c: r + m, lambda r, m, c: m - r),
     "row-sums": does(
-        lambda m, c: full(m, c).sum(1)[:, None, None] * m,
-        lambda m, c: full(m, c).sum(0)[:, None, None] * m,
-        lambda m, c: full(m, c).sum(1)[:, None, None] * m.sum(0),
-        lambda m, c: full(m, c)[0][:, None, None] * m,
+        lambda m, c: full(m, c).sum(1)[:, None, None] * m, lambda m, c: full(m, c).sum(0)[:, None, None] * m
     ),
     "label-of-the-largest": does(
         lambda m, c: full(m, c)[:, m.argmax(0)], lambda m, c: full(m, c)[:, m.argmax(0)] * m.amax(0)
     ),
-    "left-flat": gives(
-        lambda r, *a: r.flatten(1),
-        lambda r, *a: r.permute(1, 2, 0),
-        lambda r, *a: r.flatten(1).T,
-        lambda r, *a: r.transpose(1, 2),
-    ),
+    "left-flat": LEFT_FLAT,
     "space-mixed": does(lambda m, c: full(m, c) @ m, lambda m, c: m @ full(m, c)),
 }
 

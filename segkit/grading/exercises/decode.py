@@ -72,8 +72,7 @@ def _facts(
 MESSAGES = """
 early-only: Only the early map counts. The mean of both goes into the decoder.
 later-only: Only the later map counts. The mean of both goes into the decoder.
-not-the-mean: The two low-level maps are put together in another way than by their mean: added, the larger of the two,
-    or the like.
+not-the-mean: The two low-level maps are added, or the larger of each two numbers is taken. Take their mean.
 averaged-too-late: You reduce each low-level map and average after ReLU. The maps are averaged first, and ReLU comes
     after.
 reduce-relu-missing: After the 1×1 with `reduce` there is no ReLU.

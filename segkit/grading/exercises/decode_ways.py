@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Function, Ways, does, each, given, gives, stops
+from segkit.grading.exercise import Function, Ways, does, each, gives, stops
 from segkit.grading.exercises.common import FIRST_PICTURE
+from segkit.grading.exercises.mechanical import LEFT_FLAT, for_all, kernels_turned, replaced
 
 
 def _point(x: Tensor, weight: Tensor) -> Tensor:
@@ -59,22 +60,13 @@ def decoder(
     return finish(_point(x, score), [2 * n - 1 for n in early.shape[2:]])  # N, K, 2H − 1, 2W − 1
 
 
-def _step(name: str, *others: Function) -> Ways:
-    """Another step: `name` of `decoder`."""
-    hows: list[dict[str, Any]] = [{name: other} for other in others]
-    return does(*(partial(decoder, **how) for how in hows))
+_step = partial(replaced, decoder)
 
 
 @each
 def _averaged(average: Function) -> Ways:
     """Something else than the mean of the two low-level maps."""
     return _step("low", partial(_reduced, average=average))
-
-
-@each
-def _kernels(change: Function) -> Ways:
-    """Other depthwise kernels: change(them)."""
-    return given(lambda h, e, s, r, depthwise, p, k: (h, e, s, r, change(depthwise), p, k))
 
 
 def _same(x: Tensor) -> Tensor:
@@ -87,12 +79,6 @@ def _half(x: Tensor, size: Any) -> Tensor:
 
 def _nearest(x: Tensor, size: Any) -> Tensor:
     return F.interpolate(x, tuple(size), mode="nearest")
-
-
-def _repeated(x: Tensor, size: Any) -> Tensor:
-    """Each cell repeated, and what is too much cut off."""
-    rows, columns = ((n + m - 1) // m for n, m in zip(size, x.shape[2:], strict=True))
-    return x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)[:, :, : size[0], : size[1]]
 
 
 def _four_times(x: Tensor, size: Any, align: bool) -> Tensor:
@@ -130,12 +116,7 @@ def _twice(x: Tensor, size: Any) -> Tensor:
 WAYS = {
     "early-only": _averaged(lambda early, later: early),
     "later-only": _averaged(lambda early, later: later),
-    "not-the-mean": _averaged(
-        lambda early, later: early + later,
-        torch.maximum,
-        lambda early, later: early * later,
-        lambda early, later: later - early,
-    ),
+    "not-the-mean": _averaged(torch.add, torch.maximum),
     "averaged-too-late": _step("low", _late_mean),
     "reduce-relu-missing": _step("low", partial(_reduced, act=_same)),
     "low-level-missing": _step(
@@ -146,8 +127,7 @@ WAYS = {
     "decoded-coarse": does(_coarse),
     "half-pixel": does(_both(_half)),
     "half-pixel-once": _step("widen", _half) + _step("finish", _half),
-    "not-bilinear": does(_both(_nearest), _both(_repeated))
-    + _step("widen", _nearest, _repeated) + _step("finish", _nearest, _repeated),
+    "not-bilinear": does(_both(_nearest)) + _step("widen", _nearest) + _step("finish", _nearest),
     "four-times-and-cut": _step(
         "widen", partial(_four_times, align=True), partial(_four_times, align=False)
     ),
@@ -161,10 +141,10 @@ WAYS = {
     "twice-as-large": _step("finish", _twice, lambda x, size: _half(x, [n + 1 for n in size])),
     "not-padded": _step("alone", partial(_alone, padding=0)),
     "border-not-zero": _step("alone", _edged),
-    "kernel-flipped": _kernels(lambda d: d.flip(1, 2), lambda d: d.mT),
-    "kernel-of-another-channel": _kernels(lambda d: d[:1].expand_as(d), lambda d: d.flip(0)),
+    "kernel-flipped": kernels_turned(4),
+    "kernel-of-another-channel": for_all(4),
     "channels-not-alone": _step("alone", _mixing),
     "pyramid-not-enlarged": stops(partial(decoder, widen=lambda x, size: x)),
     "first-picture-only": FIRST_PICTURE,
-    "left-flat": gives(lambda r, *a: r.flatten(2), lambda r, *a: r.permute(0, 2, 3, 1), lambda r, *a: r.mT),
+    "left-flat": LEFT_FLAT,
 }  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
 from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.mechanical import changed, ignored
 from segkit.grading.exercises.moved_numbers import rearranged
 
 TASK = """Dense upsampling convolution (DUC). x is N×C×h×w, weight (K·d²)×C×3×3 with d = factor, bias has K·d²
@@ -64,36 +67,28 @@ def _in_order(order: str) -> Ways:
     return given(reordered)
 
 
-def _interpolated(mode: str, first: bool, **options: bool) -> Ways:
-    """The first channel of each class, enlarged by interpolation."""
+def _one_score(enlarge: Function) -> Ways:
+    """One score for each class, by the first kernels: enlarged, or computed from enlarged features."""
 
-    def enlarged(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
+    def of_first(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size, late: bool) -> Tensor:
         k = len(w) // (d * d)
-        keep = slice(k) if first else slice(None, None, d * d)
-        scores = _scores(x, w[keep], None if b is None else b[keep])
-        return _crop(F.interpolate(scores, scale_factor=d, mode=mode, **options), z)
+        w, b = w[:k], None if b is None else b[:k]
+        return _crop(enlarge(_scores(x, w, b), d) if late else _scores(enlarge(x, d), w, b), z)
 
-    return does(enlarged)
+    return does(partial(of_first, late=True), partial(of_first, late=False))
+
+
+def _interpolated(mode: str, align: bool | None = None) -> Function:
+    return lambda x, d: F.interpolate(x, scale_factor=d, mode=mode, align_corners=align)
 
 
 def _two_only(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
     return _crop(F.pixel_shuffle(_scores(x, w[: len(w) // 4 * 4], None if b is None else b[: len(w) // 4 * 4]), 2), z)
 
 
-@each
-def _enlarged_first(mode: str) -> Ways:
-    """The features enlarged, then the kernels of one score for each class."""
-
-    def enlarged(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
-        k = len(w) // (d * d)
-        return _crop(_scores(F.interpolate(x, scale_factor=d, mode=mode), w[:k], None if b is None else b[:k]), z)
-
-    return does(enlarged)
-
-
-def _cut_first(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size, up: bool) -> Tensor:
-    """The features cut to as many places as the size needs, or has room for."""
-    h, v = ((n + d - 1) // d if up else n // d for n in z)
+def _cut_first(x: Tensor, w: Tensor, b: Tensor | None, d: int, z: Size) -> Tensor:
+    """The features cut to as many places as the size needs."""
+    h, v = ((n + d - 1) // d for n in z)
     return duc(x[..., :h, :v], w, b, d, z)
 
 
@@ -181,56 +176,46 @@ not-cropped: Your result is d times as large as x. Where the picture does not di
 """
 
 WAYS = {
-    "channel-order": _in_order("abk", "akb"),
-    "offsets-exchanged": _in_order("kba", "bak"),
+    "channel-order": _in_order("abk"),
+    "offsets-exchanged": _in_order("kba"),
     "only-reshaped": _shuffled(lambda r, d: r.reshape(len(r), -1, d * r.shape[2], d * r.shape[3])),
-    "blocks-side-by-side": _shuffled(rearranged("kab", "kahbw"), rearranged("kab", "kbhaw")),
+    "blocks-side-by-side": _shuffled(rearranged("kab", "kahbw")),
     "half-interlaced": _shuffled(rearranged("kab", "khabw"), rearranged("kab", "kahwb")),
-    "interpolated": _interpolated("bilinear", True, align_corners=False)
-    + _interpolated("bilinear", False, align_corners=False)
-    + _interpolated("bilinear", True, align_corners=True)
-    + _interpolated("bilinear", False, align_corners=True)
-    + _interpolated("nearest", True)
-    + _interpolated("nearest", False)
-    + _enlarged_first("nearest", "bilinear")
-    + _shuffled(lambda r, d: F.interpolate(r.unflatten(1, (-1, d * d)).mean(2), scale_factor=d)),
+    "interpolated": _one_score(_interpolated("bilinear", False))
+    + _one_score(_interpolated("bilinear", True))
+    + _one_score(_interpolated("nearest")),
     "not-rearranged": does(lambda x, w, b, d, z: _scores(x, w, b)),
     "cut-from-end": _fitted(lambda r, z: r[..., -z[0] :, -z[1] :], _middle),
-    "cut-first": does(
-        lambda x, w, b, d, z: _cut_first(x, w, b, d, z, True), lambda x, w, b, d, z: _cut_first(x, w, b, d, z, False)
-    ),
+    "cut-first": does(_cut_first),
     "squeezed-not-cut": _fitted(
         lambda r, z: F.interpolate(r, size=tuple(z), mode="bilinear", align_corners=False),
         lambda r, z: F.interpolate(r, size=tuple(z), mode="bilinear", align_corners=True),
         lambda r, z: F.interpolate(r, size=tuple(z), mode="nearest"),
     ),
-    "size-swapped": given(lambda x, w, b, d, z: (x, w, b, d, (z[1], z[0])))
-    + does(lambda x, w, b, d, z: _on_canvas(duc(x, w, b, d, (z[1], z[0])), (z[1], z[0]))),
-    "factor-fixed": given(lambda x, w, b, d, z: (x, w, b, 2, z))
-    + does(_two_only, lambda x, w, b, d, z: _on_canvas(_two_only(x, w, b, d, z), z)),
+    "size-swapped": changed(4, lambda z: z[::-1])
+    + does(lambda x, w, b, d, z: _on_canvas(duc(x, w, b, d, z[::-1]), z[::-1])),
+    "factor-fixed": ignored(3, 2) + does(lambda x, w, b, d, z: _on_canvas(_two_only(x, w, b, d, z), z)),
     "padding-missing": _convolved(lambda x, w, b: F.conv2d(x, w, b)),
     "padding-not-zero": _convolved(
         lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), w, b),
         lambda x, w, b: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), w, b),
         lambda x, w, b: F.pad(F.conv2d(x, w, b), (1, 1, 1, 1)),
     ),
-    "kernel-flipped": given(lambda x, w, b, d, z: (x, w.flip(2, 3), b, d, z)),
-    "kernel-transposed": given(lambda x, w, b, d, z: (x, w.transpose(2, 3), b, d, z)),
+    "kernel-flipped": changed(1, lambda w: w.flip(2, 3)),
+    "kernel-transposed": changed(1, lambda w: w.mT),
     "middle-weight-only": _convolved(lambda x, w, b: F.conv2d(x, w[:, :, 1:2, 1:2], b)),
-    "bias-ignored": given(lambda x, w, b, d, z: (x, w, None, d, z)),
+    "bias-ignored": ignored(2, None),
     "one-bias-per-class": does(
         lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[: len(b) // (d * d), None, None]),
         lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[:: d * d, None, None]),
     ),
     "channels-not-summed": _convolved(
-        lambda x, w, b: _scores(x[:, :1], w[:, :1], b),
-        lambda x, w, b: _scores(x[:, -1:], w[:, -1:], b),
-        lambda x, w, b: _scores(x, w / w.shape[1], b),
+        lambda x, w, b: _scores(x[:, :1], w[:, :1], b), lambda x, w, b: _scores(x, w / w.shape[1], b)
     ),
     "activation-added": gives(
         lambda r, *a: r.relu(), lambda r, *a: r.sigmoid(), lambda r, *a: r.softmax(1), lambda r, *a: r.log_softmax(1)
     ),
-    "rows-columns-exchanged": gives(lambda r, *a: r.transpose(2, 3), lambda r, *a: r.transpose(2, 3).reshape(r.shape)),
+    "rows-columns-exchanged": gives(lambda r, *a: r.mT),
     "first-picture-only": FIRST_PICTURE,
     "first-class-only": FIRST_CHANNEL,
     "not-cropped": _fitted(lambda r, z: r)

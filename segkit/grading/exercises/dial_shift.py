@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, catalogue, gives
 from segkit.grading.exercises.case_tensors import grouped
+from segkit.grading.exercises.mechanical import changed, exchanged, ignored, replaced
 
 TASK = """One side of a picture, `size` pixels. At output stride s an encoder makes ⌈size/s⌉ cells; cell i looks at the
 surroundings of pixel s·i. Linear interpolation enlarges the cells to size pixels, and shows cell i at one place:
@@ -76,24 +77,7 @@ def _facts(size: int, trained: int, tested: int, align_corners: bool) -> dict[st
     }
 
 
-@each
-def _shown(show: Function) -> Ways:
-    return does(partial(shift, show=show))
-
-
-@each
-def _places(places: Function) -> Ways:
-    return does(partial(shift, places=places))
-
-
-@each
-def _compared(compare: Function) -> Ways:
-    return does(partial(shift, compare=compare))
-
-
-@each
-def _settings(change: Function) -> Ways:
-    return given(lambda size, trained, tested, align: change(size, trained, tested, align))
+_shown, _places, _compared = (partial(replaced, shift, step) for step in ("show", "places", "compare"))
 
 
 def _half_pixel_shown(where: Function) -> Function:
@@ -123,10 +107,6 @@ def _whole_cell(c: float, size: int, stride: int, align: bool) -> float:
     return shown(c // stride * stride, size, stride, align)
 
 
-def _single(change: Function) -> Ways:
-    return gives(lambda r, *a: change(r))
-
-
 MESSAGES = """
 align-corners-ignored: align_corners makes no difference in your function.
 align-corners-inverted: align_corners is taken the wrong way round.
@@ -152,12 +132,11 @@ cell-left-out: The first or the last cell is missing.
 """
 
 WAYS = {
-    "align-corners-ignored": _settings(lambda n, a, b, align: (n, a, b, True), lambda n, a, b, align: (n, a, b, False)),
-    "align-corners-inverted": _settings(lambda n, a, b, align: (n, a, b, not align)),
-    "strides-exchanged": _single(lambda r: [-value for value in r])
-    + _settings(lambda n, a, b, align: (n, b, a, align)),
+    "align-corners-ignored": ignored(3, True) + ignored(3, False),
+    "align-corners-inverted": changed(3, lambda align: not align),
+    "strides-exchanged": gives(lambda r, *a: [-value for value in r]) + exchanged(1, 2),
     "sign-lost": _compared(lambda there, here, *rest: abs(there - here)),
-    "trained-ignored": _compared(lambda there, here, c, *rest: there - c, lambda there, here, c, *rest: c - there),
+    "trained-ignored": _compared(lambda there, here, c, *rest: there - c),
     "cells-rounded-down": _shown(_counted(lambda n, s: n // s)),
     "cells-not-rounded": _shown(_counted(lambda n, s: n / s)),
     "half-pixel-missing": _shown(_half_pixel_shown(lambda i, size, n: i * size / n)),
@@ -166,22 +145,17 @@ WAYS = {
         _corner_shown(lambda i, size, n: i * (size - 1) / n),
         _corner_shown(lambda i, size, n: i * size / (n - 1)),
     ),
-    "scale-is-the-stride": _shown(
-        lambda c, size, stride, align: c if align else c + stride / 2 - 0.5,
-        _corner_shown(lambda i, size, n: i * (-(-size // n))),
-    ),
-    "trained-cells-only": does(
-        lambda n, a, b, align: shift(n, a, b, align, show=_whole_cell),
-    ),
+    "scale-is-the-stride": _shown(lambda c, size, stride, align: c if align else c + stride / 2 - 0.5),
+    "trained-cells-only": _shown(_whole_cell),
     "cells-of-trained": _places(lambda n, a, b: [a * i for i in range(cells(n, a))]),
     "pixels-not-cells": _places(lambda n, a, b: list(range(n))),
     "in-cells": _compared(
         lambda there, here, c, a, b: (there - here) / b, lambda there, here, c, a, b: (there - here) / a
     ),
     "places-not-shifts": _compared(lambda there, here, *rest: there, lambda there, here, *rest: here),
-    "averaged": _single(lambda r: sum(r) / len(r)) + _single(lambda r: max(r, key=abs)),
-    "cell-left-out": _single(lambda r: r[:-1]) + _single(lambda r: r[1:]),
-}  # fmt: skip
+    "averaged": gives(lambda r, *a: sum(r) / len(r)),
+    "cell-left-out": gives(lambda r, *a: r[:-1], lambda r, *a: r[1:]),
+}
 
 EXERCISE = Exercise(
     "dial_shift(size, trained, tested, align_corners)",

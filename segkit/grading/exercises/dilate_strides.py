@@ -56,7 +56,7 @@ def _facts(layers: Layers, target: int) -> dict[str, bool]:
 MESSAGES = """
 dilation-missing: The strides are gone and no kernel is dilated. After a lost stride of 2 the grid is twice as fine: a
     kernel has to reach twice as far to meet the same pixels.
-strides-kept: Kernels are dilated and the strides are still there: then nothing is computed more densely.
+strides-kept: The strides are still there: whether kernels are dilated or not, nothing is computed more densely.
 own-stride-too-early: The layer that loses its stride is dilated by it as well. Its kernel works on the grid in front of
     it, which has not changed: only the layers after it are dilated.
 own-layer-only: Only the layer that loses its stride is dilated. The layers after it see the finer grid.
@@ -66,7 +66,8 @@ next-layer-only: Only the next layer is dilated. The grid stays fine from there 
 strides-not-multiplied: Where several strides go, their factors multiply: after two strides of 2 the dilation is 4.
     Yours add, or the last or largest one counts.
 always-two: Each lost stride doubles the dilation, whatever the stride was. It multiplies by the stride.
-factor-squared: The dilation grows with every layer. It grows only where a stride is lost.
+factor-squared: The dilation grows where no stride is lost: with every layer, or by the dilation that a layer has
+    already. Only a lost stride makes it grow.
 kernel-of-one-skipped: The stride of a layer with a kernel of 1 goes, and nothing behind it is dilated for that. Its own
     dilation makes no difference, but the grid behind it is finer all the same.
 own-dilation-lost: A layer that was dilated before loses its own dilation. It is multiplied by the factor.
@@ -78,8 +79,8 @@ first-strides-lost: You take the strides away from the first layers and keep the
     they make the early layers, with their large maps, cheap.
 all-dilated: Layers are dilated too early, or all by the whole factor. A layer is dilated by the strides that were lost
     before it.
-dilation-divided: `output_stride` is part of your dilation, as a factor or a divisor. The dilation is the product of the
-    strides that were lost so far.
+dilation-divided: Your dilation is `output_stride`, or is divided where it should grow. It is the product of the strides
+    that were lost so far.
 kernel-stretched: You make the kernel larger. It keeps its weights; dilation puts them further apart.
 gaps-counted: Your dilation counts the pixels left out between two weights. It counts the step from one weight to the
     next: 1 leaves none out.

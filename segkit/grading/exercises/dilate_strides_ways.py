@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.grading.exercise import Function, Ways, does, each, given, gives
+from segkit.grading.exercise import Function, Ways, does, each, gives
+from segkit.grading.exercises.mechanical import changed
 
 Layers = list[tuple[int, int, int]]
 
@@ -46,27 +47,8 @@ def growing(step: Function) -> Ways:
     return instead(right, step=step)
 
 
-@each
-def stopped_at(change: Function) -> Ways:
-    """Another stride to stop at."""
-    return given(lambda layers, t: (layers, change(t, layers)))
-
-
 def total(layers: Layers) -> int:
     return int(np.prod([s for _, s, _ in layers]))
-
-
-def from_the_back(layers: Layers, target: int) -> Layers:
-    """The last strides stay, the first ones go."""
-    out, left = [], total(layers) // target
-    factor = 1
-    for k, s, d in layers:
-        if left > 1:
-            out.append((k, 1, d * factor))
-            factor, left = factor * s, left // s
-        else:
-            out.append((k, s, d * factor))
-    return out
 
 
 def all_layers(layers: Layers, target: int) -> Layers:
@@ -91,7 +73,7 @@ def fitting(layers: Layers, target: int) -> Layers:
     return out
 
 
-def from_the_back_by_product(layers: Layers, target: int) -> Layers:
+def from_the_back(layers: Layers, target: int) -> Layers:
     out, gone = [], 1
     for k, s, d in layers:
         goes = gone * target < total(layers)
@@ -121,8 +103,6 @@ WAYS = {
         lambda f, s, d, k: max(f, s),
         lambda f, s, d, k: f + s if s > 1 and f > 1 else f * s,
         lambda f, s, d, k: f + s - 1,
-        lambda f, s, d, k: f + (s > 1),
-        lambda f, s, d, k: f + s,
     )
     + instead(lambda k, s, d, f: (k, 1, f if f > 1 else d), step=lambda f, s, d, k: f if s == 1 else s),
     "always-two": growing(lambda f, s, d, k: f * (2 if s > 1 else 1)),
@@ -131,43 +111,18 @@ WAYS = {
     "own-dilation-lost": instead(
         lambda k, s, d, f: (k, 1, f), lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda k, s, d, f: (k, 1, max(f, d))
     ),
-    "dilation-added": instead(
-        lambda k, s, d, f: (k, 1, d + f - 1),
-        lambda k, s, d, f: (k, 1, d + f),
-        lambda k, s, d, f: (k, 1, d + f if f > 1 else d),
-    ),
-    "too-early": stopped_at(lambda t, layers: max(t // 2, 1), lambda t, layers: 1)
-    + does(
-        lambda layers, t: fitting(layers, max(t // 2, 1)),
-        lambda layers, t: fitting(layers, 1),
-        lambda layers, t: fitting(layers, t - 1),
-    ),
-    "too-late": does(lambda layers, t: convert(layers, t + 1))
-    + stopped_at(lambda t, layers: 2 * t, lambda t, layers: max(t, 2), lambda t, layers: 8)
-    + does(
-        lambda layers, t: fitting(layers, 2 * t),
-        lambda layers, t: fitting(layers, max(t, 2)),
-        lambda layers, t: fitting(layers, 8),
-    ),
-    "first-strides-lost": does(from_the_back, from_the_back_by_product),
+    "dilation-added": instead(lambda k, s, d, f: (k, 1, d + f - 1), lambda k, s, d, f: (k, 1, d + f if f > 1 else d)),
+    "too-early": changed(1, lambda t: max(t // 2, 1), lambda t: 1)
+    + does(lambda layers, t: fitting(layers, 1), lambda layers, t: fitting(layers, t - 1)),
+    "too-late": changed(1, lambda t: t + 1, lambda t: 2 * t) + does(lambda layers, t: fitting(layers, 2 * t)),
+    "first-strides-lost": does(from_the_back),
     "all-dilated": does(all_layers, all_behind),
     "dilation-divided": growing(lambda f, s, d, k: f / s)
-    + does(
-        lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, d * f * t)),
-        lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, t)),
-    ),
-    "kernel-stretched": instead(
-        lambda k, s, d, f: ((k - 1) * f + 1, 1, d),
-        lambda k, s, d, f: (k * f, 1, d),
-        lambda k, s, d, f: ((k - 1) * f + 1, 1, d * f),
-    ),
-    "gaps-counted": instead(
-        lambda k, s, d, f: (k, 1, d * f - 1),
-        lambda k, s, d, f: (k, 1, d * f - 1 if f > 1 else d),
-        lambda k, s, d, f: (k, 1, d * (f - 1) if f > 1 else d),
-    ),
+    + does(lambda layers, t: walk(layers, t, lambda k, s, d, f: (k, 1, t))),
+    "kernel-stretched": instead(lambda k, s, d, f: ((k - 1) * f + 1, 1, d), lambda k, s, d, f: (k * f, 1, d)),
+    "gaps-counted": instead(lambda k, s, d, f: (k, 1, d * f - 1), lambda k, s, d, f: (k, 1, d * f - 1 if f > 1 else d)),
     "stride-dilation-swapped": gives(lambda r, *a: [(k, d, s) for k, s, d in r])
-    + given(lambda layers, t: ([(k, d, s) for k, s, d in layers], t)),
+    + changed(0, lambda layers: [(k, d, s) for k, s, d in layers]),
     "layers-lost": gives(
         lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new != old],
         lambda r, layers, t: [new for new, old in zip(r, layers, strict=True) if new == old],
@@ -176,5 +131,5 @@ WAYS = {
     ),
     "order-reversed": gives(lambda r, *a: r[::-1])
     + does(lambda layers, t: convert(layers[::-1], t)[::-1])
-    + given(lambda layers, t: (layers[::-1], t)),
+    + changed(0, lambda layers: layers[::-1]),
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives
 from segkit.grading.exercises.case_tensors import grouped
+from segkit.grading.exercises.mechanical import changed, ignored
 
 TASK = """A stack of one-dimensional convolutions of stride 1, with `kernel` weights each and the dilations of
 the list rates, the first layer first. One output of the last layer sees 1 + Σ (kernel − 1)·rate input
@@ -80,21 +81,6 @@ def _side_by_side(rates: list[int], kernel: int, middle: bool = True) -> list[in
     return out.tolist()
 
 
-def _padded(field: list[int], length: int) -> list[int]:
-    """A shorter field in the middle of the full length."""
-    left = (length - len(field)) // 2
-    return [0] * left + field + [0] * (length - len(field) - left)
-
-
-def _multiplied(rates: list[int], kernel: int) -> list[int]:
-    """Rates that multiply along the stack, as strides do."""
-    return counts([int(r) for r in np.cumprod(rates)], kernel)
-
-
-def _same_length(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.convolve(a, b, "same")
-
-
 def _seen(rates: list[int], kernel: int) -> list[int]:
     """How many outputs of the last layer alone use each pixel."""
     return np.convolve(np.ones(len(counts(rates[:-1], kernel)), dtype=np.int64), _comb(kernel, rates[-1])).tolist()
@@ -125,31 +111,25 @@ outputs-counted: You count how many places of the last layer use a pixel. Count 
 
 WAYS = {
     "capped-at-one": _stack(_comb, join=_largest) + gives(lambda r, *a: [min(1, v) for v in r]),
-    "rates-ignored": given(lambda rates, k: ([1] * len(rates), k))
+    "rates-ignored": changed(0, lambda rates: [1] * len(rates))
     + gives(lambda r, rates, k: (counts([1] * len(rates), k) + [0] * len(r))[: len(r)]),
     "filled-up": _stack(lambda k, r: np.ones((k - 1) * r + 1, dtype=np.int64)),
-    "rate-off-by-one": _stack(lambda k, r: _comb(k, r + 1), lambda k, r: _comb(k, max(r - 1, 1))),
-    "first-layer-only": given(lambda rates, k: (rates[:1], k))
+    "rate-off-by-one": changed(0, lambda rates: [r + 1 for r in rates], lambda rates: [max(r - 1, 1) for r in rates]),
+    "first-layer-only": changed(0, lambda rates: rates[:1])
     + does(lambda rates, k: counts(rates[:1], k) if rates else 1 // 0),
     "side-by-side": does(_side_by_side, lambda rates, k: _side_by_side(rates, k, False)),
-    "last-layer-only": given(lambda rates, k: (rates[-1:], k))
-    + gives(
-        lambda r, rates, k: _padded(counts(rates[-1:], k), len(r)),
-        lambda r, rates, k: _padded(counts(rates[:1], k), len(r)),
+    "last-layer-only": changed(0, lambda rates: rates[-1:]),
+    "one-layer-forgotten": changed(0, lambda rates: rates[:-1], lambda rates: rates[1:]),
+    "rates-multiplied": changed(
+        0,
+        lambda rates: [int(r) for r in np.cumprod(rates)],
+        lambda rates: [int(r) for r in np.cumprod(rates[::-1])],
     ),
-    "one-layer-forgotten": given(lambda rates, k: (rates[:-1], k), lambda rates, k: (rates[1:], k)),
-    "rates-multiplied": does(_multiplied)
-    + given(
-        lambda rates, k: ([int(r) for r in np.cumprod(rates[::-1])], k),
-        lambda rates, k: ([int(r) for r in np.cumsum(rates)], k),
-    ),
-    "kernel-fixed": given(lambda rates, k: (rates, 3)),
-    "kernel-off-by-one": given(lambda rates, k: (rates, k + 1), lambda rates, k: (rates, k - 1))
-    + _stack(lambda k, r: _comb(k, r)[:-1] if k > 1 else _comb(k, r)),
+    "kernel-fixed": ignored(1, 3),
+    "kernel-off-by-one": changed(1, lambda k: k + 1, lambda k: k - 1),
     "kernel-rate-swapped": _stack(lambda k, r: _comb(r, k)),
-    "length-off": gives(lambda r, *a: r[:-1], lambda r, *a: r[1:], lambda r, *a: [*r, 0], lambda r, *a: [0, *r, 0])
-    + _stack(lambda k, r: np.append(_comb(k, r), [0] * (r - 1)))
-    + _stack(_comb, join=_same_length),
+    "length-off": gives(lambda r, *a: r[:-1], lambda r, *a: r[1:], lambda r, *a: [*r, 0])
+    + _stack(_comb, join=lambda a, b: np.convolve(a, b, "same")),
     "shares": gives(lambda r, *a: [v / sum(r) for v in r], lambda r, *a: [v / max(r) for v in r]),
     "one-side": gives(lambda r, *a: r[len(r) // 2 :], lambda r, *a: r[: len(r) // 2 + 1]),
     "holes-left-out": gives(lambda r, *a: [v for v in r if v]),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Function, Ways, does, each, given, gives, stops
 from segkit.grading.exercises.common import FIRST_PICTURE
+from segkit.grading.exercises.mechanical import LEFT_FLAT, changed, ignored, one_end, replaced
 
 Part = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # expand, first, depthwise, second, project
 
@@ -65,16 +66,13 @@ def inverted(
     return carry(_shift(made, bias), x, stride)
 
 
-def _steps(name: str, *others: Function) -> Ways:
-    """Another step of a part, or of the whole: `name` of `inverted` or `one_part`."""
-    hows: list[dict[str, Any]] = [{name: other} for other in others]
-    return does(*(partial(inverted, **how) for how in hows))
+_steps = partial(replaced, inverted)
 
 
 @each
 def _arrays(change: Function) -> Ways:
     """Other arrays of each part: change(expand, first, depthwise, second, project)."""
-    return given(lambda x, parts, *rest: (x, [change(*part) for part in parts], *rest))
+    return changed(1, lambda parts: [change(*part) for part in parts])
 
 
 def _padded_first(x: Tensor, expand: Tensor, first: Tensor, act: Function) -> Tensor:
@@ -122,9 +120,7 @@ WAYS = {
         lambda r, *a: r.relu(), lambda r, *a: F.relu6(r)
     )
     + _steps("carry", lambda y, *a: _carried(y.relu(), *a), lambda y, *a: _carried(F.relu6(y), *a)),
-    "relu-on-each-part": _steps(
-        "add", lambda made: _total([y.relu() for y in made]), lambda made: _total([F.relu6(y) for y in made])
-    ),
+    "relu-on-each-part": _steps("add", lambda made: _total([y.relu() for y in made])),
     "relu-not-capped": does(partial(inverted, first_act=F.relu, second_act=F.relu))
     + _steps("first_act", F.relu) + _steps("second_act", F.relu),
     "first-relu-missing": _steps("first_act", _same),
@@ -135,16 +131,14 @@ WAYS = {
     "shortcut-always": _steps("carry", _always) + stops(partial(inverted, carry=lambda y, x, s: y + x)),
     "shortcut-in-each-part": does(_in_each_part),
     "bias-in-each-part": given(lambda x, parts, bias, s: (x, parts, bias * len(parts), s)),
-    "bias-ignored": given(lambda x, parts, bias, s: (x, parts, 0 * bias, s)),
+    "bias-ignored": changed(2, torch.zeros_like),
     "first-bias-ignored": _arrays(lambda e, f, d, s, p: (e, 0 * f, d, s, p)),
     "second-bias-ignored": _arrays(lambda e, f, d, s, p: (e, f, d, 0 * s, p)),
     "biases-exchanged": _arrays(lambda e, f, d, s, p: (e, s, d, f, p)),
-    "one-part-only": given(
-        lambda x, parts, *rest: (x, parts[:1], *rest), lambda x, parts, *rest: (x, parts[-1:], *rest)
-    ),
+    "one-part-only": one_end(1),
     "parts-averaged": _steps("add", lambda made: torch.stack(made).mean(0)),
     "stride-in-the-first-step": does(_strided_first),
-    "stride-ignored": given(lambda x, parts, bias, s: (x, parts, bias, 1))
+    "stride-ignored": ignored(3, 1)
     + does(lambda x, parts, bias, s: inverted(x, parts, bias, 1, carry=lambda y, x, _: _carried(y, x, s))),
     "not-padded": stops(partial(inverted, look=partial(_look, padding=0)))
     + does(partial(inverted, look=partial(_look, padding=0), carry=lambda y, *a: y)),
@@ -157,5 +151,5 @@ WAYS = {
     ),
     "channels-not-alone": _steps("look", _mixing),
     "first-picture-only": FIRST_PICTURE,
-    "left-flat": gives(lambda r, *a: r.flatten(2), lambda r, *a: r.permute(0, 2, 3, 1), lambda r, *a: r.mT),
+    "left-flat": LEFT_FLAT,
 }  # fmt: skip

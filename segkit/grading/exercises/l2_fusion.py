@@ -90,13 +90,14 @@ scales-divide: You divide by the scales. Multiply.
 scales-per-column: The scales run along the columns. They belong to the channels: scale[:, None, None].
 context-first: The channels of context come first. Those of local come before them.
 interleaved: Channels of the two maps take turns. First all of local, then all of context.
-added: The two maps are added or multiplied. They stand one after the other as channels.
+added: The two maps are added. They stand one after the other as channels.
 one-map-only: Only one of the two maps is in your result.
 tiled: The context is laid out again and again. Each of its cells covers a block of the result.
-interpolated: The context is enlarged by interpolation. Each cell of the result takes one cell of it.
+interpolated: The context is enlarged by interpolation, or rounded to the nearest cell. Each cell of the result takes
+    just one cell of it, row ⌊y·h/H⌋ and column ⌊x·w/W⌋.
 sizes-must-divide: Your function stops where H is no multiple of h. Row y takes row ⌊y·h/H⌋ of context.
 one-context-for-all: The context is averaged over its cells. Only at 1×1 is it the same everywhere.
-corner-of-context: Every cell takes the same cell of context.
+corner-of-context: Every cell takes the first cell of context.
 height-for-width: Height and width of the context are exchanged.
 """
 

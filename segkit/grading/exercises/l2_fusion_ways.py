@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Function, Ways, does, each, given, stops
+from segkit.grading.exercises.mechanical import changed, exchanged, replaced
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -45,10 +46,7 @@ def fuse(
     return join(fine, enlarge(coarse, (local.shape[2], local.shape[3])))
 
 
-@each
-def _units(unit: Function) -> Ways:
-    """Other norms."""
-    return does(partial(fuse, unit=unit))
+_units, _enlarge, _join = (partial(replaced, fuse, step) for step in ("unit", "enlarge", "join"))
 
 
 @each
@@ -61,16 +59,6 @@ def _divided(norm: Function) -> Ways:
 def _scales(change: Function) -> Ways:
     """Other scales: change(scale of local, scale of context)."""
     return given(lambda local, context, a, b: (local, context, *change(a, b)))
-
-
-@each
-def _enlarge(enlarge: Function) -> Ways:
-    return does(partial(fuse, enlarge=enlarge))
-
-
-@each
-def _join(join: Function) -> Ways:
-    return does(partial(fuse, join=join))
 
 
 def _length(x: Tensor, dim: int | tuple[int, ...] = 1) -> Tensor:
@@ -90,9 +78,8 @@ def _scaled_first(local: Tensor, context: Tensor, a: Tensor, b: Tensor) -> Tenso
     return fuse(_scaled(local, a), _scaled(context, b), torch.ones_like(a), torch.ones_like(b))
 
 
-def _filled(x: Tensor, value: float) -> Tensor:
-    zero = (x == 0).all(1, keepdim=True)
-    return torch.where(zero, torch.full_like(x, value), _unit(x))
+def _filled(x: Tensor) -> Tensor:
+    return torch.where((x == 0).all(1, keepdim=True), torch.ones_like(x), _unit(x))
 
 
 def _one_map(local: Tensor, context: Tensor, a: Tensor, b: Tensor, which: int) -> Tensor:
@@ -116,12 +103,6 @@ def _repeated(context: Tensor, size: tuple[int, int]) -> Tensor:
     return _blocks(context, size)
 
 
-def _turns(local: Tensor, context: Tensor) -> Tensor:
-    shared = min(local.shape[1], context.shape[1])
-    pairs = torch.stack([local[:, :shared], context[:, :shared]], 2).flatten(1, 2)
-    return torch.cat([pairs, local[:, shared:], context[:, shared:]], 1)
-
-
 def _standard(x: Tensor) -> Tensor:
     centred = x - x.mean(1, keepdim=True)
     return centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
@@ -129,59 +110,46 @@ def _standard(x: Tensor) -> Tensor:
 
 WAYS = {
     "zero-vector-nan": _divided(_length),
-    "zero-vector-filled": _units(partial(_filled, value=1.0), lambda x: _filled(x, x.shape[1] ** -0.5))
-    + _units(lambda x: _unit(x + 1e-6)),
+    "zero-vector-filled": _units(_filled),
     "epsilon-too-large": _divided(
-        *(lambda x, e=e: _length(x) + e for e in (1e-6, 1e-5, 1e-4, 1e-3)),
+        *(lambda x, e=e: _length(x) + e for e in (1e-6, 1e-5, 1e-4)),
         *(lambda x, e=e: (x.square().sum(1, keepdim=True) + e).sqrt() for e in (1e-8, 1e-6, 1e-5)),
-        *(lambda x, e=e: _length(x).clamp(min=e) for e in (1e-2, 1.0)),
+        lambda x: _length(x).clamp(min=1e-2),
     ),
-    "norm-over-space": _divided(lambda x: _safe(_length(x, (2, 3))), lambda x: _safe(_length(x, 2)),
-                                lambda x: _safe(_length(x, 3))),
+    "norm-over-space": _divided(*(lambda x, dims=dims: _safe(_length(x, dims)) for dims in ((2, 3), 2, 3))),
     "norm-over-all": _divided(lambda x: _safe(_length(x, (1, 2, 3))), lambda x: _safe(x.norm())),
     "norm-over-batch": _divided(lambda x: _safe(_length(x, 0))),
     "fused-before-norm": does(_together),
-    "square-root-missing": _divided(lambda x: x.square().sum(1, keepdim=True).clamp(min=1e-12),
-                                    lambda x: _safe(_length(x).sqrt())),
+    "square-root-missing": _divided(lambda x: x.square().sum(1, keepdim=True).clamp(min=1e-12)),
     "norm-one": _divided(lambda x: _safe(x.abs().sum(1, keepdim=True)), lambda x: _safe(x.abs().amax(1, keepdim=True))),
     "mean-square": _divided(lambda x: _safe(x.square().mean(1, keepdim=True).sqrt())),
-    "standardised": _units(_standard, lambda x: _unit(x - x.mean(1, keepdim=True))),
+    "standardised": _units(_standard),
     "not-normalised": _units(lambda x: x),
     "local-only": does(partial(_one_map, which=0)),
     "context-only": does(partial(_one_map, which=1)),
     "scaled-before-norm": does(_scaled_first),
-    "scales-ignored": _scales(
-        lambda a, b: (torch.ones_like(a), torch.ones_like(b)),
-        lambda a, b: (a, torch.ones_like(b)),
-        lambda a, b: (torch.ones_like(a), b),
-    ),
-    "scales-exchanged": _scales(lambda a, b: (b, a)),
+    "scales-ignored": _scales(lambda a, b: (torch.ones_like(a), torch.ones_like(b)))
+    + changed(2, torch.ones_like) + changed(3, torch.ones_like),
+    "scales-exchanged": exchanged(2, 3),
     "one-scale-for-all": _scales(
         lambda a, b: (a[:1].expand_as(a), b[:1].expand_as(b)),
         lambda a, b: (a.mean().expand_as(a), b.mean().expand_as(b)),
     ),
     "scales-divide": _scales(lambda a, b: (1 / a, 1 / b)),
-    "scales-per-column": does(partial(fuse, scaled=lambda x, scale: x * scale)),
+    "scales-per-column": replaced(fuse, "scaled", lambda x, scale: x * scale),
     "context-first": _join(lambda local, context: torch.cat([context, local], 1)),
-    "interleaved": _join(_turns),
-    "added": _join(
-        lambda local, context: local + context,
-        lambda local, context: local * context,
-        lambda local, context: (local + context) / 2,
-    ),
+    "interleaved": _join(lambda local, context: torch.stack([local, context], 2).flatten(1, 2)),
+    "added": _join(lambda local, context: local + context),
     "one-map-only": _join(lambda local, context: local, lambda local, context: context),
     "tiled": _enlarge(_tiled, partial(_tiled, axes=(0,)), partial(_tiled, axes=(1,))),
     "interpolated": _enlarge(
         lambda x, size: F.interpolate(x, size, mode="bilinear", align_corners=False),
         lambda x, size: F.interpolate(x, size, mode="bilinear", align_corners=True),
         lambda x, size: F.interpolate(x, size, mode="nearest-exact"),
-        F.adaptive_avg_pool2d,
     ),
     "sizes-must-divide": stops(partial(fuse, enlarge=_repeated)),
     "one-context-for-all": _enlarge(lambda x, size: x.mean((2, 3), keepdim=True).expand(-1, -1, *size))
-    + given(lambda local, context, a, b: (local, context.mean((2, 3), keepdim=True), a, b)),
-    "corner-of-context": _enlarge(
-        lambda x, size: x[:, :, :1, :1].expand(-1, -1, *size), lambda x, size: x[:, :, -1:, -1:].expand(-1, -1, *size)
-    ),
-    "height-for-width": given(lambda local, context, a, b: (local, context.mT, a, b)),
+    + changed(1, lambda context: context.mean((2, 3), keepdim=True)),
+    "corner-of-context": _enlarge(lambda x, size: x[:, :, :1, :1].expand(-1, -1, *size)),
+    "height-for-width": changed(1, lambda context: context.mT),
 }  # fmt: skip

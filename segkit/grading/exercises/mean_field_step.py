@@ -10,6 +10,7 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.bilateral_filter import kernel
 from segkit.grading.exercises.case_tensors import Args, grouped, normal, quarters
+from segkit.grading.exercises.mechanical import LEFT_FLAT, changed
 
 TASK = """One parallel mean-field update of a dense CRF. q is K×H×W, the present probabilities; unary K×H×W
 energies (smaller is likelier; they may be in the hundreds); kernels M×P×P with P = H·W pixels counted
@@ -47,13 +48,7 @@ def _ended(end: Function) -> Ways:
     return does(lambda q, u, ks, ws, mu: end(u + _pairwise(q, ks, ws, mu)))
 
 
-@each
-def _changed(change: Function, place: int) -> Ways:
-    """Another argument at one place: change(the argument)."""
-    return given(lambda *a: (*a[:place], change(a[place]), *a[place + 1 :]))
-
-
-_kernels, _weights, _compatible = (partial(_changed, place=place) for place in (2, 3, 4))
+_kernels, _weights, _compatible = (partial(changed, place) for place in (2, 3, 4))
 
 
 @each
@@ -130,7 +125,7 @@ energies-not-negated: Both terms have the wrong sign: softmax of energies prefer
     pairwise).
 unary-forgotten: The unary term is missing: what the classifier said is lost.
 pairwise-forgotten: The other pixels make no difference: this is the softmax of the unary term alone.
-old-q-kept: The old Q is still in the result: as a factor, a log or a mean. It sends the messages and is then replaced.
+old-q-kept: The old Q is still in the result, as a factor or in a mean. It sends the messages and is then replaced.
 not-normalised: Your Q does not sum to 1 over the labels of a pixel: divide exp(−energy) by its sum over the labels.
 energies-returned: You return energies, scores or the best label. Q is asked for: softmax over the labels.
 softmax-over-space: The softmax runs over pixels. It runs over the labels, dimension 0.
@@ -147,7 +142,7 @@ first-kernel-only: Only one of the kernels counts, or their mean. The messages o
 kernel-transposed: You sum over the rows of a kernel. kernels[m, i, j] is how much pixel i hears of pixel j: sum over j.
 kernel-normalised: The messages are divided by the sum of the weights. The kernels are used as they come.
 itself-left-out: A pixel does not hear itself in your step. The kernels are used as they come, with their diagonal.
-messages-of-unary: The messages are not made of Q: you send the unary term, its softmax, the best label or nothing new.
+messages-of-unary: The messages are not made of Q: you send the unary term, its softmax, or only the best label.
 pixels-in-turn: A pixel hears the new opinion of those before it, or the step is made twice. All pixels move at once,
     from the old Q.
 left-flat: The result is flat, or its dimensions are in another order: K×H×W.
@@ -159,39 +154,25 @@ WAYS = {
     "energies-not-negated": _scored(lambda u, p, q: u + p),
     "unary-forgotten": _scored(lambda u, p, q: -p),
     "pairwise-forgotten": _scored(lambda u, p, q: -u),
-    "old-q-kept": _scored(lambda u, p, q: q.log() - u - p, lambda u, p, q: q - u - p)
-    + gives(lambda r, q, *a: (r + q) / 2, lambda r, q, *a: r * q / (r * q).sum(0), lambda r, q, *a: r * q),
+    "old-q-kept": _scored(lambda u, p, q: q.log() - u - p) + gives(lambda r, q, *a: (r + q) / 2),
     "not-normalised": _ended(
         lambda e: torch.exp(-e),
         lambda e: torch.exp(-e) / torch.exp(-e).sum(),
         lambda e: torch.exp(e.amin(0) - e),
-        lambda e: torch.exp(e.amin(0) - e) / torch.exp(e.amin(0) - e).sum(),
-        lambda e: torch.exp(e.min() - e),
-        lambda e: torch.sigmoid(-e),
     ),
-    "energies-returned": _ended(
-        lambda e: e,
-        lambda e: -e,
-        lambda e: torch.log_softmax(-e, 0),
-        lambda e: e.argmin(0),
-        lambda e: torch.nn.functional.one_hot(e.argmin(0), len(e)).permute(2, 0, 1).to(e.dtype),
-        lambda e: (1 / e) / (1 / e).sum(0),
-        lambda e: e / e.sum(0),
-    ),
+    "energies-returned": _ended(lambda e: e, lambda e: -e, lambda e: torch.log_softmax(-e, 0), lambda e: e.argmin(0)),
     "softmax-over-space": _ended(
         lambda e: torch.softmax(-e, 1),
         lambda e: torch.softmax(-e, 2),
         lambda e: torch.softmax(-e.flatten(1), 1).reshape(e.shape),
-        lambda e: torch.softmax(-e.flatten(), 0).reshape(e.shape),
     ),
     "overflow": _ended(
         _naive,
         lambda e: _naive(e.double()),
         lambda e: _naive(e).nan_to_num(),
         lambda e: _naive(e - e.min()),
-        lambda e: _naive(e - e.max()),
-        *(lambda e, top=top: _naive(e.clamp(-top, top)) for top in (20, 50, 80, 88, 100)),
-        *(lambda e, tiny=tiny: torch.exp(-e) / (torch.exp(-e).sum(0) + tiny) for tiny in (1e-8, 1e-12)),
+        *(lambda e, top=top: _naive(e.clamp(-top, top)) for top in (50, 100)),
+        lambda e: torch.exp(-e) / (torch.exp(-e).sum(0) + 1e-8),
     ),
     "compatibility-forgotten": _compatible(
         lambda mu: torch.eye(len(mu), dtype=mu.dtype),
@@ -200,22 +181,14 @@ WAYS = {
     ),
     "compatibility-transposed": _compatible(lambda mu: mu.T, lambda mu: (mu + mu.T) / 2),
     "compatibility-diagonal": _compatible(lambda mu: mu - mu.diag().diag(), lambda mu: mu.diag().diag()),
-    "weights-ignored": _weights(
-        torch.ones_like, torch.square, lambda ws: ws / ws.sum(), lambda ws: ws.softmax(0), lambda ws: 1 / ws
-    ),
+    "weights-ignored": _weights(torch.ones_like, torch.square, lambda ws: ws / ws.sum()),
     "weights-in-the-kernel": given(lambda q, u, ks, ws, mu: (q, u * ws.sum(), ks, ws, mu))
-    + _weights(
-        lambda ws: ws.sum().expand_as(ws),
-        lambda ws: ws.prod().expand_as(ws),
-        lambda ws: ws[:1].expand_as(ws),
-        lambda ws: ws.flip(0),
-    ),
+    + _weights(lambda ws: ws.sum().expand_as(ws)),
     "first-kernel-only": given(
         lambda q, u, ks, ws, mu: (q, u, ks[:1], ws[:1], mu), lambda q, u, ks, ws, mu: (q, u, ks[-1:], ws[-1:], mu)
     )
-    + _weights(lambda ws: ws / len(ws))
-    + given(lambda q, u, ks, ws, mu: (q, u, ks.prod(0, keepdim=True), ws.prod(0, keepdim=True), mu)),
-    "kernel-transposed": _kernels(lambda ks: ks.transpose(1, 2)),
+    + _weights(lambda ws: ws / len(ws)),
+    "kernel-transposed": _kernels(lambda ks: ks.mT),
     "kernel-normalised": does(_each_normalised)
     + _kernels(
         lambda ks: ks / ks.sum(2, keepdim=True).sqrt() / ks.sum(1, keepdim=True).sqrt(),
@@ -229,17 +202,10 @@ WAYS = {
     "messages-of-unary": _messages_of(
         lambda q, u: torch.softmax(-u, 0),
         lambda q, u: u,
-        lambda q, u: q.log(),
         lambda q, u: torch.nn.functional.one_hot(q.argmax(0), len(q)).permute(2, 0, 1).to(q.dtype),
-        lambda q, u: torch.softmax(q, 0),
     ),
     "pixels-in-turn": does(_in_turn, lambda q, u, ks, ws, mu: step(step(q, u, ks, ws, mu), u, ks, ws, mu)),
-    "left-flat": gives(
-        lambda r, *a: r.flatten(1),
-        lambda r, *a: r.flatten(1).T,
-        lambda r, *a: r.permute(1, 2, 0),
-        lambda r, *a: r.transpose(1, 2),
-    ),
+    "left-flat": LEFT_FLAT,
 }
 
 EXERCISE = Exercise(

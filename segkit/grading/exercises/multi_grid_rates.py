@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
-from math import log2
 from operator import mul
 from typing import Any
 
-from segkit.grading.exercise import Case, Exercise, Function, Variant, Ways, catalogue, does, each, given, gives, stops
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives, stops
 from segkit.grading.exercises.case_tensors import grouped
+from segkit.grading.exercises.mechanical import changed, ignored
 
 TASK = """The stem of a ResNet ends at stride `stem`; block 1 works there. Each further block works, as the network was
 made, at twice the stride of the one before: with stem = 4 block 4 works at stride 32, and the copies of
@@ -118,14 +118,15 @@ def _refusing(fits: Function) -> Ways:
 
     Of what cannot be built, each way of computing makes something else.
     """
-    ways: tuple[Function, ...] = (
-        block_rate,
-        _walked,
-        lambda s, b, t: max(1, s * 2 ** (b - 1) / t),
-        lambda s, b, t: s * 2 ** (b - 1) // t,
-        lambda s, b, t: 2 ** max(0, round(log2(s * 2 ** (b - 1) / t))),
+    return does(
+        *(lambda *a, block=block: _built(*a, block=block) if fits(*a) else [] for block in (block_rate, _walked))
     )
-    return tuple(Variant(core=lambda *a, block=block: _built(*a, block=block) if fits(*a) else []) for block in ways)
+
+
+@each
+def _refusing_more(also: Function) -> Ways:
+    """Plans that can be built are refused, too: also(stem, last, multi_grid, output_stride)."""
+    return does(lambda *a: [] if also(*a) else plan(*a))
 
 
 def _from_block_to_block(s: int, n: int, grid: list[int], t: int) -> Any:
@@ -143,10 +144,6 @@ def _raises(s: int, n: int, grid: list[int], t: int) -> Rows:
     if not possible(s, n, grid, t):
         raise ValueError("impossible")
     return plan(s, n, grid, t)
-
-
-def _cumulated(s: int, n: int, grid: list[int], t: int) -> tuple[Any, ...]:
-    return s, n, list(accumulate(grid, mul)), t
 
 
 def _doubling(s: int, n: int, grid: list[int], t: int) -> bool:
@@ -188,48 +185,34 @@ WAYS = {
     "multi-grid-alone": _rated(lambda rate, unit, b, j: unit),
     "multi-grid-ignored": _rated(lambda rate, unit, b, j: rate),
     "multi-grid-added": _rated(lambda rate, unit, b, j: rate + unit, lambda rate, unit, b, j: rate + unit - 1),
-    "multi-grid-compounded": given(_cumulated) + does(_from_block_to_block),
+    "multi-grid-compounded": changed(2, lambda grid: list(accumulate(grid, mul))) + does(_from_block_to_block),
     "block-4-only": _rated(lambda rate, unit, b, j: rate * unit if b == 4 else rate),
-    "same-for-all-blocks": does(lambda s, n, g, t: [row for _ in plan(s, n, g, t) for row in plan(s, n, g, t)[:1]]),
+    "same-for-all-blocks": gives(lambda r, *a: r[:1] * len(r)),
     "first-unit-undilated": _rated(
         lambda rate, unit, b, j: rate * unit if j else max(rate // 2, 1) * unit,
-        lambda rate, unit, b, j: rate * unit if j or b > 4 else max(rate // 2, 1) * unit,
         lambda rate, unit, b, j: rate * unit if j else 1,
     ),
-    "one-block-off": _missing(
-        lambda made, t: max(1, 2 * made // t), lambda made, t: max(1, made // (2 * t)), lambda made, t: 2 * made // t
-    ),
-    "stem-fixed": given(lambda s, n, g, t: (4, n, g, t))
-    + does(lambda s, n, g, t: _table(_product, 4, n, g, t) if possible(s, n, g, t) else []),
+    "one-block-off": _missing(lambda made, t: max(1, 2 * made // t), lambda made, t: max(1, made // (2 * t))),
+    "stem-fixed": ignored(0, 4) + does(lambda s, n, g, t: _table(_product, 4, n, g, t) if possible(s, n, g, t) else []),
     "rate-inverted": _missing(lambda made, t: t / made, lambda made, t: max(1, t // made)),
     "rate-below-one": _missing(lambda made, t: made / t, lambda made, t: made // t),
     "not-refused-at-all": _refusing(lambda *a: True),
-    "finer-than-the-stem": _refusing(
-        lambda s, n, g, t: min(g) >= 1 and (possible(s, n, g, t) or t < s),
-        lambda s, n, g, t: possible(s, n, g, t) or t < s,
-    ),
-    "coarser-than-the-last": _refusing(
-        lambda s, n, g, t: min(g) >= 1 and _doubling(s, n, g, t),
-        lambda s, n, g, t: possible(s, n, g, t) or t > s << n - 1,
-    ),
+    "finer-than-the-stem": _refusing(lambda s, n, g, t: possible(s, n, g, t) or t < s),
+    "coarser-than-the-last": _refusing(lambda s, n, g, t: min(g) >= 1 and _doubling(s, n, g, t)),
     "not-a-stride-of-the-network": _refusing(lambda s, n, g, t: min(g) >= 1 and s <= t <= s * 2 ** (n - 1)),
-    "power-of-two-only": _refusing(lambda s, n, g, t: possible(s, n, g, t) and t & (t - 1) == 0),
-    "unit-rate-not-refused": _refusing(lambda s, n, g, t: possible(s, n, [1], t)),
-    "refuses-too-much": _refusing(
-        lambda s, n, g, t: possible(s, n, g, t) and t < s * 8,
-        lambda s, n, g, t: possible(s, n, g, t) and t <= s * 8,
-        lambda s, n, g, t: possible(s, n, g, t) and t < s << n - 1,
-        lambda s, n, g, t: possible(s, n, g, t) and t in (8, 16),
-        lambda s, n, g, t: possible(s, n, g, t) and t in (8, 16, 32),
-        lambda s, n, g, t: possible(s, n, g, t) and t > s,
-        lambda s, n, g, t: possible(s, n, g, t) and len(g) == 3,
-        lambda s, n, g, t: possible(s, n, g, t) and g == sorted(g),
+    "power-of-two-only": _refusing_more(lambda s, n, g, t: t & (t - 1)),
+    "unit-rate-not-refused": does(lambda s, n, g, t: _built(s, n, g, t) if possible(s, n, [1], t) else []),
+    "refuses-too-much": _refusing_more(
+        lambda s, n, g, t: t > s * 8,
+        lambda s, n, g, t: t >= s << n - 1,
+        lambda s, n, g, t: t not in (8, 16),
+        lambda s, n, g, t: t not in (8, 16, 32),
+        lambda s, n, g, t: t <= s,
+        lambda s, n, g, t: len(g) != 3,
     ),
     "refused-by-an-error": stops(_raises),
     "another-block-first": does(
-        lambda *a: _built(*a, first=3) if possible(*a) else [],
-        lambda *a: _built(*a, first=5) if possible(*a) else [],
-        lambda *a: _built(*a, first=1) if possible(*a) else [],
+        *(lambda *a, first=first: _built(*a, first=first) if possible(*a) else [] for first in (3, 5, 1))
     )
     + gives(lambda r, *a: r[:-1]),
     "rows-reversed": gives(lambda r, *a: r[::-1], lambda r, *a: [row[::-1] for row in r]),

@@ -8,11 +8,12 @@ from math import prod
 from typing import Any
 
 from segkit.grading.exercise import Function, Ways, does, each, given, gives
+from segkit.grading.exercises.mechanical import replaced
 
 Layer = tuple[Any, ...]  # kind, kernel, stride, and what the kind needs
 Step = tuple[int, int, int, int, int, int, int]  # kernel and stride by rows and columns, channels in and out, groups
 Sides = tuple[int, int]
-POOL = 0  # as the groups of a step: nothing is multiplied
+POOL, LEFT_OUT = 0, -1  # as the groups of a step: nothing is multiplied, or nothing is there
 
 
 def split(layer: Layer, C: int) -> list[Step]:
@@ -37,12 +38,14 @@ def _up(n: int, k: int, s: int) -> int:
 
 def weights_of(step: Step) -> int:
     kh, kw, _, _, C, O, g = step
-    return kh * kw * C * O // g if g else 0
+    return kh * kw * C * O // g if g > 0 else 0
 
 
 def price(step: Step, before: Sides, after: Sides) -> tuple[int, int, int]:
     """Weights, multiply-adds and bytes of a step."""
     weights = weights_of(step)
+    if step[6] == LEFT_OUT:
+        return 0, 0, 0
     return weights, weights * prod(after), 4 * (step[4] * prod(before) + weights + step[5] * prod(after))
 
 
@@ -75,9 +78,7 @@ def _split(other: Function) -> Ways:
     return does(partial(total, split=lambda layer, C: other(layer, C) or split(layer, C)))
 
 
-@each
-def _shrunk(shrink: Function) -> Ways:
-    return does(partial(total, shrink=shrink))
+_shrunk = partial(replaced, total, "shrink")
 
 
 @each
@@ -109,27 +110,15 @@ def _outer_maps(layers: list[Layer], channels: int, height: int, width: int) -> 
     return weights, macs, moved
 
 
-def _each_layer(layers: list[Layer], channels: int, height: int, width: int) -> Any:
-    rows, before = [], (0, 0, 0)
-    for end in range(1, len(layers) + 1):
-        now = total(layers[:end], channels, height, width)
-        rows.append([a - b for a, b in zip(now, before, strict=True)])
-        before = now
-    return tuple(list(column) for column in zip(*rows, strict=True))
-
-
-def _last_only(*a: Any) -> Any:
-    return tuple(column[-1] for column in _each_layer(*a))
+def _last_only(layers: list[Layer], *picture: int) -> Any:
+    return tuple(a - b for a, b in zip(total(layers, *picture), total(layers[:-1], *picture), strict=True))
 
 
 WAYS = {
     "stride-ignored": _shrunk(lambda n, k, s: n),
-    "rounded-down": _shrunk(lambda n, k, s: n // s, lambda n, k, s: max(n // s, 1)),
+    "rounded-down": _shrunk(lambda n, k, s: n // s),
     "not-padded": _shrunk(lambda n, k, s: (n - k) // s + 1),
-    "counted-before-the-stride": _priced(
-        lambda p, step, before, after: (p[0], p[0] * prod(before), p[2]),
-        lambda p, step, before, after: price(step, before, before),
-    ),
+    "counted-before-the-stride": _priced(lambda p, step, before, after: (p[0], p[0] * prod(before), p[2])),
     "counted-after-the-stride": _kind(
         "inverted",
         lambda C, k, s, O, t: [(1, 1, s, s, C, t * C, 1), (k, k, 1, 1, t * C, t * C, t * C), (1, 1, 1, 1, t * C, O, 1)]
@@ -151,7 +140,7 @@ WAYS = {
     + _split(lambda layer, C: None if layer[0] == "conv" else [(*s[:6], min(s[6], 1)) for s in split(layer, C)]),
     "separable-half": _kind(
         "separable",
-        lambda C, k, s, O: [(k, k, s, s, C, O, C)],
+        lambda C, k, s, O: [(k, k, s, s, C, C, C), (1, 1, 1, 1, C, O, LEFT_OUT)],
         lambda C, k, s, O: [(1, 1, s, s, C, O, 1)],
     ),
     "pointwise-strides": _kind("separable", lambda C, k, s, O: [(k, k, 1, 1, C, C, C), (1, 1, s, s, C, O, 1)]),
@@ -166,11 +155,7 @@ WAYS = {
         lambda C, k, s, O: [(k, 1, s, 1, C, C, 1), (1, k, 1, s, C, O, 1)],
     ),
     "asymmetric-whole": _kind("asymmetric", lambda C, k, s, O: [(k, k, s, s, C, O, 1)]),
-    "expansion-ignored": _kind(
-        "inverted",
-        lambda C, k, s, O, t: split(("inverted", k, s, O, 1), C),
-        lambda C, k, s, O, t: [(1, 1, 1, 1, C, C, 1), *split(("inverted", k, s, O, 1), C)],
-    ),
+    "expansion-ignored": _kind("inverted", lambda C, k, s, O, t: split(("inverted", k, s, O, 1), C)),
     "expansion-of-the-output": _kind(
         "inverted",
         lambda C, k, s, O, t: [(1, 1, 1, 1, C, t * O, 1), (k, k, s, s, t * O, t * O, t * O), (1, 1, 1, 1, t * O, O, 1)]
@@ -183,9 +168,9 @@ WAYS = {
     ),
     "widening-missing": _kind("inverted", lambda C, k, s, O, t: split(("inverted", k, s, O, t), C)[-2:]),
     "narrowing-missing": _kind(
-        "inverted", lambda C, k, s, O, t: [*split(("inverted", k, s, O, t), C)[:-1], (1, 1, 1, 1, t * C, O, POOL)]
+        "inverted", lambda C, k, s, O, t: [*split(("inverted", k, s, O, t), C)[:-1], (1, 1, 1, 1, t * C, O, LEFT_OUT)]
     ),
-    "pool-has-weights": _kind("pool", lambda C, k, s: [(k, k, s, s, C, C, C)], lambda C, k, s: [(k, k, s, s, C, C, 1)]),
+    "pool-has-weights": _kind("pool", lambda C, k, s: [(k, k, s, s, C, C, C)]),
     "pool-keeps-the-size": _kind("pool", lambda C, k, s: [(k, k, 1, 1, C, C, POOL)]),
     "pool-moves-nothing": _priced(lambda p, step, before, after: p if step[6] else (0, 0, 0)),
     "bytes-not-numbers": gives(lambda r, *a: (r[0], r[1], r[2] // 4), lambda r, *a: (r[0], r[1], r[2] * 2)),
@@ -198,14 +183,11 @@ WAYS = {
     "bias-counted": _priced(
         lambda p, step, before, after: (p[0] + step[5], p[1], p[2] + 4 * step[5]) if step[6] else p,
         lambda p, step, before, after: (p[0] + step[5], p[1], p[2]) if step[6] else p,
-        lambda p, step, before, after: (
-            (p[0] + step[5], p[1] + step[5] * prod(after), p[2] + 4 * step[5]) if step[6] else p
-        ),
     ),
     "operations-doubled": gives(lambda r, *a: (r[0], 2 * r[1], r[2])),
     "kernel-not-squared": _kind("conv", lambda C, k, s, O, g: [(k, 1, s, s, C, O, g)]),
     "square-map": given(lambda ls, C, h, w: (ls, C, h, h), lambda ls, C, h, w: (ls, C, w, w)),
-    "not-summed": does(_last_only, _each_layer),
+    "not-summed": does(_last_only),
     "results-exchanged": gives(
         lambda r, *a: (r[1], r[0], r[2]), lambda r, *a: (r[0], r[2], r[1]), lambda r, *a: (r[2], r[1], r[0])
     ),

@@ -64,7 +64,7 @@ warmup-starts-at-zero: The first step of the warm-up has the rate 0, or the clim
     1)/(warmup + 1).
 warmup-too-steep: The warm-up reaches base in its last step. It divides by warmup + 1, and the step after it is the
     first with the full rate.
-warmup-flat: The rate stands still during the warm-up. It climbs.
+warmup-flat: The rate stands still during the warm-up, at base or at 0. It climbs.
 poly-not-shifted: After the warm-up the poly curve goes on as if it had begun at t = 0. It begins at base, with (t −
     warmup)/(T − warmup).
 poly-too-long: After the warm-up the poly curve is spread over T steps. T − warmup are left.
@@ -73,7 +73,7 @@ warmup-added: The warm-up steps come on top of the T steps of the stage. They ar
 warmup-in-every-stage: Every stage warms up. Only the first does.
 factors-ignored: All groups have the same rate, or only the first group has one.
 factors-in-the-power: The factor is raised to the power as well, or is an exponent. It multiplies the rate.
-factors-added: The factors are added, or divide. They multiply.
+factors-added: The factors are added, or divide the rate. They multiply it.
 factor-on-base-only: The factor does not reach the warm-up, or nothing but the warm-up.
 groups-as-rows: Rows and columns of your result are exchanged: a row belongs to a step, and a column to a group.
 left-flat: Your result is one flat list. It has a row for each step.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import accumulate
 
 import numpy as np
 
-from segkit.grading.exercise import Function, Ways, does, each, given, gives
+from segkit.grading.exercise import Function, Ways, does, each, gives
+from segkit.grading.exercises.mechanical import changed, ignored, one_end, replaced
 
 Stages = list[tuple[float, int]]
 Rows = list[list[float]]
@@ -49,10 +51,7 @@ def schedule(stages: Stages, power: float, warmup: int, factors: list[float]) ->
     return walk(stages, power, warmup, factors)
 
 
-@each
-def _rate(one: Function) -> Ways:
-    """Another rate of a step: one(t, T, base, power, warmup)."""
-    return does(lambda *a: walk(*a, one=one))
+_rate, _join, _steps = (partial(replaced, walk, step) for step in ("one", "join", "steps"))
 
 
 @each
@@ -81,29 +80,6 @@ def _after(after: Function) -> Ways:
     return _warm(lambda t, w, base: base * (t + 1) / (w + 1), after=after)
 
 
-@each
-def _power(change: Function) -> Ways:
-    return given(lambda stages, power, *rest: (stages, change(power), *rest))
-
-
-@each
-def _join(join: Function) -> Ways:
-    """Factors that do something else: join(rate, factor)."""
-    return does(lambda *a: walk(*a, join=join))
-
-
-@each
-def _steps(steps: Function) -> Ways:
-    """Other steps in a stage: steps(T)."""
-    return does(lambda *a: walk(*a, steps=steps))
-
-
-@each
-def _stages(change: Function) -> Ways:
-    """Other stages: change(stages)."""
-    return given(lambda stages, *rest: (change(stages), *rest))
-
-
 def _compounded(stages: Stages, power: float, warmup: int, factors: list[float]) -> Rows:
     """Each rate the one before times what is left."""
     rows = []
@@ -124,18 +100,6 @@ def _running(stages: Stages, power: float, warmup: int, factors: list[float], *,
         for _ in range(total):
             warm = warmup if number == 0 or not restart else 0
             rows.append([rate(t, whole, base, power, warm) * factor for factor in factors])
-            t += 1
-    return rows
-
-
-def _step_on(stages: Stages, power: float, warmup: int, factors: list[float]) -> Rows:
-    """t on and on, and T that of each stage."""
-    rows, t = [], 0
-    for base, total in stages:
-        for _ in range(total):
-            left = max(1 - (t - warmup) / (total - warmup), 0.0)
-            value = rate(t, total, base, power, warmup) if t < total else base * left**power
-            rows.append([value * factor for factor in factors])
             t += 1
     return rows
 
@@ -162,16 +126,13 @@ def _factor_beside(stages: Stages, power: float, warmup: int, factors: list[floa
 
 
 WAYS = {
-    "power-ignored": _power(lambda power: 1.0, lambda power: 0.9),
+    "power-ignored": ignored(1, 1.0) + ignored(1, 0.9),
     "power-misplaced": _curve(
         lambda t, total, base, p: base * (1 - (t / total) ** p),
         lambda t, total, base, p: (base * (1 - t / total)) ** p,
         lambda t, total, base, p: base * (1 - t / total) * p,
-        lambda t, total, base, p: base * (1 - p * t / total),
-        lambda t, total, base, p: base**p * (1 - t / total),
-        lambda t, total, base, p: base * (1 - t**p / total),
     ),
-    "power-inverted": _power(lambda power: 1 / power, lambda power: 1 - power, lambda power: -power),
+    "power-inverted": changed(1, lambda power: 1 / power, lambda power: 1 - power),
     "reaches-zero": _curve(
         lambda t, total, base, p: base * (1 - t / (total - 1)) ** p,
         lambda t, total, base, p: base * (1 - t / max(total - 1, 1)) ** p,
@@ -189,40 +150,30 @@ WAYS = {
         lambda t, total, base, p: base * p**t,
         lambda t, total, base, p: base * (0.5 + 0.5 * math.cos(math.pi * t / total)),
         lambda t, total, base, p: base,
-        lambda t, total, base, p: base * 0.9**t,
-        lambda t, total, base, p: base / (1 + t) ** p,
     ),
     "rising": _curve(
         lambda t, total, base, p: base * (t / total) ** p, lambda t, total, base, p: base * ((t + 1) / total) ** p
     ),
-    "stages-not-restarted": does(
-        lambda *a: _running(*a, restart=False), lambda *a: _running(*a, restart=True), _step_on
-    ),
-    "first-base-kept": _stages(lambda stages: [(stages[0][0], total) for _, total in stages]),
-    "first-length-kept": _stages(lambda stages: [(base, stages[0][1]) for base, _ in stages]),
-    "one-stage-only": _stages(lambda stages: stages[:1], lambda stages: stages[-1:]),
+    "stages-not-restarted": does(partial(_running, restart=False), partial(_running, restart=True)),
+    "first-base-kept": changed(0, lambda stages: [(stages[0][0], total) for _, total in stages]),
+    "first-length-kept": changed(0, lambda stages: [(base, stages[0][1]) for base, _ in stages]),
+    "one-stage-only": one_end(0),
     "stages-nested": gives(_nested),
-    "warmup-ignored": given(lambda stages, power, warmup, factors: (stages, power, 0, factors)),
+    "warmup-ignored": ignored(2, 0),
     "warmup-starts-at-zero": _warm(lambda t, w, base: base * t / w, lambda t, w, base: base * t / (w + 1)),
     "warmup-too-steep": _warm(lambda t, w, base: base * (t + 1) / w),
-    "warmup-flat": _warm(lambda t, w, base: base, lambda t, w, base: base / (w + 1), lambda t, w, base: 0.0,
-                         lambda t, w, base: base / w),
+    "warmup-flat": _warm(lambda t, w, base: base, lambda t, w, base: 0.0),
     "poly-not-shifted": _after(lambda t, total, base, p, w: rate(t, total, base, p, 0)),
     "poly-too-long": _after(lambda t, total, base, p, w: base * (1 - (t - w) / total) ** p),
-    "poly-multiplied": _rate(
-        lambda t, total, base, p, w: rate(t, total, base, p, 0) * min((t + 1) / (w + 1), 1.0),
-        lambda t, total, base, p, w: rate(t, total, base, p, 0) * (min((t + 1) / w, 1.0) if w else 1.0),
-    ),
+    "poly-multiplied": _rate(lambda t, total, base, p, w: rate(t, total, base, p, 0) * min((t + 1) / (w + 1), 1.0)),
     "warmup-added": does(_climb_longer),
-    "warmup-in-every-stage": does(lambda *a: walk(*a, always=True)),
+    "warmup-in-every-stage": does(partial(walk, always=True)),
     "factors-ignored": _join(lambda value, factor: value)
     + gives(lambda r, *a: [row[:1] for row in r], lambda r, *a: [row[0] for row in r]),
-    "factors-in-the-power": does(
-        lambda stages, power, w, factors: walk(stages, power, w, factors, join=lambda v, f: v * f**power)
-    )
-    + _join(lambda value, factor: value**factor, lambda value, factor: value / factor),
-    "factors-added": _join(lambda value, factor: value + factor, lambda value, factor: value + factor - 1),
-    "factor-on-base-only": does(lambda *a: _factor_beside(*a, climb=False), lambda *a: _factor_beside(*a, climb=True)),
+    "factors-in-the-power": does(lambda stages, p, *rest: walk(stages, p, *rest, join=lambda v, f: v * f**p))
+    + _join(lambda value, factor: value**factor),
+    "factors-added": _join(lambda value, factor: value + factor, lambda value, factor: value / factor),
+    "factor-on-base-only": does(partial(_factor_beside, climb=False), partial(_factor_beside, climb=True)),
     "groups-as-rows": gives(lambda r, *a: np.array(r).T),
     "left-flat": gives(lambda r, *a: np.array(r).flatten()),
     "order-reversed": gives(lambda r, *a: r[::-1]),

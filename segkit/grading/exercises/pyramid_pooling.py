@@ -69,8 +69,8 @@ def _facts(x: Tensor, sizes: Tensor, bins: list[int], weights: Tensor, align: bo
 
 MESSAGES = """
 padding-averaged: The padding enters the averages. Cut each picture out of the batch, [:h, :w], before you pool it.
-padding-only-in-count: The padding counts as zeros: the sums are those of the picture, but you pool, or divide, over
-    all of H×W.
+padding-only-in-count: The padding counts as zeros: you set it to 0 and then pool over all of H×W. Cut each picture out,
+    [:h, :w].
 padding-kept: Beyond a picture's h×w your result is not 0. The channels of x, and the enlarged levels, end where the
     picture ends.
 padding-kept-in-x: In the channels of x the padding is still there. It becomes 0 in all channels.
@@ -82,7 +82,7 @@ divided-by-equal-share: You divide by h·w/b², which is not the number of cells
 maximum-taken: You take the maximum of a bin. It is the average.
 bins-end-early: Bins end too early: of n cells bin k goes up to ⌈(k+1)·n/b⌉, rounded up. Rounded down, bins lose cells
     or stay empty where b does not divide n.
-equal-windows: All bins have one size and one step. Where b does not divide n they miss cells at the end: from ⌊k·n/b⌋
+equal-windows: All bins have one size. Where b does not divide n they miss cells, or reach too far: they go from ⌊k·n/b⌋
     up to ⌈(k+1)·n/b⌉.
 small-picture-breaks: Your function stops where a picture has fewer cells than bins. Bins may share cells.
 relu-forgotten: ReLU is missing: what is below 0 after the weights becomes 0.
@@ -104,7 +104,7 @@ weights-transposed: Rows and columns of the weights are exchanged: weights[l] is
     result.
 weights-of-one-level: One level's weights are used for all levels.
 weights-by-channel: Each channel meets only its own weight. Every result is a sum over all C channels.
-normalised: The levels are scaled: the weights, or the result, are divided by a sum, a mean or a norm.
+normalised: You take the mean over the channels, where the weights make a sum of them.
 """
 
 EXERCISE = Exercise(

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Function, Ways, does, each, given, gives, stops
+from segkit.grading.exercise import Function, Ways, does, each, gives, stops
+from segkit.grading.exercises.mechanical import changed, ignored, replaced
 
 
 def _cut(x: Tensor, n: int, h: int, w: int) -> Tensor:
@@ -59,42 +60,12 @@ def pyramid(
     return torch.cat(found)
 
 
-@each
-def _pool(pool: Function) -> Ways:
-    return does(partial(pyramid, pool=pool))
+_pool, _enlarge, _join = (partial(replaced, pyramid, step) for step in ("pool", "enlarge", "join"))
 
 
 @each
 def _reduce(reduce: Function, enlarge: Function = _enlarged) -> Ways:
     return does(partial(pyramid, reduce=reduce, enlarge=enlarge))
-
-
-@each
-def _enlarge(enlarge: Function) -> Ways:
-    return does(partial(pyramid, enlarge=enlarge))
-
-
-@each
-def _join(join: Function) -> Ways:
-    return does(partial(pyramid, join=join))
-
-
-@each
-def _align(change: Function) -> Ways:
-    """Another align_corners: change(it)."""
-    return given(lambda x, sizes, bins, weights, align: (x, sizes, bins, weights, change(align)))
-
-
-@each
-def _sizes(change: Function) -> Ways:
-    """Other sizes of the pictures: change(sizes)."""
-    return given(lambda x, sizes, *rest: (x, change(sizes), *rest))
-
-
-@each
-def _weights(change: Function) -> Ways:
-    """Other weights: change(weights, channels)."""
-    return given(lambda x, sizes, bins, weights, align: (x, sizes, bins, change(weights, x.shape[1]), align))
 
 
 def inside(like: Tensor, sizes: Tensor) -> Tensor:
@@ -117,14 +88,6 @@ def _whole_masked(x: Tensor, sizes: Tensor, *rest: Any) -> Tensor:
 def _zeros_pooled(x: Tensor, sizes: Tensor, *rest: Any) -> Tensor:
     """The padding set to 0 and pooled."""
     return whole(x * inside(x, sizes), sizes, *rest) * inside(x, sizes)
-
-
-def _zeros_counted(x: Tensor, sizes: Tensor, bins: list[int], weights: Tensor, align: bool) -> Tensor:
-    """Sums over the picture, divided by the cells of the padded map."""
-    shares = sizes.prod(1) / (x.shape[2] * x.shape[3])
-    levels = pyramid(x, sizes, bins, weights, align)
-    shares = shares.to(x.dtype)[:, None, None, None]
-    return torch.cat([levels[:, : x.shape[1]], levels[:, x.shape[1] :] * shares], 1)
 
 
 def _padding_in_x(r: Tensor, x: Tensor, *rest: Any) -> Tensor:
@@ -175,41 +138,28 @@ def _stops_when_small(part: Tensor, b: int) -> Tensor:
 
 
 WAYS = {
-    "padding-averaged": does(
-        _whole_masked, whole, partial(pyramid, cut=lambda x, n, h, w: x[n : n + 1])
-    ),
-    "padding-only-in-count": does(_zeros_pooled, _zeros_counted),
-    "padding-kept": does(
-        _stretched, lambda x, sizes, *rest: _stretched(x * inside(x, sizes), sizes, *rest)
-    ),
+    "padding-averaged": does(_whole_masked, whole, partial(pyramid, cut=lambda x, n, h, w: x[n : n + 1])),
+    "padding-only-in-count": does(_zeros_pooled),
+    "padding-kept": does(_stretched),
     "padding-kept-in-x": gives(_padding_in_x),
     "enlarged-to-the-batch": does(_cut_late),
-    "one-size-for-all": _sizes(lambda sizes: sizes[:1].expand_as(sizes), lambda sizes: sizes[-1:].expand_as(sizes))
-    + _sizes(lambda sizes: sizes.amin(0).expand_as(sizes), lambda sizes: sizes.amax(0).expand_as(sizes)),
-    "height-for-width": _sizes(lambda sizes: sizes.flip(1)),
+    "one-size-for-all": changed(1, lambda sizes: sizes[:1].expand_as(sizes), lambda sizes: sizes[-1:].expand_as(sizes)),
+    "height-for-width": changed(1, lambda sizes: sizes.flip(1)),
     "summed-not-averaged": _pool(partial(_windows, end=_upper, mean=torch.sum)),
     "divided-by-equal-share": _pool(lambda part, b: _windows(part, b, _upper, torch.sum) * b * b / part[0, 0].numel()),
     "maximum-taken": _pool(F.adaptive_max_pool2d),
-    "bins-end-early": _pool(
-        partial(_windows, end=lambda k, n, b: (k + 1) * n // b),
-        partial(_windows, end=lambda k, n, b: max((k + 1) * n // b, k * n // b + 1)),
-    ),
-    "equal-windows": _pool(
-        _equal,
-        partial(_windows, end=lambda k, n, b: k * n // b + -(-n // b)),
-        lambda part, b: _equal(part, b) if min(part.shape[2:]) >= b else _mean(part, b),
-    ),
+    "bins-end-early": _pool(partial(_windows, end=lambda k, n, b: max((k + 1) * n // b, k * n // b + 1))),
+    "equal-windows": _pool(_equal, partial(_windows, end=lambda k, n, b: k * n // b + -(-n // b))),
     "small-picture-breaks": stops(partial(pyramid, pool=_stops_when_small)),
     "relu-forgotten": _reduce(_weighted),
     "relu-too-late": _reduce(_weighted, enlarge=lambda *a: _enlarged(*a).relu()),
     "relu-too-early": _reduce(lambda pooled, weight: _weighted(pooled.relu(), weight)),
     "relu-on-all": gives(lambda r, *a: r.relu()),
-    "align-corners-ignored": _align(lambda align: False, lambda align: True),
-    "align-corners-inverted": _align(lambda align: not align),
+    "align-corners-ignored": ignored(4, False) + ignored(4, True),
+    "align-corners-inverted": changed(4, lambda align: not align),
     "not-bilinear": _enlarge(
         lambda level, size, align: F.interpolate(level, size, mode="nearest"),
         lambda level, size, align: F.interpolate(level, size, mode="bicubic", align_corners=align),
-        lambda level, size, align: F.adaptive_avg_pool2d(level, size),
     ),
     "picture-last": _join(lambda part, levels: torch.cat([*levels, part], 1)),
     "picture-missing": _join(lambda part, levels: torch.cat(levels, 1)),
@@ -217,27 +167,13 @@ WAYS = {
     "levels-missing": _join(
         lambda part, levels: _joined(part, levels[:1]),
         lambda part, levels: _joined(part, levels[-1:]),
-        lambda part, levels: _joined(part, levels[:1] * len(levels)),
         lambda part, levels: _joined(part, levels[-1:] * len(levels)),
     ),
-    "levels-added": _join(
-        lambda part, levels: torch.cat([part, torch.stack(levels).sum(0)], 1),
-        lambda part, levels: torch.cat([part, torch.stack(levels).mean(0)], 1),
-        lambda part, levels: part + torch.stack(levels).sum(0),
-    ),
+    "levels-added": _join(lambda part, levels: torch.cat([part, torch.stack(levels).sum(0)], 1)),
     "interleaved": _join(_mixed),
-    "weights-ignored": _reduce(lambda pooled, weight: pooled) + _weights(lambda weights, c: torch.ones_like(weights)),
-    "weights-transposed": _weights(lambda weights, c: weights.mT),
-    "weights-of-one-level": _weights(
-        lambda weights, c: weights[:1].expand_as(weights), lambda weights, c: weights[-1:].expand_as(weights)
-    ),
-    "weights-by-channel": _reduce(
-        lambda pooled, weight: (pooled * weight.diag()[:, None, None]).relu(),
-        lambda pooled, weight: (pooled * weight[0][:, None, None]).relu(),
-    ),
-    "normalised": _weights(
-        lambda weights, c: weights / c,
-        lambda weights, c: weights / weights.sum(2, keepdim=True),
-        lambda weights, c: weights.softmax(2),
-    ),
+    "weights-ignored": _reduce(lambda pooled, weight: pooled) + changed(3, torch.ones_like),
+    "weights-transposed": changed(3, lambda weights: weights.mT),
+    "weights-of-one-level": changed(3, lambda ws: ws[:1].expand_as(ws), lambda ws: ws[-1:].expand_as(ws)),
+    "weights-by-channel": _reduce(lambda pooled, weight: (pooled * weight.diag()[:, None, None]).relu()),
+    "normalised": changed(3, lambda weights: weights / weights.shape[2]),
 }  # fmt: skip

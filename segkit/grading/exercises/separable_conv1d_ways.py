@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Function, Ways, does, each, given, gives
+from segkit.grading.exercise import Function, Ways, each, gives
 from segkit.grading.exercises.common import FIRST_PICTURE
+from segkit.grading.exercises.mechanical import changed, exchanged, ignored, replaced
 
 
 def _before(x: Tensor, reach: int) -> Tensor:
@@ -43,38 +44,14 @@ def separable(
     return mix(alone(x, depthwise, stride, dilation), pointwise) + bias[:, None]
 
 
-@each
-def _looks(alone: Function) -> Ways:
-    return does(partial(separable, alone=alone))
+_looks, _mixes = (partial(replaced, separable, step) for step in ("alone", "mix"))
+_kernels, _weights = (partial(changed, place) for place in (1, 2))
 
 
 @each
 def _padded(pad: Function) -> Ways:
     """Other padding: pad(x, how far the kernel reaches)."""
     return _looks(partial(_alone, pad=pad))
-
-
-@each
-def _mixes(mix: Function) -> Ways:
-    return does(partial(separable, mix=mix))
-
-
-@each
-def _settings(change: Function) -> Ways:
-    """Another (stride, dilation): change(stride, dilation)."""
-    return given(lambda x, d, p, b, stride, dilation: (x, d, p, b, *change(stride, dilation)))
-
-
-@each
-def _kernels(change: Function) -> Ways:
-    """Other depthwise kernels: change(them)."""
-    return given(lambda x, depthwise, *rest: (x, change(depthwise), *rest))
-
-
-@each
-def _weights(change: Function) -> Ways:
-    """Other pointwise weights: change(them)."""
-    return given(lambda x, depthwise, pointwise, *rest: (x, depthwise, change(pointwise), *rest))
 
 
 def _by_kernel_alone(x: Tensor, depthwise: Tensor, stride: int, dilation: int) -> Tensor:
@@ -94,13 +71,9 @@ def _shared(x: Tensor, *how: Any) -> Tensor:
     return _alone(x.sum(1, keepdim=True).expand_as(x), *how)
 
 
-def _late(start: Function) -> Function:
-    """Every stride-th sample, but from another one on: start(samples, stride)."""
-
-    def alone(x: Tensor, depthwise: Tensor, stride: int, dilation: int) -> Tensor:
-        return _alone(x, depthwise, 1, dilation)[..., start(x.shape[2], stride) :: stride]
-
-    return alone
+def _late(x: Tensor, depthwise: Tensor, stride: int, dilation: int) -> Tensor:
+    """Every stride-th sample, beginning with the last of the first few."""
+    return _alone(x, depthwise, 1, dilation)[..., stride - 1 :: stride]
 
 
 def _first(alone: Tensor, pointwise: Tensor) -> Tensor:
@@ -111,7 +84,6 @@ WAYS = {
     "looks-ahead": _looks(partial(_laid, before=lambda k: k // 2), partial(_laid, before=lambda k: (k - 1) // 2))
     + _padded(
         lambda x, reach: F.pad(x, (reach // 2, reach - reach // 2)),
-        lambda x, reach: F.pad(x, (reach - reach // 2, reach // 2)),
         lambda x, reach: F.pad(x, (reach // 2, reach // 2)),
         lambda x, reach: F.pad(x, (0, reach)),
     ),
@@ -120,24 +92,19 @@ WAYS = {
     "padding-without-dilation": _looks(_by_kernel_alone),
     "border-not-zero": _padded(lambda x, reach: F.pad(x, (reach, 0), mode="replicate")),
     "kernel-flipped": _kernels(lambda d: d.flip(2)),
-    "stride-ignored": _settings(lambda s, r: (1, r)),
-    "dilation-ignored": _settings(lambda s, r: (s, 1)),
-    "stride-dilation-swapped": _settings(lambda s, r: (r, s)),
-    "stride-starts-late": _looks(_late(lambda n, s: s - 1), _late(lambda n, s: (n - 1) % s)),
+    "stride-ignored": ignored(4, 1),
+    "dilation-ignored": ignored(5, 1),
+    "stride-dilation-swapped": exchanged(4, 5),
+    "stride-starts-late": _looks(_late),
     "multiplier-ignored": _mixes(_first),
     "multiplier-summed": _mixes(
         lambda a, p: torch.einsum("oc,nct->not", p[:, :, 0], a.sum(2)),
-        lambda a, p: torch.einsum("oc,nct->not", p.sum(2), a.sum(2)),
         lambda a, p: torch.einsum("oc,nct->not", p[:, :, 0], a.mean(2)),
-        lambda a, p: torch.einsum("oc,nct->not", p.mean(2), a.sum(2)),
     ),
     "multiplier-order": _weights(
         lambda p: p.mT.reshape(p.shape), lambda p: p.reshape(len(p), p.shape[2], p.shape[1]).mT
     )
-    + _kernels(
-        lambda d: d.transpose(0, 1).reshape(d.shape),
-        lambda d: d.reshape(d.shape[1], d.shape[0], d.shape[2]).transpose(0, 1),
-    ),
+    + _kernels(lambda d: d.transpose(0, 1).reshape(d.shape)),
     "one-kernel-for-all": _kernels(lambda d: d[:1].expand_as(d), lambda d: d[:1, :1].expand_as(d)),
     "channels-not-alone": _looks(_shared),
     "pointwise-missing": _weights(torch.ones_like),
@@ -145,7 +112,7 @@ WAYS = {
         lambda p: p * torch.eye(p.shape[0], p.shape[1], dtype=p.dtype)[:, :, None],
         lambda p: torch.cat([p[:, :1], torch.zeros_like(p[:, 1:])], 1),
     ),
-    "bias-ignored": given(lambda x, d, p, b, s, r: (x, d, p, torch.zeros_like(b), s, r)),
+    "bias-ignored": changed(3, torch.zeros_like),
     "relu-between": _looks(lambda *a: _alone(*a).relu()),
     "relu-at-the-end": gives(lambda r, *a: r.relu()),
     "first-signal-only": FIRST_PICTURE,

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, gives
 from segkit.grading.exercises.case_tensors import Args, grouped, normal
+from segkit.grading.exercises.mechanical import ignored, replaced
 from segkit.grading.observers import rows
 
 TASK = """kernels is a stack N×kh×kw. A kernel is replaced by a sum of r products, each of a column (kh×1) and a row
@@ -104,14 +105,7 @@ def _facts(kernels: Tensor, tolerance: float) -> dict[str, bool]:
     }
 
 
-@each
-def _counted(needed: Function) -> Ways:
-    return does(partial(terms, needed=needed))
-
-
-@each
-def _paid(products: Function) -> Ways:
-    return does(partial(terms, products=products))
+_counted, _paid = (partial(replaced, terms, step) for step in ("needed", "products"))
 
 
 def _first(fits: Function) -> Function:
@@ -177,41 +171,32 @@ WAYS = {
     "each-value-alone": _counted(
         lambda s, tol: int((s > tol * s[0]).sum()),
         lambda s, tol: int((s > tol * np.sqrt(np.square(s).sum())).sum()),
-        lambda s, tol: int((s > tol * s.sum()).sum()),
     ),
-    "tolerance-ignored": given(lambda kernels, tol: (kernels, 1e-5)),
+    "tolerance-ignored": ignored(1, 1e-5),
     "tolerance-absolute": _counted(
         _first(lambda s, r, tol: np.sqrt(np.square(s[r:]).sum()) <= tol),
-        _first(lambda s, r, tol: np.square(s[r:]).sum() <= tol),
         lambda s, tol: int((s > tol).sum()),
     ),
     "largest-entry": does(_entries),
     "one-term-too-many": _counted(
-        lambda s, tol: _needed(s, tol) + 1,
-        lambda s, tol: min(_needed(s, tol) + 1, len(s)),
-        lambda s, tol: _needed(s, tol) + 1 if s[0] > 0 else 0,
+        lambda s, tol: _needed(s, tol) + 1, lambda s, tol: min(_needed(s, tol) + 1, len(s))
     ),
     "one-term-too-few": _counted(lambda s, tol: _needed(s, tol) - 1, lambda s, tol: max(_needed(s, tol) - 1, 0)),
     "yes-or-no": _counted(
         lambda s, tol: _needed(s, tol) if _needed(s, tol) < 2 else len(s),
-        lambda s, tol: int(_needed(s, tol) == 1),
         lambda s, tol: min(_needed(s, tol), 2),
     ),
     "zeros-need-a-term": _counted(
         lambda s, tol: max(_needed(s, tol), 1), lambda s, tol: _needed(s, tol) if s[0] > 0 else len(s)
     ),
-    "one-for-all": does(_together(max), _together(min), _together(lambda counts: counts[0])),
+    "one-for-all": does(_together(max), _together(lambda counts: counts[0])),
     "never-whole": _paid(lambda r, kh, kw: r * (kh + kw)),
     "always-whole": _paid(lambda r, kh, kw: kh * kw, lambda r, kh, kw: kh * kw if r else 0),
     "square-assumed": _paid(
-        lambda r, kh, kw: min(2 * r * kh, kh * kw),
-        lambda r, kh, kw: min(2 * r * kw, kh * kw),
-        lambda r, kh, kw: min(2 * r * kh, kh * kh),
+        lambda r, kh, kw: min(2 * r * kh, kh * kw), lambda r, kh, kw: min(2 * r * kw, kh * kw)
     ),
     "column-times-row": _paid(lambda r, kh, kw: r * kh * kw),
-    "terms-not-counted": _paid(
-        lambda r, kh, kw: min(kh + kw, kh * kw), lambda r, kh, kw: min(kh + kw, kh * kw) if r else 0
-    ),
+    "terms-not-counted": _paid(lambda r, kh, kw: min(kh + kw, kh * kw) if r else 0),
     "saved-not-spent": _paid(lambda r, kh, kw: kh * kw - _cheaper(r, kh, kw)),
     "results-exchanged": gives(lambda r, *a: r[::-1]),
 }  # fmt: skip

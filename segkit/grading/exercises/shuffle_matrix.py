@@ -8,8 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, catalogue, given, gives
 from segkit.grading.exercises.case_tensors import grouped
+from segkit.grading.exercises.mechanical import changed, ignored, replaced
 
 TASK = """A channel shuffle writes the channels down with a row for each of `groups` groups, each as long as the
 others, and reads them column by column. Return the matrix that does this `times` times, a table of 0 and 1,
@@ -57,20 +58,7 @@ def _facts(channels: int, groups: int, times: int) -> dict[str, bool]:
     }
 
 
-@each
-def _one(one: Function) -> Ways:
-    """Another single shuffle: one(channels, groups)."""
-    return does(partial(shuffled, one=one))
-
-
-@each
-def _repeated(repeat: Function) -> Ways:
-    return does(partial(shuffled, repeat=repeat))
-
-
-@each
-def _times(change: Function) -> Ways:
-    return given(lambda channels, groups, times: (channels, groups, change(times)))
+_one, _repeated = (partial(replaced, shuffled, step) for step in ("one", "repeat"))
 
 
 def _order(order: Function) -> Function:
@@ -99,7 +87,7 @@ back-not-done: A negative number of times does nothing, or shuffles once.
 not-at-all-shuffles: times = 0 leaves every channel where it is: 1 on the diagonal.
 repeated-by-numbers: Numbers are multiplied, or raised to a power, one by one. To shuffle again is a product of
     matrices: `@`.
-more-groups-instead: Shuffling twice is not one shuffle with twice, or the square of, as many groups.
+more-groups-instead: To shuffle twice is not to shuffle once with twice as many groups.
 two-halves: You always deal from two halves. There are `groups` groups.
 last-channel-lost: The formula p·(C/g) mod (C − 1) does not hold for the last channel, which stays where it is.
 turned-around: The rows or columns run backwards.
@@ -112,30 +100,19 @@ order-not-matrix: You give the order of the channels. Row p of the matrix has it
 WAYS = {
     "the-way-back": gives(lambda r, *a: r.T) + _one(lambda c, g: once(c, g).T),
     "not-shuffled": _one(lambda c, g: torch.eye(c)),
-    "times-ignored": _times(lambda t: 1),
-    "back-is-forward": _times(abs, lambda t: max(t, -1)),
-    "back-not-done": _times(lambda t: max(t, 0)) + _repeated(lambda m, t: m if t < 0 else power(m, t)),
-    "not-at-all-shuffles": _times(lambda t: t or 1) + _repeated(lambda m, t: power(m, t) if t else torch.zeros_like(m)),
-    "repeated-by-numbers": _repeated(
-        lambda m, t: m**t if t >= 0 else m.T ** (-t), lambda m, t: m * t, lambda m, t: m * t if t >= 0 else m.T * -t
-    ),
-    "more-groups-instead": given(
-        lambda c, g, t: (c, min(c, g * abs(t)) if t and c % min(c, g * abs(t)) == 0 else g, min(max(t, -1), 1)),
-        lambda c, g, t: (c, g ** abs(t) if t and c % g ** abs(t) == 0 else g, min(max(t, -1), 1)),
-    ),
+    "times-ignored": ignored(2, 1),
+    "back-is-forward": changed(2, abs, lambda t: max(t, -1)),
+    "back-not-done": changed(2, lambda t: max(t, 0)) + _repeated(lambda m, t: m if t < 0 else power(m, t)),
+    "not-at-all-shuffles": changed(2, lambda t: t or 1),
+    "repeated-by-numbers": _repeated(lambda m, t: m**t if t >= 0 else m.T ** (-t), lambda m, t: m * t),
+    "more-groups-instead": given(lambda c, g, t: (c, g * max(abs(t), 1), min(max(t, -1), 1))),
     "two-halves": _one(_order(_between_two)),
     "last-channel-lost": _one(_order(_without_last)),
     "turned-around": gives(lambda r, *a: r.flip(0), lambda r, *a: r.flip(1)),
-    "moved-along": _one(
-        lambda c, g: torch.eye(c).roll(1, 0), lambda c, g: torch.eye(c).roll(c // g, 0),
-        lambda c, g: torch.eye(c).roll(g, 0), lambda c, g: torch.eye(c).roll(-1, 0),
-    ),
-    "within-a-group": _one(
-        lambda c, g: torch.block_diag(*[torch.eye(c // g).flip(0)] * g),
-        lambda c, g: torch.block_diag(*[torch.eye(c // g).roll(1, 0)] * g),
-    ),
+    "moved-along": _one(lambda c, g: torch.eye(c).roll(1, 0), lambda c, g: torch.eye(c).roll(c // g, 0)),
+    "within-a-group": _one(lambda c, g: torch.block_diag(*[torch.eye(c // g).flip(0)] * g)),
     "order-not-matrix": gives(lambda r, *a: r.argmax(1), lambda r, *a: r.argmax(0)),
-}  # fmt: skip
+}
 
 EXERCISE = Exercise(
     "shuffle_matrix(channels, groups, times)",

@@ -101,13 +101,13 @@ bins-end-early: Bins end too early: of n cells bin k goes up to ⌈(k+1)·n/b⌉
 bins-start-late: Bins begin too late: at ⌊k·n/b⌋, rounded down.
 bins-rounded: The borders of bins are rounded to the nearest. The beginning rounds down and the end rounds up, so that
     neighbours may share a cell.
-equal-windows: All windows have one size and one step, as in the paper's first formula. They miss cells at the end, or
-    leave the region, where b does not divide n.
+equal-windows: All windows have one size, as in the paper's first formula. They miss cells at the end, or leave the
+    region, where b does not divide n.
 small-region-breaks: Your function stops where a region has fewer cells than bins. Bins may share cells.
-small-region-enlarged: A region with fewer cells than bins is padded, so that some bins hold something else than cells
-    of it. Bins share cells instead.
+small-region-enlarged: A region with fewer cells than bins is padded, so that some bins hold zeros instead of its
+    cells. Bins share cells instead.
 zeros-in-maximum: A maximum begins at 0. Where all values are negative it has to be one of them.
-average-taken: You take the mean, or the sum, of a bin. It is the maximum.
+average-taken: You take the mean of a bin. It is the maximum.
 levels-reversed: The levels stand in another order: that of `bins`.
 levels-within-channels: In your vector all levels of a channel stand together. First comes the whole first level, with
     all channels.
@@ -115,7 +115,6 @@ channels-last: In a level your vector goes bin by bin, with the channels of each
     channel.
 bins-transposed: The bins of a channel are listed column by column. They go row by row.
 one-level-only: Only one level is in your result. All of `bins` belong there, one after the other.
-levels-added: Levels are merged. They stand one after the other.
 first-region-only: Only the first region is worked on, or only the last.
 first-channel-only: Only the first channel is in your result, or all channels are merged.
 """

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives
 from segkit.grading.exercises.case_tensors import grouped
+from segkit.grading.exercises.mechanical import changed, exchanged, ignored, one_for_both, replaced
 
 TASK = """size is (h, w), a map; kernel is (k_h, k_w), two odd numbers; rate is (r_h, r_w), the dilation along each
 axis. The kernel is laid on every cell with its middle weight, and zeros are padded all around, so that
@@ -62,16 +63,7 @@ def _facts(size: Pair, kernel: Pair, rate: Pair) -> dict[str, bool]:
     }
 
 
-@each
-def _axis(axis: Function) -> Ways:
-    """Another count along an axis: axis(n, k, r)."""
-    return does(partial(_map, axis=axis))
-
-
-@each
-def _joined(join: Function) -> Ways:
-    """The right counts of the axes, put together in another way."""
-    return does(partial(_map, join=join))
+_axis, _joined = (partial(replaced, _map, step) for step in ("axis", "join"))
 
 
 @each
@@ -105,15 +97,6 @@ def _outermost(n: int, k: int, r: int) -> Axis:
     return 1 + (k // 2) * ((at - reach >= 0) * 1 + (at + reach < n))
 
 
-def _on_a_map(r: Axis, whole: int, other: int) -> Axis:
-    return np.where(r == whole, whole, other)
-
-
-def _straight(size: Pair, kernel: Pair, rate: Pair) -> Any:
-    """Distances to the border as one number: the nearest decides for both axes."""
-    return np.minimum.outer(along(size[0], kernel[0], rate[0]), along(size[1], kernel[1], rate[1])) ** 2
-
-
 def _either(size: Pair, kernel: Pair, rate: Pair) -> Any:
     """All weights but those that lie off the map along both axes."""
     return kernel[0] * kernel[1] - _map(size, kernel, rate, axis=lambda n, k, r: k - along(n, k, r))
@@ -145,7 +128,7 @@ border-off-by-one: The map ends one cell too early or too late in your count: ro
 middle-not-counted: The middle weight is missing in your count. It is always valid.
 lost-counted: You count the weights that are lost. Those that stay are asked for.
 shares: Your numbers are shares of all weights. Give the counts.
-averaged: You give one number for the whole map. Each cell has its own.
+averaged: You give one number for the whole map, a mean or a sum. Each cell has its own.
 left-flat: Your numbers are in one row: h rows of w numbers.
 turned: Rows and columns of the result are exchanged.
 """
@@ -153,54 +136,32 @@ turned: Rows and columns of the result are exchanged.
 WAYS = {
     "padding-counted": _axis(lambda n, k, r: np.full(n, k)),
     "all-or-nothing": _result(
-        lambda m, kernel: _on_a_map(m, kernel[0] * kernel[1], 1),
-        lambda m, kernel: _on_a_map(m, kernel[0] * kernel[1], 0),
-    )
-    + _axis(lambda n, k, r: _on_a_map(along(n, k, r), k, 1)),
+        lambda m, kernel: np.where(m == np.prod(kernel), m, 1), lambda m, kernel: np.where(m == np.prod(kernel), m, 0)
+    ),
     "halves-lost-whole": _axis(_outermost),
     "kernel-unbounded": _axis(lambda n, k, r: np.arange(n) // r + np.arange(n)[::-1] // r + 1),
     "axes-added": _joined(np.add.outer, lambda a, b: np.add.outer(a, b) - 1),
     "either-axis": gives(lambda r, size, kernel, rate: _either(size, kernel, rate)),
-    "nearest-border": does(_straight) + _joined(np.minimum.outer),
-    "one-axis-only": _joined(lambda a, b: np.outer(a, np.full_like(b, b.max())))
-    + does(
+    "nearest-border": _joined(lambda a, b: np.minimum.outer(a, b) ** 2),
+    "one-axis-only": does(
         lambda size, kernel, rate: np.outer(along(size[0], kernel[0], rate[0]), np.full(size[1], kernel[1])),
         lambda size, kernel, rate: np.outer(np.full(size[0], kernel[0]), along(size[1], kernel[1], rate[1])),
-        lambda size, kernel, rate: np.outer(along(size[0], kernel[0], rate[0]), np.ones(size[1])),
-        lambda size, kernel, rate: np.outer(np.ones(size[0]), along(size[1], kernel[1], rate[1])),
-    ),
-    "rate-ignored": given(lambda size, kernel, rate: (size, kernel, (1, 1))),
-    "rate-off-by-one": given(
-        lambda size, kernel, rate: (size, kernel, (rate[0] + 1, rate[1] + 1)),
-        lambda size, kernel, rate: (size, kernel, (rate[0] - 1, rate[1] - 1)),
-        lambda size, kernel, rate: (size, kernel, (max(rate[0] - 1, 1), max(rate[1] - 1, 1))),
-    ),
-    "one-rate-for-both": given(
-        lambda size, kernel, rate: (size, kernel, rate[:1] * 2), lambda size, kernel, rate: (size, kernel, rate[1:] * 2)
-    ),
-    "rates-exchanged": given(lambda size, kernel, rate: (size, kernel, rate[::-1])),
-    "kernel-fixed": given(lambda size, kernel, rate: (size, (3, 3), rate)),
-    "kernel-axes": given(
-        lambda size, kernel, rate: (size, kernel[::-1], rate),
-        lambda size, kernel, rate: (size, kernel[:1] * 2, rate),
-        lambda size, kernel, rate: (size, kernel[1:] * 2, rate),
-    ),
-    "kernel-rate-swapped": given(lambda size, kernel, rate: (size, rate, kernel)),
-    "size-axes": given(
-        lambda size, kernel, rate: (size[::-1], kernel, rate),
-        lambda size, kernel, rate: (size[:1] * 2, kernel, rate),
-        lambda size, kernel, rate: (size[1:] * 2, kernel, rate),
-    ),
-    "kernel-not-centred": _axis(_starting(lambda k: 0), _starting(lambda k: k - 1), _starting(lambda k: k // 2 - 1)),
-    "border-off-by-one": _axis(
-        _within(1, 0), _within(0, -1), _within(1, -1), _within(-1, 0), _within(0, 1), _within(-1, 1)
-    ),
+    )
+    + _joined(lambda a, b: np.outer(a, np.ones_like(b)), lambda a, b: np.outer(np.ones_like(a), b)),
+    "rate-ignored": ignored(2, (1, 1)),
+    "rate-off-by-one": changed(2, lambda rate: (rate[0] + 1, rate[1] + 1), lambda rate: (rate[0] - 1, rate[1] - 1)),
+    "one-rate-for-both": one_for_both(2),
+    "rates-exchanged": changed(2, lambda rate: rate[::-1]),
+    "kernel-fixed": ignored(1, (3, 3)),
+    "kernel-axes": changed(1, lambda kernel: kernel[::-1]) + one_for_both(1),
+    "kernel-rate-swapped": exchanged(1, 2),
+    "size-axes": changed(0, lambda size: size[::-1]) + one_for_both(0),
+    "kernel-not-centred": _axis(_starting(lambda k: 0), _starting(lambda k: k - 1)),
+    "border-off-by-one": _axis(_within(1, 0), _within(0, -1), _within(1, -1), _within(0, 1)),
     "middle-not-counted": _result(lambda m, kernel: m - 1),
     "lost-counted": _result(lambda m, kernel: kernel[0] * kernel[1] - m),
     "shares": _result(lambda m, kernel: m / (kernel[0] * kernel[1]), lambda m, kernel: m / m.max()),
-    "averaged": _result(
-        lambda m, kernel: m.mean(), lambda m, kernel: m.sum(), lambda m, kernel: m.mean() / np.prod(kernel)
-    ),
+    "averaged": _result(lambda m, kernel: m.mean(), lambda m, kernel: m.sum()),
     "left-flat": _result(lambda m, kernel: m.reshape(-1)),
     "turned": _result(lambda m, kernel: m.T),
 }

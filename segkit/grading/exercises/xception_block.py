@@ -101,7 +101,8 @@ kernel-of-another-channel: A channel gets the kernel of another one. depthwise[c
 channels-not-alone: In your depthwise step a kernel sees the sum of all channels. Each sees its own: `groups=C`.
 low-rectified: The low-level map has lost its negative numbers. It is what the second convolution made, before any ReLU:
     the next one must not rectify it in place.
-low-from-another-convolution: The low-level map is not what the second convolution made.
+low-from-another-convolution: The low-level map is what the first or the last convolution made. It is what the second
+    one made.
 low-is-the-sum: The low-level map is taken after the sum. It is what the second convolution made.
 results-exchanged: The two maps have changed places: low, then out.
 first-picture-only: Only the first picture of the batch is worked on.

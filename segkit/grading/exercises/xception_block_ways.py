@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Function, Ways, does, each, given, gives, stops
+from segkit.grading.exercise import Function, Ways, does, each, gives, stops
+from segkit.grading.exercises.mechanical import changed, ignored, replaced
 
 Convs = list[tuple[Tensor, Tensor]]  # depthwise, pointwise
 Two = tuple[Tensor, Tensor]
@@ -62,22 +63,13 @@ def block(
     return tap(made), pool(y, stride) + past(x, shortcut, stride)
 
 
-def _step(name: str, *others: Function) -> Ways:
-    """Another step: `name` of `block`."""
-    hows: list[dict[str, Any]] = [{name: other} for other in others]
-    return does(*(partial(block, **how) for how in hows))
+_step = partial(replaced, block)
 
 
 @each
 def _arrays(change: Function) -> Ways:
     """Other arrays of each convolution: change(depthwise, pointwise)."""
-    return given(lambda x, convs, *rest: (x, [change(*conv) for conv in convs], *rest))
-
-
-@each
-def _settings(change: Function) -> Ways:
-    """Another (stride, rate, between): change(them)."""
-    return given(lambda x, convs, shortcut, *settings: (x, convs, shortcut, *change(*settings)))
+    return changed(1, lambda convs: [change(*conv) for conv in convs])
 
 
 def _same(x: Tensor) -> Tensor:
@@ -154,17 +146,16 @@ WAYS = {
         )
     ),
     "relu-after-the-sum": gives(lambda r, *a: (r[0], r[1].relu())),
-    "relu-between-always": _settings(lambda s, r, between: (s, r, True)),
-    "relu-between-never": _settings(lambda s, r, between: (s, r, False)),
-    "relu-between-inverted": _settings(lambda s, r, between: (s, r, not between)),
+    "relu-between-always": ignored(5, True),
+    "relu-between-never": ignored(5, False),
+    "relu-between-inverted": changed(5, lambda between: not between),
     "pointwise-first": _step("sep", _mixed_first),
     "first-convolution-strides": _step("strides", lambda place, last, stride: 1 if place else stride),
     "every-convolution-strides": stops(partial(block, strides=lambda place, last, stride: stride)),
     "pooled": does(partial(block, strides=lambda place, last, stride: 1, pool=_pooled)),
-    "stride-ignored": _settings(lambda s, r, between: (1, r, between)),
-    "rate-ignored": _settings(lambda s, r, between: (s, 1, between)),
-    "rate-in-one-convolution": _one_rate(lambda place, last: place == last) + _one_rate(lambda place, last: not place)
-    + _one_rate(lambda place, last: place < last) + _one_rate(lambda place, last: place > 0),
+    "stride-ignored": ignored(3, 1),
+    "rate-ignored": ignored(4, 1),
+    "rate-in-one-convolution": _one_rate(lambda place, last: place == last) + _one_rate(lambda place, last: not place),
     "padding-not-the-rate": stops(partial(block, sep=_with(_narrow_padding))),
     "border-not-zero": _step("sep", _with(_edged)),
     "kernel-flipped": _arrays(lambda d, p: (d.flip(1, 2), p), lambda d, p: (d.mT, p)),
@@ -173,8 +164,7 @@ WAYS = {
     "low-rectified": gives(
         lambda r, *a: (r[0].relu(), r[1]), lambda r, x, convs, *a: (r[0].relu() if len(convs) > 2 else r[0], r[1])
     ),
-    "low-from-another-convolution": _step("tap", lambda made: made[0], lambda made: made[-1])
-    + gives(lambda r, x, *a: (x, r[1])),
+    "low-from-another-convolution": _step("tap", lambda made: made[0], lambda made: made[-1]),
     "low-is-the-sum": gives(lambda r, *a: (r[1], r[1])),
     "results-exchanged": gives(lambda r, *a: r[::-1]),
     "first-picture-only": gives(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from functools import partial, reduce
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import torch
 from torch import nn
 
 from segkit.analysis.gridding import contributions, max_distances
+from tests.grading.mistakes.families import after, altered, first_only, several
 
 # dilate_strides ----------------------------------------------------------------------------------------------------
 
@@ -137,6 +138,42 @@ def strides_all_behind(layers, output_stride):
     return out
 
 
+def strides_by(layer=lambda k, s, d, lost: (k, 1, d * lost), grow=lambda lost, k, s, d: lost * s, kept=None):
+    """A queue of layers: those in front as they are, and each later one by a rule for it and one for what is lost."""
+
+    def answer(layers, output_stride):
+        queue, done, reached, lost = list(layers), [], 1, 1
+        while queue:
+            k, s, d = queue.pop(0)
+            if kept(reached, s, output_stride) if kept else reached < output_stride:
+                reached *= s
+                done.append((k, s, d))
+            else:
+                done.append(layer(k, s, d, lost))
+                lost = grow(lost, k, s, d)
+        return done
+
+    return answer
+
+
+def strides_fitting(layers, output_stride):
+    """A stride stays where the product remains below output_stride."""
+    out, was, now = [], 1, 1
+    for kernel, stride, dilation in layers:
+        fits = now * stride < output_stride
+        out.append((kernel, stride if fits else 1, dilation * was // now))
+        was, now = was * stride, now * stride if fits else now
+    return out
+
+
+def strides_all(layers, output_stride):
+    """Every layer is dilated by the whole factor, also those in front."""
+    factor = math.prod(s for _, s, _ in layers) // output_stride
+    return [
+        (k, s, d * factor) for (k, _, d), (_, s, _) in zip(layers, strides_by()(layers, output_stride), strict=True)
+    ]
+
+
 # gridding_counts ---------------------------------------------------------------------------------------------------
 
 
@@ -210,12 +247,37 @@ def paths_gradient(rates, kernel):
     return x.grad[0, 0].round().long()
 
 
-def paths_upon_each_other(rates, kernel):
+def paths_upon_each_other(rates, kernel, *, from_left=False):
     out = [0] * (1 + (kernel - 1) * sum(rates))
     for rate in rates:
-        start = (len(out) - 1 - (kernel - 1) * rate) // 2
+        start = 0 if from_left else (len(out) - 1 - (kernel - 1) * rate) // 2
         for tap in range(kernel):
             out[start + tap * rate] += 1
+    return out
+
+
+def paths_in_full_length(rates, kernel):
+    out = [0] * (1 + (kernel - 1) * sum(rates))
+    for at, count in enumerate(paths_spread([1] * len(rates), kernel)):
+        out[at] += count
+    return out
+
+
+def paths_same(rates, kernel):
+    """numpy's convolution that keeps the longer of two lengths."""
+    field = np.ones(1, dtype=int)
+    for rate in rates:
+        field = np.convolve(field, np.arange((kernel - 1) * rate + 1) % rate == 0, "same")
+    return field
+
+
+def paths_of_outputs(rates, kernel):
+    """How many places of the last layer use a pixel."""
+    places = 1 + (kernel - 1) * sum(rates[:-1])
+    out = [0] * (places + (kernel - 1) * rates[-1])
+    for place in range(places):
+        for tap in range(kernel):
+            out[place + tap * rates[-1]] += 1
     return out
 
 
@@ -307,6 +369,29 @@ def rule_field(rates, kernel):
     return field, field <= kernel and math.gcd(*rates) == 1
 
 
+def rule_judged(gap):
+    """Another number than M_2: gap(rates, kernel)."""
+    return lambda rates, kernel: (gap(rates, kernel), gap(rates, kernel) <= kernel and math.gcd(*rates) == 1)
+
+
+def rule_down_to(step):
+    """The recursion with another step: step(M of the next layer, rate)."""
+    return rule_judged(lambda rates, kernel: reduce(step, rates[-2:0:-1], rates[-1]))
+
+
+def rule_says(shared):
+    """Another idea of rates that make a grid."""
+    return lambda rates, kernel: _without(rates, kernel, shared(rates))
+
+
+def longest_hole(rates, kernel):
+    longest = run = 0
+    for count in paths_spread(rates, kernel):
+        run = 0 if count else run + 1
+        longest = max(longest, run)
+    return longest + 1
+
+
 # dense_upsample ----------------------------------------------------------------------------------------------------
 
 
@@ -343,6 +428,8 @@ def duc_loops(x, weight, bias, factor, size, *, wrong=""):
                             y, z = a * h + i, b * w + j
                         if wrong == "half tiles":
                             y, z = a * h + i, j * d + b
+                        if wrong == "other half":
+                            y, z = i * d + a, b * w + j
                         if wrong == "end":
                             y, z = y + height - d * h, z + width - d * w
                         if 0 <= y < height and 0 <= z < width:
@@ -417,6 +504,66 @@ def duc_squeezed(x, weight, bias, factor, size):
     return up if up.shape[2:] == tuple(size) else nn.functional.interpolate(up, size, mode="bilinear")
 
 
+def duc_first_scores(mode, late=True, **how):
+    """One score for each class, enlarged; or enlarged features."""
+
+    def answer(x, weight, bias, factor, size):
+        classes = len(weight) // factor**2
+        larger = nn.Upsample(scale_factor=factor, mode=mode, **how)
+        x = x if late else larger(x)
+        coarse = nn.functional.conv2d(x, weight[:classes], None if bias is None else bias[:classes], padding=1)
+        return (larger(coarse) if late else coarse)[:, :, : size[0], : size[1]]
+
+    return answer
+
+
+def duc_fitted(fit):
+    """The whole map, brought to its size in another way."""
+    return lambda x, w, b, d, size: fit(nn.functional.pixel_shuffle(nn.functional.conv2d(x, w, b, padding=1), d), size)
+
+
+def duc_of_two(x, weight, bias, factor, size):
+    """Blocks of 2×2 on a canvas of zeros."""
+    used = len(weight) // 4 * 4
+    scores = nn.functional.conv2d(x, weight[:used], None if bias is None else bias[:used], padding=1)
+    up = nn.functional.pixel_shuffle(scores, 2)[..., : size[0], : size[1]]
+    out = x.new_zeros(len(x), used // 4, *size)
+    out[..., : up.shape[2], : up.shape[3]] = up
+    return out
+
+
+def duc_filled_in(x, weight, bias, factor, size):
+    out = x.new_zeros(len(x), len(weight) // factor**2, *size)
+    out[:] = nn.functional.pixel_shuffle(nn.functional.conv2d(x, weight, bias, padding=1), factor)
+    return out
+
+
+def duc_wrapped(x, weight, bias, factor, size):
+    wide = torch.cat([x[:, :, -1:], x, x[:, :, :1]], 2)
+    wide = torch.cat([wide[..., -1:], wide, wide[..., :1]], 3)
+    return nn.functional.pixel_shuffle(nn.functional.conv2d(wide, weight, bias), factor)[..., : size[0], : size[1]]
+
+
+def duc_zeros_around(x, weight, bias, factor, size):
+    scores = nn.functional.pad(nn.functional.conv2d(x, weight, bias), (1, 1, 1, 1))
+    return nn.functional.pixel_shuffle(scores, factor)[..., : size[0], : size[1]]
+
+
+def duc_first_biases(x, weight, bias, factor, size):
+    out = duc_torch(x, weight, None, factor, size)
+    return out if bias is None else out + bias[: out.shape[1], None, None]
+
+
+def duc_cut_first(x, weight, bias, factor, size):
+    h, w = (math.ceil(n / factor) for n in size)
+    return duc_torch(x[:, :, :h, :w], weight, bias, factor, size)
+
+
+def duc_middle(up, size):
+    top, left = (up.shape[2] - size[0]) // 2, (up.shape[3] - size[1]) // 2
+    return up[:, :, top : top + size[0], left : left + size[1]]
+
+
 RIGHT = {
     "dilate_strides": {
         "two grids": strides_tracked,
@@ -470,6 +617,43 @@ WRONG = {
         "layers-lost": partial(strides_tracked, wrong="changed only"),
         "order-reversed": partial(strides_tracked, wrong="reversed"),
         "input-changed": partial(strides_in_place, wrong="caller's list"),
+        "strides-kept untouched": lambda layers, output_stride: layers,
+        **several(
+            "own-layer-only",
+            strides_by(lambda k, s, d, lost: (k, 1, d * lost * s if s > 1 else d)),
+            strides_by(lambda k, s, d, lost: (k, 1, d * lost if s > 1 else d)),
+        ),
+        "some-not-dilated strided": strides_by(lambda k, s, d, lost: (k, 1, d if s > 1 else d * lost)),
+        "some-not-dilated pools": strides_by(lambda k, s, d, lost: (k, 1, d if k <= 2 else d * lost)),
+        "some-not-dilated again": strides_by(lambda k, s, d, lost: (k, 1, d if d > 1 else lost)),
+        **several(
+            "strides-not-multiplied",
+            strides_by(grow=lambda lost, k, s, d: s if s > 1 else lost),
+            strides_by(grow=lambda lost, k, s, d: max(lost, s)),
+            strides_by(grow=lambda lost, k, s, d: lost if s == 1 else s if lost == 1 else lost + s),
+            strides_by(grow=lambda lost, k, s, d: lost + s - 1),
+        ),
+        "factor-squared": strides_by(grow=lambda lost, k, s, d: 2 * lost),
+        "factor-squared by dilations": strides_by(grow=lambda lost, k, s, d: lost * s * d),
+        "own-dilation-lost everywhere": strides_by(lambda k, s, d, lost: (k, 1, lost)),
+        "own-dilation-lost if smaller": strides_by(lambda k, s, d, lost: (k, 1, max(lost, d))),
+        "dilation-added where lost": strides_by(lambda k, s, d, lost: (k, 1, d + lost if lost > 1 else d)),
+        "too-early by one": lambda layers, t: strides_by()(layers, max(t // 2, 1)),
+        "too-early below": strides_fitting,
+        "too-late at the stride": strides_by(kept=lambda reached, s, t: reached <= t),
+        "too-late by one": lambda layers, t: strides_by()(layers, 2 * t),
+        "all-dilated from the first": strides_all,
+        "dilation-divided": strides_by(grow=lambda lost, k, s, d: lost / s),
+        "dilation-divided not at all": lambda layers, t: strides_by(lambda k, s, d, lost: (k, 1, t))(layers, t),
+        "kernel-stretched times": strides_by(lambda k, s, d, lost: (k * lost, 1, d)),
+        "gaps-counted everywhere": strides_by(lambda k, s, d, lost: (k, 1, d * lost - 1)),
+        "stride-dilation-swapped read": lambda layers, t: strides_by()([(k, d, s) for k, s, d in layers], t),
+        **several("layers-lost", *after(strides_tracked, lambda new: new[:-1], lambda new: new[1:])),
+        "layers-lost changed": lambda layers, t: [
+            new for new, old in zip(strides_by()(layers, t), layers, strict=True) if new == old
+        ],
+        "order-reversed read": lambda layers, t: strides_by()(layers[::-1], t),
+        "order-reversed both": lambda layers, t: strides_by()(layers[::-1], t)[::-1],
     },
     "gridding_counts": {
         "first-layer-only": lambda rates, kernel: paths_counted(rates[:1], kernel) if rates else None,
@@ -488,6 +672,19 @@ WRONG = {
         "shares": partial(paths_spread, wrong="share"),
         "one-side": partial(paths_spread, wrong="half"),
         "holes-left-out": partial(paths_spread, wrong="only used"),
+        "rates-ignored in the full length": paths_in_full_length,
+        "rate-off-by-one less": lambda rates, kernel: paths_spread([r - (r > 1) for r in rates], kernel),
+        "first-layer-only cut": lambda rates, kernel: paths_spread(rates[:1], kernel),
+        "side-by-side from the left": partial(paths_upon_each_other, from_left=True),
+        "one-layer-forgotten first": lambda rates, kernel: paths_spread(rates[1:], kernel),
+        "rates-multiplied from below": partial(paths_spread, wrong="product"),
+        "kernel-off-by-one less": lambda rates, kernel: paths_spread(rates, kernel - 1),
+        "kernel-rate-swapped": partial(paths_counted, wrong="swapped"),
+        "length-off numpy": paths_same,
+        **several("length-off", *after(paths_spread, lambda out: out[1:], lambda out: [*out, 0])),
+        "shares of the largest": lambda rates, kernel: [c / max(o) for o in [paths_spread(rates, kernel)] for c in o],
+        **several("one-side", *after(paths_spread, lambda out: out[: len(out) // 2 + 1])),
+        "outputs-counted": paths_of_outputs,
     },
     "hdc_check": {
         "common-factor-ignored": partial(rule_recursive, wrong="no gcd"),
@@ -516,6 +713,23 @@ WRONG = {
         "own-rate-as-m": partial(rule_recursive, wrong="neighbours"),
         "another-distance": rule_field,
         "results-exchanged": partial(rule_recursive, wrong="order"),
+        "some-share-a-factor first two": rule_says(lambda rates: math.gcd(*rates[:2]) > 1),
+        "some-share-a-factor neighbours": rule_says(lambda rates: any(math.gcd(*two) > 1 for two in pairwise(rates))),
+        "only-equal-rates even": rule_says(lambda rates: all(r % 2 == 0 for r in rates)),
+        "some-divisors-only first": rule_says(lambda rates: rates[0] > 1 and not any(r % rates[0] for r in rates)),
+        "verdict-by-holes and factor": lambda rates, kernel: (
+            rule_loop(rates, kernel)[0],
+            0 not in paths_spread(rates, kernel) and math.gcd(*rates) == 1,
+        ),
+        "one-step-too-few none": rule_judged(lambda rates, kernel: rates[-1]),
+        "one-step-too-few one": rule_judged(lambda rates, kernel: max(abs(rates[-1] - 2 * rates[-2]), rates[-2])),
+        "wrong-direction reversed": rule_judged(lambda rates, kernel: rule_loop(rates[::-1], kernel)[0]),
+        "wrong-direction from 2": rule_judged(lambda rates, kernel: rule_forward(rates[1:], kernel)[0]),
+        "sorted downwards": rule_judged(lambda rates, kernel: rule_loop(sorted(rates)[::-1], kernel)[0]),
+        "term-missing second": rule_down_to(lambda m, r: max(m - 2 * r, r)),
+        "term-missing first": rule_down_to(lambda m, r: max(2 * r - m, r)),
+        "two-forgotten twice": rule_down_to(lambda m, r: max(m - r, r)),
+        "another-distance hole": rule_judged(longest_hole),
     },
     "dense_upsample": {
         "channel-order": partial(duc_loops, wrong="classes fastest"),
@@ -544,6 +758,32 @@ WRONG = {
         "first-class-only": partial(duc_loops, wrong="one class"),
         "precision-lost": partial(duc_loops, wrong="float32"),
         "input-changed": partial(duc_loops, wrong="in place"),
+        "half-interlaced the other": partial(duc_loops, wrong="other half"),
+        **several(
+            "interpolated",
+            duc_first_scores("bilinear", align_corners=True),
+            duc_first_scores("nearest"),
+            duc_first_scores("bilinear", late=False),
+            duc_first_scores("bilinear", late=False, align_corners=True),
+            duc_first_scores("nearest", late=False),
+        ),
+        "cut-from-end middle": duc_fitted(duc_middle),
+        "cut-first": duc_cut_first,
+        "squeezed-not-cut corners": duc_fitted(nn.functional.upsample_bilinear),
+        "squeezed-not-cut nearest": duc_fitted(nn.functional.upsample_nearest),
+        **several("size-swapped", *altered(duc_torch, 4, lambda size: (size[1], size[0]))),
+        **several("factor-fixed", *altered(duc_torch, 3, lambda factor: 2), duc_of_two),
+        "padding-not-zero wrapped": duc_wrapped,
+        "padding-not-zero outside": duc_zeros_around,
+        "one-bias-per-class first": duc_first_biases,
+        "channels-not-summed mean": lambda x, w, b, d, size: duc_torch(x / x.shape[1], w, b, d, size),
+        **several(
+            "activation-added",
+            *after(duc_torch, torch.sigmoid, lambda out: out.softmax(1), lambda out: out.log_softmax(1)),
+        ),
+        **several("first-picture-only", *first_only(duc_torch)[1:]),
+        **several("first-class-only", *first_only(duc_torch, 1)[1:]),
+        "not-cropped stops": duc_filled_in,
     },
 }
 

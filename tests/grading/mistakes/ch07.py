@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from segkit.crf import brute_force
+from tests.grading.mistakes.families import after, altered, first_only, laid_out, several
 
 # bilateral_filter --------------------------------------------------------------------------------------------------
 
@@ -100,6 +101,58 @@ def bilateral_shifts(values, picture, theta_alpha, theta_beta):
     return out
 
 
+def near(rows, columns, alpha):
+    return np.exp(-(rows**2 + columns**2) / (2 * alpha**2))
+
+
+def alike(colours, beta):
+    return np.exp(-(colours**2).sum(0) / (2 * beta**2))
+
+
+def bilateral_by(space=near, colour=alike, weights=lambda near, alike: near * alike, cells=lambda y, x: (y, x)):
+    """All pairs at once: differences of rows and columns, P×P, and of colours, C×P×P."""
+
+    def answer(values, picture, theta_alpha, theta_beta):
+        k, h, w = values.shape
+        y, x = cells(*np.divmod(np.arange(h * w), w))
+        c = picture.numpy().reshape(len(picture), -1).astype(float)
+        place = space(y[:, None] - y, x[:, None] - x, theta_alpha)
+        kernel = weights(place, colour(c[:, :, None] - c[:, None], theta_beta))
+        return torch.from_numpy(values.numpy().reshape(k, -1) @ kernel.T).reshape(k, h, w)
+
+    return answer
+
+
+def bilateral_of_bytes(values, picture, theta_alpha, theta_beta):
+    """Differences and their squares in the picture's own type."""
+    flat = picture.flatten(1)
+    squares = ((flat[:, :, None] - flat[:, None]) ** 2).double().sum(0)
+    return bilateral_by(lambda r, c, a: near(r, c, a) * np.exp(-squares.numpy() / (2 * theta_beta**2)), lambda *a: 1.0)(
+        values, picture, theta_alpha, theta_beta
+    )
+
+
+def bilateral_cdist(values, picture, theta_alpha, theta_beta):
+    """torch.cdist takes no uint8."""
+    pixels = picture.flatten(1).T
+    torch.cdist(pixels, pixels)
+    return bilateral_numpy(values, picture, theta_alpha, theta_beta)
+
+
+def from_0_to_1(y, x):
+    return y / max(y.max(), 1), x / max(x.max(), 1)
+
+
+def other_widths():
+    """exp(−d²/θ²), exp(−d²/2θ) and exp(−d²/(2θ)²), in both bells or in one."""
+    changes = (lambda t: t / math.sqrt(2), lambda t: math.sqrt(t), lambda t: math.sqrt(2) * t)
+    for change in changes:
+        for both, one in ((True, False), (False, True), (False, False)):
+            yield lambda v, p, a, b, change=change, both=both, one=one: bilateral_by()(
+                v, p, change(a) if both or one else a, change(b) if both or not one else b
+            )
+
+
 # compatibility_transform -------------------------------------------------------------------------------------------
 
 
@@ -175,6 +228,18 @@ def costs_best(messages, matrix):
     if isinstance(matrix, torch.Tensor):
         return torch.stack([matrix[l][best] for l in range(len(messages))])
     return torch.stack([matrix * (best != l).to(messages.dtype) for l in range(len(messages))])
+
+
+def potts_as(costs):
+    """Another reading of a number: costs(w, messages)."""
+    return lambda m, matrix: costs_einsum(m, matrix) if torch.is_tensor(matrix) else costs(matrix, m)
+
+
+def costs_of(costs):
+    """All K×K costs written out, and something done with them: costs(matrix, messages)."""
+    return lambda m, matrix: costs(
+        matrix if torch.is_tensor(matrix) else matrix * (1 - torch.eye(len(m), dtype=m.dtype)), m
+    )
 
 
 # mean_field_step ---------------------------------------------------------------------------------------------------
@@ -264,6 +329,29 @@ def step_of_unary(q, unary, kernels, weights, matrix):
     return step_matmul((-unary).softmax(0), unary, kernels, weights, matrix)
 
 
+def step_ended(end):
+    """The energies of all labels, and something else than their softmax at the end."""
+
+    def answer(q, unary, kernels, weights, matrix):
+        heard = torch.einsum("mij,kj,m->ki", kernels, q.flatten(1), weights)
+        return end(unary + (matrix @ heard).view_as(q))
+
+    return answer
+
+
+def shares(energy):
+    return torch.exp(-energy) / torch.exp(-energy).sum(0)
+
+
+def step_of(send):
+    """Messages of something else than Q."""
+    return lambda q, unary, *rest: step_matmul(send(q, unary), unary, *rest)
+
+
+def without_itself(kernels):
+    return kernels * (1 - torch.eye(kernels.shape[1], dtype=kernels.dtype))
+
+
 RIGHT = {
     "bilateral_filter": {
         "loops": bilateral_loops,
@@ -310,6 +398,43 @@ WRONG = {
         "weights-returned": partial(bilateral_loops, wrong="weights"),
         "precision-lost": partial(bilateral_loops, wrong="float32"),
         "input-changed": partial(bilateral_loops, wrong="in place"),
+        **several(
+            "normalised",
+            bilateral_by(weights=lambda s, c: s * c / (s * c).sum(0)),
+            bilateral_by(weights=lambda s, c: s * c / np.sqrt(np.outer((s * c).sum(0), (s * c).sum(0)))),
+            bilateral_by(weights=lambda s, c: s * c / len(s)),
+        ),
+        "itself-twice": lambda values, *rest: values + bilateral_shifts(values, *rest),
+        "normalised-without-itself": bilateral_by(
+            weights=lambda s, c: (s * c - np.eye(len(s))) / (s * c - np.eye(len(s))).sum(1)[:, None]
+        ),
+        **several("wrong-width", *other_widths()),
+        "not-squared at all": bilateral_by(
+            lambda r, c, a: np.exp(-np.hypot(r, c) / a), lambda c, b: np.exp(-np.linalg.norm(c, axis=0) / b)
+        ),
+        "not-squared places": bilateral_by(lambda r, c, a: np.exp(-np.hypot(r, c) / (2 * a * a))),
+        "not-squared colours": bilateral_by(colour=lambda c, b: np.exp(-np.linalg.norm(c, axis=0) / (2 * b * b))),
+        **several("sign-forgotten", bilateral_by(weights=lambda s, c: s / c), bilateral_by(weights=lambda s, c: c / s)),
+        "channels-not-summed mean": bilateral_by(colour=lambda c, b: np.exp(-(c**2).mean(0) / (2 * b * b))),
+        "channels-not-summed grey": bilateral_by(colour=lambda c, b: np.exp(-(c.mean(0) ** 2) / (2 * b * b))),
+        "other-distance places": bilateral_by(lambda r, c, a: near(abs(r) + abs(c), 0, a)),
+        "flat-distance rows": bilateral_by(lambda r, c, a: near(r, 0, a)),
+        "flat-distance columns": bilateral_by(lambda r, c, a: near(0, c, a)),
+        "rows-columns-mixed places": bilateral_by(cells=lambda y, x: np.divmod(np.arange(len(y)), y.max() + 1)),
+        "places-scaled to the ends": bilateral_by(cells=from_0_to_1),
+        "colours-scaled bytes": lambda v, p, a, b: bilateral_by()(v, p, a, b if p.is_floating_point() else 255 * b),
+        "bytes-wrap squared": bilateral_of_bytes,
+        "bytes-wrap refused": bilateral_cdist,
+        "neighbours-only farther": bilateral_by(lambda r, c, a: near(r, c, a) * (np.maximum(abs(r), abs(c)) <= 2)),
+        **several("left-flat", *laid_out(bilateral_shifts)[:2]),
+        **several("first-class-only", *first_only(bilateral_shifts)),
+        "first-class-only all": lambda v, *rest: bilateral_shifts(v.sum(0, keepdim=True), *rest).expand_as(v),
+        "weights-returned once": lambda v, *rest: (
+            bilateral_shifts(0 * v[0] + 1, *rest) if v.ndim == 2 else bilateral_shifts(0 * v[:1] + 1, *rest)[0]
+        ),
+        "weights-returned of all pairs": lambda v, p, a, b: bilateral_by()(
+            torch.eye(v[0].numel(), dtype=v.dtype).reshape(-1, *v.shape[1:]), p, a, b
+        ).flatten(1),
     },
     "compatibility_transform": {
         "transposed": partial(costs_loops, wrong="transposed"),
@@ -330,6 +455,24 @@ WRONG = {
         "left-flat": partial(costs_loops, wrong="flat"),
         "precision-lost": partial(costs_loops, wrong="float32"),
         "input-changed": partial(costs_loops, wrong="in place"),
+        "potts-sign": potts_as(lambda w, m: w * (m - m.sum(0))),
+        "potts-diagonal of ones": potts_as(lambda w, m: w * (m.sum(0) - m) + m),
+        "potts-diagonal less one": potts_as(lambda w, m: w * m.sum(0) - m),
+        "number-multiplied": potts_as(lambda w, m: w * (1 - m)),
+        "matrix-ignored": lambda m, matrix: costs_einsum(m, 1.0 if torch.is_tensor(matrix) else matrix),
+        "matrix-ignored and the number": lambda m, matrix: m.clone(),
+        "averaged by costs": costs_of(lambda mu, m: torch.tensordot(mu / mu.sum(1)[:, None], m, 1)),
+        **several(
+            "softmax-added",
+            *after(costs_einsum, lambda out: torch.exp(-out) / torch.exp(-out).sum(0)),
+            *after(costs_einsum, lambda out: out / out.sum(0)),
+        ),
+        "added-to-messages taken off": lambda m, matrix: m - costs_einsum(m, matrix),
+        "row-sums columns": costs_of(lambda mu, m: mu.sum(0).reshape(-1, 1, 1) * m),
+        "label-of-the-largest weighted": lambda m, matrix: costs_best(m, matrix) * m.max(0).values,
+        **several("left-flat", *laid_out(costs_einsum)),
+        "space-mixed rows": costs_of(lambda mu, m: torch.matmul(mu, m)),
+        "space-mixed columns": costs_of(lambda mu, m: torch.matmul(m, mu)),
     },
     "mean_field_step": {
         "unary-sign": partial(step_loops, wrong="unary sign"),
@@ -354,5 +497,60 @@ WRONG = {
         "left-flat": partial(step_loops, wrong="flat"),
         "precision-lost": partial(step_loops, wrong="float32"),
         "input-changed": partial(step_loops, wrong="in place"),
+        "old-q-kept damped": lambda q, *rest: 0.5 * q + 0.5 * step_matmul(q, *rest),
+        "not-normalised over all": step_ended(lambda e: torch.exp(-e) / torch.exp(-e).sum()),
+        "not-normalised from the best": step_ended(lambda e: torch.exp(e.min(0).values - e)),
+        "energies-returned negative": step_ended(lambda e: -e),
+        "energies-returned logs": step_ended(lambda e: -e - torch.logsumexp(-e, 0)),
+        "energies-returned labels": step_ended(lambda e: (-e).argmax(0)),
+        **several("softmax-over-space", *(step_ended(lambda e, dim=dim: (-e).softmax(dim)) for dim in (1, 2))),
+        **several(
+            "overflow",
+            step_ended(shares),
+            step_ended(lambda e: torch.nan_to_num(shares(e))),
+            step_ended(lambda e: shares(e - e.min())),
+            step_ended(lambda e: shares(e.clip(-50, 50))),
+            step_ended(lambda e: shares(e.clip(-100, 100))),
+            step_ended(lambda e: torch.exp(-e) / (1e-8 + torch.exp(-e).sum(0))),
+        ),
+        **several(
+            "compatibility-forgotten",
+            *altered(step_matmul, 4, lambda mu: -torch.eye(len(mu)).to(mu), lambda mu: 1 - torch.eye(len(mu)).to(mu)),
+        ),
+        **several("compatibility-transposed", *altered(step_matmul, 4, lambda mu: 0.5 * (mu + mu.mT))),
+        **several(
+            "compatibility-diagonal",
+            *altered(step_matmul, 4, lambda mu: torch.diag(mu.diag()), lambda mu: mu - torch.diag(mu.diag())),
+        ),
+        **several("weights-ignored", *altered(step_matmul, 3, lambda w: w * w, lambda w: w / w.sum())),
+        "weights-in-the-kernel of the unary": lambda q, unary, kernels, weights, matrix: step_matmul(
+            q, weights.sum() * unary, kernels, weights, matrix
+        ),
+        "weights-in-the-kernel of all": lambda q, unary, kernels, weights, matrix: step_matmul(
+            q, unary, weights.sum() * kernels.sum(0)[None], weights[:1] / weights[:1], matrix
+        ),
+        "first-kernel-only last": lambda q, unary, kernels, weights, matrix: step_matmul(
+            q, unary, kernels[-1:], weights[-1:], matrix
+        ),
+        "first-kernel-only mean": lambda q, unary, kernels, weights, matrix: step_matmul(
+            q, unary, kernels, weights / len(kernels), matrix
+        ),
+        **several(
+            "kernel-normalised",
+            *altered(
+                step_matmul,
+                2,
+                lambda k: k / (k.sum(1, keepdim=True) * k.sum(2, keepdim=True)).sqrt(),
+                lambda k: k / k.sum(1, keepdim=True),
+                lambda k: k / len(k[0]),
+            ),
+        ),
+        **several(
+            "itself-left-out", *altered(step_matmul, 2, without_itself, lambda k: k - torch.eye(k.shape[1]).to(k))
+        ),
+        "messages-of-unary itself": step_of(lambda q, unary: unary),
+        "messages-of-unary best": partial(step_loops, wrong="best"),
+        "pixels-in-turn twice": lambda q, *rest: step_matmul(step_matmul(q, *rest), *rest),
+        **several("left-flat", *laid_out(step_matmul)),
     },
 }

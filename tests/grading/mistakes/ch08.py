@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from segkit.training import Recipe
+from tests.grading.mistakes.families import after, altered, before, several
 
 # spatial_pyramid_pool ----------------------------------------------------------------------------------------------
 
@@ -154,6 +155,52 @@ def regions_masks(features, regions, stride, bins):
                     found += [plane.masked_select(r[:, None] & c).max() for c in masks(x0, x1, w, b)]
         rows.append(torch.stack(found))
     return torch.stack(rows)
+
+
+def inner(low, high, stride):
+    first, last = low // stride + 1, math.ceil(high / stride) - 1
+    return (first, last + 1) if first <= last else (low // stride, low // stride + 1)
+
+
+def biggest(part, b):
+    return F.adaptive_max_pool2d(part, b)
+
+
+def regions_by(span=inner, pool=biggest, join=lambda levels: torch.cat([level.reshape(-1) for level in levels])):
+    """Slices of the map: span(low, high, stride), pool(part, b), join(levels)."""
+
+    def answer(features, regions, stride, bins):
+        rows = []
+        for x0, y0, x1, y1 in regions.tolist():
+            part = features[:, slice(*span(y0, y1, stride)), slice(*span(x0, x1, stride))]
+            rows.append(join([pool(part, b) for b in bins]))
+        return torch.stack(rows)
+
+    return answer
+
+
+def no_cell(low, high, stride):
+    return low // stride + 1, math.ceil(high / stride)
+
+
+def pool_or_minus_infinity(part, b):
+    return biggest(part, b) if part.numel() else torch.full((len(part), b, b), -math.inf, dtype=part.dtype)
+
+
+def pool_down(part, b):
+    """Bins whose ends are rounded down."""
+    _, h, w = part.shape
+    out = torch.empty(len(part), b, b, dtype=part.dtype)
+    for i in range(b):
+        for j in range(b):
+            out[:, i, j] = part[:, i * h // b : (i + 1) * h // b, j * w // b : (j + 1) * w // b].flatten(1).amax(1)
+    return out
+
+
+def pool_windows(part, b):
+    """SPPNet's first formula: windows of ⌈n/b⌉ cells at a step of ⌊n/b⌋."""
+    window, step = ([f(n / b) for n in part.shape[1:]] for f in (math.ceil, math.floor))
+    return F.max_pool2d(part[None], window, step)[0]
 
 
 # pyramid_pooling ---------------------------------------------------------------------------------------------------
@@ -311,6 +358,53 @@ def ppm_masked(x, sizes, bins, weights, align_corners):
     return torch.stack(out)
 
 
+def ppm_by(
+    cut=lambda x, h, w: x[:, :, :h, :w],
+    pool=F.adaptive_avg_pool2d,
+    reduce=lambda small, weight: F.relu(F.conv2d(small, weight[:, :, None, None])),
+    mode="bilinear",
+    join=lambda own, levels: torch.cat([own, *levels], 1),
+):
+    """Picture by picture, its steps replaced."""
+
+    def answer(x, sizes, bins, weights, align_corners):
+        how = {} if mode == "nearest" else {"align_corners": align_corners}
+        found = []
+        for one, (h, w) in zip(x.split(1), sizes.tolist(), strict=True):
+            small = [reduce(pool(cut(one, h, w), b), weight) for b, weight in zip(bins, weights, strict=True)]
+            levels = [F.interpolate(level, (h, w), mode=mode, **how) for level in small]
+            found.append(F.pad(join(one[:, :, :h, :w], levels), (0, x.shape[3] - w, 0, x.shape[2] - h)))
+        return torch.cat(found)
+
+    return answer
+
+
+def ppm_whole(x, sizes, *rest, before=False, after=False):
+    """PSPNet's module on the whole batch; the padding set to 0 before it, or after it."""
+    mask = torch.zeros_like(x[:, :1])
+    for one, (h, w) in zip(mask, sizes.tolist(), strict=True):
+        one[:, :h, :w] = 1
+    full = torch.tensor([x.shape[2:]] * len(x))
+    out = ppm_torch(x * mask if before else x, full, *rest)
+    return out * mask if after else out
+
+
+def ppm_spread(x, sizes, bins, weights, align_corners):
+    """Averages of each picture, enlarged over its padding."""
+    found = [x]
+    for b, weight in zip(bins, weights, strict=True):
+        pooled = [F.adaptive_avg_pool2d(one[None, :, :h, :w], b) for one, (h, w) in zip(x, sizes.tolist(), strict=True)]
+        small = torch.einsum("rc,ncij->nrij", weight, torch.cat(pooled)).relu()
+        found.append(F.interpolate(small, x.shape[2:], mode="bilinear", align_corners=align_corners))
+    return torch.cat(found, 1)
+
+
+def pool_side_by_side(part, b):
+    """Windows of ⌊n/b⌋ cells."""
+    step = [n // b for n in part.shape[2:]]
+    return F.avg_pool2d(part, step, step)[:, :, :b, :b]
+
+
 # l2_fusion ---------------------------------------------------------------------------------------------------------
 
 
@@ -410,6 +504,43 @@ def fusion_einsum(local, context, scale_local, scale_context):
         return torch.einsum("nchw,c,nhw->nchw", v, s, 1 / (torch.linalg.vector_norm(v, dim=1) + 1e-10))
 
     return torch.cat((unit(local, scale_local), unit(context, scale_context)[:, :, y, x]), dim=1)
+
+
+def fusion_by(
+    unit=F.normalize,
+    scale=lambda x, s: x * s.view(1, -1, 1, 1),
+    enlarge=lambda x, size: F.interpolate(x, size),
+    join=lambda local, context: torch.cat([local, context], 1),
+):
+    """Step after step, with torch: unit(map), scale(map, s), enlarge(context, size), join(local, context)."""
+    return lambda local, context, a, b: join(
+        scale(unit(local), a), enlarge(scale(unit(context), b), tuple(local.shape[2:]))
+    )
+
+
+def tiled_along(axis):
+    """Blocks along one axis, tiles along the other."""
+
+    def enlarge(x, size):
+        for dim in (2, 3):
+            big, small = size[dim - 2], x.shape[dim]
+            x = x.index_select(dim, torch.tensor([i % small if dim == axis else i * small // big for i in range(big)]))
+        return x
+
+    return enlarge
+
+
+def other_lengths():
+    """What people add to a length so that it is not 0."""
+    for e in (1e-6, 1e-4):
+        yield lambda x, e=e: x / (x.norm(dim=1, keepdim=True) + e)
+    for e in (1e-8, 1e-5):
+        yield lambda x, e=e: x / torch.sqrt((x * x).sum(1, keepdim=True) + e)
+    yield lambda x: F.normalize(x, eps=1e-2)
+
+
+def layer_norm(x):
+    return (x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, unbiased=False, keepdim=True) + 1e-5)
 
 
 def over(dims):
@@ -534,6 +665,39 @@ def poly_nested(stages, power, warmup, factors):
     return [part.tolist() for part in np.split(poly_numpy(stages, power, warmup, factors), ends)]
 
 
+def poly_by(
+    rate=lambda t, n, base, power: base * (1 - t / n) ** power,
+    climb=lambda t, w, base: base * (t + 1) / (w + 1),
+    join=lambda rate, factor: rate * factor,
+    times=range,
+    warm=lambda number, w: 0 if number else w,
+):
+    """A stage at a time: rate(step after the climb, steps after it, …), climb(t, warmup, base), join, times(T)."""
+
+    def answer(stages, power, warmup, factors):
+        rows = []
+        for number, (base, steps) in enumerate(stages):
+            w = warm(number, warmup)
+            for t in times(steps):
+                value = climb(t, w, base) if t < w else rate(t - w, steps - w, base, power)
+                rows.append([join(value, factor) for factor in factors])
+        return rows
+
+    return answer
+
+
+def poly_longer(stages, power, warmup, factors):
+    base = stages[0][0]
+    climb = [[base * t / (warmup + 1) * factor for factor in factors] for t in range(1, warmup + 1)]
+    return climb + poly_by()(stages, power, 0, factors)
+
+
+def poly_in_part(stages, power, warmup, factors, climb):
+    """Factors in the climb only, or everywhere else."""
+    plain, scaled = (poly_by()(stages, power, warmup, f) for f in ([1] * len(factors), factors))
+    return [*scaled[:warmup], *plain[warmup:]] if climb else [*plain[:warmup], *scaled[warmup:]]
+
+
 RIGHT = {
     "spatial_pyramid_pool": {
         "loops": regions_loops,
@@ -591,6 +755,35 @@ WRONG = {
         "first-channel-only": partial(regions_loops, wrong="one channel"),
         "precision-lost": partial(regions_loops, wrong="float32"),
         "input-changed": partial(regions_loops, wrong="in place"),
+        **several(
+            "first-cell-too-early",
+            regions_by(lambda low, high, s: (low // s, inner(low, high, s)[1])),
+        ),
+        **several("last-cell-too-late", regions_by(lambda low, high, s: (low // s + 1, math.ceil(high / s) + 1))),
+        **several("last-cell-left-out", regions_by(lambda low, high, s: (low // s + 1, math.ceil(high / s) - 1))),
+        **several(
+            "corners-rounded",
+            regions_by(lambda low, high, s: (low // s, max(low // s + 1, high // s))),
+            regions_by(lambda low, high, s: (low // s, high // s + 1)),
+            regions_by(lambda low, high, s: (round(low / s), round(high / s) + 1)),
+        ),
+        "empty-region-zero of −∞": regions_by(no_cell, pool_or_minus_infinity),
+        "stride-ignored": regions_by(lambda low, high, s: (low, high)),
+        **several(
+            "rows-columns-mixed",
+            *altered(regions_adaptive, 1, lambda r: r[:, [1, 0, 3, 2]], lambda r: r[:, [0, 2, 1, 3]]),
+        ),
+        **several(
+            "width-for-corner", *altered(regions_adaptive, 1, lambda r: torch.cat([r[:, :2], r[:, :2] + r[:, 2:]], 1))
+        ),
+        "bins-end-early empty": regions_by(pool=pool_down),
+        "equal-windows of the paper": regions_by(pool=pool_windows),
+        "levels-within-channels stacked": regions_by(
+            join=lambda levels: torch.cat([level.flatten(1) for level in levels], 1)
+        ),
+        **several("one-level-only", *altered(regions_adaptive, 3, lambda bins: bins[-1:])),
+        **several("first-region-only", *after(regions_adaptive, lambda r: r[-1:], lambda r: r[0])),
+        **several("first-channel-only", *altered(regions_adaptive, 0, lambda f: f.amax(0)[None])),
     },
     "pyramid_pooling": {
         "padding-averaged": partial(ppm_loops, wrong="padding"),
@@ -620,6 +813,29 @@ WRONG = {
         "weights-transposed": lambda x, sizes, bins, weights, a: ppm_torch(x, sizes, bins, weights.mT, a),
         "precision-lost": partial(ppm_loops, wrong="float32"),
         "input-changed": partial(ppm_loops, wrong="in place"),
+        "padding-averaged in the whole batch": ppm_whole,
+        "padding-averaged and removed": partial(ppm_whole, after=True),
+        "padding-only-in-count": partial(ppm_whole, before=True, after=True),
+        "padding-kept": ppm_spread,
+        **several("one-size-for-all", *altered(ppm_torch, 1, lambda sizes: sizes[-1:].repeat(len(sizes), 1))),
+        **several("height-for-width", *altered(ppm_by(), 1, lambda sizes: sizes[:, [1, 0]])),
+        "equal-windows side by side": ppm_by(pool=pool_side_by_side),
+        **several("align-corners-ignored", *altered(ppm_torch, 4, lambda align: True)),
+        "not-bilinear cubic": ppm_by(mode="bicubic"),
+        **several(
+            "levels-missing",
+            ppm_by(join=lambda own, levels: torch.cat([own, levels[0]], 1)),
+            ppm_by(join=lambda own, levels: torch.cat([own, levels[-1]], 1)),
+            ppm_by(join=lambda own, levels: torch.cat([own, *[levels[-1] for _ in levels]], 1)),
+        ),
+        "weights-ignored left out": ppm_by(reduce=lambda small, weight: small),
+        **several("weights-of-one-level", *altered(ppm_torch, 3, lambda w: w[-1:].repeat(len(w), 1, 1))),
+        "weights-by-channel": ppm_by(
+            reduce=lambda small, weight: torch.relu(small * torch.diagonal(weight)[:, None, None])
+        ),
+        "normalised": ppm_by(
+            reduce=lambda small, weight: torch.tensordot(weight, small[0], 1)[None].relu() / len(small[0])
+        ),
     },
     "l2_fusion": {
         "zero-vector-nan": partial(fusion_loops, wrong="nan"),
@@ -650,6 +866,32 @@ WRONG = {
         "corner-of-context": partial(fusion_loops, wrong="corner"),
         "precision-lost": partial(fusion_loops, wrong="float32"),
         "input-changed": partial(fusion_loops, wrong="in place"),
+        **several("epsilon-too-large", *(fusion_by(length) for length in other_lengths())),
+        **several("norm-over-space", over(2), over(3)),
+        "norm-over-all of the batch": fusion_by(lambda x: x / x.norm().clamp(min=1e-12)),
+        "norm-one largest": fusion_by(lambda x: x / x.abs().amax(1, keepdim=True).clamp(min=1e-12)),
+        "standardised": fusion_by(layer_norm),
+        **several(
+            "scales-ignored",
+            *altered(fusion_normalize, 2, torch.ones_like),
+            *altered(fusion_normalize, 3, torch.ones_like),
+        ),
+        **several("scales-exchanged", *before(fusion_by(), lambda local, context, a, b: (local, context, b, a))),
+        "one-scale-for-all mean": fusion_by(scale=lambda x, s: x * s.mean()),
+        "scales-per-column": fusion_by(scale=lambda x, s: x * s),
+        "interleaved": fusion_by(join=lambda a, b: torch.stack((a, b), 2).reshape(len(a), -1, *a.shape[2:])),
+        "added": fusion_by(join=lambda a, b: b + a),
+        "one-map-only context": fusion_by(join=lambda a, b: b),
+        **several("tiled", fusion_by(enlarge=tiled_along(2)), fusion_by(enlarge=tiled_along(3))),
+        **several(
+            "interpolated",
+            fusion_by(enlarge=F.upsample_bilinear),
+            fusion_by(enlarge=lambda x, size: F.interpolate(x, size, mode="nearest-exact")),
+        ),
+        "one-context-for-all at the end": fusion_by(
+            enlarge=lambda x, size: F.adaptive_avg_pool2d(x, 1).expand(-1, -1, *size)
+        ),
+        **several("height-for-width", *altered(fusion_by(), 1, lambda context: context.transpose(2, 3))),
     },
     "poly_schedule": {
         "power-ignored": partial(poly_loops, wrong="no power"),
@@ -681,5 +923,44 @@ WRONG = {
         "left-flat": partial(poly_loops, wrong="one list"),
         "order-reversed": partial(poly_loops, wrong="backwards"),
         "input-changed": partial(poly_loops, wrong="in place"),
+        **several("power-ignored", *altered(poly_loops, 1, lambda power: 0.9)),
+        **several(
+            "power-misplaced",
+            poly_by(lambda t, n, base, power: (base - base * t / n) ** power),
+            poly_by(lambda t, n, base, power: base * power * (n - t) / n),
+        ),
+        **several("power-inverted", *altered(poly_loops, 1, lambda power: 1 - power)),
+        "reaches-zero breaks": poly_by(lambda t, n, base, power: base * (1 - t / (n - 1)) ** power),
+        "starts-late of one more": poly_by(lambda t, n, base, power: base * (1 - (t + 1) / (n + 1)) ** power),
+        "starts-late from the first": lambda stages, power, warmup, factors: [
+            [r * f for f in factors]
+            for i, (base, steps) in enumerate(stages)
+            for t in range(1, steps + 1)
+            for w in [0 if i else warmup]
+            for r in [base * (t + 1) / (w + 1) if t < w else base * ((steps - t) / (steps - w)) ** power]
+        ],
+        "steps-miscounted from 1": poly_by(times=lambda steps: range(1, steps)),
+        **several(
+            "other-curve",
+            poly_by(lambda t, n, base, power: base / 2 * (1 + np.cos(np.pi * t / n))),
+            poly_by(lambda t, n, base, power: base),
+        ),
+        "rising": poly_by(lambda t, n, base, power: base * (t / n) ** power),
+        "rising to base": poly_by(lambda t, n, base, power: base * ((t + 1) / n) ** power),
+        **several(
+            "first-length-kept", *altered(poly_loops, 0, lambda stages: [(base, stages[0][1]) for base, _ in stages])
+        ),
+        **several("one-stage-only", *altered(poly_by(), 0, lambda stages: stages[-1:])),
+        "warmup-starts-at-zero and ends early": poly_by(climb=lambda t, w, base: base * t / (w + 1)),
+        "warmup-flat at zero": poly_by(climb=lambda t, w, base: 0.0),
+        "warmup-added": poly_longer,
+        "warmup-in-every-stage whole": poly_by(warm=lambda number, w: w),
+        **several(
+            "factors-ignored", *after(poly_loops, lambda r: [row[:1] for row in r], lambda r: [row[0] for row in r])
+        ),
+        "factors-in-the-power exponent": poly_by(join=lambda rate, factor: rate**factor),
+        "factors-added divide": poly_by(join=lambda rate, factor: rate / factor),
+        "factor-on-base-only": partial(poly_in_part, climb=False),
+        "factor-on-base-only in the climb": partial(poly_in_part, climb=True),
     },
 }

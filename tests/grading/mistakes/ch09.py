@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.grading.mistakes.families import after, altered, before, first_only, laid_out, several
+
 # aspp --------------------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +167,43 @@ def aspp_fitting(x, point, dilated, pooled, bias, rates):
     return aspp_torch(x, point, dilated, pooled, bias, [min(r, room) if room else 1 for r in rates])
 
 
+def aspp_by(
+    mean=lambda x: x.mean((2, 3), keepdim=True),
+    conv=lambda x, kernel, rate: nn.functional.conv2d(x, kernel, padding=rate, dilation=rate),
+    end=lambda part, bias, place, last: (part + bias).relu(),
+    join=torch.hstack,
+):
+    """Branch after branch: mean(x), conv(x, kernel, rate), end(sum, bias, place, last place), join(branches)."""
+
+    def answer(x, point, dilated, pooled, bias, rates):
+        parts = [nn.functional.conv2d(x, point[..., None, None])]
+        parts += [conv(x, kernel, rate) for kernel, rate in zip(dilated, rates, strict=True)]
+        parts.append(nn.functional.conv2d(mean(x), pooled[..., None, None]))
+        parts = [end(p, bias[i].view(-1, 1, 1), i, len(rates) + 1) for i, p in enumerate(parts)]
+        return join([*parts[:-1], parts[-1].expand_as(parts[0])])
+
+    return answer
+
+
+def end_without_relu(which):
+    return lambda part, bias, place, last: part + bias if which(place, last) else (part + bias).relu()
+
+
+def end_without_bias(which):
+    return lambda part, bias, place, last: part.relu() if which(place, last) else (part + bias).relu()
+
+
+def conv_mirrored(x, kernel, rate):
+    return nn.functional.conv2d(nn.ReflectionPad2d(rate)(x), kernel, dilation=rate)
+
+
+def conv_of_the_middle(x, kernel, rate):
+    """Where the kernel reaches beyond the map, only its middle counts."""
+    if rate < min(x.shape[-2:]):
+        return nn.functional.conv2d(x, kernel, padding=rate, dilation=rate)
+    return nn.functional.conv2d(x, kernel[..., 1:2, 1:2])
+
+
 # multi_grid_rates --------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +305,47 @@ def rates_upside_down(stem, last, multi_grid, output_stride):
     return [[output_stride / (stem * 2 ** (b - 1)) * unit for unit in multi_grid] for b in range(4, last + 1)]
 
 
+def rates_by(rate, refused=None):
+    """rate(stride a block was made for, output stride); refused(stem, last, multi_grid, output_stride)."""
+
+    def answer(stem, last, multi_grid, t):
+        made = [stem * 2**n for n in range(last)]
+        no = refused(stem, last, multi_grid, t) if refused else t not in made or min(multi_grid) < 1
+        return [] if no else [[rate(m, t) * unit for unit in multi_grid] for m in made[3:]]
+
+    return answer
+
+
+def rates_refusing(refused):
+    """Right rates, where they are given."""
+    return rates_by(lambda made, t: max(made // t, 1), refused)
+
+
+def rates_refusing_more(also):
+    return lambda *args: [] if also(*args) else rates_walked(*args)
+
+
+def rates_of_units(change):
+    """Other rates: change(rate of the block, numbers of multi_grid)."""
+
+    def answer(stem, last, multi_grid, t):
+        rows = rates_walked(stem, last, [1] if min(multi_grid) > 0 else [0], t)
+        return [change(row[0], multi_grid) for row in rows]
+
+    return answer
+
+
+def rates_from(block):
+    """Rows from another block on."""
+
+    def answer(stem, last, multi_grid, t):
+        if not rates_walked(stem, last, multi_grid, t):
+            return []
+        return [[max(stem * 2 ** (b - 1) // t, 1) * u for u in multi_grid] for b in range(block, last + 1)]
+
+    return answer
+
+
 # valid_weights -----------------------------------------------------------------------------------------------------
 
 
@@ -342,6 +422,39 @@ def valid_sum(size, kernel, rate):
         for n, k, r in zip(size, kernel, rate, strict=True)
     )
     return [[a + b for b in columns] for a in rows]
+
+
+def valid_by(inside=lambda at, n: 0 <= at < n, first=lambda k: k // 2, join=lambda a, b: a * b):
+    """Axis by axis: inside(place, size), how many weights lie before the middle, join(counts of rows and columns)."""
+
+    def answer(size, kernel, rate):
+        rows, columns = (
+            np.array([sum(inside(i + (u - first(k)) * r, n) for u in range(k)) for i in range(n)])
+            for n, k, r in zip(size, kernel, rate, strict=True)
+        )
+        return join(rows[:, None], columns[None])
+
+    return answer
+
+
+def valid_halves(size, kernel, rate):
+    """Half a kernel is lost with its outermost weight."""
+    sides = [
+        [1 + (k // 2) * ((i >= r * (k // 2)) + (i + r * (k // 2) < n)) for i in range(n)]
+        for n, k, r in zip(size, kernel, rate, strict=True)
+    ]
+    return np.outer(*sides)
+
+
+def valid_or_nothing(size, kernel, rate):
+    out = valid_windows(size, kernel, rate)
+    out[out < kernel[0] * kernel[1]] = 0
+    return out
+
+
+def valid_columns(size, kernel, rate):
+    """All rows of weights count."""
+    return kernel[0] * valid_windows((1, size[1]), (1, kernel[1]), rate).repeat(size[0], 0)
 
 
 # change_output_stride ----------------------------------------------------------------------------------------------
@@ -461,6 +574,68 @@ def stride_all_scaled(layers, rates, output_stride):
     return [(*new[:2], was[2] * old // output_stride) for new, was in zip(plan, layers, strict=False)], pyramid
 
 
+def plan_by(
+    rate=lambda own, lost, full, old: own * lost, grow=lambda lost, full: lost * full, stop=lambda t: t, early=False
+):
+    """Layers as they were made first, then the new plan: rate(own, strides lost before, full stride, old rate)."""
+
+    def answer(layers, rates, output_stride):
+        right_plan, pyramid = stride_changed(layers, rates, output_stride)
+        if not right_plan:
+            return [], []
+        reached, lost, was, plan = 1, 1, 1, []
+        for stride, gone, old in layers:
+            full, own = stride * gone, old // was
+            was *= gone
+            if reached < stop(output_stride):
+                reached *= full
+                plan.append((full, 1, rate(own, 1, full, old) if early else own))
+            else:
+                plan.append((1, full, rate(own, lost, full, old)))
+                lost = grow(lost, full)
+        return plan, pyramid
+
+    return answer
+
+
+def pyramid_by(rates_of):
+    """Other rates of ASPP: rates_of(rates, present stride, output stride)."""
+
+    def answer(layers, rates, output_stride):
+        plan, _ = stride_changed(layers, rates, output_stride)
+        return (plan, rates_of(rates, math.prod(s for s, _, _ in layers), output_stride)) if plan else ([], [])
+
+    return answer
+
+
+def pyramid_uneven(rates_of, refused=lambda uneven: False):
+    """Rates of ASPP that need not come out whole, refused by another rule for which of them do not."""
+
+    def answer(layers, rates, output_stride):
+        plan, _ = stride_changed(layers, [], output_stride)
+        old = math.prod(s for s, _, _ in layers)
+        if not plan or refused([rate * old % output_stride > 0 for rate in rates]):
+            return [], []
+        return plan, rates_of(rates, old, output_stride)
+
+    return answer
+
+
+def rounded_down(rates, old, new):
+    return [rate * old // new for rate in rates]
+
+
+def stride_refusing_more(also):
+    return lambda layers, rates, t: ([], []) if also(layers, rates, t) else stride_changed(layers, rates, t)
+
+
+def stride_within(layers, rates, output_stride):
+    """Refused is what lies beyond the whole network."""
+    if output_stride > math.prod(s * lost for s, lost, _ in layers):
+        return [], []
+    return stride_changed(layers, rates, output_stride, wrong="any stride")
+
+
 RIGHT = {
     "aspp": {"loops": aspp_loops, "torch": aspp_torch, "numpy": aspp_holes, "shifts": aspp_shifts},
     "multi_grid_rates": {
@@ -515,6 +690,47 @@ WRONG = {
         "left-flat": partial(aspp_loops, wrong="flat"),
         "precision-lost": partial(aspp_loops, wrong="float32"),
         "input-changed": partial(aspp_loops, wrong="in place"),
+        **several(
+            "not-the-mean",
+            aspp_by(mean=lambda x: x.mean(2, keepdim=True)),
+            aspp_by(mean=lambda x: x.mean(3, keepdim=True)),
+        ),
+        "branch-missing first": aspp_by(join=lambda parts: torch.cat(parts[1:], 1)),
+        "branch-missing two": aspp_by(join=lambda parts: torch.cat(parts[1:-1], 1)),
+        "branches-in-another-order dilated first": aspp_by(
+            join=lambda parts: torch.cat([*parts[1:-1], parts[0], parts[-1]], 1)
+        ),
+        "branches-in-another-order reversed": aspp_by(join=lambda parts: torch.cat(parts[::-1], 1)),
+        "summed mean": aspp_by(join=lambda parts: sum(parts) / len(parts)),
+        "not-concatenated batch": aspp_by(join=torch.vstack),
+        **several(
+            "relu-missing-in-a-branch",
+            aspp_by(end=end_without_relu(lambda place, last: place == 0)),
+            aspp_by(end=end_without_relu(lambda place, last: place not in (0, last))),
+        ),
+        "relu-before-bias twice": aspp_by(end=lambda part, bias, *at: (part.relu() + bias).relu()),
+        **several(
+            "bias-missing-in-a-branch",
+            aspp_by(end=end_without_bias(lambda place, last: place == 0)),
+            aspp_by(end=end_without_bias(lambda place, last: place not in (0, last))),
+        ),
+        **several(
+            "bias-of-another-branch",
+            *altered(aspp_torch, 4, lambda b: torch.cat([b[-1:], b[:-1]])),
+            *altered(aspp_torch, 4, lambda b: torch.stack([b[0], *[b[1]] * (len(b) - 2), b[-1]])),
+        ),
+        "not-padded at all": aspp_by(conv=lambda x, kernel, rate: nn.functional.conv2d(x, kernel, dilation=rate)),
+        "border-not-zero mirrored": aspp_by(conv=conv_mirrored),
+        **several("rate-of-another-branch", *altered(aspp_torch, 5, lambda rates: [rates[-1] for _ in rates])),
+        **several("kernel-of-another-branch", *altered(aspp_torch, 2, lambda d: torch.stack([d[-1] for _ in d]))),
+        "large-rate-changed middle": aspp_by(conv=conv_of_the_middle),
+        **several("kernel-flipped", *altered(aspp_torch, 2, lambda d: d.transpose(3, 4))),
+        **several(
+            "first-channel-only",
+            *before(aspp_torch, lambda x, p, d, q, b, rates: (x[:, :1], p[:, :1], d[:, :, :1], q[:, :1], b, rates)),
+        ),
+        **several("first-picture-only", *first_only(aspp_torch)),
+        **several("left-flat", *laid_out(aspp_torch)),
     },
     "multi_grid_rates": {
         "multi-grid-alone": partial(rates_walked, wrong="alone"),
@@ -544,6 +760,37 @@ WRONG = {
         "rows-reversed": partial(rates_walked, wrong="reversed"),
         "rows-columns-exchanged": partial(rates_walked, wrong="columns"),
         "left-flat": partial(rates_walked, wrong="flat"),
+        "multi-grid-added less one": rates_of_units(lambda rate, units: [rate + unit - 1 for unit in units]),
+        "first-unit-undilated one": rates_of_units(lambda rate, units: [1, *(rate * unit for unit in units[1:])]),
+        **several(
+            "one-block-off",
+            rates_by(lambda made, t: max(2 * made // t, 1)),
+            rates_by(lambda made, t: max(made // 2 // t, 1)),
+        ),
+        **several("stem-fixed", *altered(rates_walked, 0, lambda stem: 4)),
+        "rate-inverted whole": rates_by(lambda made, t: max(t // made, 1)),
+        "rate-below-one none": rates_by(lambda made, t: made // t),
+        "not-refused-at-all by division": rates_refusing(lambda *args: False),
+        "finer-than-the-stem by division": rates_refusing(
+            lambda stem, last, grid, t: t >= stem and (min(grid) < 1 or t not in [stem << n for n in range(last)])
+        ),
+        "coarser-than-the-last by division": rates_refusing(
+            lambda stem, last, grid, t: min(grid) < 1 or t not in [stem << n for n in range(12)]
+        ),
+        "not-a-stride-of-the-network by division": rates_refusing(
+            lambda stem, last, grid, t: min(grid) < 1 or not stem <= t <= stem << (last - 1)
+        ),
+        **several(
+            "refuses-too-much",
+            rates_refusing_more(lambda stem, last, grid, t: stem * 8 < t),
+            rates_refusing_more(lambda stem, last, grid, t: t == stem * 2 ** (last - 1)),
+            rates_refusing_more(lambda stem, last, grid, t: t != 8 and t != 16 and t != 32),
+            rates_refusing_more(lambda stem, last, grid, t: t == stem),
+            rates_refusing_more(lambda stem, last, grid, t: len(grid) > 3 or len(grid) < 3),
+        ),
+        **several("another-block-first", rates_from(5), rates_from(1), *after(rates_walked, lambda rows: rows[:-1])),
+        **several("rows-reversed", *after(rates_walked, lambda rows: [list(reversed(row)) for row in rows])),
+        **several("left-flat", *after(rates_walked, lambda rows: rows[0] if len(rows) == 1 else rows)),
     },
     "valid_weights": {
         "padding-counted": partial(valid_loops, wrong="all"),
@@ -568,6 +815,27 @@ WRONG = {
         "left-flat": partial(valid_loops, wrong="flat"),
         "turned": partial(valid_loops, wrong="turned"),
         "wrong-dtype": partial(valid_loops, wrong="float32"),
+        "all-or-nothing nothing": valid_or_nothing,
+        "halves-lost-whole": valid_halves,
+        "axes-added middle once": valid_by(join=lambda rows, columns: rows + columns - 1),
+        "nearest-border": valid_by(join=lambda rows, columns: np.minimum(rows, columns) ** 2),
+        "one-axis-only columns": valid_columns,
+        "one-axis-only one column": valid_by(join=lambda rows, columns: rows + 0 * columns),
+        "one-axis-only one row": valid_by(join=lambda rows, columns: 0 * rows + columns),
+        **several("rate-off-by-one", *altered(valid_by(), 2, lambda rate: (rate[0] - 1, rate[1] - 1))),
+        **several("one-rate-for-both", *altered(valid_windows, 2, lambda rate: (rate[1], rate[1]))),
+        **several("kernel-axes", *altered(valid_windows, 1, lambda k: (k[0], k[0]), lambda k: (k[1], k[1]))),
+        **several("kernel-rate-swapped", *before(valid_by(), lambda size, kernel, rate: (size, rate, kernel))),
+        **several("size-axes", *altered(valid_windows, 0, lambda s: (s[0], s[0]), lambda s: (s[1], s[1]))),
+        "kernel-not-centred last": valid_by(first=lambda k: k - 1),
+        **several(
+            "border-off-by-one",
+            valid_by(lambda at, n: 0 < at < n),
+            valid_by(lambda at, n: 0 <= at < n - 1),
+            valid_by(lambda at, n: 0 < at < n - 1),
+        ),
+        **several("shares", *after(valid_windows, lambda out: out / out.max())),
+        **several("averaged", *after(valid_windows, lambda out: out.sum())),
     },
     "change_output_stride": {
         "aspp-rates-kept": partial(stride_changed, wrong="same pyramid"),
@@ -594,5 +862,52 @@ WRONG = {
         "columns-exchanged": partial(stride_changed, wrong="order"),
         "results-exchanged": partial(stride_changed, wrong="pyramid first"),
         "input-changed": partial(stride_changed, wrong="in place"),
+        "aspp-rates-inverted whole": pyramid_by(lambda rates, old, new: [rate * new // old for rate in rates]),
+        "aspp-always-doubled always": pyramid_by(lambda rates, old, new: [rate + rate for rate in rates]),
+        "aspp-always-doubled if finer": pyramid_by(
+            lambda rates, old, new: [rate * (2 if new < old else 1) for rate in rates]
+        ),
+        "aspp-rates-added": pyramid_by(lambda rates, old, new: [rate + old // new for rate in rates]),
+        "layers-not-dilated own": plan_by(lambda own, lost, full, old: own),
+        "layers-unchanged": lambda layers, rates, t: (
+            (layers, stride_changed(layers, rates, t)[1]) if stride_changed(layers, rates, t)[0] else ([], [])
+        ),
+        "dilated-twice everywhere": plan_by(lambda own, lost, full, old: lost * old, early=True),
+        "own-rate-lost later": plan_by(lambda own, lost, full, old: lost),
+        "own-rate-lost everywhere": plan_by(lambda own, lost, full, old: lost, early=True),
+        "strides-not-multiplied largest": plan_by(grow=max),
+        "strides-not-multiplied sum": plan_by(grow=lambda lost, full: lost + full - 1),
+        "lost-not-noted at all": lambda *args: (
+            [(stride, 1, rate) for stride, _, rate in stride_changed(*args)[0]],
+            stride_changed(*args)[1],
+        ),
+        "lost-not-noted as 0": lambda *args: (
+            [(stride, lost * (lost > 1), rate) for stride, lost, rate in stride_changed(*args)[0]],
+            stride_changed(*args)[1],
+        ),
+        **several("one-stride-too-many", plan_by(stop=lambda t: 2 * t), plan_by(stop=lambda t: t + 1)),
+        **several(
+            "uneven-rate-rounded",
+            pyramid_uneven(lambda rates, old, new: [round(rate * old / new) for rate in rates]),
+            pyramid_uneven(lambda rates, old, new: [rate * old / new for rate in rates]),
+            pyramid_uneven(lambda rates, old, new: [rate * old // new for rate in rates if not rate * old % new]),
+        ),
+        **several(
+            "one-uneven-rate-enough",
+            pyramid_uneven(rounded_down, lambda uneven: uneven and all(uneven)),
+            pyramid_uneven(rounded_down, lambda uneven: any(uneven[:1])),
+            pyramid_uneven(rounded_down, lambda uneven: any(uneven[-1:])),
+        ),
+        "unreachable-not-refused within": stride_within,
+        **several(
+            "refuses-too-much",
+            stride_refusing_more(lambda layers, rates, t: t not in {8, 16, 32}),
+            stride_refusing_more(lambda layers, rates, t: t == math.prod(s for s, _, _ in layers)),
+            stride_refusing_more(lambda layers, rates, t: len(rates) == 0),
+        ),
+        "columns-exchanged last two": lambda *args: (
+            [(stride, rate, lost) for stride, lost, rate in stride_changed(*args)[0]],
+            stride_changed(*args)[1],
+        ),
     },
 }

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.grading.mistakes.families import after, altered, first_only, laid_out, several
+
 F = nn.functional
 
 # separable_conv1d --------------------------------------------------------------------------------------------------
@@ -103,6 +105,19 @@ def sep_wrong_order(x, depthwise, pointwise, bias, stride, dilation):
     return F.conv1d(torch.cat(parts, 1), pointwise.reshape(-1, c * m, 1), bias)
 
 
+def sep_by(mix=lambda alone, weights: torch.einsum("ocm,ncmt->not", weights, alone), order=lambda kernels: kernels):
+    """mix(results of the kernels, pointwise), order(depthwise)."""
+
+    def answer(x, depthwise, pointwise, bias, stride, dilation):
+        c, m, k = depthwise.shape
+        wide = F.pad(x, ((k - 1) * dilation, 0))
+        kernels = order(depthwise).reshape(c * m, 1, k)
+        alone = F.conv1d(wide, kernels, stride=stride, dilation=dilation, groups=c).reshape(len(x), c, m, -1)
+        return mix(alone, pointwise) + bias.reshape(-1, 1)
+
+    return answer
+
+
 # network_cost ------------------------------------------------------------------------------------------------------
 
 
@@ -124,13 +139,15 @@ def cost_walked(layers, channels, height, width, *, wrong=""):
         here = kh * kw * c * o // groups
         if wrong == "groups twice" and 1 < groups < c:
             here //= groups
-        weights += here + (o if wrong == "bias" else 0)
+        weights += here + (o if wrong in ("bias", "bias not moved") else 0)
         macs += here * (h * w if wrong == "before" else h2 * w2) * (2 if wrong == "flops" else 1)
         numbers = c * h * w + here + o * h2 * w2
         if wrong == "no weights moved":
             numbers -= here
         if wrong == "output only":
             numbers -= c * h * w
+        if wrong == "input only":
+            numbers -= o * h2 * w2
         moved += (1 if wrong == "numbers" else 4) * (numbers + (o if wrong == "bias" else 0))
         return h2, w2
 
@@ -147,13 +164,15 @@ def cost_walked(layers, channels, height, width, *, wrong=""):
             if wrong == "late stride":
                 h, w = convolve(c, h, w, k, k, 1, 1, c, c)
                 h, w = convolve(c, h, w, 1, 1, s, s, o)
+            elif wrong == "other half":
+                h, w = convolve(c, h, w, 1, 1, s, s, o)
             else:
-                h, w = convolve(c, h, w, k, k, s, s, c, 1 if wrong == "dense" else c)
+                h, w = convolve(c, h, w, k, k, s, s, c, 1 if wrong in ("dense", "all dense") else c)
                 if wrong != "half":
                     h, w = convolve(c, h, w, 1, 1, 1, 1, o)
         elif kind == "asymmetric":
             middle = c if wrong == "middle" else o
-            sides = (s, s, 1, 1) if wrong == "at once" else (s, 1, 1, s)
+            sides = {"at once": (s, s, 1, 1), "late": (1, 1, s, s), "turned": (1, s, s, 1)}.get(wrong, (s, 1, 1, s))
             if wrong == "square":
                 h, w = convolve(c, h, w, k, k, s, s, o)
             else:
@@ -167,14 +186,19 @@ def cost_walked(layers, channels, height, width, *, wrong=""):
                 if wrong != "no widening":
                     h, w = convolve(c, h, w, 1, 1, early, early, wide)
             late = 1 if wrong == "small" and t > 1 else s
-            h, w = convolve(wide, h, w, k, k, late, late, wide, wide)
-            h, w = convolve(wide, h, w, 1, 1, 1, 1, o)
+            h, w = convolve(wide, h, w, k, k, late, late, wide, 1 if wrong == "all dense" else wide)
+            if wrong != "no narrowing":
+                h, w = convolve(wide, h, w, 1, 1, 1, 1, o)
         else:
             h2, w2 = (h, w) if wrong == "pool keeps" else (smaller(h, k, s), smaller(w, k, s))
             if wrong == "pool weighs":
                 convolve(c, h, w, k, k, s, s, c, c)
             elif wrong != "pool is free":
-                moved += (1 if wrong == "numbers" else 4) * c * (h * w * (wrong != "output only") + h2 * w2)
+                moved += (
+                    (1 if wrong == "numbers" else 4)
+                    * c
+                    * (h * w * (wrong != "output only") + h2 * w2 * (wrong != "input only"))
+                )
             h, w = h2, w2
         c = channels if wrong == "same channels" else o
     return {"exchanged": (macs, weights, moved)}.get(wrong, (weights, macs, moved))
@@ -274,8 +298,14 @@ def terms_svd(kernels, tolerance, *, wrong=""):
                 left, allowed = values[r:].sum(), tolerance * values.sum()
             if wrong == "kept":
                 left, allowed = -math.sqrt((values[:r] ** 2).sum()), -tolerance * length
+            if wrong == "energy kept":
+                left, allowed = -(values[:r] ** 2).sum(), -tolerance * length**2
             if wrong == "largest":
                 left, allowed = values[r], tolerance * values[0]
+            if wrong == "each":
+                left = values[r]
+            if wrong == "each absolute":
+                left, allowed = values[r], tolerance
             if wrong == "exact":
                 allowed = 1e-6 * length
             if left <= allowed:
@@ -285,6 +315,12 @@ def terms_svd(kernels, tolerance, *, wrong=""):
             r += 1
         if wrong == "one less":
             r -= 1
+        r = {
+            "one more at most": min(r + 1, len(values)),
+            "one less at least": max(r - 1, 0),
+            "two": min(r, 2),
+            "division by 0": r if length else len(values),
+        }.get(wrong, r)
         if wrong == "yes or no":
             r = 1 if r == 1 else len(values) if r else 0
         if wrong == "at least one":
@@ -292,16 +328,20 @@ def terms_svd(kernels, tolerance, *, wrong=""):
         terms.append(r)
     if wrong == "one for all":
         terms = [max(terms)] * n
+    if wrong == "the first for all":
+        terms = terms[:1] * n
     for r in terms:
         cost = r * (kh + kw)
         if wrong == "square":
             cost = 2 * r * kh
+        if wrong == "square rows":
+            cost = 2 * r * kw
         if wrong == "area":
             cost = r * kh * kw
         if wrong == "once":
             cost = kh + kw if r else 0
         cost = cost if wrong in ("never whole", "area") else min(cost, kh * kw)
-        if wrong == "whole":
+        if wrong == "whole" or (wrong == "whole if any" and r):
             cost = kh * kw
         products.append(kh * kw - cost if wrong == "saved" else cost)
     return (products, terms) if wrong == "exchanged" else (terms, products)
@@ -377,12 +417,18 @@ def shuffle_dealt(channels, groups, times, *, wrong=""):
         steps = 0
     if wrong == "one back" and times < 0:
         steps = 1
+    if wrong == "once for back" and times < 0:
+        steps = times = 1
     if wrong == "zero is one":
         steps = steps or 1
     for _ in range(steps):
         rows = [order[i * size : (i + 1) * size] for i in range(groups)]
         if wrong == "inside":
             order = [c for row in rows for c in row[::-1]]
+            continue
+        if wrong == "moved far":
+            by = size if times > 0 else channels - size
+            order = order[-by:] + order[:-by]
             continue
         if wrong == "moved":
             order = order[-1:] + order[:-1] if times > 0 else order[1:] + order[:1]
@@ -449,8 +495,8 @@ def inverted_torch(x, parts, bias, stride, *, wrong=""):
         act1 = lambda y: y  # noqa: E731
     if wrong in ("no second", "neither"):
         act2 = lambda y: y  # noqa: E731
-    if wrong == "uncapped":
-        act1 = act2 = F.relu
+    act1 = F.relu if wrong in ("uncapped", "first uncapped") else act1
+    act2 = F.relu if wrong in ("uncapped", "second uncapped") else act2
     picture = x[:, :, ::stride, ::stride] if wrong == "early stride" else x
     step = 1 if wrong in ("early stride", "no stride") else stride
     total = 0
@@ -459,6 +505,7 @@ def inverted_torch(x, parts, bias, stride, *, wrong=""):
             first, second = second, first
         if wrong == "flipped":
             depthwise = depthwise.flip(1, 2)
+        depthwise = {"turned": depthwise.transpose(1, 2), "backwards": depthwise.flip(0)}.get(wrong, depthwise)
         if wrong == "one kernel":
             depthwise = depthwise[:1].expand_as(depthwise)
         inside = F.pad(picture, (1,) * 4) if wrong == "narrow padding" else picture
@@ -484,6 +531,10 @@ def inverted_torch(x, parts, bias, stride, *, wrong=""):
         total = total + bias[:, None, None]
     if wrong == "relu":
         total = total.relu()
+    if wrong == "relu6":
+        total = F.relu6(total)
+    if wrong == "any":
+        return total + x
     if wrong == "always" and len(bias) == x.shape[1]:
         total = total + x[:, :, ::stride, ::stride]
     if stride == 1 and len(bias) == x.shape[1] and wrong not in ("no shortcut", "shortcut each", "always", "unpadded"):
@@ -598,6 +649,22 @@ WRONG = {
         "time-elsewhere": partial(sep_loops, wrong="time first"),
         "precision-lost": partial(sep_loops, wrong="float32"),
         "input-changed": partial(sep_loops, wrong="in place"),
+        "looks-ahead even kernels": lambda x, d, p, b, stride, dilation: sep_torch(
+            x, d, p, b, stride, dilation, lambda reach, k: ((k - 1) // 2 * dilation, k // 2 * dilation)
+        ),
+        "looks-ahead half": partial(sep_torch, padding=lambda reach, k: (reach // 2, reach // 2)),
+        "multiplier-summed mean": sep_by(lambda alone, weights: weights[:, :, 0] @ alone.mean(2)),
+        **several("multiplier-order", *altered(sep_torch, 2, lambda w: w.transpose(1, 2).reshape(w.shape))),
+        "multiplier-order of kernels": sep_by(order=lambda kernels: kernels.transpose(0, 1).contiguous()),
+        **several("one-kernel-for-all", *altered(sep_torch, 1, lambda d: torch.zeros_like(d) + d[0, 0])),
+        "channels-not-mixed each its own": sep_by(
+            lambda alone, weights: sum(
+                F.pad((weights[c, c, :, None] * alone[:, c]).sum(1, keepdim=True), (0, 0, c, len(weights) - 1 - c))
+                for c in range(min(weights.shape[:2]))
+            )
+        ),
+        **several("first-signal-only", *first_only(sep_torch)[1:]),
+        **several("time-elsewhere", *after(sep_torch, lambda out: out.reshape(len(out), -1), lambda out: out.flip(-1))),
     },
     "network_cost": {
         "stride-ignored": partial(cost_walked, wrong="no stride"),
@@ -630,6 +697,17 @@ WRONG = {
         "square-map": lambda layers, c, h, w: cost_table(layers, c, w, w),
         "not-summed": partial(cost_walked, wrong="last"),
         "results-exchanged": partial(cost_walked, wrong="exchanged"),
+        "depthwise-not-alone everywhere": partial(cost_walked, wrong="all dense"),
+        "separable-half": partial(cost_walked, wrong="half"),
+        "separable-half pointwise": partial(cost_walked, wrong="other half"),
+        "asymmetric-strides-at-once late": partial(cost_walked, wrong="late"),
+        "asymmetric-strides-at-once turned": partial(cost_walked, wrong="turned"),
+        "narrowing-missing": partial(cost_walked, wrong="no narrowing"),
+        "maps-moved-once read": partial(cost_walked, wrong="input only"),
+        "bias-counted and not moved": partial(cost_walked, wrong="bias not moved"),
+        "square-map height": lambda layers, c, h, w: cost_table(layers, c, h, h),
+        **several("bytes-not-numbers", *after(cost_table, lambda out: [*out[:2], 2 * out[2]])),
+        **several("results-exchanged", *after(cost_table, lambda out: [out[0], out[2], out[1]], lambda out: out[::-1])),
     },
     "separable_terms": {
         "squares-compared": partial(terms_svd, wrong="squares"),
@@ -651,6 +729,16 @@ WRONG = {
         "terms-not-counted": partial(terms_svd, wrong="once"),
         "saved-not-spent": partial(terms_svd, wrong="saved"),
         "results-exchanged": partial(terms_svd, wrong="exchanged"),
+        "share-kept of the energy": partial(terms_svd, wrong="energy kept"),
+        "each-value-alone of the length": partial(terms_svd, wrong="each"),
+        "tolerance-absolute each": partial(terms_svd, wrong="each absolute"),
+        "one-term-too-many at most": partial(terms_svd, wrong="one more at most"),
+        "one-term-too-few at least": partial(terms_svd, wrong="one less at least"),
+        "yes-or-no two": partial(terms_svd, wrong="two"),
+        "zeros-need-a-term all": partial(terms_svd, wrong="division by 0"),
+        "one-for-all first": partial(terms_svd, wrong="the first for all"),
+        "always-whole if any": partial(terms_svd, wrong="whole if any"),
+        "square-assumed rows": partial(terms_svd, wrong="square rows"),
     },
     "shuffle_matrix": {
         "the-way-back": partial(shuffle_dealt, wrong="back"),
@@ -668,6 +756,12 @@ WRONG = {
         "moved-along": partial(shuffle_dealt, wrong="moved"),
         "within-a-group": partial(shuffle_dealt, wrong="inside"),
         "order-not-matrix": partial(shuffle_dealt, wrong="order"),
+        "back-not-done once": partial(shuffle_dealt, wrong="once for back"),
+        "repeated-by-numbers times": lambda c, g, times: times * shuffle_torch(c, g, 1),
+        "more-groups-instead": lambda c, g, times: shuffle_torch(c, g * max(abs(times), 1), int(np.sign(times))),
+        "moved-along far": partial(shuffle_dealt, wrong="moved far"),
+        "order-not-matrix where to": lambda c, g, times: shuffle_torch(c, g, times).argmax(0),
+        **several("turned-around", *after(shuffle_torch, lambda out: out.flip(1))),
     },
     "inverted_residual": {
         "padded-before-widening": partial(inverted_torch, wrong="narrow padding"),
@@ -699,5 +793,16 @@ WRONG = {
         "first-picture-only": partial(inverted_torch, wrong="one picture"),
         "left-flat": partial(inverted_torch, wrong="flat"),
         "input-changed": partial(inverted_torch, wrong="in place"),
+        "relu-on-the-narrow-end 6": partial(inverted_torch, wrong="relu6"),
+        **several("relu-on-the-narrow-end", *after(inverted_torch, F.relu6)),
+        "relu-not-capped first": partial(inverted_torch, wrong="first uncapped"),
+        "relu-not-capped second": partial(inverted_torch, wrong="second uncapped"),
+        "shortcut-always stops": partial(inverted_torch, wrong="any"),
+        **several("one-part-only", *altered(inverted_torch, 1, lambda parts: parts[-1:])),
+        **several("stride-ignored", *altered(inverted_torch, 3, lambda stride: 1)),
+        "kernel-flipped turned": partial(inverted_torch, wrong="turned"),
+        "kernel-of-another-channel backwards": partial(inverted_torch, wrong="backwards"),
+        **several("first-picture-only", *first_only(inverted_torch)[1:]),
+        **several("left-flat", *laid_out(inverted_torch)[1:]),
     },
 }

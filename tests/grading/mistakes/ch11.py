@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.grading.mistakes.families import after, altered, before, first_only, laid_out, several
+
 F = nn.functional
 
 # decode ------------------------------------------------------------------------------------------------------------
@@ -38,6 +40,8 @@ def decode_torch(high, early, later, reduce, depthwise, pointwise, score, *, wro
         low, wide = low[:, :, ::4, ::4], high
     elif wrong == "times four":
         wide = F.interpolate(high, scale_factor=4, mode="bilinear", align_corners=True)[..., :h, :w]
+    elif wrong == "times four half":
+        wide = nn.Upsample(scale_factor=4, mode="bilinear")(high)[..., :h, :w]
     elif wrong == "not enlarged":
         wide = high
     else:
@@ -68,9 +72,10 @@ def decode_torch(high, early, later, reduce, depthwise, pointwise, score, *, wro
         return scores
     if wrong == "softmax":
         scores = scores.softmax(1)
-    if wrong == "twice":
+    if wrong in ("twice", "twice half"):
         picture = (2 * h, 2 * w)
-    out = larger(scores, picture, wrong == "half last", "nearest" if wrong == "nearest" else "bilinear")
+    mode = "nearest" if wrong in ("nearest", "nearest last") else "bilinear"
+    out = larger(scores, picture, wrong in ("half last", "twice half"), mode)
     return {"labels": out.argmax(1), "one": out[:1], "last": out.movedim(1, -1)}.get(wrong, out)
 
 
@@ -146,7 +151,7 @@ def block_torch(x, convs, shortcut, stride, rate, between, *, wrong=""):
             depthwise = depthwise.flip(1, 2)
         if wrong == "one kernel":
             depthwise = depthwise[:1].expand_as(depthwise)
-        r = 1 if wrong == "last rate" and not last else rate
+        r = 1 if (wrong == "last rate" and not last) or (wrong == "first rate" and place) else rate
         if wrong == "mixing":
             y = y.sum(1, keepdim=True).expand_as(y)
         padding = 1 if wrong == "padding" else r
@@ -189,6 +194,26 @@ def block_in_place(x, convs, shortcut, stride, rate, between):
         y = F.conv2d(y.relu() if between else y, pointwise[:, :, None, None])
         low = y if place == 1 else low
     return low, y + (x if shortcut is None else F.conv2d(x, shortcut[:, :, None, None], stride=stride))
+
+
+def block_pointwise_first(x, convs, shortcut, stride, rate, between):
+    y, made = x, []
+    for place, (depthwise, pointwise) in enumerate(convs):
+        y = F.conv2d(y.relu(), pointwise[:, :, None, None])
+        y = y.relu() if between else y
+        step = stride if place == len(convs) - 1 else 1
+        y = F.conv2d(y, depthwise[:, None], None, step, rate, rate, len(depthwise))
+        made.append(y)
+    return made[1], y + (x if shortcut is None else F.conv2d(x, shortcut[:, :, None, None], stride=stride))
+
+
+def block_low_in_place(x, convs, *rest):
+    low, out = block_torch(x, convs, *rest)
+    return (low.relu_() if len(convs) == 3 else low), out
+
+
+def both(change):
+    return lambda results: tuple(change(result) for result in results)
 
 
 def block_own_copy(x, *rest):
@@ -277,7 +302,10 @@ def dial_loops(size, trained, tested, align_corners, *, wrong=""):
         if wrong == "whole" and stride == trained:
             i = place // stride
         if align_corners:
-            return i * size / cells if wrong == "corners" else i * (size - 1) / (cells - 1)
+            few, many = {
+                "corners": (size, cells), "corner of cells": (size - 1, cells), "corner of pixels": (size, cells - 1),
+            }.get(wrong, (size - 1, cells - 1))  # fmt: skip
+            return i * few / many
         if wrong == "no half":
             return i * size / cells
         if wrong == "stride":
@@ -297,7 +325,9 @@ def dial_loops(size, trained, tested, align_corners, *, wrong=""):
             value = there - place
         if wrong == "cells":
             value = value / tested
-        out.append(there if wrong == "places" else value)
+        if wrong == "trained's cells":
+            value = value / trained
+        out.append({"places": there, "places before": here}.get(wrong, value))
     if wrong == "mean":
         return sum(out) / len(out)
     return out[:-1] if wrong == "short" else out
@@ -376,6 +406,15 @@ WRONG = {
         "first-picture-only": partial(decode_torch, wrong="one"),
         "left-flat": partial(decode_torch, wrong="last"),
         "input-changed": partial(decode_torch, wrong="in place"),
+        "not-bilinear last": partial(decode_torch, wrong="nearest last"),
+        "four-times-and-cut half-pixel": partial(decode_torch, wrong="times four half"),
+        **several("relu-on-the-scores", *after(decode_torch, F.relu)),
+        **several("probabilities", *after(decode_torch, lambda out: out.exp() / out.exp().sum(1, keepdim=True))),
+        "twice-as-large half-pixel": partial(decode_torch, wrong="twice half"),
+        **several("kernel-flipped", *altered(decode_torch, 4, lambda d: d.transpose(1, 2))),
+        **several("kernel-of-another-channel", *altered(decode_torch, 4, lambda d: torch.stack(list(d)[::-1]))),
+        **several("first-picture-only", *first_only(decode_torch)[1:]),
+        **several("left-flat", *laid_out(decode_torch)),
     },
     "xception_block": {
         "shortcut-rectified": partial(block_torch, wrong="rectified"),
@@ -410,6 +449,18 @@ WRONG = {
         "results-exchanged": partial(block_torch, wrong="exchanged"),
         "first-picture-only": partial(block_torch, wrong="one"),
         "left-flat": partial(block_torch, wrong="flat"),
+        "pointwise-first": block_pointwise_first,
+        "rate-in-one-convolution first": partial(block_torch, wrong="first rate"),
+        **several("kernel-flipped", *altered(block_torch, 1, lambda convs: [(d.transpose(1, 2), p) for d, p in convs])),
+        **several(
+            "kernel-of-another-channel", *altered(block_torch, 1, lambda convs: [(d.flip(0), p) for d, p in convs])
+        ),
+        "low-rectified in place": block_low_in_place,
+        **several(
+            "first-picture-only",
+            *after(block_torch, both(lambda y: torch.cat([y[:1], 0 * y[1:]]))),
+        ),
+        **several("left-flat", *after(block_torch, both(lambda y: y.transpose(2, 3)))),
     },
     "dial_shift": {
         "align-corners-ignored": partial(dial_loops, wrong="always"),
@@ -431,5 +482,12 @@ WRONG = {
         "places-not-shifts": partial(dial_loops, wrong="places"),
         "averaged": partial(dial_loops, wrong="mean"),
         "cell-left-out": partial(dial_loops, wrong="short"),
+        **several("align-corners-ignored", *altered(dial_loops, 3, lambda align: False)),
+        **several("strides-exchanged", *before(dial_loops, lambda size, a, b, align: (size, b, a, align))),
+        "corners-not-reached of cells": partial(dial_loops, wrong="corner of cells"),
+        "corners-not-reached of pixels": partial(dial_loops, wrong="corner of pixels"),
+        "in-cells of trained": partial(dial_loops, wrong="trained's cells"),
+        "places-not-shifts before": partial(dial_loops, wrong="places before"),
+        **several("cell-left-out", *after(dial_loops, lambda out: out[1:])),
     },
 }

@@ -1,0 +1,50 @@
+"""Several wrong answers made of one: its arguments or its result changed, a line each."""
+
+from __future__ import annotations
+
+import torch
+
+
+def several(code, *answers):
+    """Answers that get the same diagnosis, as entries of WRONG."""
+    return {f"{code} {number}": answer for number, answer in enumerate(answers, 2)}
+
+
+def after(answer, *changes):
+    """Right up to its end, and then something is done to the result: change(it)."""
+    return [lambda *args, change=change: change(answer(*args)) for change in changes]
+
+
+def before(answer, *changes):
+    """Called with other arguments: change(*arguments)."""
+    return [lambda *args, change=change: answer(*change(*args)) for change in changes]
+
+
+def altered(answer, place, *changes):
+    """Called with another argument at one place: change(it)."""
+    return [
+        lambda *args, change=change: answer(*args[:place], change(args[place]), *args[place + 1 :])
+        for change in changes
+    ]
+
+
+def first_only(answer, dim=0):
+    """Only the first picture or channel: the others left out, the same once more, or zeros."""
+
+    def first(result):
+        return result.narrow(dim, 0, 1)
+
+    def rest(result):
+        return result.narrow(dim, 1, result.shape[dim] - 1)
+
+    return after(
+        answer,
+        first,
+        lambda result: torch.cat([first(result)] * result.shape[dim], dim),
+        lambda result: torch.cat([first(result), 0 * rest(result)], dim),
+    )
+
+
+def laid_out(answer):
+    """A result …×C×H×W that is flat, has its channels last, or its rows and columns exchanged."""
+    return after(answer, lambda r: r.flatten(-2), lambda r: r.movedim(-3, -1), lambda r: r.transpose(-1, -2))
