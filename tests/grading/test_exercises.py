@@ -20,7 +20,7 @@ CHAPTERS = [importlib.import_module(f"tests.grading.mistakes.{name}") for name i
 RIGHT = [(e, s, f) for chapter in CHAPTERS for e, styles in chapter.RIGHT.items() for s, f in styles.items()]
 WRONG = [(e, c, f) for chapter in CHAPTERS for e, codes in chapter.WRONG.items() for c, f in codes.items()]
 # "code" or "code and a few words", where several mistakes have the same diagnosis
-SHOWN = ("ch01",)  # chapters of which every way of being wrong is planted, once
+SHOWN = ("ch01", "ch02")  # chapters of which every way of being wrong is planted, once
 
 
 @cache
