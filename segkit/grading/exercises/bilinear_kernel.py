@@ -66,7 +66,7 @@ size-always-even: For an odd factor s the side is odd, so that it has a middle p
 size-always-odd: For an even factor the side is even: its middle lies between two pixels.
 centre-off: The tent's top is half a pixel from the middle of the kernel, so everything would move as it grows. The
     middle is (k − 1)/2.
-sum-is-one: The kernel sums to 1. It should sum to rows · columns: each input pixel fills so many outputs.
+sum-is-one: The kernel sums to 1. It should sum to rows · columns: each input pixel fills that many outputs.
 top-is-one: The tent is stretched until its top is 1. For an even factor the top lies between two pixels, so no weight
     reaches 1.
 box: All weights are equal: this copies the nearest pixel. The weights should fall with the distance.

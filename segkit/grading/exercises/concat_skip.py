@@ -140,7 +140,7 @@ cut-at-zero: You keep the upper left corner of encoder. Convolutions without pad
 cut-from-end: You keep the lower right corner of encoder. The middle is what fits.
 rounded-up: Where the difference is odd, you cut one row or column too late: (H − h) // 2 rounds down. Python's
     round(1.5) is 2, and so is the crop of torchvision.
-cut-off-by-one: The piece begins one row and column beside the middle.
+cut-off-by-one: The piece begins one row and one column too early or too late.
 halves-apart: You halve H and h each and subtract afterwards. Both are rounded, and for an even H and an odd h the piece
     begins one row too late: subtract first, (H − h) // 2.
 not-half: The piece does not begin at half of the difference between the two sizes, (H − h) // 2.

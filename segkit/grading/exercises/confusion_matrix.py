@@ -104,8 +104,8 @@ uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` do
 background-left-out: Class 0 is left out. It is a class like the others here; only `ignore_index` is left out.
 normalised: These are shares, not counts. Dividing has to wait until all pictures are counted, since counts can be added
     and shares cannot.
-matrix-too-small: The matrix has only as many rows as classes that occur. It needs `num_classes` of them: tomorrow's
-    picture may hold the missing class.
+matrix-too-small: The matrix ends at the largest label that occurs. It needs `num_classes` rows: tomorrow's picture may
+    hold the missing class.
 first-picture-only: Only the first picture of the batch is counted. All pixels of all pictures go into one matrix.
 last-picture-only: Only the last picture of the batch is counted: the matrix is made anew in each round of the loop.
     Make it once, before the loop, and add to it.

@@ -119,8 +119,8 @@ bias-first-only: All output channels get the same bias. Each has its own.
 stride-ignored: `stride` makes no difference in your function.
 stride-one-axis: The stride is used along one axis only.
 dilation-ignored: `dilation` makes no difference in your function.
-dilation-off-by-one: `dilation` is the step from one weight to the next, so 1 leaves no gap. You leave `dilation` pixels
-    out instead.
+dilation-off-by-one: The step from one weight to the next is one pixel too long or too short. `dilation` is that step,
+    so 1 leaves no gap.
 dilation-one-axis: The dilation is used along one axis only.
 first-picture-only: Only the first picture of the batch is worked on. Every picture needs its result.
 batch-summed: The pictures of a batch are added up. They have nothing to do with each other.

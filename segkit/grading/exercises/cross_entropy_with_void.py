@@ -142,7 +142,7 @@ divided-by-count: With class weights the mean is a weighted one: divide by the s
 divided-by-all-pixels: You divide by the number of all pixels. Void pixels do not count, and the others count with their
     weights.
 weights-ignored: `weight` makes no difference in your function.
-weights-squared: The class weights are multiplied in twice, or divided by.
+weights-squared: The class weights are multiplied in twice, or you divide by them.
 weights-on-logits: The weights multiply the scores. They belong to the loss of each pixel, after the softmax.
 summed: The losses of the pixels are added up. Their mean is asked for, or a large picture would count more.
 averaged-per-picture: You average within each picture first. All pixels of the batch weigh the same, however many of

@@ -88,8 +88,8 @@ MESSAGES = """
 cut-at-zero: You cut at row 0. The transposed convolution adds a border of one pixel, so the picture starts at row and
     column 1.
 cut-at-two: You cut one row and column too late. The picture starts at row and column 1.
-cut-from-end: You keep the last rows and columns. What pooling rounded up was added at the bottom and the right: keep
-    the first ones.
+cut-from-end: You keep the last rows and columns. Where pooling rounded up, the surplus is at the bottom and on the
+    right: keep the first ones.
 squeezed-not-cut: Where fine is smaller than twice coarse, you resize the enlarged map to fit. That moves every pixel:
     cut it off at the bottom and the right.
 interpolated: You interpolate. Inside that gives the same; at the border interpolation repeats the last pixel where the

@@ -67,7 +67,7 @@ only-reshaped: The numbers keep their order in memory: a reshape alone moves not
 tiles: You cut the picture into tiles. A new channel takes every `rows`-th row and every `columns`-th column.
 half-tiles: Along one axis you take tiles, along the other you interlace.
 square-factors: One factor serves both axes.
-offset-reversed: The offsets run backwards: a = 0 is the upper one of the rows.
+offset-reversed: The offsets run backwards: a = 0 is the top row of a cell, b = 0 its left column.
 averaged: All channels of one cell are equal. Each offset has its own.
 first-picture-only: Only the first picture of the batch is worked on.
 first-offset-only: Only the first offset, a = b = 0, is there.

@@ -104,7 +104,7 @@ holes-filled: You give all pixels from the first to the last. Dilation, and a st
 outside-kept: Some of your pixels do not exist: numbers below 0, or from `size` on. They are padding.
 inner-padding-kept: You leave out what lies outside the picture, and not what lies outside the maps in between. Each
     layer pads its own input with zeros, which depend on nothing.
-whole-field: You give the theoretical receptive field, from end to end. Holes and padding are no part of what is seen.
+whole-field: You give the theoretical receptive field, from end to end. Holes and padding are not part of what is seen.
 padding-ignored: `padding` makes no difference in your function. It moves the window: output 0 starts at −padding.
 stride-ignored: `stride` makes no difference in your function.
 dilation-ignored: `dilation` makes no difference in your function.

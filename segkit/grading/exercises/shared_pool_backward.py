@@ -126,7 +126,7 @@ shares-of-the-sum: A pixel that wins several windows gets the average of what th
 stride-ignored: Windows stand `stride` apart, not `kernel_size`.
 first-picture-only: Only the first picture of the batch gets a gradient.
 first-channel-only: Only the first channel gets a gradient.
-ones-instead: You send back 1 for each window. It sends its number of grad_output.
+ones-instead: You send back 1 for each window. Each window sends its own number of grad_output.
 """
 
 WAYS = {
