@@ -26,7 +26,7 @@ SHOWN = ("ch01", "ch02", "ch03", "ch04", "ch05")  # chapters of which every way 
 @cache
 def tried(name, function):
     """What a planted answer does, for all tests that look at it."""
-    return attempt(find(name), function, 10.0)
+    return attempt(find(name), function, 30.0)
 
 
 def test_the_function_is_not_hidden_by_the_folder_of_its_name():
