@@ -167,7 +167,7 @@ WAYS = {
         lambda *a: _sum(*a) / a[1].numel() if a[2] is None else loss(*a),
         lambda *a: _sum(*a) / (_terms(*a)[1].sum() + (a[1] == a[3]).sum()),
     )
-    + _void_weighed(*_LABELS),
+    + _void_weighed(*_LABELS[:2]),
     "void-counted": _as_class(*_LABELS),
     "void-by-range": given(lambda z, t, w, i: (z, torch.where(t >= z.shape[1], -100, t), w, -100)),
     "divided-by-class-weights": does(lambda *a: loss(*a) if a[2] is None else _sum(*a) / a[2].sum()),
