@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 
 import pytest
 
 from segkit.grading import check, describe, exercises
 from segkit.grading.assignments import ASSIGNMENTS
+from segkit.grading.checking import judge
 from segkit.grading.exercise import catalogue, does, find, registry
+from segkit.grading.recognise import Evidence
+from segkit.grading.result_types import passes
+from segkit.grading.sandbox import attempt
 from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED
 
 CHAPTERS = [importlib.import_module(f"tests.grading.mistakes.{name}") for name in ASSIGNMENTS]
 RIGHT = [(e, s, f) for chapter in CHAPTERS for e, styles in chapter.RIGHT.items() for s, f in styles.items()]
 WRONG = [(e, c, f) for chapter in CHAPTERS for e, codes in chapter.WRONG.items() for c, f in codes.items()]
 # "code" or "code and a few words", where several mistakes have the same diagnosis
+
+
+@cache
+def tried(name, function):
+    """What a planted answer does, for all tests that look at it."""
+    return attempt(find(name), function, 30.0)
 
 
 def test_the_function_is_not_hidden_by_the_folder_of_its_name():
@@ -76,7 +87,7 @@ def test_another_style_gets_full_marks(name, style, function):
 
 @pytest.mark.parametrize(("name", "code", "function"), WRONG, ids=[f"{e}-{c}" for e, c, _ in WRONG])
 def test_planted_mistake_gets_its_own_diagnosis(name, code, function):
-    result = check(name, function, quiet=True)
+    result = judge(find(name), tried(name, function))
     assert not result.passed and result.score < 1.0
     assert result.status in (PARTLY, REJECTED)
     code = code.split(" ")[0]
@@ -85,27 +96,24 @@ def test_planted_mistake_gets_its_own_diagnosis(name, code, function):
     assert len(result.diagnoses[0].message) > 20
 
 
-# diagnoses that no answer here shows yet
-NOT_PLANTED = {
-    "stitch_tiles": ["window-transposed"],
-    "coverage_of_stack": ["averaged"],
-    "sample_bilinear": ["shares-added"],
-    "pixel_unshuffle": ["batch-into-channels"],
-    "shift_and_stitch": ["averaged", "first-channel-only"],
-    "linear_to_conv": ["not-copied"],
-    "fuse_skip": ["shrunk-instead"],
-    "cross_entropy_with_void": ["map-returned"],
-    "segnet_decoder_step": ["bias-per-channel", "size-swapped", "first-output-only"],
-    "concat_skip": ["height-for-width", "halved"],
-    "unet_weight_map": ["classes-balanced", "first-pixel-of-cell", "first-two-cells"],
-}
-
-
 @pytest.mark.parametrize("name", exercises())
 def test_every_diagnosis_is_planted(name):
     wrong = next(chapter.WRONG[name] for chapter in CHAPTERS if name in chapter.WRONG)
     planted = {code.split(" ")[0] for code in wrong}
-    assert [m.code for m in find(name).mistakes if m.code not in planted] == NOT_PLANTED.get(name, [])
+    assert [m.code for m in find(name).mistakes if m.code not in planted] == []
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_every_way_is_planted(name):
+    """Each way of being wrong is that of a planted answer: the others are not known to be made."""
+    exercise, answers = find(name), [function for planted, _, function in WRONG if planted == name]
+    idle = {(m.code, place): way for m in exercise.mistakes for place, way in enumerate(m.variants)}
+    for function in answers:
+        outcomes = tried(name, function).outcomes
+        failed = {i for i, outcome in enumerate(outcomes) if not passes(exercise, i, outcome)}
+        evidence = Evidence(exercise, outcomes, failed)
+        idle = {place: way for place, way in idle.items() if not failed or not evidence._fits((way,))}
+    assert not idle, f"no planted answer is wrong in these ways: {', '.join(f'{c} {i}' for c, i in idle)}"
 
 
 @pytest.mark.parametrize("name", exercises())
@@ -113,7 +121,7 @@ def test_catalogue_holds_only_mistakes(name):
     """Every imitation is wrong somewhere, and mistakes of different codes differ somewhere."""
     exercise = registry()[name]
     count = len(exercise.all_cases())
-    seen: dict[tuple, str] = {}
+    seen: dict[tuple, tuple[str, int]] = {}
     for mistake in exercise.mistakes:
         assert mistake.variants, mistake.code
         for place, variant in enumerate(mistake.variants):
@@ -129,9 +137,8 @@ def test_catalogue_holds_only_mistakes(name):
                 for i in range(count)
             )
             assert behaviour != right, f"{mistake.code} {place} does no harm"
-            assert seen.setdefault(behaviour, mistake.code) == mistake.code, (
-                f"{mistake.code} {place} behaves like {seen[behaviour]}"
-            )
+            code, twin = seen.setdefault(behaviour, (mistake.code, place))
+            assert (code, twin) == (mistake.code, place), f"{mistake.code} {place} behaves like {code} {twin}"
     codes = [mistake.code for mistake in exercise.mistakes]
     assert len(codes) == len(set(codes))
 

@@ -31,13 +31,14 @@ def kernel(channels: int, rows: int, columns: int) -> Tensor:
 
 
 @each
-def _row(change: Function) -> Ways:
-    """The kernel from another row of numbers."""
-    return does(lambda c, r, s: _on_diagonal(torch.outer(change(r), change(s)), c))
+def _side(shape: Function) -> Ways:
+    """Another tent along each side: its size, middle and reach, shape(factor, the right size)."""
 
+    def bent(s: int) -> Tensor:
+        k, centre, reach = shape(s, 2 * s - s % 2)
+        return (1 - (torch.arange(k) - centre).abs() / reach).clamp(min=0)
 
-def _triangle(k: int, centre: float, reach: float) -> Tensor:
-    return (1 - (torch.arange(k) - centre).abs() / reach).clamp(min=0)
+    return does(lambda c, r, s: _on_diagonal(torch.outer(bent(r), bent(s)), c))
 
 
 def _kernel_cases() -> list[Case]:
@@ -65,7 +66,7 @@ size-always-even: For an odd factor s the side is odd, so that it has a middle p
 size-always-odd: For an even factor the side is even: its middle lies between two pixels.
 centre-off: The tent's top is half a pixel from the middle of the kernel, so everything would move as it grows. The
     middle is (k − 1)/2.
-sum-is-one: The kernel sums to 1. It should sum to rows · columns: each input pixel fills so many outputs.
+sum-is-one: The kernel sums to 1. It should sum to rows · columns: each input pixel fills that many outputs.
 top-is-one: The tent is stretched until its top is 1. For an even factor the top lies between two pixels, so no weight
     reaches 1.
 box: All weights are equal: this copies the nearest pixel. The weights should fall with the distance.
@@ -84,31 +85,24 @@ WAYS = {
     "one-channel-filled": gives(lambda r, c, h, s: r * (torch.arange(c) == 0)[:, None, None, None]),
     "depthwise-shape": does(lambda c, h, s: kernel(1, h, s).expand(c, 1, -1, -1), lambda c, h, s: kernel(1, h, s)),
     "plane-only": does(lambda c, h, s: kernel(1, h, s)[0, 0]),
-    "size-always-even": _row(lambda s: _triangle(2 * s, s - 0.5, s), lambda s: _triangle(2 * s, s - 1, s)),
-    "size-always-odd": _row(lambda s: _triangle(2 * s - 1, s - 1, s), lambda s: _triangle(2 * s + 1, s, s)),
-    "centre-off": _row(
-        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2) // 2, s),
-        lambda s: _triangle(2 * s - s % 2, s - 1, s),
-        lambda s: _triangle(2 * s - s % 2, s - 0.5, s),
-        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2) / 2, s),
+    "size-always-even": _side(lambda s, k: (2 * s, s - 0.5, s), lambda s, k: (2 * s, s - 1, s)),
+    "size-always-odd": _side(lambda s, k: (2 * s - 1, s - 1, s), lambda s, k: (2 * s + 1, s, s)),
+    "centre-off": _side(
+        lambda s, k: (k, k // 2, s),
+        lambda s, k: (k, s - 1, s),
+        lambda s, k: (k, s - 0.5, s),
+        lambda s, k: (k, k / 2, s),
     ),
-    "sum-is-one": gives(
-        lambda r, c, h, s: r / kernel(1, h, s).sum(), lambda r, c, h, s: r / (h * s), lambda r, c, h, s: r / r.sum()
-    ),
-    "top-is-one": gives(lambda r, c, h, s: r / r.max()) + _row(lambda s: tent(s) / tent(s).max()),
-    "box": gives(lambda r, c, h, s: (r > 0).float())
-    + _row(lambda s: torch.full_like(tent(s), 0.5))
-    + gives(
-        lambda r, c, h, s: (r > 0).float() * h * s / r[0, 0].numel(),
-        lambda r, c, h, s: (r > 0).float() / r[0, 0].numel(),
-    ),
-    "kernel-too-small": _row(lambda s: _triangle(s, (s - 1) / 2, s), lambda s: _triangle(s, (s - 1) / 2, (s + 1) // 2))
+    "sum-is-one": gives(lambda r, c, h, s: r / (h * s), lambda r, c, h, s: r / r.sum()),
+    "top-is-one": gives(lambda r, *a: r / r.max()),
+    "box": gives(lambda r, *a: (r > 0).float(), lambda r, *a: (r > 0).float() / r[0, 0].numel()),
+    "kernel-too-small": _side(lambda s, k: (s, (s - 1) / 2, s), lambda s, k: (s, (s - 1) / 2, (s + 1) // 2))
     + does(lambda c, h, s: _on_diagonal(torch.ones(h, s), c)),
-    "wrong-slope": _row(
-        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, s + 1),
-        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, s + 0.5),
-        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, (2 * s - s % 2) / 2),
-        lambda s: _triangle(2 * s - s % 2, (2 * s - s % 2 - 1) / 2, 2 * s - s % 2),
+    "wrong-slope": _side(
+        *(
+            lambda s, k, reach=reach: (k, (k - 1) / 2, reach(s, k))
+            for reach in (lambda s, k: s + 1, lambda s, k: (k + 1) / 2, lambda s, k: k / 2, lambda s, k: k)
+        )
     ),
     "added-not-multiplied": does(
         lambda c, h, s: _on_diagonal((tent(h)[:, None] + tent(s)) / 2, c),

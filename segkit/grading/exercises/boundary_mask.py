@@ -118,7 +118,7 @@ WAYS = {
     "four-neighbours": does(lambda m, w: m & ~_cross(m, w)),
     "straight-distance": does(lambda m, w: m & ~_round(m, w)),
     "width-off-by-one": given(lambda m, w: (m, w + 1), lambda m, w: (m, w - 1)),
-    "width-as-kernel": given(lambda m, w: (m, w // 2), lambda m, w: (m, (w + 1) // 2), lambda m, w: (m, 2 * w)),
+    "width-as-kernel": given(lambda m, w: (m, w // 2), lambda m, w: (m, (w + 1) // 2)),
     "outer-band": does(_outer),
     "both-sides": does(
         lambda m, w: boundary(m, w) | _outer(m, w), lambda m, w: (m & ~_erode(m, w, outside=1.0)) | _outer(m, w)

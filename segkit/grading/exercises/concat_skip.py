@@ -62,9 +62,15 @@ def _resized(mode: str, **options: bool) -> Ways:
     return does(partial(joined, up=False), partial(joined, up=True))
 
 
-def _padded(d: Tensor, e: Tensor, y: int, x: int, mode: str = "constant") -> Tensor:
-    h, w = _gap(d, e)
-    return torch.cat([e, F.pad(d, (x, w - x, y, h - y), mode=mode)], 1)
+@each
+def _padded(start: Function, mode: str = "constant") -> Ways:
+    """The decoder's map with a border, above and on the left of start(difference)."""
+
+    def joined(d: Tensor, e: Tensor) -> Tensor:
+        (h, w), (y, x) = _gap(d, e), map(start, _gap(d, e))
+        return torch.cat([e, F.pad(d, (x, w - x, y, h - y), mode=mode)], 1)
+
+    return does(joined)
 
 
 def _halves(d: Tensor, e: Tensor) -> Tensor:
@@ -134,7 +140,7 @@ cut-at-zero: You keep the upper left corner of encoder. Convolutions without pad
 cut-from-end: You keep the lower right corner of encoder. The middle is what fits.
 rounded-up: Where the difference is odd, you cut one row or column too late: (H − h) // 2 rounds down. Python's
     round(1.5) is 2, and so is the crop of torchvision.
-cut-off-by-one: The piece begins one row and column beside the middle.
+cut-off-by-one: The piece begins one row and one column too early or too late.
 halves-apart: You halve H and h each and subtract afterwards. Both are rounded, and for an even H and an odd h the piece
     begins one row too late: subtract first, (H − h) // 2.
 not-half: The piece does not begin at half of the difference between the two sizes, (H − h) // 2.
@@ -160,10 +166,9 @@ not-cropped: Your function stops as soon as encoder is larger than decoder: cut 
 WAYS = {
     "cut-at-zero": _from(lambda gap: 0),
     "cut-from-end": _from(lambda gap: gap),
-    "rounded-up": _from(lambda gap: (gap + 1) // 2)
+    "rounded-up": _from(lambda gap: (gap + 1) // 2, lambda gap: round(gap / 2))
     + _from(lambda gap: (gap + 1) // 2, x=lambda gap: gap // 2)
-    + _from(lambda gap: gap // 2, x=lambda gap: (gap + 1) // 2)
-    + _from(lambda gap: round(gap / 2)),
+    + _from(lambda gap: gap // 2, x=lambda gap: (gap + 1) // 2),
     "cut-off-by-one": _from(lambda gap: min(gap // 2 + 1, gap), lambda gap: max(gap // 2 - 1, 0)),
     "halves-apart": _beside(lambda d, e: _cut(d, e, *(e.shape[i] // 2 - d.shape[i] // 2 for i in (2, 3)))),
     "not-half": _from(lambda gap: gap // 4)
@@ -174,16 +179,13 @@ WAYS = {
     "decoder-first": gives(lambda r, d, e: torch.cat([r[:, e.shape[1] :], r[:, : e.shape[1]]], 1)),
     "interleaved": gives(_interleaved),
     "resized": _resized("nearest")
-    + _resized("area")
     + _resized("bilinear", align_corners=False)
     + _resized("bilinear", align_corners=True)
-    + _beside(lambda d, e: F.adaptive_max_pool2d(e, d.shape[2:])),
-    "decoder-padded": does(
-        lambda d, e: _padded(d, e, _gap(d, e)[0] // 2, _gap(d, e)[1] // 2),
-        lambda d, e: _padded(d, e, (_gap(d, e)[0] + 1) // 2, (_gap(d, e)[1] + 1) // 2),
-        lambda d, e: _padded(d, e, 0, 0),
-        lambda d, e: _padded(d, e, _gap(d, e)[0] // 2, _gap(d, e)[1] // 2, "replicate"),
+    + _beside(
+        *(lambda d, e, pool=pool: pool(e, d.shape[2:]) for pool in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d))
     ),
+    "decoder-padded": _padded(lambda gap: gap // 2, lambda gap: (gap + 1) // 2, lambda gap: 0)
+    + _padded(lambda gap: gap // 2, mode="replicate"),
     "added": does(
         lambda d, e: centre(d, e) + d,
         lambda d, e: centre(d, e) * d,
@@ -192,19 +194,15 @@ WAYS = {
         lambda d, e: (centre(d, e) + d) / 2,
     ),
     "wrong-axis": does(
-        lambda d, e: torch.cat([centre(d, e), d], 0),
-        lambda d, e: torch.cat([centre(d, e), d], 2),
-        lambda d, e: torch.cat([centre(d, e), d], 3),
+        *(lambda d, e, axis=axis: torch.cat([centre(d, e), d], axis) for axis in (0, 2, 3)),
         lambda d, e: torch.stack([centre(d, e), d], 1),
     ),
     "one-map-only": does(
         centre, lambda d, e: d, lambda d, e: torch.cat([centre(d, e)] * 2, 1), lambda d, e: torch.cat([d, d], 1)
     ),
     "height-for-width": _one_gap(0, 1)
-    + _beside(
-        lambda d, e: _cut(d, e, *(g // 2 for g in _gap(d, e)[::-1])),
-        lambda d, e: _cut(d.mT, e, *(g // 2 for g in _gap(d, e))),
-    ),
+    + _beside(lambda d, e: _cut(d, e, *(gap // 2 for gap in _gap(d, e)[::-1])))
+    + stops(lambda d, e: torch.cat([centre(d.mT, e), d], 1)),
     "one-axis-only": _from(lambda gap: gap // 2, x=lambda gap: 0) + _from(lambda gap: 0, x=lambda gap: gap // 2),
     "first-picture-only": FIRST_PICTURE,
     "first-channel-only": does(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, catalogue, does, given, gives, stops
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import grouped, labels, with_void
 
 TASK = """Count how often truth i meets prediction j: a num_classes × num_classes matrix of whole numbers,
@@ -70,10 +70,21 @@ def _sought_in_prediction(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
     return count(p[keep], t[keep].long(), k, -100)
 
 
-def _small(p: Tensor, t: Tensor, k: int, ignore: int, of: Function) -> Tensor:
-    valid = t != ignore
-    size = of(p[valid], t[valid])
-    return count(p, t, max(size, 1), ignore)
+def _small(p: Tensor, t: Tensor, k: int, ignore: int) -> Tensor:
+    """As many rows as the largest label needs."""
+    size = int(torch.cat([p[t != ignore], t[t != ignore]]).max()) + 1
+    return count(p, t, size, ignore)
+
+
+@each
+def _void_as(label: Function) -> Ways:
+    return does(lambda p, t, k, i: count(p, torch.where(t == i, label(t.long(), k), t.long()), k, -100))
+
+
+@each
+def _only(keep: Function) -> Ways:
+    """The pixels for which keep(prediction, target, num_classes) holds."""
+    return given(lambda p, t, k, i: (p[keep(p, t, k)], t[keep(p, t, k)], k, i))
 
 
 MESSAGES = """
@@ -93,8 +104,8 @@ uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` do
 background-left-out: Class 0 is left out. It is a class like the others here; only `ignore_index` is left out.
 normalised: These are shares, not counts. Dividing has to wait until all pictures are counted, since counts can be added
     and shares cannot.
-matrix-too-small: The matrix has only as many rows as classes that occur. It needs `num_classes` of them: tomorrow's
-    picture may hold the missing class.
+matrix-too-small: The matrix ends at the largest label that occurs. It needs `num_classes` rows: tomorrow's picture may
+    hold the missing class.
 first-picture-only: Only the first picture of the batch is counted. All pixels of all pictures go into one matrix.
 last-picture-only: Only the last picture of the batch is counted: the matrix is made anew in each round of the loop.
     Make it once, before the loop, and add to it.
@@ -108,13 +119,7 @@ WAYS = {
     "transposed": gives(lambda m, *a: m.T),
     "ignore-index-fixed": given(lambda p, t, k, i: (p, t, k, 255))
     + does(lambda p, t, k, i: count(p, t, k, 255) if not ((t >= k) & (t != 255)).any() else 1 / 0),
-    "void-counted": does(
-        lambda p, t, k, i: count(p, torch.where(t == i, k - 1, t.long()), k, -100),
-        lambda p, t, k, i: count(p, torch.where(t == i, 0, t.long()), k, -100),
-        lambda p, t, k, i: count(p, torch.where(t == i, p.long(), t.long()), k, -100),
-        lambda p, t, k, i: count(p, t.long().clamp(max=k - 1), k, -100),
-        lambda p, t, k, i: count(p, t.long() % k, k, -100),
-    ),
+    "void-counted": _void_as(lambda t, k: k - 1, lambda t, k: 0, lambda t, k: t.clamp(max=k - 1)),
     "void-breaks": stops(_crash_on_void),
     "void-by-range": does(lambda p, t, k, i: count(p[t < k], t[t < k], k, -100)),
     "void-sought-in-prediction": does(_sought_in_prediction),
@@ -124,24 +129,15 @@ WAYS = {
             lambda m: m[torch.arange(k * k) % 256].reshape(k, k) if t.dtype == torch.uint8 else m[: k * k].reshape(k, k)
         )(torch.bincount((t * k + p)[t != i].long(), minlength=max(256, k * k))),
     ),
-    "background-left-out": does(
-        lambda p, t, k, i: count(p[t != 0], t[t != 0], k, i),
-        lambda p, t, k, i: count(p[p != 0], t[p != 0], k, i),
-        lambda p, t, k, i: count(p[(p != 0) & (t != 0)], t[(p != 0) & (t != 0)], k, i),
-    ),
+    "background-left-out": _only(lambda p, t, k: t != 0, lambda p, t, k: p != 0, lambda p, t, k: (p != 0) & (t != 0)),
     "normalised": gives(
-        lambda m, *a: m / m.sum().clamp(min=1),
-        lambda m, *a: m / m.sum(),
-        lambda m, *a: m / m.sum(1, keepdim=True),
-        lambda m, *a: (m / m.sum(1, keepdim=True)).nan_to_num(),
-        lambda m, *a: m / m.sum(0, keepdim=True),
-        lambda m, *a: m / m.sum(1, keepdim=True).clamp(min=1),
+        *(
+            lambda m, *a, axes=axes, least=least: m / m.sum(axes, keepdim=True).clamp(min=least)
+            for axes in ((0, 1), 1, 0)
+            for least in (0, 1)
+        )
     ),
-    "matrix-too-small": does(
-        lambda p, t, k, i: _small(p, t, k, i, lambda a, b: int(torch.cat([a, b]).max()) + 1),
-        lambda p, t, k, i: _small(p, t, k, i, lambda a, b: int(b.max()) + 1 if int(b.max()) >= int(a.max()) else k),
-        lambda p, t, k, i: _small(p, t, k, i, lambda a, b: int(a.max()) + 1 if int(a.max()) >= int(b.max()) else k),
-    ),
+    "matrix-too-small": does(_small),
     "first-picture-only": given(lambda p, t, k, i: (p[0], t[0], k, i) if p.ndim == 3 else (p, t, k, i)),
     "last-picture-only": given(lambda p, t, k, i: (p[-1], t[-1], k, i) if p.ndim == 3 else (p, t, k, i)),
     "counted-once": gives(lambda m, *a: m.clamp(max=1)),

@@ -17,10 +17,6 @@ weight[o, c, u, v] · x[c, i·stride − padding + u·dilation, j·stride − pa
 height is ⌊(H + 2·padding − dilation·(k_h − 1) − 1) / stride⌋ + 1. The result has the dtype of x."""
 
 
-def _pad(x: Tensor, left: int, right: int) -> Tensor:
-    return F.pad(x, (left, right, left, right))
-
-
 @each
 def _padded(pad: Function) -> Ways:
     """A picture padded in another way: pad(x, padding)."""
@@ -123,8 +119,8 @@ bias-first-only: All output channels get the same bias. Each has its own.
 stride-ignored: `stride` makes no difference in your function.
 stride-one-axis: The stride is used along one axis only.
 dilation-ignored: `dilation` makes no difference in your function.
-dilation-off-by-one: `dilation` is the step from one weight to the next, so 1 leaves no gap. You leave `dilation` pixels
-    out instead.
+dilation-off-by-one: The step from one weight to the next is one pixel too long or too short. `dilation` is that step,
+    so 1 leaves no gap.
 dilation-one-axis: The dilation is used along one axis only.
 first-picture-only: Only the first picture of the batch is worked on. Every picture needs its result.
 batch-summed: The pictures of a batch are added up. They have nothing to do with each other.
@@ -148,68 +144,57 @@ WAYS = {
     "kernel-transposed": given(lambda x, w, *a: (x, w.transpose(2, 3), *a)),
     "stride-dilation-swapped": given(lambda x, w, b, s, p, d: (x, w, b, d, p, s)),
     "padding-off-by-one": given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1, d))
-    + _padded(lambda x, p: _pad(x, p - 1, p - 1), lambda x, p: _pad(x, p - 1, p - 1) if p else x)
-    + given(lambda x, w, b, s, p, d: (x, w, b, s, p + 1 if p else p, d)),
+    + given(*(lambda x, w, b, s, p, d, by=by: (x, w, b, s, p and p + by, d) for by in (1, -1))),
     "padding-ignored": given(lambda x, w, b, s, p, d: (x, w, b, s, 0, d)),
     "padding-one-sided": _padded(
-        lambda x, p: _pad(x, p, 0),
-        lambda x, p: _pad(x, 0, p),
-        lambda x, p: _pad(x, 2 * p, 0),
-        lambda x, p: _pad(x, 0, 2 * p),
-        lambda x, p: F.pad(x, (0, 0, p, p)),
-        lambda x, p: F.pad(x, (p, p, 0, 0)),
+        *(
+            lambda x, p, sides=sides: F.pad(x, [p * times for times in sides])
+            for sides in ((1, 0, 1, 0), (0, 1, 0, 1), (2, 0, 2, 0), (0, 2, 0, 2), (0, 0, 1, 1), (1, 1, 0, 0))
+        )
     ),
     "padding-doubled": given(lambda x, w, b, s, p, d: (x, w, b, s, 2 * p, d)),
     "padding-not-zero": _padded(
         *(
-            lambda x, p, mode=mode: F.pad(x, (p, p, p, p), mode=mode) if p else x
+            lambda x, p, mode=mode: F.pad(x, (p,) * 4, mode) if p else x
             for mode in ("replicate", "reflect", "circular")
         ),
-        lambda x, p: F.pad(x, (p, p, p, p), value=1.0),
+        lambda x, p: F.pad(x, (p,) * 4, value=1.0),
     ),
     "padding-always-same": does(_same),
     "bias-ignored": given(lambda x, w, b, *a: (x, w, None, *a)),
     "bias-repeated": gives(
-        _plus(lambda x, w: x.shape[1]), _plus(lambda x, w: w.shape[2] * w.shape[3]), _plus(lambda x, w: w[0].numel())
+        _plus(lambda x, w: x.shape[1]), _plus(lambda x, w: w[0, 0].numel()), _plus(lambda x, w: w[0].numel())
     ),
     "bias-first-only": given(lambda x, w, b, *a: (x, w, None if b is None else b[:1].expand(len(b)), *a)),
     "stride-ignored": given(lambda x, w, b, s, p, d: (x, w, b, 1, p, d))
     + does(lambda x, w, b, s, p, d: _sized(x, w, b, s, p, d, 1, d)),
-    "stride-one-axis": does(
-        lambda x, w, b, s, p, d: F.conv2d(x, w, b, (s, 1), p, d),
-        lambda x, w, b, s, p, d: F.conv2d(x, w, b, (1, s), p, d),
+    "stride-one-axis": given(
+        lambda x, w, b, s, p, d: (x, w, b, (s, 1), p, d), lambda x, w, b, s, p, d: (x, w, b, (1, s), p, d)
     ),
     "dilation-ignored": given(lambda x, w, b, s, p, d: (x, w, b, s, p, 1))
     + does(lambda x, w, b, s, p, d: _sized(x, w, b, s, p, d, s, 1)),
     "dilation-off-by-one": given(
         lambda x, w, b, s, p, d: (x, w, b, s, p, d + 1), lambda x, w, b, s, p, d: (x, w, b, s, p, max(d - 1, 1))
     ),
-    "dilation-one-axis": does(
-        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (d, 1)),
-        lambda x, w, b, s, p, d: F.conv2d(x, w, b, s, p, (1, d)),
+    "dilation-one-axis": given(
+        lambda x, w, b, s, p, d: (x, w, b, s, p, (d, 1)), lambda x, w, b, s, p, d: (x, w, b, s, p, (1, d))
     ),
     "first-picture-only": FIRST_PICTURE,
     "batch-summed": gives(lambda r, *a: r.sum(0, keepdim=True), lambda r, *a: r.sum(0, keepdim=True).expand_as(r)),
     "first-channel-only": given(lambda x, w, *a: (x[:, :1], w[:, :1], *a)),
     "channels-not-mixed": does(_unmixed),
     "last-channel-only": given(lambda x, w, *a: (x[:, -1:], w[:, -1:], *a)),
-    "channels-averaged": does(lambda x, w, b, *a: F.conv2d(x, w / x.shape[1], b, *a)),
+    "channels-averaged": given(lambda x, w, *a: (x, w / x.shape[1], *a)),
     "first-output-only": gives(lambda r, *a: r[:, :1], lambda r, *a: r[:, :1].expand_as(r))
     + given(lambda x, w, b, *a: (x, w[:1].expand_as(w), b, *a)),
-    "only-square-kernels": does(
-        lambda x, w, *a: F.conv2d(x, squared(w, 2), *a),
-        lambda x, w, *a: F.conv2d(x, squared(w, 3), *a),
-        lambda x, w, *a: F.conv2d(x, w[..., : min(w.shape[2:]), : min(w.shape[2:])], *a),
+    "only-square-kernels": given(
+        *(lambda x, w, *a, axis=axis: (x, squared(w, axis), *a) for axis in (2, 3)),
+        lambda x, w, *a: (x, w[..., : min(w.shape[2:]), : min(w.shape[2:])], *a),
     ),
-    "only-square-pictures": does(
-        lambda x, w, *a: F.conv2d(squared(x, 2), w, *a), lambda x, w, *a: F.conv2d(squared(x, 3), w, *a)
-    ),
+    "only-square-pictures": given(*(lambda x, *a, axis=axis: (squared(x, axis), *a) for axis in (2, 3))),
     "last-window-lost": gives(lambda r, *a: r[..., :-1, :-1]),
     "output-rounded-up": does(_ceil),
-    "averaged": does(
-        lambda x, w, b, *a: F.conv2d(x, w / w[0].numel(), b, *a),
-        lambda x, w, b, *a: F.conv2d(x, w / (w.shape[2] * w.shape[3]), b, *a),
-    ),
+    "averaged": given(lambda x, w, *a: (x, w / w[0].numel(), *a), lambda x, w, *a: (x, w / w[0, 0].numel(), *a)),
 }
 
 EXERCISE = Exercise(

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, catalogue, does, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, gives
 from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer, numbers
 from segkit.grading.exercises.common import squared
 
@@ -101,6 +101,18 @@ def _square(g: Tensor, x: Tensor, w: Tensor, *rest: int) -> Grads:
     return back, F.pad(grads, (0, w.shape[3] - w.shape[2])), bias
 
 
+@each
+def _weight(change: Function) -> Ways:
+    """Something done to the gradient of the weights: change(it, grad_output)."""
+    return gives(lambda r, g, *a: (r[0], change(r[1], g), r[2]))
+
+
+@each
+def _bias(of: Function) -> Ways:
+    """Another gradient of the bias, made of grad_output."""
+    return gives(lambda r, g, *a: (r[0], r[1], of(g)))
+
+
 MESSAGES = """
 kernel-flipped: In grad_x the weights sit at the wrong places. Output (i, j) read pixel (i·s − p + u·d, …) through
     weight (u, v), so its gradient goes back to that same pixel through that same weight.
@@ -125,32 +137,20 @@ results-exchanged: The three results are in the wrong order: that of x, of the w
 """
 
 WAYS = {
-    "kernel-flipped": does(partial(walked, flipped=True))
-    + does(lambda g, x, w, *a: (backward(g, x, w.flip(2, 3), *a)[0], *backward(g, x, w, *a)[1:])),
-    "weight-gradient-flipped": gives(lambda r, *a: (r[0], r[1].flip(2, 3), r[2])),
+    "kernel-flipped": does(partial(walked, flipped=True)),
+    "weight-gradient-flipped": _weight(lambda r, g: r.flip(2, 3)),
     "overwritten": does(partial(walked, order=1), partial(walked, order=-1)),
     "padding-not-removed": does(partial(walked, crop=False)),
     "stride-ignored": does(partial(walked, step=1)),
     "dilation-ignored": does(partial(walked, hole=1)),
     "edge-lost": gives(_uncovered_lost),
-    "bias-averaged": gives(
-        lambda r, g, *a: (r[0], r[1], g.mean((0, 2, 3))),
-        lambda r, g, *a: (r[0], r[1], r[2] / len(g)),
-        lambda r, g, *a: (r[0], r[1], r[2] / g[0, 0].numel()),
+    "bias-averaged": _bias(
+        lambda g: g.mean((0, 2, 3)), lambda g: g.sum((2, 3)).mean(0), lambda g: g.mean((2, 3)).sum(0)
     ),
-    "bias-not-summed": gives(
-        lambda r, g, *a: (r[0], r[1], g.sum((2, 3))),
-        lambda r, g, *a: (r[0], r[1], g.sum(0)),
-        lambda r, g, *a: (r[0], r[1], g.sum()),
-    ),
-    "bias-counted": gives(lambda r, g, *a: (r[0], r[1], torch.ones_like(g).sum((0, 2, 3)))),
-    "weight-averaged": gives(
-        lambda r, g, *a: (r[0], r[1] / len(g), r[2]), lambda r, g, *a: (r[0], r[1] / g[0, 0].numel(), r[2])
-    ),
-    "weight-transposed": gives(
-        lambda r, *a: (r[0], r[1].transpose(0, 1), r[2]),
-        lambda r, *a: (r[0], r[1].transpose(2, 3), r[2]),
-    ),
+    "bias-not-summed": _bias(lambda g: g.sum((2, 3)), lambda g: g.sum(0), Tensor.sum),
+    "bias-counted": _bias(lambda g: torch.ones_like(g).sum((0, 2, 3))),
+    "weight-averaged": _weight(lambda r, g: r / len(g), lambda r, g: r / g[0, 0].numel()),
+    "weight-transposed": _weight(lambda r, g: r.transpose(0, 1)),
     "first-picture-only": does(_first_picture),
     "only-square-kernels": does(_square),
     "results-exchanged": gives(lambda r, *a: (r[1], r[0], r[2]), lambda r, *a: r[::-1]),

@@ -97,9 +97,22 @@ def _naive(z: Tensor) -> Tensor:
     return z.exp() / z.exp().sum(1, keepdim=True)
 
 
+_LABELS = (lambda t, k: k - 1, lambda t, k: 0, lambda t, k: t.clamp(max=k - 1))  # that void may get, of k classes
+
+
 @each
 def _as_class(label: Function) -> Ways:
-    return given(lambda z, t, w, i: (z, torch.where(t == i, label(z, t), t), w, -100))
+    return given(lambda z, t, w, i: (z, torch.where(t == i, label(t, z.shape[1]), t), w, -100))
+
+
+@each
+def _void_weighed(label: Function) -> Ways:
+    """Void brings no loss, and yet the weight of a class to what is divided by."""
+    return does(
+        lambda z, t, w, i: (
+            _sum(z, t, w, i) / (t.numel() if w is None else w[torch.where(t == i, label(t, len(w)), t)].sum())
+        )
+    )
 
 
 def _no_void(z: Tensor, t: Tensor, w: Tensor | None, i: int) -> Tensor:
@@ -129,7 +142,7 @@ divided-by-count: With class weights the mean is a weighted one: divide by the s
 divided-by-all-pixels: You divide by the number of all pixels. Void pixels do not count, and the others count with their
     weights.
 weights-ignored: `weight` makes no difference in your function.
-weights-squared: The class weights are multiplied in twice, or divided by.
+weights-squared: The class weights are multiplied in twice, or you divide by them.
 weights-on-logits: The weights multiply the scores. They belong to the loss of each pixel, after the softmax.
 summed: The losses of the pixels are added up. Their mean is asked for, or a large picture would count more.
 averaged-per-picture: You average within each picture first. All pixels of the batch weigh the same, however many of
@@ -149,20 +162,13 @@ background-left-out: Class 0 is treated as void. It is a class like the others h
 """
 
 WAYS = {
-    "ignore-index-fixed": given(lambda z, t, w, i: (z, t, w, 255))
-    + does(lambda z, t, w, i: loss(z, t, w, 255) if not ((t >= z.shape[1]) & (t != 255)).any() else 1 / 0),
+    "ignore-index-fixed": given(lambda z, t, w, i: (z, t, w, 255)),
     "void-in-the-mean": does(
         lambda *a: _sum(*a) / a[1].numel() if a[2] is None else loss(*a),
         lambda *a: _sum(*a) / (_terms(*a)[1].sum() + (a[1] == a[3]).sum()),
-        lambda *a: (
-            _sum(*a)
-            / (_terms(*a)[1] + (a[1] == a[3]) * (1.0 if a[2] is None else a[2][a[1].clamp(0, len(a[2]) - 1)])).sum()
-        ),
-        lambda *a: _sum(*a) / (a[1].numel() if a[2] is None else a[2][a[1].clamp(0, len(a[2]) - 1)].sum()),
-    ),
-    "void-counted": _as_class(
-        lambda z, t: z.shape[1] - 1, lambda z, t: 0, lambda z, t: t % z.shape[1], lambda z, t: z.argmax(1)
-    ),
+    )
+    + _void_weighed(*_LABELS[:2]),
+    "void-counted": _as_class(*_LABELS),
     "void-by-range": given(lambda z, t, w, i: (z, torch.where(t >= z.shape[1], -100, t), w, -100)),
     "divided-by-class-weights": does(lambda *a: loss(*a) if a[2] is None else _sum(*a) / a[2].sum()),
     "void-breaks": stops(_no_void),
@@ -174,21 +180,15 @@ WAYS = {
     "summed": does(_sum),
     "averaged-per-picture": does(_per_picture),
     "softmax-forgotten": _picked(lambda z: z),
-    "log-forgotten": _picked(lambda z: z.softmax(1), lambda z: 1 - z.softmax(1), lambda z: z.softmax(1) - 1),
-    "softmax-twice": _picked(
-        lambda z: z.softmax(1).log_softmax(1), lambda z: z.log_softmax(1).softmax(1).log_softmax(1)
-    ),
+    "log-forgotten": _picked(lambda z: z.softmax(1), lambda z: z.softmax(1) - 1),
+    "softmax-twice": _picked(lambda z: z.softmax(1).log_softmax(1)),
     "softmax-over-space": _picked(
-        lambda z: z.log_softmax(2),
-        lambda z: z.log_softmax(3),
-        lambda z: z.log_softmax(0),
-        lambda z: z.flatten(2).log_softmax(2).view_as(z),
+        *(lambda z, dim=dim: z.log_softmax(dim) for dim in (0, 2, 3)), lambda z: z.flatten(2).log_softmax(2).view_as(z)
     ),
     "overflow": _picked(
         lambda z: _naive(z).log(),
         lambda z: z - z.exp().sum(1, keepdim=True).log(),
         lambda z: z.softmax(1).log(),
-        *(lambda z, e=e: (z.softmax(1) + e).log() for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7)),
         *(lambda z, e=e: z.softmax(1).clamp(min=e).log() for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7)),
     ),
     "sign-forgotten": gives(lambda r, *a: -r),

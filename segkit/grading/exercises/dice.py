@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from segkit.grading.exercise import Case, does, gives
-from segkit.grading.exercises.matrix_numbers import GAP, iou, number_cases, number_exercise, precision, recall
+from segkit.grading.exercises.matrix_numbers import GAP, averaged, iou, number_cases, number_exercise, precision, recall
 
 TASK = """The Dice score of each class, 2 n_ii / (t_i + Σ_j n_ji), as a vector of num_classes numbers. NaN for
 a class that occurs neither in the truth nor in the prediction."""
@@ -41,10 +41,9 @@ whole-matrix: Each class is divided by all pixels. Divide it by its own two size
 WAYS = {
     "iou-instead": does(iou),
     "two-forgotten": gives(lambda r, *a: r / 2),
-    "absent-class-zero": gives(lambda r, *a: r.nan_to_num())
-    + does(lambda m: 2 * m.diag() / (m.sum(0) + m.sum(1)).clamp(min=1)),
+    "absent-class-zero": gives(lambda r, *a: r.nan_to_num()),
     "absent-class-one": gives(lambda r, *a: r.nan_to_num(1.0)),
-    "mean-returned": gives(lambda r, *a: r.nanmean(), lambda r, *a: r.mean(), lambda r, *a: r.nan_to_num().mean()),
+    "mean-returned": averaged(dice),
     "recall-instead": does(recall) + gives(lambda r, m: 2 * m.diag().double() / m.sum(1)),
     "precision-instead": does(precision) + gives(lambda r, m: 2 * m.diag().double() / m.sum(0)),
     "smoothed": does(
@@ -53,7 +52,7 @@ WAYS = {
     ),
     "background-left-out": gives(lambda r, *a: r[1:]),
     "union-below": does(lambda m: 2 * iou(m)),
-    "whole-matrix": does(lambda m: 2 * m.diag().double() / m.sum(), lambda m: 2 * m.diag().double() / (2 * m.sum()))
+    "whole-matrix": does(lambda m: 2 * m.diag().double() / m.sum())
     + gives(lambda r, m: torch.where(r.isnan(), r, 2 * m.diag().double() / m.sum())),
 }
 

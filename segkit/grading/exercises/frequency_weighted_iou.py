@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from segkit.grading.exercise import does, given, gives
-from segkit.grading.exercises.matrix_numbers import accuracy, iou, number_exercise, precision
+from segkit.grading.exercises.matrix_numbers import accuracy, averaged, iou, number_exercise, precision
 
 TASK = """The IoUs of the classes, n_ii / (t_i + Σ_j n_ji − n_ii), averaged with the true frequencies t_i /
 Σ_k t_k as weights: one number from 0 to 1. A class that occurs nowhere adds nothing."""
@@ -47,7 +47,7 @@ percent: This is a percentage. A share lies between 0 and 1.
 """
 
 WAYS = {
-    "unweighted": does(lambda m: iou(m).nanmean(), lambda m: iou(m).mean(), lambda m: iou(m).nan_to_num().mean()),
+    "unweighted": averaged(iou),
     "weighted-by-prediction": does(lambda m: _fw(m, m.sum(0), iou(m))),
     "weighted-by-union": does(lambda m: _fw(m, _union(m), iou(m))),
     "overlap-counted-twice": does(lambda m: _fw(m, m.sum(1), m.diag() / (m.sum(0) + m.sum(1)).double())),
@@ -55,9 +55,7 @@ WAYS = {
     "accuracy-instead": does(accuracy),
     "precision-instead": does(lambda m: _fw(m, m.sum(1), precision(m))),
     "absent-class-nan": does(lambda m: (m.sum(1) * iou(m)).sum() / m.sum()),
-    "not-normalised": does(
-        lambda m: (m.sum(1) * iou(m).nan_to_num()).sum(), lambda m: (m.sum(1) * iou(m).nan_to_num()).sum() / len(m)
-    ),
+    "not-normalised": does(lambda m: (m.sum(1) * iou(m).nan_to_num()).sum()),
     "inverse-weights": does(
         lambda m: _fw(m, (1 / m.sum(1)).nan_to_num(posinf=0), iou(m)), lambda m: _fw(m, 1 / m.sum(1), iou(m))
     ),

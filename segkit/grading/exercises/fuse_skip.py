@@ -9,6 +9,7 @@ from torch import Tensor
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.bilinear_kernel import kernel
 from segkit.grading.exercises.case_tensors import grouped, layer
+from segkit.grading.exercises.common import FIRST_PICTURE
 
 TASK = """FCN's skip. coarse is N×K×h×w, fine N×K×H×W with H = 2h, or 2h − 1 where pooling rounded up; W likewise.
 Enlarge coarse with a transposed convolution of stride 2 and the 4×4 bilinear kernel, each class by
@@ -87,8 +88,8 @@ MESSAGES = """
 cut-at-zero: You cut at row 0. The transposed convolution adds a border of one pixel, so the picture starts at row and
     column 1.
 cut-at-two: You cut one row and column too late. The picture starts at row and column 1.
-cut-from-end: You keep the last rows and columns. What pooling rounded up was added at the bottom and the right: keep
-    the first ones.
+cut-from-end: You keep the last rows and columns. Where pooling rounded up, the surplus is at the bottom and on the
+    right: keep the first ones.
 squeezed-not-cut: Where fine is smaller than twice coarse, you resize the enlarged map to fit. That moves every pixel:
     cut it off at the bottom and the right.
 interpolated: You interpolate. Inside that gives the same; at the border interpolation repeats the last pixel where the
@@ -115,7 +116,7 @@ WAYS = {
     + _interpolated("bilinear", False, align_corners=False),
     "align-corners": _interpolated("bilinear", True, align_corners=True)
     + _interpolated("bilinear", False, align_corners=True),
-    "nearest": _interpolated("nearest", True) + _interpolated("nearest", False),
+    "nearest": _interpolated("nearest", True),
     "not-summed": does(
         lambda c, f: torch.cat([_cut(enlarged(c), f), f], 1),
         lambda c, f: torch.cat([f, _cut(enlarged(c), f)], 1),
@@ -125,14 +126,12 @@ WAYS = {
     "averaged": gives(lambda r, *a: r / 2),
     "coarse-forgotten": does(lambda c, f: f) + gives(lambda r, c, f: r - f),
     "classes-mixed": _upsampled_with(lambda k: kernel(1, 2, 2).expand(k, k, -1, -1)),
-    "kernel-sum": _upsampled_with(
-        lambda k: kernel(k, 2, 2) / 4, lambda k: kernel(k, 2, 2) / kernel(1, 2, 2).max(), lambda k: kernel(k, 2, 2) * 4
-    ),
+    "kernel-sum": _upsampled_with(lambda k: kernel(k, 2, 2) / 4, lambda k: kernel(k, 2, 2) / kernel(1, 2, 2).max()),
     "shrunk-instead": does(
         lambda c, f: c + F.interpolate(f, size=tuple(c.shape[2:]), mode="bilinear", align_corners=False),
         lambda c, f: c + F.adaptive_avg_pool2d(f, tuple(c.shape[2:])),
     ),
-    "first-picture-only": gives(lambda r, *a: r[:1], lambda r, *a: r[:1].expand_as(r)) + given(lambda c, f: (c[:1], f)),
+    "first-picture-only": FIRST_PICTURE + given(lambda c, f: (c[:1], f)),
     "fine-subtracted": gives(lambda r, c, f: r - 2 * f, lambda r, c, f: 2 * f - r),
 }
 

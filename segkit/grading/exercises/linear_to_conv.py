@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ def _bias(linear: nn.Linear) -> Tensor | None:
 
 
 def settle(found: tuple[Leaf, ...], linear: nn.Linear, c: int, h: int, w: int) -> tuple[Leaf, ...]:
-    """The two results of `probe`, after a look at what the right numbers alone do not show, and at a lost bias.
+    """The two results of `probe`, after a look at what the right numbers alone do not show, and at what was not copied.
 
     Raises:
         Unusable: it is not the layer asked for.
@@ -54,7 +55,7 @@ def settle(found: tuple[Leaf, ...], linear: nn.Linear, c: int, h: int, w: int) -
         if (c, h, w) == OWN:
             _is_a_layer_of_its_own(own, trained, shared)
     elif plain:
-        _has_the_bias(found[3], found[4], wanted)
+        _is_copied(found[3], found[4], wanted)
     return found[:2]
 
 
@@ -81,15 +82,23 @@ def _is_a_layer_of_its_own(own: bool, trained: bool, shared: bool) -> None:
         )
 
 
-def _has_the_bias(weight: Leaf, bias: Leaf, wanted: nn.Conv2d) -> None:
-    """Tell a bias that was left as it is made, at random.
+def _is_copied(weight: Leaf, bias: Leaf, wanted: nn.Conv2d) -> None:
+    """Tell parameters that were left as they are made, at random.
 
     Raises:
-        Unusable: all is right but the bias.
+        Unusable: the weights are as small as random ones and none of the linear layer's, or all but the bias is right.
     """
-    if bias.array.any() and all_same((weight,), (leaf(wanted.weight),)):
+    right = leaf(wanted.weight)
+    if bias.array.any() and all_same((weight,), (right,)):
         told = "Copy that of `linear` as well." if wanted.bias is not None else "`linear` has none: bias=False."
         raise Unusable(f"[bias-not-copied] The weights are right, and the bias is still the random one. {told}")
+    have, want = (np.sort(np.abs(one.array), None) for one in (weight, right))
+    drawn = have.any() and have[-1] <= wanted.weight[0].numel() ** -0.5  # where torch draws them from
+    if drawn and have.shape == want.shape and not np.allclose(have * want[-1], want * have[-1], atol=1e-4):
+        raise Unusable(
+            "[not-copied] The layer keeps its random weights: the numbers of `linear` are not copied into it. Copy "
+            "them under `torch.no_grad()`, and return the layer that holds them."
+        )
 
 
 def _linear(seed: int, inputs: int, outputs: int, bias: bool = True, dtype: torch.dtype = torch.float32) -> nn.Linear:
@@ -152,11 +161,6 @@ class _Flattening(nn.Module):
         return self.linear(x.flatten(1))[:, :, None, None]
 
 
-def _random(linear: nn.Linear, c: int, h: int, w: int) -> nn.Conv2d:
-    torch.manual_seed(0)
-    return nn.Conv2d(c, linear.out_features, (h, w)).to(linear.weight.dtype)
-
-
 MESSAGES = """
 channels-last: The weights are unrolled as if channels came last. `flatten` of C×H×W puts the channel first: (channels,
     height, width).
@@ -167,7 +171,6 @@ padded: Your layer pads, so that it gives several answers where the classifier g
     exactly once.
 strided: On a larger map your layer leaves places out: the stride is 1.
 weight-transposed: Inputs and outputs of the weight matrix are exchanged. A linear layer keeps it as out×in.
-not-copied: The layer keeps its random weights: the numbers of the linear layer are not copied into it.
 one-answer-only: On a larger map your layer still gives a single answer. A convolution answers at every place.
 averaged: The weights are divided by the size of the map. Copy them as they are.
 first-channel-only: All input channels get the same weights.
@@ -179,18 +182,12 @@ WAYS = {
     "height-width-exchanged": _layer(
         lambda m, c, h, w: m.reshape(-1, c, w, h).transpose(2, 3),
         lambda m, c, h, w: m.reshape(-1, c, h, w).transpose(2, 3),
-        lambda m, c, h, w: m.reshape(-1, c, w, h),
     ),
     "kernel-flipped": _layer(lambda m, c, h, w: m.reshape(-1, c, h, w).flip(2, 3)),
     "bias-lost": does(lambda lin, c, h, w: conv_of(lin.weight.detach().reshape(-1, c, h, w), None)),
     "padded": does(_same_size) + _layer(lambda m, c, h, w: m.reshape(-1, c, h, w), padding=1),
     "strided": does(_by_windows) + _layer(lambda m, c, h, w: m.reshape(-1, c, h, w), stride=2),
     "weight-transposed": _layer(lambda m, c, h, w: m.T.reshape(m.shape[0], c, h, w)),
-    "not-copied": does(
-        _random,
-        lambda lin, c, h, w: conv_of(torch.zeros(lin.out_features, c, h, w, dtype=lin.weight.dtype), None),
-        lambda lin, c, h, w: conv_of(_random(lin, c, h, w).weight.detach(), _bias(lin)),
-    ),
     "one-answer-only": does(
         lambda lin, c, h, w: _Flattening(lin, h, w, True), lambda lin, c, h, w: _Flattening(lin, h, w, False)
     ),

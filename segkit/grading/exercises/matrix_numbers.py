@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, Mistake, Ways, catalogue, given
+from segkit.grading.exercise import Case, Exercise, Function, Mistake, Ways, catalogue, does, each, given
 from segkit.grading.exercises.case_tensors import grouped, labels
 
 
@@ -28,6 +28,13 @@ def precision(m: Tensor) -> Tensor:
 
 def accuracy(m: Tensor) -> Tensor:
     return m.diag().sum().double() / m.sum()
+
+
+@each
+def averaged(per_class: Function) -> Ways:
+    """The mean over the classes: absent ones left out, NaN for all because of them, or counted as 0."""
+    fates = (Tensor.nanmean, Tensor.mean, lambda rates: rates.nan_to_num().mean())
+    return does(*(lambda m, fate=fate: fate(per_class(m)) for fate in fates))
 
 
 GAP = torch.tensor([[6, 1, 0, 3], [2, 9, 0, 1], [0, 0, 0, 0], [4, 0, 0, 2]])

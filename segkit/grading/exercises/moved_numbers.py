@@ -31,13 +31,13 @@ def _blocks(x: Tensor, indices: Tensor, size: Size) -> Tensor:
     return out
 
 
-def restrided(x: Tensor, indices: Tensor, size: Size) -> Tensor:
+def _restrided(x: Tensor, indices: Tensor, size: Size) -> Tensor:
     """Rows and columns read off rightly, on a map twice as large as x."""
     w = x.shape[3]
     return unpool(x, (indices // size[1]) * 2 * w + indices % size[1], (2 * x.shape[2], 2 * w))
 
 
-def doubled(x: Tensor, indices: Tensor, size: Size) -> Tensor:
+def _doubled(x: Tensor, indices: Tensor, size: Size) -> Tensor:
     """Always twice as large."""
     return unpool(x, indices, (2 * x.shape[2], 2 * x.shape[3]))
 
@@ -47,7 +47,7 @@ COPIED = (
     lambda x, i, z: F.interpolate(x, scale_factor=2, mode="nearest"),
     _blocks,
 )
-DOUBLED = (restrided, doubled)
+DOUBLED = (_restrided, _doubled)
 MIXED_UP = (
     lambda x, i, z: _together(x, i, (*x.shape[:2], *z), 1),
     lambda x, i, z: _together(x, i, (*x.shape[:2], *z), 0),

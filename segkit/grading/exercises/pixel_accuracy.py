@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from segkit.grading.exercise import does, given, gives
-from segkit.grading.exercises.matrix_numbers import accuracy, iou, number_exercise, precision, recall
+from segkit.grading.exercises.matrix_numbers import accuracy, averaged, iou, number_exercise, precision, recall
 
 TASK = """The share of pixels that are labelled right, Σ n_ii / Σ t_i, as one number from 0 to 1, from a
 confusion matrix (int64, rows truth, columns prediction) with at least one pixel counted."""
@@ -31,21 +31,15 @@ count-not-share: This is the number of right pixels. Divide it by the number of 
 """
 
 WAYS = {
-    "mean-accuracy": does(
-        lambda m: recall(m).nanmean(), lambda m: recall(m).mean(), lambda m: recall(m).nan_to_num().mean()
-    ),
-    "mean-precision": does(
-        lambda m: precision(m).nanmean(), lambda m: precision(m).mean(), lambda m: precision(m).nan_to_num().mean()
-    ),
-    "mean-iou-instead": does(lambda m: iou(m).nanmean(), lambda m: iou(m).mean()),
+    "mean-accuracy": averaged(recall),
+    "mean-precision": averaged(precision),
+    "mean-iou-instead": averaged(iou),
     "error-rate": gives(lambda r, *a: 1 - r),
     "percent": gives(lambda r, *a: 100 * r),
     "background-left-out": given(lambda m: (m[1:, 1:],))
     + does(lambda m: m.diag()[1:].sum() / m.sum(), lambda m: m.diag()[1:].sum() / m[1:].sum()),
-    "whole-number-division": gives(lambda r, *a: torch.floor(r), lambda r, *a: torch.round(r)),
-    "divided-by-places": does(
-        lambda m: m.diag().double().mean(), lambda m: m.diag().sum() / m.numel(), lambda m: m.diag().sum() / len(m)
-    ),
+    "whole-number-division": gives(lambda r, *a: torch.floor(r)),
+    "divided-by-places": does(lambda m: m.diag().double().mean(), lambda m: m.diag().sum() / m.numel()),
     "right-over-wrong": does(lambda m: m.diag().sum().double() / (m.sum() - m.diag().sum())),
     "two-classes-only": does(lambda m: (m[0, 0] + m[1, 1]).double() / m.sum()) + given(lambda m: (m[:2, :2],)),
     "other-diagonal": does(lambda m: m.flip(0).diag().sum().double() / m.sum()),

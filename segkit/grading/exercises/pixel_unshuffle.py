@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -65,7 +67,7 @@ only-reshaped: The numbers keep their order in memory: a reshape alone moves not
 tiles: You cut the picture into tiles. A new channel takes every `rows`-th row and every `columns`-th column.
 half-tiles: Along one axis you take tiles, along the other you interlace.
 square-factors: One factor serves both axes.
-offset-reversed: The offsets run backwards: a = 0 is the upper one of the rows.
+offset-reversed: The offsets run backwards: a = 0 is the top row of a cell, b = 0 its left column.
 averaged: All channels of one cell are equal. Each offset has its own.
 first-picture-only: Only the first picture of the batch is worked on.
 first-offset-only: Only the first offset, a = b = 0, is there.
@@ -74,27 +76,20 @@ batch-into-channels: Pictures of the batch are mixed with channels: keep N apart
 """
 
 WAYS = {
-    "offsets-exchanged": does(lambda x, r, c: rearranged(x, r, c, "ncbahw")),
+    "offsets-exchanged": does(partial(rearranged, order="ncbahw")),
     "factors-exchanged": given(lambda x, r, c: (x, c, r)),
-    "channel-order": does(
-        lambda x, r, c: rearranged(x, r, c, "nabchw"), lambda x, r, c: rearranged(x, r, c, "nacbhw"),
-        lambda x, r, c: rearranged(x, r, c, "nbachw"),
-    ),
+    "channel-order": does(*(partial(rearranged, order=order) for order in ("nabchw", "nacbhw", "nbachw"))),
     "only-reshaped": does(lambda x, r, c: x.reshape(len(x), -1, x.shape[2] // r, x.shape[3] // c)),
-    "tiles": does(lambda x, r, c: rearranged(x, r, c, read="ncahbw")),
-    "half-tiles": does(
-        lambda x, r, c: rearranged(x, r, c, read="ncahwb"), lambda x, r, c: rearranged(x, r, c, read="nchabw")
-    ),
+    "tiles": does(partial(rearranged, read="ncahbw")),
+    "half-tiles": does(partial(rearranged, read="ncahwb"), partial(rearranged, read="nchabw")),
     "square-factors": given(lambda x, r, c: (x, r, r), lambda x, r, c: (x, c, c)),
     "offset-reversed": gives(
-        lambda o, x, r, c: o.unflatten(1, (-1, r, c)).flip(2).flatten(1, 3),
-        lambda o, x, r, c: o.unflatten(1, (-1, r, c)).flip(3).flatten(1, 3),
-        lambda o, x, r, c: o.unflatten(1, (-1, r, c)).flip(2, 3).flatten(1, 3),
+        *(lambda o, x, r, c, axes=axes: o.unflatten(1, (-1, r, c)).flip(axes).flatten(1, 3) for axes in (2, 3, (2, 3)))
     ),
     "averaged": does(_averaged),
     "first-picture-only": FIRST_PICTURE,
-    "first-offset-only": gives(lambda o, x, r, c: o[:, :: r * c], lambda o, x, r, c: o[:, : x.shape[1]]),
-    "rows-columns-exchanged": gives(lambda o, *a: o.transpose(2, 3), lambda o, *a: o.transpose(2, 3).reshape(o.shape)),
+    "first-offset-only": gives(lambda o, x, r, c: o[:, :: r * c]),
+    "rows-columns-exchanged": gives(lambda o, *a: o.mT),
     "batch-into-channels": gives(lambda o, *a: o.transpose(0, 1).reshape(o.shape)),
 }  # fmt: skip
 

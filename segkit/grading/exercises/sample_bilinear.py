@@ -150,8 +150,7 @@ WAYS = {
     ),
     "upper-left-only": does(partial(sampled, share=torch.zeros_like)),
     "one-axis-only": does(
-        partial(sampled, axes=(torch.round, None)), partial(sampled, axes=(None, torch.round)),
-        partial(sampled, axes=(torch.zeros_like, None)), partial(sampled, axes=(None, torch.zeros_like)),
+        *(partial(sampled, axes=axes) for one in (torch.round, torch.zeros_like) for axes in ((one, None), (None, one)))
     ),
     "fractions-of-the-side": given(
         lambda x, at: (x, at * (torch.tensor(x.shape[2:]) - 1)),
@@ -160,7 +159,7 @@ WAYS = {
     "first-places-for-all": given(lambda x, at: (x, at[:1].expand_as(at))),
     "first-picture-only": FIRST_PICTURE,
     "first-channel-only": FIRST_CHANNEL,
-    "result-transposed": gives(lambda r, *a: r.transpose(2, 3), lambda r, *a: r.transpose(2, 3).reshape(r.shape)),
+    "result-transposed": gives(lambda r, *a: r.mT),
     "shares-added": does(
         lambda x, at: (
             sampled(x, at, axes=(torch.zeros_like, None)) + sampled(x, at, axes=(None, torch.zeros_like))

@@ -29,21 +29,22 @@ def _tap(i: int, u: int, k: int, s: int, p: int, d: int) -> int:
 
 
 def seen(
-    layers: Layers, position: int, size: int, *, tap: Function = _tap, inner: bool = True, outer: bool = True,
-    forwards: bool = False,
+    layers: Layers, position: int, size: int, *, tap: Function = _tap, taps: Function = range, inner: bool = True,
+    outer: bool = True, forwards: bool = False,
 ) -> list[int]:  # fmt: skip
     """Reference of `seen_pixels`, with its steps replaced.
 
     Args:
         layers, position, size: as the task has them.
         tap: the place that tap u of output i reads.
+        taps: the taps of a kernel of k.
         inner, outer: whether places outside are left out within the stack, and at the picture.
         forwards: walk from the first layer to the last.
     """
     places = {position}
     walk = list(enumerate(zip(layers, _lengths(layers, size), strict=False)))
     for depth, (layer, length) in walk if forwards else reversed(walk):
-        places = {tap(i, u, *layer) for i in places for u in range(layer[0])}
+        places = {tap(i, u, *layer) for i in places for u in taps(layer[0])}
         places &= set(range(length)) if (inner and depth) or (outer and not depth) else places
     return sorted(places)
 
@@ -103,7 +104,7 @@ holes-filled: You give all pixels from the first to the last. Dilation, and a st
 outside-kept: Some of your pixels do not exist: numbers below 0, or from `size` on. They are padding.
 inner-padding-kept: You leave out what lies outside the picture, and not what lies outside the maps in between. Each
     layer pads its own input with zeros, which depend on nothing.
-whole-field: You give the theoretical receptive field, from end to end. Holes and padding are no part of what is seen.
+whole-field: You give the theoretical receptive field, from end to end. Holes and padding are not part of what is seen.
 padding-ignored: `padding` makes no difference in your function. It moves the window: output 0 starts at −padding.
 stride-ignored: `stride` makes no difference in your function.
 dilation-ignored: `dilation` makes no difference in your function.
@@ -127,9 +128,7 @@ WAYS = {
     "padding-ignored": does(partial(seen, tap=lambda i, u, k, s, p, d: i * s + u * d)),
     "stride-ignored": does(partial(seen, tap=lambda i, u, k, s, p, d: i - p + u * d)),
     "dilation-ignored": does(partial(seen, tap=lambda i, u, k, s, p, d: i * s - p + u)),
-    "order-reversed": does(partial(seen, forwards=True))
-    + given(lambda layers, at, size: (layers[::-1], at, size))
-    + does(lambda layers, at, size: seen(layers[::-1], at, size, inner=False)),
+    "order-reversed": does(partial(seen, forwards=True)) + given(lambda layers, at, size: (layers[::-1], at, size)),
     "position-ignored": given(lambda layers, at, size: (layers, 0, size)),
     "window-centred": does(
         partial(seen, tap=lambda i, u, k, s, p, d: i * s - p + (u - k // 2) * d),
@@ -138,8 +137,7 @@ WAYS = {
     "padding-dilation-exchanged": does(partial(seen, tap=lambda i, u, k, s, p, d: i * s - d + u * p)),
     "stride-padding-exchanged": does(partial(seen, tap=lambda i, u, k, s, p, d: i * p - s + u * d)),
     "last-tap-lost": does(
-        lambda layers, at, size: seen([(max(k - 1, 1), s, p, d) for k, s, p, d in layers], at, size),
-        lambda layers, at, size: seen([(k + 1, s, p, d) for k, s, p, d in layers], at, size),
+        partial(seen, taps=lambda k: range(max(k - 1, 1))), partial(seen, taps=lambda k: range(k + 1))
     ),
     "ends-only": gives(lambda r, *a: [r[0], r[-1]], lambda r, *a: [r[0], r[-1] + 1]),
     "counted-only": gives(lambda r, *a: len(r)),

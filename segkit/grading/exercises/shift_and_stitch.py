@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
+from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given
 from segkit.grading.exercises.case_tensors import grouped, normal, quarters
+from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
 from segkit.grading.observers import Network
 
 TASK = """network turns N×C×H×W into N×K×h×w, with scores `factor` pixels apart; it does not pad, and gives fewer
@@ -102,9 +103,9 @@ def _rolled(x: Tensor, dy: int, dx: int) -> Tensor:
 
 
 @each
-def _with(shift: Function, place: Function | None = None) -> Ways:
-    """A wrong shift, once with places for all scores and once f times as large as one pass."""
-    return does(*(lambda n, x, f, full=full: _stitch(n, x, f, shift, place, full) for full in (False, True)))
+def _full(shift: Function, place: Function | None = None) -> Ways:
+    """A wrong shift or place, and a result f times as large as one pass."""
+    return does(lambda n, x, f: _stitch(n, x, f, shift, place, True))
 
 
 def _stitch_one_axis(network: Function, x: Tensor, f: int, axis: int) -> Tensor:
@@ -127,8 +128,9 @@ def _diagonal(network: Function, x: Tensor, f: int) -> Tensor:
     return kept
 
 
-def _up(mode: str, **options: bool) -> Ways:
-    return does(lambda net, x, f: F.interpolate(net(x), scale_factor=f, mode=mode, **options))
+@each
+def _up(align_corners: bool) -> Ways:
+    return does(lambda n, x, f: F.interpolate(n(x), scale_factor=f, mode="bilinear", align_corners=align_corners))
 
 
 def _averaged(network: Function, x: Tensor, f: int) -> Tensor:
@@ -162,36 +164,30 @@ first-channel-only: Only one output channel is kept.
 """
 
 WAYS = {
-    "shifted-wrong-way": _with(_down),
-    "wraps-around": does(
-        lambda n, x, f: _stitch(n, x, f, _rolled, full=True),
-        lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b), full=True),
-        lambda n, x, f: _stitch(n, x, f, lambda x, a, b: _rolled(x, -a, -b)),
-    ),
-    "filled-up": does(
-        lambda n, x, f: _stitch(n, x, f, _filled, full=True),
-        lambda n, x, f: _stitch(n, x, f, partial(_filled, mode="replicate"), full=True),
-    ),
-    "size-not-dense": does(lambda n, x, f: _stitch(n, x, f, full=True)),
-    "offsets-exchanged": _with(cropped, _filled, place=lambda a, b: (b, a)),
+    "shifted-wrong-way": _full(_down),
+    "wraps-around": _full(_rolled, lambda x, a, b: _rolled(x, -a, -b)),
+    "filled-up": _full(_filled, partial(_filled, mode="replicate")),
+    "size-not-dense": _full(cropped),
+    "offsets-exchanged": does(lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (b, a)))
+    + _full(cropped, _filled, place=lambda a, b: (b, a)),
     "offsets-reversed": does(
         lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (f - 1 - a, f - 1 - b)),
-        lambda n, x, f: _stitch(n, x, f, place=lambda a, b: (-a % f, -b % f)),
         lambda n, x, f: _stitch(n, x, f, _filled, lambda a, b: (f - 1 - a, f - 1 - b), True),
     ),
     "blocks-side-by-side": does(_blocks),
     "only-diagonal-shifts": does(_diagonal),
-    "one-axis-only": _with(lambda x, a, b: cropped(x, a, 0), lambda x, a, b: cropped(x, 0, b))
-    + does(lambda n, x, f: _stitch_one_axis(n, x, f, 2), lambda n, x, f: _stitch_one_axis(n, x, f, 3)),
-    "not-shifted": _with(lambda x, a, b: x) + _up("nearest"),
-    "interpolated": _up("bilinear", align_corners=False) + _up("bilinear", align_corners=True),
+    "one-axis-only": does(partial(_stitch_one_axis, axis=2), partial(_stitch_one_axis, axis=3)),
+    "not-shifted": does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: x)) + _full(lambda x, a, b: x),
+    "interpolated": _up(False, True),
     "factor-fixed": given(lambda n, x, f: (n, x, 2)),
-    "shift-too-large": _with(lambda x, a, b: cropped(x, a + 1, b + 1))
-    + does(lambda n, x, f: _stitch(n, x, f, lambda x, a, b: cropped(x, a * f, b * f))),
+    "shift-too-large": does(
+        lambda n, x, f: _stitch(n, x, f, lambda x, a, b: cropped(x, a + 1, b + 1)),
+        lambda n, x, f: _stitch(n, x, f, lambda x, a, b: cropped(x, a * f, b * f)),
+    ),
     "averaged": does(_averaged),
     "coarse-returned": does(lambda n, x, f: n(x)),
-    "first-picture-only": gives(lambda r, *a: r[:1], lambda r, *a: r[:1].expand_as(r)),
-    "first-channel-only": gives(lambda r, *a: r[:, :1], lambda r, *a: r[:, :1].expand_as(r)),
+    "first-picture-only": FIRST_PICTURE,
+    "first-channel-only": FIRST_CHANNEL,
 }
 
 EXERCISE = Exercise(

@@ -95,7 +95,7 @@ distance-shifted: Your distances are off by a part of a pixel or by one. Measure
 distance-to-centre: You measure to the middle of each cell. The nearest pixel of the cell counts, however large the cell
     is.
 first-pixel-of-cell: You measure to one pixel of each cell, the first or the farthest. The nearest one counts.
-farthest-cells: You take the wrong ones of the sorted distances: the two smallest count.
+farthest-cells: You take the wrong two of the sorted distances: the two smallest count.
 first-two-cells: You always measure to the first two ids. The two cells nearest to the pixel count: sort the distances
     at each pixel.
 distance-inverted: On the background all your distances are 0: `distance_transform_edt` measures from each True to the
@@ -109,7 +109,8 @@ normalised: The whole map is divided by its mean, sum or largest value. It stays
 id-255-left-out: The cell with the id 255 is left out. Here 255 is an id like all others, not void.
 ids-counted-up: You go through the ids 1 … max, or 1 … number of cells. Ids may be missing: ask the map which occur
     (`instances.unique()`).
-few-cells: With fewer than two cells there is no gap: the weight is 1 everywhere. Yours stops, or adds something.
+few-cells: With fewer than two cells there is no gap: the weight is 1 everywhere. Yours stops, adds something, or gives
+    0.
 """
 
 EXERCISE = Exercise(

@@ -28,20 +28,20 @@ def with_far(rows: list[Tensor], m: Tensor) -> Tensor:
     return torch.stack([*(row.reshape(m.shape) for row in rows), *[torch.full(m.shape, FAR, dtype=torch.float64)] * 2])
 
 
-def distances(m: Tensor, cells: list[int], p: float = 2.0) -> Tensor:
-    """Distance of every pixel to every cell."""
+def distances(m: Tensor, cells: list[int], p: float = 2.0, of: Rule = torch.amin) -> Tensor:
+    """Distance of every pixel to every cell, which is the least of those to its pixels."""
     place = grid(m)
-    return with_far([torch.cdist(place, place[(m == i).flatten()], p=p).min(1).values for i in cells], m)
+    return with_far([of(torch.cdist(place, place[(m == i).flatten()], p=p), 1) for i in cells], m)
 
 
 def bell(a: Tensor, b: Tensor | float, w0: float, sigma: float) -> Tensor:
     return w0 * torch.exp(-((a + b) ** 2) / (2 * sigma**2))
 
 
-def weigh(m: Tensor, d: Tensor, w0: float, sigma: float, bell: Rule = bell, places: tuple[int, int] = (0, 1)) -> Tensor:
-    """1, and on the background w0·exp(…) of two of the sorted distances."""
+def weigh(m: Tensor, d: Tensor, w0: float, sigma: float, bell: Rule = bell) -> Tensor:
+    """1, and on the background w0·exp(…) of the two smallest distances."""
     near = d.sort(0).values
-    return 1 + torch.where(m == 0, bell(near[places[0]], near[places[1]], w0, sigma), 0.0)
+    return 1 + torch.where(m == 0, bell(near[0], near[1], w0, sigma), 0.0)
 
 
 def weight_map(m: Tensor, w0: float = 10.0, sigma: float = 5.0) -> Tensor:
@@ -50,9 +50,9 @@ def weight_map(m: Tensor, w0: float = 10.0, sigma: float = 5.0) -> Tensor:
 
 
 @each
-def exp(bell: Rule, places: tuple[int, int] = (0, 1)) -> Ways:
+def exp(bell: Rule) -> Ways:
     """Another formula of the two distances."""
-    return does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell, places))
+    return does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell))
 
 
 @each
@@ -81,10 +81,9 @@ def second_pixel(m: Tensor, w0: float, s: float) -> Tensor:
     return weigh(m, d.T.reshape(-1, *m.shape), w0, s)
 
 
-def merged(m: Tensor, corners: bool) -> Tensor:
+def merged(m: Tensor) -> Tensor:
     """Every connected region as one cell."""
-    pieces = ndimage.label((m != 0).numpy(), [[1] * 3] * 3 if corners else None)[0]
-    return torch.from_numpy(pieces).long()
+    return torch.from_numpy(ndimage.label((m != 0).numpy())[0]).long()
 
 
 def split(m: Tensor) -> Tensor:
@@ -104,26 +103,27 @@ def up_to_max(m: Tensor, w0: float, s: float) -> Tensor:
     return weight_map(m, w0, s)
 
 
-def up_to_max_transformed(m: Tensor, w0: float, s: float) -> Tensor:
-    """The same with scipy's distance transform, which gives a map without a cell some distance as well."""
-    cells = range(1, int(m.max()) + 1)
-    rows = [torch.from_numpy(ndimage.distance_transform_edt((m != i).numpy())) for i in cells]
-    return weigh(m, with_far(rows, m), w0, s)
+@each
+def counted_up(last: Rule) -> Ways:
+    """Cells 1 … last(m) by scipy's distance transform, which gives a map without a cell some distance as well."""
+
+    def weighed(m: Tensor, w0: float, s: float) -> Tensor:
+        masks = ((m != i).numpy() for i in range(1, int(last(m)) + 1))
+        return weigh(m, with_far([torch.from_numpy(ndimage.distance_transform_edt(mask)) for mask in masks], m), w0, s)
+
+    return does(weighed)
 
 
 @each
-def few(cell: float | None, none: float | None = None) -> Ways:
-    """With a single cell d2 is a number (None: d1 again); without cells both are `none`."""
+def alone(share: float) -> Ways:
+    """With a single cell d2 is so many times d1."""
+    return measured(lambda m, d: torch.cat([d[:1], share * d[:1], d[2:]]) if len(d) == 3 else d)
 
-    def weighed(m: Tensor, w0: float, s: float) -> Tensor:
-        d = distances(m, ids(m))
-        if len(d) == 3:
-            d[1] = d[0] if cell is None else cell
-        if len(d) == 2 and none is not None:
-            d[:] = none
-        return weigh(m, d, w0, s)
 
-    return does(weighed)
+@each
+def unless_few(change: Rule) -> Ways:
+    """Something done to the result, with and without a look at the number of cells before."""
+    return gives(lambda r, m, *a: change(r, m, *a), lambda r, m, *a: change(r, m, *a) if len(ids(m)) > 1 else r)
 
 
 @each
@@ -153,11 +153,9 @@ def in_bytes(m: Tensor, w0: float, s: float) -> Tensor:
     return weigh(m, with_far([one.min(1).values.double().sqrt() for one in squares], m), w0, s)
 
 
-def two_farthest(m: Tensor, w0: float, s: float) -> Tensor:
-    """The two largest distances instead of the two smallest."""
-    d = distances(m, ids(m))[:-2]
-    return weigh(m, d, w0, s, places=(-1, -2)) if len(d) > 1 else torch.ones(m.shape)
-
+_WIDTHS: tuple[Callable[[float], float], ...] = (
+    lambda s: 2 * s**2, lambda s: s**2, lambda s: 2 * s, lambda s: s, lambda s: (2 * s) ** 2, lambda s: 2 / s**2
+)  # fmt: skip
 
 WAYS = {
     "second-pixel": does(
@@ -171,41 +169,18 @@ WAYS = {
     ),
     "squares-added": exp(lambda a, b, w, s: w * torch.exp(-(a**2 + b**2) / (2 * s**2))),
     "difference": exp(
-        lambda a, b, w, s: bell(a, -b, w, s),
-        lambda a, b, w, s: w * torch.exp(-(a * b) / (2 * s**2)),
-        lambda a, b, w, s: w * torch.exp(-((a * b) ** 2) / (2 * s**2)),
-        lambda a, b, w, s: torch.where(b < FAR, bell(a, -b, w, s), 0.0),
+        lambda a, b, w, s: torch.where(b < FAR, bell(a, -b, w, s), 0.0), lambda a, b, w, s: bell(a * b, 0, w, s)
     ),
-    "not-squared": exp(
-        lambda a, b, w, s: w * torch.exp(-(a + b) / (2 * s**2)),
-        lambda a, b, w, s: w * torch.exp(-(a + b) / (2 * s)),
-        lambda a, b, w, s: w * torch.exp(-(a + b) / s),
-    ),
-    "wrong-width": given(
-        lambda m, w0, s: (m, w0, s / 2**0.5),
-        lambda m, w0, s: (m, w0, s**0.5),
-        lambda m, w0, s: (m, w0, (s / 2) ** 0.5),
-        lambda m, w0, s: (m, w0, s * 2**0.5),
-        lambda m, w0, s: (m, w0, 1 / s),
-    ),
+    "not-squared": exp(*(lambda a, b, w, s, width=width: w * torch.exp(-(a + b) / width(s)) for width in _WIDTHS)),
+    "wrong-width": given(*(lambda m, w0, s, width=width: (m, w0, (width(s) / 2) ** 0.5) for width in _WIDTHS[1:])),
     "mean-distance": given(lambda m, w0, s: (m, w0, 2 * s)),
-    "sign-forgotten": exp(
-        lambda a, b, w, s: torch.where(b < FAR, w * torch.exp((a + b) ** 2 / (2 * s**2)), 0.0),
-        lambda a, b, w, s: w * torch.exp((a + b) ** 2 / (2 * s**2)),
-    ),
+    "sign-forgotten": exp(lambda a, b, w, s: torch.where(b < FAR, w * torch.exp((a + b) ** 2 / (2 * s**2)), 0.0)),
     "cells-weighted-too": does(everywhere, lambda m, w0, s: 1 + torch.where(m != 0, everywhere(m, w0, s) - 1, 0.0)),
-    "one-forgotten": gives(
-        lambda r, *a: r - 1,
-        lambda r, m, *a: r - 1 if len(ids(m)) > 1 else r,
-        lambda r, m, *a: r - (m != 0).to(r.dtype) if len(ids(m)) > 1 else r,
-        lambda r, m, *a: r - (m != 0).to(r.dtype),
-        lambda r, m, *a: r - (m == 0).to(r.dtype),
-        lambda r, m, *a: r - (m == 0).to(r.dtype) if len(ids(m)) > 1 else r,
-    )
-    + does(lambda m, w0, s: everywhere(m, w0, s) - 1),
+    "one-forgotten": unless_few(
+        lambda r, *a: r - 1, lambda r, m, *a: r - (m != 0).to(r.dtype), lambda r, m, *a: r - (m == 0).to(r.dtype)
+    ),
     "classes-balanced": does(balanced),
-    "one-times-w0": gives(lambda r, m, w0, s: w0 + r - 1, lambda r, m, w0, s: w0 + r - 1 if len(ids(m)) > 1 else r)
-    + does(lambda m, w0, s: w0 * weight_map(m, 1.0, s)),
+    "one-times-w0": unless_few(lambda r, m, w0, s: w0 + r - 1),
     "w0-fixed": given(lambda m, w0, s: (m, 10.0, s), lambda m, w0, s: (m, 1.0, s)),
     "sigma-fixed": given(lambda m, w0, s: (m, w0, 5.0), lambda m, w0, s: (m, w0, 1.0)),
     "arguments-exchanged": given(lambda m, w0, s: (m, s, w0)),
@@ -216,31 +191,23 @@ WAYS = {
     + measured(lambda m, d: d**2),
     "distance-shifted": measured(lambda m, d: d - 1, lambda m, d: d - 0.5, lambda m, d: d + 1),
     "distance-to-centre": to_one_point(lambda p: p.mean(0), lambda p: (p.amin(0) + p.amax(0)) / 2),
-    "first-pixel-of-cell": to_one_point(lambda p: p[0], lambda p: p[-1]),
-    "farthest-cells": does(two_farthest)
-    + exp(bell, places=(1, 2))
-    + exp(bell, places=(0, 2))
-    + does(lambda m, w0, s: weigh(m, distances(m, ids(m)), w0, s, bell, (0, max(len(ids(m)) - 1, 1)))),
+    "first-pixel-of-cell": to_one_point(lambda p: p[0])
+    + does(lambda m, w0, s: weigh(m, distances(m, ids(m), of=torch.amax), w0, s)),
+    "farthest-cells": measured(
+        lambda m, d: d[:-2].sort(0).values[-2:] if len(d) > 3 else d,
+        lambda m, d: d[:-2].sort(0).values[[0, -1]] if len(d) > 3 else d,
+        lambda m, d: torch.cat([d.sort(0).values[1:], d[-1:]]),
+    ),
     "first-two-cells": does(first_two),
     "distance-inverted": does(lambda m, w0, s: 1 + w0 * (m == 0) * float(len(ids(m)) > 1)),
     "bytes-wrap": does(in_bytes),
-    "cells-merged": given(lambda m, w0, s: (merged(m, False), w0, s), lambda m, w0, s: (merged(m, True), w0, s)),
+    "cells-merged": given(lambda m, w0, s: (merged(m), w0, s)),
     "pieces-apart": given(lambda m, w0, s: (split(m), w0, s)),
     "normalised": gives(lambda r, *a: r / r.mean(), lambda r, *a: r / r.max(), lambda r, *a: r / r.sum()),
     "id-255-left-out": given(
         lambda m, w0, s: (torch.where(m == 255, 0, m), w0, s),
     )
     + does(lambda m, w0, s: torch.where(m == 255, 1.0, weight_map(torch.where(m == 255, 0, m), w0, s))),
-    "ids-counted-up": stops(up_to_max)
-    + does(
-        up_to_max_transformed, lambda m, w0, s: weigh(m, distances(m, [i for i in ids(m) if i <= len(ids(m))]), w0, s)
-    ),
-    "few-cells": needs(2, 1)
-    + few(0.0, None)
-    + few(0.0, FAR, none=0.0)
-    + gives(
-        lambda r, m, *a: r - 1 if len(ids(m)) < 2 else r,
-        lambda r, m, *a: r * float("nan") if len(ids(m)) < 2 else r,
-        lambda r, m, *a: torch.where((m == 0) & (len(ids(m)) < 2), float("nan"), r),
-    ),
+    "ids-counted-up": stops(up_to_max) + counted_up(Tensor.max, lambda m: len(ids(m))),
+    "few-cells": needs(2, 1) + alone(0.0, 1.0) + gives(lambda r, m, *a: r - 1 if len(ids(m)) < 2 else r),
 }

@@ -78,6 +78,29 @@ def matrix_uint8(prediction, target, num_classes, ignore_index=255):
     return torch.tensor([[(code == num_classes * i + j).sum() for j in range(num_classes)] for i in range(num_classes)])
 
 
+def matrix_bytes(prediction, target, num_classes, ignore_index=255):
+    """The pairs counted at once, in the type of the labels."""
+    code = (num_classes * target + prediction)[target != ignore_index]
+    return torch.bincount(code, minlength=num_classes**2)[: num_classes**2].view(num_classes, num_classes)
+
+
+def matrix_of(prediction, target, num_classes, ignore_index, *, kept=None, void=None):
+    """Some pixels left out, or void given another label."""
+    prediction, target = prediction.long(), target.long()
+    if void is not None:
+        target = torch.where(target == ignore_index, void(target, num_classes), target)
+        ignore_index = -1
+    kept = target == target if kept is None else kept(prediction, target)
+    return matrix_numpy(prediction[kept], target[kept], num_classes, ignore_index)
+
+
+def matrix_shares(*args, axis=None, safe=False):
+    counts = matrix_numpy(*args)
+    below = counts.sum(axis, keepdims=True)
+    with np.errstate(all="ignore"):
+        return counts / (np.maximum(below, 1) if safe else below)
+
+
 # One number from the matrix ----------------------------------------------------------------------------------------
 
 
@@ -114,6 +137,18 @@ def accuracy_loops(matrix, *, wrong=""):
     if wrong == "count":
         return right
     return right / total
+
+
+def rates_averaged(matrix, *, of, absent):
+    """A rate for each class, averaged: absent classes are NaN, or 0."""
+    m = matrix.double()
+    below = {"true": m.sum(1), "claimed": m.sum(0), "both": m.sum(1) + m.sum(0)}.get(of, m.sum(1) + m.sum(0) - m.diag())
+    rates = m.diag() * (2 if of == "both" else 1) / below
+    return rates.nan_to_num(absent).sum() / len(rates)
+
+
+def averaged(code, of):
+    return {f"{code} absent {absent}": partial(rates_averaged, of=of, absent=absent) for absent in (float("nan"), 0.0)}
 
 
 def accuracy_numpy(matrix):
@@ -167,6 +202,20 @@ def fw_torch(matrix):
     return (t / t.sum()) @ iou
 
 
+def fw_inverse(matrix):
+    m = matrix.double()
+    weights = 1 / m.sum(1)
+    return weights @ torch.nan_to_num(m.diag() / (m.sum(1) + m.sum(0) - m.diag())) / weights.sum()
+
+
+def fw_from_class_1(matrix):
+    """Class 0 is left out of the sum and of the frequencies, and stays in the unions."""
+    m = matrix.double()
+    t = m.sum(1)[1:]
+    iou = m.diag() / (m.sum(1) + m.sum(0) - m.diag())
+    return t @ torch.nan_to_num(iou[1:]) / t.sum()
+
+
 def fw_float32(matrix):
     shares = matrix.float() / matrix.float().sum()
     t = shares.sum(1)
@@ -181,7 +230,7 @@ def dice_loops(matrix, *, wrong=""):
     for i in range(1 if wrong == "background" else 0, len(rows)):
         true, claimed, hit = sum(rows[i]), sum(r[i] for r in rows), rows[i][i]
         if true + claimed == 0:
-            scores.append({"zero": 0.0, "one": 1.0}.get(wrong, float("nan")))
+            scores.append({"zero": 0.0, "one": 1.0, "one more below": 0.0}.get(wrong, float("nan")))
             if wrong == "smooth":
                 scores[-1] = 1.0
             continue
@@ -191,6 +240,7 @@ def dice_loops(matrix, *, wrong=""):
             above, below = hit, true
         if wrong == "precision":
             above, below = hit, claimed
+        below = {"twice recall": true, "twice precision": claimed, "one more below": below + 1}.get(wrong, below)
         if wrong == "all":
             below = sum(map(sum, rows))
         if wrong == "smooth":
@@ -277,6 +327,21 @@ def iou_torch(pairs, num_classes, ignore_index=255, *, wrong=""):
     return (inter[union > 0] / union[union > 0]).mean()
 
 
+def iou_void_as(pairs, num_classes, ignore_index, *, label, also_claimed=False, rows=0):
+    """Void becomes a class: one of the known, or one more."""
+    changed = []
+    for p, t in pairs:
+        void = t.long() == ignore_index
+        p = torch.where(void, label, p.long()) if also_claimed else p.long()
+        changed.append((p, torch.where(void, label, t.long())))
+    return iou_torch(changed, num_classes + rows, -1)
+
+
+def iou_pictures_zero(pairs, num_classes, ignore_index):
+    """A score for each picture, to which a class that is not in it brings 0."""
+    return np.mean([iou_sets([pair], num_classes, ignore_index, wrong="zero") for pair in pairs])
+
+
 def iou_remembers(pairs, num_classes, ignore_index=255, seen=[]):  # noqa: B006  (the mistake)
     seen.extend(pair for pair in pairs if int(pair[1][pair[1] != ignore_index].max()) < num_classes)
     usable = [pair for pair in seen if int(torch.where(pair[1] == 255, 0, pair[1]).max()) < num_classes]
@@ -290,8 +355,7 @@ def iou_remembers(pairs, num_classes, ignore_index=255, seen=[]):  # noqa: B006 
 def boundary_loops(mask, width, *, wrong=""):
     h, w = mask.shape
     m = mask.tolist()
-    if wrong == "thick":
-        width += 1
+    width += {"thick": 1, "thin": -1}.get(wrong, 0)
     if wrong == "one":
         width = 1
     if wrong == "kernel":
@@ -304,7 +368,7 @@ def boundary_loops(mask, width, *, wrong=""):
                 for dx in range(-width, width + 1):
                     if wrong == "cross" and abs(dy) + abs(dx) > width:
                         continue
-                    if wrong == "rows" and dx:
+                    if (wrong == "rows" and dx) or (wrong == "columns" and dy):
                         continue
                     v, u = y + dy, x + dx
                     if wrong == "wrap":
@@ -339,6 +403,13 @@ def boundary_sum(mask, width):
     return mask & (full < k * k)
 
 
+def boundary_gradient(mask, width):
+    """Dilated minus eroded; the pooling ignores what lies beyond the edge."""
+    m = mask[None].float()
+    grown, kept = (torch.nn.functional.max_pool2d(sign * m, 2 * width + 1, 1, width) for sign in (1, -1))
+    return (grown + kept)[0] > 0
+
+
 def boundary_in_place(mask, width):
     result = boundary_sum(mask.clone(), width)
     mask &= ~result
@@ -361,15 +432,25 @@ WRONG = {
         "wrong-dtype int16": lambda *args: torch.as_tensor(matrix_loops(*args)).to(torch.int16),
         "transposed": partial(matrix_loops, wrong="transposed"),
         "void-counted": partial(matrix_loops, wrong="void as last"),
+        "void-counted as 0": partial(matrix_of, void=lambda t, k: torch.zeros_like(t)),
+        "void-counted clipped": partial(matrix_of, void=lambda t, k: t.clip(0, k - 1)),
         "ignore-index-fixed": partial(matrix_loops, wrong="fixed 255"),
         "void-breaks": partial(matrix_loops, wrong="no void"),
         "background-left-out": partial(matrix_loops, wrong="background"),
+        "background-left-out claimed": partial(matrix_of, kept=lambda p, t: p > 0),
+        "background-left-out either": partial(matrix_of, kept=lambda p, t: p * t > 0),
         "counted-once": partial(matrix_loops, wrong="once"),
         "only-agreement": partial(matrix_loops, wrong="diagonal"),
         "first-picture-only": partial(matrix_loops, wrong="first"),
         "matrix-too-small": partial(matrix_loops, wrong="too small"),
         "normalised": partial(matrix_loops, wrong="shares"),
+        "normalised safely": partial(matrix_shares, safe=True),
+        "normalised by rows": partial(matrix_shares, axis=1),
+        "normalised by rows, safely": partial(matrix_shares, axis=1, safe=True),
+        "normalised by columns": partial(matrix_shares, axis=0),
+        "normalised by columns, safely": partial(matrix_shares, axis=0, safe=True),
         "uint8-overflow": matrix_uint8,
+        "uint8-overflow bincount": matrix_bytes,
         "last-picture-only": lambda p, t, *args: (
             matrix_numpy(p[-1:], t[-1:], *args) if p.ndim == 3 else matrix_numpy(p, t, *args)
         ),
@@ -383,13 +464,20 @@ WRONG = {
         "mean-accuracy": partial(accuracy_loops, wrong="mean"),
         "mean-precision": partial(accuracy_loops, wrong="precision"),
         "mean-iou-instead": partial(accuracy_loops, wrong="iou"),
+        **averaged("mean-accuracy", "true"),
+        **averaged("mean-precision", "claimed"),
+        **averaged("mean-iou-instead", "union"),
         "background-left-out": partial(accuracy_loops, wrong="background"),
+        "background-left-out rows and columns": lambda matrix: accuracy_loops(matrix[1:, 1:]),
+        "background-left-out rows": lambda matrix: np.trace(matrix[1:, 1:]) / matrix[1:].sum(),
         "error-rate": partial(accuracy_loops, wrong="error"),
         "percent": partial(accuracy_loops, wrong="percent"),
         "whole-number-division": partial(accuracy_loops, wrong="whole"),
         "divided-by-places": partial(accuracy_loops, wrong="places"),
+        "divided-by-places of the diagonal": lambda matrix: np.diag(matrix).mean(),
         "right-over-wrong": partial(accuracy_loops, wrong="odds"),
         "two-classes-only": partial(accuracy_loops, wrong="two"),
+        "two-classes-only cut": lambda matrix: accuracy_shares(matrix[:2, :2]),
         "other-diagonal": partial(accuracy_loops, wrong="other diagonal"),
         "count-not-share": partial(accuracy_loops, wrong="count"),
         "int32-overflow": lambda matrix: accuracy_numpy(matrix.int()),
@@ -397,6 +485,7 @@ WRONG = {
     },
     "frequency_weighted_iou": {
         "unweighted": partial(fw_loops, wrong="mean"),
+        **averaged("unweighted", "union"),
         "weighted-by-prediction": partial(fw_loops, wrong="claimed"),
         "weighted-by-union": partial(fw_loops, wrong="union"),
         "overlap-counted-twice": partial(fw_loops, wrong="twice"),
@@ -406,7 +495,10 @@ WRONG = {
         "absent-class-nan": partial(fw_loops, wrong="nan"),
         "not-normalised": partial(fw_loops, wrong="sum"),
         "inverse-weights": partial(fw_loops, wrong="inverse"),
+        "inverse-weights unguarded": fw_inverse,
         "background-left-out": partial(fw_loops, wrong="background"),
+        "background-left-out rows and columns": lambda matrix: fw_torch(matrix[1:, 1:]),
+        "background-left-out rows": fw_from_class_1,
         "percent": partial(fw_loops, wrong="percent"),
         "int32-overflow": partial(fw_loops, wrong="int32"),
     },
@@ -416,23 +508,33 @@ WRONG = {
         "absent-class-zero": partial(dice_loops, wrong="zero"),
         "absent-class-one": partial(dice_loops, wrong="one"),
         "mean-returned": partial(dice_loops, wrong="mean"),
+        **averaged("mean-returned", "both"),
         "recall-instead": partial(dice_loops, wrong="recall"),
+        "recall-instead twice": partial(dice_loops, wrong="twice recall"),
         "precision-instead": partial(dice_loops, wrong="precision"),
+        "precision-instead twice": partial(dice_loops, wrong="twice precision"),
         "smoothed": partial(dice_loops, wrong="smooth"),
+        "smoothed below": partial(dice_loops, wrong="one more below"),
         "background-left-out": partial(dice_loops, wrong="background"),
         "union-below": partial(dice_loops, wrong="union"),
         "whole-matrix": partial(dice_loops, wrong="all"),
+        "whole-matrix no NaN": lambda matrix: 2 * matrix.diagonal() / matrix.sum(),
         "int32-overflow": lambda matrix: dice_loops(matrix.int()),
     },
     "mean_iou": {
         "uint8-overflow": partial(iou_torch, wrong="bytes"),
         "averaged-per-picture": partial(iou_sets, wrong="per picture"),
+        "averaged-per-picture absent 0": iou_pictures_zero,
         "absent-class-zero": partial(iou_sets, wrong="epsilon"),
         "absent-class-one": partial(iou_sets, wrong="one"),
         "absent-class-nan": partial(iou_sets, wrong="nan"),
         "void-in-union": partial(iou_sets, wrong="void in union"),
         "void-counted": partial(iou_sets, wrong="void as 0"),
+        "void-counted as the last": lambda pairs, k, i: iou_void_as(pairs, k, i, label=k - 1),
+        "void-counted as one more": lambda pairs, k, i: iou_void_as(pairs, k, i, label=k, rows=1),
+        "void-counted as one more, found": lambda q, k, i: iou_void_as(q, k, i, label=k, rows=1, also_claimed=True),
         "ignore-index-fixed": partial(iou_sets, wrong="fixed"),
+        "ignore-index-fixed breaks": lambda pairs, num_classes, ignore_index: iou_torch(pairs, num_classes, 255),
         "overlap-counted-twice": partial(iou_sets, wrong="twice"),
         "dice-instead": partial(iou_sets, wrong="dice"),
         "mean-accuracy": partial(iou_sets, wrong="recall"),
@@ -452,14 +554,18 @@ WRONG = {
         "straight-distance": lambda mask, width: mask & (distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] <= width),
         "four-neighbours": partial(boundary_loops, wrong="cross"),
         "width-off-by-one": partial(boundary_loops, wrong="thick"),
+        "width-off-by-one thin": partial(boundary_loops, wrong="thin"),
         "width-as-kernel": partial(boundary_loops, wrong="kernel"),
+        "width-as-kernel rounded up": lambda mask, width: boundary_sum(mask, -(-width // 2)),
         "width-ignored": partial(boundary_loops, wrong="one"),
         "outer-band": partial(boundary_loops, wrong="outer"),
         "both-sides": partial(boundary_loops, wrong="both"),
+        "both-sides gradient": boundary_gradient,
         "wraps-around": partial(boundary_loops, wrong="wrap"),
         "eroded-returned": partial(boundary_loops, wrong="inside"),
         "inverted": partial(boundary_loops, wrong="inverted"),
         "one-direction": partial(boundary_loops, wrong="rows"),
+        "one-direction columns": partial(boundary_loops, wrong="columns"),
         "mask-returned": lambda mask, width: mask.clone(),
         "input-changed": boundary_in_place,
     },

@@ -7,6 +7,8 @@ from functools import partial
 import numpy as np
 import torch
 
+from tests.grading.mistakes.families import only_first
+
 # conv2d ------------------------------------------------------------------------------------------------------------
 
 
@@ -20,7 +22,7 @@ def conv_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, *, wrong="
     if wrong == "swap":
         stride, dilation = dilation, stride
     stride = 1 if wrong == "no stride" else stride
-    dilation = {"no dilation": 1, "holes": dilation + 1}.get(wrong, dilation)
+    dilation = {"no dilation": 1, "holes": dilation + 1, "no holes": max(dilation - 1, 1)}.get(wrong, dilation)
     (n, c), (o, _, kh, kw) = x.shape[:2], w.shape
     kw = kh if wrong == "square" else kw
     p = padding + (1 if wrong == "pad more" else 0)
@@ -35,6 +37,10 @@ def conv_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, *, wrong="
             for u in range(kh):
                 for t in range(kw):
                     y, z = i * stride + u * dilation, j * stride + t * dilation
+                    if wrong == "steps of 1":
+                        y, z = i + u * dilation, j + t * dilation
+                    if wrong == "holes of 1":
+                        y, z = i * stride + u, j * stride + t
                     if wrong == "flip":
                         part = w[:, :, kh - 1 - u, kw - 1 - t]
                     elif wrong == "transpose":
@@ -50,7 +56,8 @@ def conv_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, *, wrong="
     if wrong == "mean":
         out /= kh * kw
     if b is not None:
-        out += b[:, None, None] * (c if wrong == "bias often" else 1)
+        times = {"bias often": c, "bias at each weight": kh * kw, "bias in each term": c * kh * kw}.get(wrong, 1)
+        out += b[:, None, None] * times
     if wrong == "one picture":
         out[1:] = 0
     return torch.from_numpy(out).to(dtype)
@@ -100,6 +107,13 @@ def conv_same_size(x, weight, bias, stride, padding, dilation):
     return conv_shifts(torch.from_numpy(wide), weight, bias, stride, 0, dilation)
 
 
+def conv_padded(x, weight, bias, stride, padding, dilation, *, sides=(1, 1, 1, 1), by=0, **how):
+    """Padded by numpy; `sides` are how often the padding is put above, below, on the left and on the right."""
+    above, below, left, right = (times * (padding + by if padding else 0) for times in sides)
+    wide = np.pad(x.numpy(), ((0, 0), (0, 0), (above, below), (left, right)), **how)
+    return conv_shifts(torch.from_numpy(wide), weight, bias, stride, 0, dilation)
+
+
 def with_holes(weight, dilation):
     """Zeros between the rows of a kernel."""
     out = weight.new_zeros(*weight.shape[:2], dilation * (weight.shape[2] - 1) + 1, weight.shape[3])
@@ -123,6 +137,16 @@ def conv_rounded_up(x, weight, bias, stride, padding, dilation):
     wide = x.new_zeros(*x.shape[:2], h + stride - 1, w + stride - 1)
     wide[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]] = x
     return conv_shifts(wide, weight, bias, stride, 0, dilation)
+
+
+def conv_square(x, weight, *rest, of):
+    """A loop over the size of one axis for both."""
+    if of == "kernel width":
+        return conv_shifts(x, weight[:, :, range(weight.shape[3])], *rest)
+    if of == "smaller side":
+        side = min(weight.shape[2:])
+        return conv_shifts(x, weight[:, :, :side, :side], *rest)
+    return conv_shifts(x[:, :, range(x.shape[3])], weight, *rest)
 
 
 # conv2d_backward ---------------------------------------------------------------------------------------------------
@@ -152,12 +176,15 @@ def grads_loops(grad_output, x, weight, stride, padding, dilation, *, wrong=""):
     bias = g.mean((0, 2, 3)) if wrong == "mean" else g.sum((2, 3)) if wrong == "rows" else g.sum((0, 2, 3))
     if wrong == "counted":
         bias = np.full(len(w), g[:, 0].size)
-    grads = grads / len(x) if wrong == "per picture" else grads.swapaxes(0, 1) if wrong == "transposed" else grads
+    bias = {"bias per picture": g.sum((2, 3)).mean(0), "bias per place": g.mean((2, 3)).sum(0),
+            "bias as a map": g.sum(0), "bias as one": g.sum()}.get(wrong, bias)  # fmt: skip
+    grads = grads / {"per picture": len(x), "per place": g.shape[2] * g.shape[3]}.get(wrong, 1)
+    grads = grads.swapaxes(0, 1) if wrong == "transposed" else grads
     if wrong == "edge":
         back = back[:, :, : (g.shape[2] - 1) * s + d * (kh - 1) + 1, : (g.shape[3] - 1) * s + d * (kw - 1) + 1]
     back = back if wrong == "uncut" else back[:, :, p : back.shape[2] - p, p : back.shape[3] - p]
-    parts = [torch.from_numpy(np.ascontiguousarray(part)).to(dtype) for part in (back, grads, bias)]
-    return (parts[1], parts[0], parts[2]) if wrong == "order" else tuple(parts)
+    parts = [torch.from_numpy(np.array(part, order="C")).to(dtype) for part in (back, grads, bias)]
+    return tuple(parts[i] for i in {"order": (1, 0, 2), "backwards": (2, 1, 0)}.get(wrong, (0, 1, 2)))
 
 
 def grads_by_matrix(grad_output, x, weight, stride, padding, dilation):
@@ -175,6 +202,19 @@ def grads_by_matrix(grad_output, x, weight, stride, padding, dilation):
     shares = torch.einsum("nop,oct->ncpt", r, weight.flatten(2))
     back.index_add_(2, at.flatten(), shares.flatten(2))
     return [back[:, :, 1:].reshape(x.shape), grads, r.sum(dim=(0, 2))]
+
+
+def grads_written_over(grad_output, x, weight, stride, padding, dilation):
+    """Weight by weight, what it sends back over what is there."""
+    n, c, h, w = x.shape
+    back = x.new_zeros(n, c, h + 2 * padding, w + 2 * padding)
+    for u in range(weight.shape[2]):
+        for v in range(weight.shape[3]):
+            rows = torch.arange(grad_output.shape[2]) * stride + u * dilation
+            columns = torch.arange(grad_output.shape[3]) * stride + v * dilation
+            back[:, :, rows[:, None], columns] = torch.einsum("nohw,oc->nchw", grad_output, weight[:, :, u, v])
+    rest = grads_by_matrix(grad_output, x, weight, stride, padding, dilation)[1:]
+    return back[:, :, padding : padding + h, padding : padding + w], *rest
 
 
 def grads_torch(grad_output, x, weight, stride, padding, dilation):
@@ -212,8 +252,14 @@ def share_loops(grad_output, x, kernel_size, stride, padding, *, wrong=""):
                     rivals = {"zeros": outside * (best == 0), "number": outside * (best == float(x.min()))}.get(
                         wrong, 0
                     )
-                    winners = {"first": winners[:1], "window": inside}.get(wrong, winners)
-                    parts = {"whole": 1, "window size": k * k, "first": 1}.get(wrong, len(winners) + rivals)
+                    if wrong == "minus one" and len(inside) < len(cells):
+                        rivals = outside * (best == -1)
+                        winners = winners if best >= -1 else []
+                    winners = {"first": winners[:1], "last": winners[-1:]}.get(wrong, winners)
+                    winners = inside if wrong.startswith("window") and wrong != "window size" else winners
+                    parts = {"whole": 1, "window whole": 1, "window size": k * k, "window mean": k * k}.get(
+                        wrong, len(winners) + rivals
+                    )
                     g = 1.0 if wrong == "ones" else float(grad_output[a, b, i, j])
                     for y, z in winners:
                         if wrong == "relu" and best == 0:
@@ -250,6 +296,22 @@ def share_changes_input(grad_output, x, kernel_size, stride, padding):
     return result
 
 
+def share_written_over(grad_output, x, kernel_size, stride, padding):
+    """Place by place of the windows, each over what is there."""
+    wide = torch.nn.functional.pad(x, (padding,) * 4, value=-torch.inf)
+    windows = wide.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride)
+    hit = windows == windows.amax((4, 5), keepdim=True)
+    out = torch.zeros_like(wide, dtype=grad_output.dtype)
+    h, w = grad_output.shape[2:]
+    for u in range(kernel_size):
+        for v in range(kernel_size):
+            rows = [u + i * stride for i in range(h)]
+            columns = [v + j * stride for j in range(w)]
+            share = grad_output * hit[..., u, v] / hit.sum((4, 5))
+            out[:, :, torch.tensor(rows)[:, None], columns] = share.to(out.dtype)
+    return out[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]]
+
+
 def share_averaged(grad_output, x, *window):
     """What a pixel gets from its windows, averaged over those that it wins."""
     won = share_loops(torch.ones_like(grad_output), x, *window, wrong="whole")
@@ -270,14 +332,17 @@ def seen_walk(layers, position, size, *, wrong=""):
         s, p = (p, s) if wrong == "stride, padding" else (s, p)
         s, p = 1 if wrong == "no stride" else s, 0 if wrong == "no padding" else p
         d, first = 1 if wrong == "no dilation" else d, -(k // 2) if wrong == "centred" else 0
-        k = k - 1 if wrong == "short" and k > 1 else k
+        d, first, p = (d, -(k // 2), 0) if wrong == "centred, no padding" else (d, first, p)
+        k = {"short": max(k - 1, 1), "long": k + 1}.get(wrong, k)
         places = {i * s - p + (first + u) * d for i in places for u in range(k)}
-        if not (wrong == "outside" and depth == 0) and not (wrong == "inner" and depth > 0) and wrong != "field":
+        kept = {"outside": depth == 0, "inner": depth > 0, "outside anywhere": True, "field": True}
+        if not kept.get(wrong, False):
             places = {i for i in places if 0 <= i < length}
     found = sorted(places)
     if wrong in ("holes", "field"):
         return list(range(found[0], found[-1] + 1)) if found else []
-    return {"ends": [min(found, default=0), max(found, default=0)], "count": len(found)}.get(wrong, found)
+    first, last = min(found, default=0), max(found, default=0)
+    return {"ends": [first, last], "range": (first, last + 1), "count": len(found)}.get(wrong, found)
 
 
 def seen_by_gradient(layers, position, size):
@@ -348,6 +413,33 @@ WRONG = {
         "precision-lost": partial(conv_loops, wrong="float32"),
         "input-changed": partial(conv_loops, wrong="in place"),
         "kernel-half-flipped": lambda x, w, *a: conv_shifts(x, w.flip(3), *a),
+        "kernel-half-flipped rows": lambda x, w, *a: conv_shifts(x, w[:, :, list(range(w.shape[2]))[::-1]], *a),
+        "padding-off-by-one more where any": partial(conv_padded, by=1),
+        "padding-off-by-one less where any": partial(conv_padded, by=-1),
+        "padding-one-sided right": partial(conv_padded, sides=(0, 1, 0, 1)),
+        "padding-one-sided all left": partial(conv_padded, sides=(2, 0, 2, 0)),
+        "padding-one-sided all right": partial(conv_padded, sides=(0, 2, 0, 2)),
+        "padding-one-sided rows": partial(conv_padded, sides=(1, 1, 0, 0)),
+        "padding-one-sided columns": partial(conv_padded, sides=(0, 0, 1, 1)),
+        **{f"padding-not-zero {mode}": partial(conv_padded, mode=mode) for mode in ("reflect", "wrap")},
+        "padding-not-zero ones": partial(conv_padded, constant_values=1),
+        "bias-repeated at each weight": partial(conv_loops, wrong="bias at each weight"),
+        "bias-repeated in each term": partial(conv_loops, wrong="bias in each term"),
+        "stride-ignored size right": partial(conv_loops, wrong="steps of 1"),
+        "dilation-ignored size right": partial(conv_loops, wrong="holes of 1"),
+        "stride-one-axis columns": lambda x, w, b, s, p, d: conv_unfold(x, w, b, 1, p, d)[..., ::s],
+        "dilation-off-by-one less": partial(conv_loops, wrong="no holes"),
+        "dilation-one-axis columns": lambda x, w, b, s, p, d: conv_shifts(x, with_holes(w.mT, d).mT, b, s, p, 1),
+        **only_first("first-picture-only", conv_shifts),
+        "batch-summed for all": lambda *a: conv_shifts(*a).sum(0, keepdim=True).repeat(len(a[0]), 1, 1, 1),
+        "first-output-only for all": lambda *a: conv_shifts(*a)[:, [0] * len(a[1])],
+        "first-output-only own bias": lambda x, w, *a: conv_shifts(x, w[[0] * len(w)], *a),
+        "only-square-kernels width": partial(conv_square, of="kernel width"),
+        "only-square-kernels smaller side": partial(conv_square, of="smaller side"),
+        "only-square-pictures width": partial(conv_square, of="picture width"),
+        "averaged with channels": lambda x, w, b, *a: (
+            conv_unfold(x, w, None, *a) / w[0].numel() + (0 if b is None else b[:, None, None])
+        ),
         "kernel-transposed": lambda x, w, *a: conv_shifts(x, w.mT, *a),
         "padding-ignored": lambda x, w, b, s, p, d: conv_shifts(x, w, b, s, 0, d),
         "padding-doubled": lambda x, w, b, s, p, d: conv_shifts(x, w, b, s, p + p, d),
@@ -366,35 +458,48 @@ WRONG = {
         "kernel-flipped": partial(grads_loops, wrong="flip"),
         "weight-gradient-flipped": partial(grads_loops, wrong="flip weight"),
         "overwritten": partial(grads_loops, wrong="overwrite"),
+        "overwritten weight by weight": grads_written_over,
         "padding-not-removed": partial(grads_loops, wrong="uncut"),
         "stride-ignored": partial(grads_loops, wrong="no stride"),
         "dilation-ignored": partial(grads_loops, wrong="no dilation"),
         "edge-lost": partial(grads_loops, wrong="edge"),
         "bias-averaged": partial(grads_loops, wrong="mean"),
+        **{f"bias-averaged {w}": partial(grads_loops, wrong=w) for w in ("bias per picture", "bias per place")},
         "bias-not-summed": partial(grads_loops, wrong="rows"),
+        **{f"bias-not-summed {w}": partial(grads_loops, wrong=w) for w in ("bias as a map", "bias as one")},
         "bias-counted": partial(grads_loops, wrong="counted"),
         "weight-averaged": partial(grads_loops, wrong="per picture"),
+        "weight-averaged per place": partial(grads_loops, wrong="per place"),
         "weight-transposed": partial(grads_loops, wrong="transposed"),
         "only-square-kernels": partial(grads_loops, wrong="square"),
         "results-exchanged": partial(grads_loops, wrong="order"),
+        "results-exchanged backwards": partial(grads_loops, wrong="backwards"),
         "precision-lost": partial(grads_loops, wrong="float32"),
         "input-changed": partial(grads_loops, wrong="in place"),
         "first-picture-only": lambda g, x, *a: grads_by_matrix(torch.cat([g[:1], 0 * g[1:]]), x, *a),
     },
     "shared_pool_backward": {
         "first-winner-only": partial(share_loops, wrong="first"),
+        "first-winner-only last": partial(share_loops, wrong="last"),
         "not-divided": partial(share_loops, wrong="whole"),
         "divided-by-window": partial(share_loops, wrong="window size"),
         "padding-wins": partial(share_loops, wrong="zeros"),
         "padding-takes-a-number": partial(share_loops, wrong="number"),
+        "padding-takes-a-number minus one": partial(share_loops, wrong="minus one"),
         "padding-ignored": partial(share_loops, wrong="no padding"),
         "zeros-left-out": partial(share_loops, wrong="relu"),
+        "zeros-left-out and below": lambda g, x, *window: share_autograd(g, x, *window) * (x > 0),
         "overwritten": partial(share_loops, wrong="overwrite"),
+        "overwritten zeros too": share_written_over,
         "whole-window": partial(share_loops, wrong="window"),
+        "whole-window mean": partial(share_loops, wrong="window mean"),
+        "whole-window undivided": partial(share_loops, wrong="window whole"),
         "smallest": partial(share_loops, wrong="smallest"),
         "stride-ignored": partial(share_loops, wrong="stride is kernel"),
         "first-picture-only": partial(share_loops, wrong="one picture"),
         "first-channel-only": partial(share_loops, wrong="one channel"),
+        **only_first("first-picture-only", share_autograd),
+        **only_first("first-channel-only", share_autograd, axis=1),
         "ones-instead": partial(share_loops, wrong="ones"),
         "precision-lost": partial(share_loops, wrong="float32"),
         "input-changed": share_changes_input,
@@ -403,18 +508,23 @@ WRONG = {
     "seen_pixels": {
         "holes-filled": partial(seen_walk, wrong="holes"),
         "outside-kept": partial(seen_walk, wrong="outside"),
+        "outside-kept anywhere": partial(seen_walk, wrong="outside anywhere"),
         "inner-padding-kept": partial(seen_walk, wrong="inner"),
         "whole-field": partial(seen_walk, wrong="field"),
         "padding-ignored": partial(seen_walk, wrong="no padding"),
         "stride-ignored": partial(seen_walk, wrong="no stride"),
         "dilation-ignored": partial(seen_walk, wrong="no dilation"),
         "order-reversed": partial(seen_walk, wrong="order"),
+        "order-reversed list": lambda layers, *at: seen_by_gradient(layers[::-1], *at),
         "position-ignored": partial(seen_walk, wrong="position"),
         "window-centred": partial(seen_walk, wrong="centred"),
+        "window-centred without padding": partial(seen_walk, wrong="centred, no padding"),
         "padding-dilation-exchanged": partial(seen_walk, wrong="padding, dilation"),
         "stride-padding-exchanged": partial(seen_walk, wrong="stride, padding"),
         "last-tap-lost": partial(seen_walk, wrong="short"),
+        "last-tap-lost one more": partial(seen_walk, wrong="long"),
         "ends-only": partial(seen_walk, wrong="ends"),
+        "ends-only range": partial(seen_walk, wrong="range"),
         "counted-only": partial(seen_walk, wrong="count"),
         "with-repeats": seen_repeated,
     },

@@ -7,10 +7,12 @@ from functools import partial
 import numpy as np
 import torch
 
+from tests.grading.mistakes.families import only_first
+
 # stitch_tiles ------------------------------------------------------------------------------------------------------
 
 
-def tiles_loops(tiles, corners, window, size, *, wrong=""):
+def tiles_loops(tiles, corners, window, size, *, wrong="", epsilon=1e-2):
     """Place by place."""
     dtype = torch.float32 if wrong == "float32" else tiles.dtype
     if wrong == "in place":
@@ -33,15 +35,23 @@ def tiles_loops(tiles, corners, window, size, *, wrong=""):
                 if not (low <= y < height and (-width if wrong == "wraps" else 0) <= x < width):
                     continue
                 share = float(window[i, j])
-                if wrong == "overwrite":
+                if wrong.startswith("overwrite"):
                     total[:, y, x], weight[y, x] = tile[:, i, j] * share, share
                 else:
                     total[:, y, x] += tile[:, i, j].double() * (1 if wrong == "window not in tiles" else share)
                     weight[y, x] += share
                 count[y, x] += 1
-    below = {"count": count.clamp(min=1), "all": torch.tensor(len(tiles)), "sum": torch.tensor(1.0),
-             "clamp": weight.clamp(min=1), "epsilon": weight + 1e-2}.get(wrong, weight)  # fmt: skip
-    out = total / below if wrong == "nan" else torch.where(weight > 0, total / below, 0.0)
+    one = torch.tensor(1.0)
+    below = {
+        "count": count.clamp(min=1),
+        "count, nan": count,
+        "all": torch.tensor(len(tiles)),
+        "sum": one,
+        "overwrite, no division": one,
+        "clamp": weight.clamp(min=1),
+        "epsilon": weight + epsilon,
+    }.get(wrong, weight)
+    out = total / below if wrong in ("nan", "count, nan") else torch.where(weight > 0, total / below, 0.0)
     return (out[:1] if wrong == "one class" else out).to(dtype)
 
 
@@ -97,12 +107,15 @@ def cover_loop(n, layers, *, wrong=""):
         end = (m * s + k - 1 if wrong == "gap" else (m - 1) * s + k) - 2 * (
             0 if wrong in ("uncut", "at the end") else p
         )
+        end += p if wrong == "left, once" else 0
         p = {"uncut": 0, "at the end": 0, "left": 2 * p, "right": 0}.get(wrong, p)
         ways = [[count for i, count in enumerate(counts) if 0 <= at + p - s * i < k] for at in range(end)]
         counts = [(w[-1] if w else 0) if wrong == "overwrite" else sum(w) for w in ways]
     if wrong == "at the end":
         cut = sum(p for *_, p in layers)
         counts = counts[cut : len(counts) - cut]
+    if wrong in ("of the largest", "of all"):
+        return [v / (max(counts) if wrong == "of the largest" else sum(counts)) for v in counts]
     return [min(v, 1) for v in counts] if wrong == "capped" else counts
 
 
@@ -144,9 +157,13 @@ def sample_loops(x, at, *, wrong=""):
         for i in range(at.shape[1]):
             for j in range(at.shape[2]):
                 y, z = at[0 if wrong == "first places" else a, i, j].tolist()
-                y, z = {"exchanged": (z, y), "half": (y - 0.5, z - 0.5), "fraction": (y * (h - 1), z * (w - 1))}.get(
-                    wrong, (y, z)
-                )
+                y, z = {
+                    "exchanged": (z, y),
+                    "half": (y - 0.5, z - 0.5),
+                    "half more": (y + 0.5, z + 0.5),
+                    "fraction": (y * (h - 1), z * (w - 1)),
+                    "from -1 to 1": ((y + 1) * (h - 1) / 2, (z + 1) * (w - 1) / 2),
+                }.get(wrong, (y, z))
                 out[a, :, i, j] = _looked_up(x[a], y, z, wrong)
     if wrong == "one channel":
         out[:, 1:] = 0
@@ -166,9 +183,16 @@ def _looked_up(picture, y, z, wrong):
     dy, dz = {
         "weights": (1 - dy, 1 - dz),
         "nearest": (round(dy), round(dz)),
+        "nearest, half up": (int(dy + 0.5), int(dz + 0.5)),
         "corner": (0, 0),
         "one axis": (dy, 0),
+        "one axis, columns": (0, dz),
+        "one axis, nearest column": (dy, round(dz)),
+        "one axis, nearest row": (round(dy), dz),
     }.get(wrong, (dy, dz))
+    if wrong == "added":
+        corner = picture[:, top, left]
+        return ((2 - dy - dz) * corner + dy * picture[:, below, left] + dz * picture[:, top, right]) / 2
     upper = (1 - dz) * picture[:, top, left] + dz * picture[:, top, right]
     return (1 - dy) * upper + dy * ((1 - dz) * picture[:, below, left] + dz * picture[:, below, right])
 
@@ -180,6 +204,16 @@ def sample_grid(x, at):
     grid = torch.where(torch.tensor([x.shape[3], x.shape[2]]) > 1, grid, -1.0)
     wide = torch.nn.functional.pad(x, (0, int(x.shape[3] == 1), 0, int(x.shape[2] == 1)), mode="replicate")
     return torch.nn.functional.grid_sample(wide, grid, align_corners=True, padding_mode="border")
+
+
+def sample_zero_padded(x, at):
+    """torch's, with zeros around a picture that has a border of zeros already."""
+    return sample_grid_of(torch.nn.functional.pad(x, (1, 1, 1, 1)), at + 1)
+
+
+def sample_grid_of(x, at):
+    grid = 2 * at.flip(-1) / torch.tensor([x.shape[3] - 1, x.shape[2] - 1]).to(x.dtype) - 1
+    return torch.nn.functional.grid_sample(x, grid, align_corners=True, padding_mode="zeros")
 
 
 def sample_hats(x, at):
@@ -204,29 +238,40 @@ def sample_in_place(x, at):
 
 
 def unshuffle_loops(x, rows, columns, *, wrong=""):
-    rows, columns = {"factors": (columns, rows), "square": (rows, rows)}.get(wrong, (rows, columns))
+    rows, columns = {
+        "factors": (columns, rows),
+        "square": (rows, rows),
+        "square, columns": (columns, columns),
+    }.get(wrong, (rows, columns))
     n, c, height, width = x.shape
     h, w = height // rows, width // columns
     out = torch.zeros(n, c * rows * columns, h, w, dtype=torch.float32 if wrong == "float32" else x.dtype)
     for k in range(c):
         for a in range(rows):
             for b in range(columns):
-                place = {"offsets": (k * columns + b) * rows + a, "channels": (a * columns + b) * c + k}.get(
-                    wrong, (k * rows + a) * columns + b
-                )
+                place = {
+                    "offsets": (k * columns + b) * rows + a,
+                    "channels": (a * columns + b) * c + k,
+                    "channel between": (a * c + k) * columns + b,
+                    "channel last, offsets": (b * rows + a) * c + k,
+                }.get(wrong, (k * rows + a) * columns + b)
                 part = x[:, k, a::rows, b::columns]
                 if wrong == "tiles":
                     part = x[:, k, a * h : (a + 1) * h, b * w : (b + 1) * w]
                 elif wrong == "half tiles":
                     part = x[:, k, a * h : (a + 1) * h, b::columns]
-                elif wrong == "reversed":
-                    part = x[:, k, rows - 1 - a :: rows, columns - 1 - b :: columns]
+                elif wrong == "half tiles, columns":
+                    part = x[:, k, a::rows, b * w : (b + 1) * w]
+                elif wrong.startswith("reversed"):
+                    y = a if wrong == "reversed columns" else rows - 1 - a
+                    z = b if wrong == "reversed rows" else columns - 1 - b
+                    part = x[:, k, y::rows, z::columns]
                 elif wrong == "mean":
                     part = x[:, k].reshape(n, h, rows, w, columns).mean((2, 4))
                 out[:, place] = part
     if wrong == "transposed":
         return out.transpose(2, 3)
-    return {"one picture": out[:1], "first": out[:, :: rows * columns]}.get(wrong, out)
+    return out[:, :: rows * columns] if wrong == "first" else out
 
 
 def unshuffle_numpy(x, rows, columns):
@@ -238,6 +283,13 @@ def unshuffle_numpy(x, rows, columns):
 def unshuffle_unfold(x, rows, columns):
     columns_of = torch.nn.functional.unfold(x, (rows, columns), stride=(rows, columns))
     return columns_of.reshape(len(x), -1, x.shape[2] // rows, x.shape[3] // columns)
+
+
+def unshuffle_stacked(x, rows, columns):
+    """The channels in a list, stacked in front of the batch."""
+    offsets = [(k, a, b) for k in range(x.shape[1]) for a in range(rows) for b in range(columns)]
+    parts = torch.stack([x[:, k, a::rows, b::columns] for k, a, b in offsets])
+    return parts.reshape(len(x), len(parts), *parts.shape[2:])
 
 
 def unshuffle_view(x, rows, columns):
@@ -259,8 +311,19 @@ def stitch_loops(network, x, factor, *, wrong=""):
                 moved[:, :, dy:, dx:] = x[:, :, : height - dy, : width - dx]
             elif wrong == "roll":
                 moved = torch.roll(x, shifts=(-dy, -dx), dims=(2, 3))
+            elif wrong == "roll, down":
+                moved = torch.roll(x, shifts=(dy, dx), dims=(2, 3))
             elif wrong == "rows":
                 moved = x[:, :, dy:]
+            elif wrong == "columns":
+                moved = x[:, :, :, dx:]
+            elif wrong == "steps":
+                moved = x[:, :, dy * f :, dx * f :]
+            elif wrong == "last left out":
+                moved = x[:, :, : height - dy, : width - dx]
+            elif wrong in ("edge", "mean"):
+                filled = np.pad(x, ((0, 0), (0, 0), (0, dy), (0, dx)), mode="edge" if wrong == "edge" else "constant")
+                moved = torch.from_numpy(filled[:, :, dy:, dx:])
             elif wrong == "same":
                 moved = x
             elif wrong == "zeros":
@@ -270,11 +333,13 @@ def stitch_loops(network, x, factor, *, wrong=""):
                 moved = x[:, :, dy + 1 :, dx + 1 :]
             parts[dy, dx] = network(moved)
     k, h, w = parts[0, 0].shape[1:]
-    if wrong in ("down", "roll", "same", "zeros", "full"):
+    if wrong == "mean":
+        return sum(parts.values()) / f**2
+    if wrong in ("down", "roll", "roll, down", "same", "zeros", "edge", "full", "exchanged, full"):
         size = (h * f, w * f)
     else:
         size = (sum(parts[a, 0].shape[2] for a in range(f)), sum(parts[0, a].shape[3] for a in range(f)))
-    if wrong == "one too far":
+    if wrong in ("one too far", "steps"):
         size = (
             sum(network(x[:, :, a:]).shape[2] for a in range(f)),
             sum(network(x[:, :, :, a:]).shape[3] for a in range(f)),
@@ -283,8 +348,9 @@ def stitch_loops(network, x, factor, *, wrong=""):
     for (dy, dx), part in parts.items():
         if wrong == "diagonal" and dx != dy:
             continue
-        a, b = {"exchanged": (dx, dy), "reversed": (f - 1 - dy, f - 1 - dx)}.get(wrong, (dy, dx))
-        if wrong == "one too far" or wrong == "full":
+        exchanged, backwards = (dx, dy), (f - 1 - dy, f - 1 - dx)
+        a, b = {"exchanged": exchanged, "exchanged, full": exchanged, "reversed": backwards}.get(wrong, (dy, dx))
+        if wrong in ("one too far", "steps", "full", "exchanged, full"):
             room = out[:, :, a::f, b::f]
             room[:, :, : part.shape[2], : part.shape[3]] = part[:, :, : room.shape[2], : room.shape[3]]
         else:
@@ -293,7 +359,7 @@ def stitch_loops(network, x, factor, *, wrong=""):
         out = torch.cat([torch.cat([parts[a, b] for b in range(f)], 3) for a in range(f)], 2)
     if wrong == "in place":
         x.zero_()
-    return out[:1] if wrong == "one picture" else out
+    return out
 
 
 def stitch_filled_and_cut(network, x, factor):
@@ -321,8 +387,21 @@ def stitch_numpy(network, x, factor):
     return np.array([[places[i, j] for j in range(columns)] for i in range(rows)]).transpose(2, 3, 0, 1)
 
 
-def stitch_upsampled(network, x, factor):
-    return torch.nn.functional.interpolate(network(x), scale_factor=factor, mode="bilinear")
+def stitch_upsampled(network, x, factor, *, corners=False):
+    return torch.nn.functional.interpolate(network(x), scale_factor=factor, mode="bilinear", align_corners=corners)
+
+
+def stitch_filled(network, x, factor, *, place):
+    """Every shift filled up with zeros; the scores of shift (dy, dx) go to the offset place(dy, dx)."""
+    height, width = x.shape[2:]
+    wide = torch.nn.functional.pad(x, (0, factor, 0, factor))
+    rows = []
+    where = {place(dy, dx): (dy, dx) for dy in range(factor) for dx in range(factor)}
+    for a in range(factor):
+        shifts = [where[a, b] for b in range(factor)]
+        parts = [network(wide[:, :, dy : dy + height, dx : dx + width]) for dy, dx in shifts]
+        rows.append(torch.stack(parts, -1).flatten(3))  # N, K, h, w·factor
+    return torch.stack(rows, 3).flatten(2, 3)
 
 
 RIGHT = {
@@ -341,19 +420,27 @@ WRONG = {
     "stitch_tiles": {
         "not-divided": partial(tiles_loops, wrong="sum"),
         "overwritten": partial(tiles_loops, wrong="overwrite"),
+        "overwritten undivided": partial(tiles_loops, wrong="overwrite, no division"),
         "divided-by-count": partial(tiles_loops, wrong="count"),
+        "divided-by-count gaps too": partial(tiles_loops, wrong="count, nan"),
         "window-ignored": partial(tiles_loops, wrong="no window"),
         "window-not-in-the-tiles": partial(tiles_loops, wrong="window not in tiles"),
         "averaged-over-all-tiles": partial(tiles_loops, wrong="all"),
         "gaps-not-zero": partial(tiles_loops, wrong="nan"),
         "small-weights-lost": partial(tiles_loops, wrong="clamp"),
-        "epsilon-too-large": partial(tiles_loops, wrong="epsilon"),
+        **{
+            f"epsilon-too-large {epsilon}": partial(tiles_loops, wrong="epsilon", epsilon=epsilon)
+            for epsilon in (1.0, 1e-2, 1e-3)
+        },
         "rows-columns-exchanged": partial(tiles_loops, wrong="corner"),
         "size-exchanged": partial(tiles_loops, wrong="size"),
         "start-wraps-around": partial(tiles_loops, wrong="wraps"),
         "start-moved-inside": partial(tiles_loops, wrong="moved"),
         "sticking-out-skipped": tiles_whole_only,
         "first-class-only": partial(tiles_loops, wrong="one class"),
+        "first-class-only a map": lambda *args: tiles_padded(*args)[0],
+        **only_first("first-class-only", tiles_padded),
+        "window-transposed": lambda tiles, corners, window, size: tiles_padded(tiles, corners, window.T, size),
         "precision-lost": partial(tiles_loops, wrong="float32"),
         "input-changed": partial(tiles_loops, wrong="in place"),
     },
@@ -367,6 +454,9 @@ WRONG = {
         "padding-ignored": partial(cover_loop, wrong="uncut"),
         "padding-one-sided": partial(cover_loop, wrong="left"),
         "padding-one-sided at the other end": partial(cover_loop, wrong="right"),
+        "padding-one-sided once": partial(cover_loop, wrong="left, once"),
+        "averaged of the largest": partial(cover_loop, wrong="of the largest"),
+        "averaged of all": partial(cover_loop, wrong="of all"),
         "padding-cut-at-the-end": partial(cover_loop, wrong="at the end"),
         "padding-added": cover_padded,
         "stride-ignored": partial(cover_loop, wrong="no stride"),
@@ -378,17 +468,27 @@ WRONG = {
     "sample_bilinear": {
         "rows-columns-exchanged": partial(sample_loops, wrong="exchanged"),
         "half-pixel": partial(sample_loops, wrong="half"),
+        "half-pixel more": partial(sample_loops, wrong="half more"),
         "outside-zero": partial(sample_loops, wrong="zero"),
+        "outside-zero mixed in": sample_zero_padded,
         "outside-extended": partial(sample_loops, wrong="extended"),
         "last-pixel-lost": partial(sample_loops, wrong="last lost"),
         "weights-exchanged": partial(sample_loops, wrong="weights"),
         "nearest": partial(sample_loops, wrong="nearest"),
+        "nearest half up": partial(sample_loops, wrong="nearest, half up"),
         "upper-left-only": partial(sample_loops, wrong="corner"),
         "one-axis-only": partial(sample_loops, wrong="one axis"),
+        "one-axis-only columns": partial(sample_loops, wrong="one axis, columns"),
+        "one-axis-only nearest row": partial(sample_loops, wrong="one axis, nearest row"),
+        "one-axis-only nearest column": partial(sample_loops, wrong="one axis, nearest column"),
+        "shares-added": partial(sample_loops, wrong="added"),
         "fractions-of-the-side": partial(sample_loops, wrong="fraction"),
+        "fractions-of-the-side from -1": partial(sample_loops, wrong="from -1 to 1"),
         "first-places-for-all": partial(sample_loops, wrong="first places"),
         "first-picture-only": partial(sample_loops, wrong="one picture"),
         "first-channel-only": partial(sample_loops, wrong="one channel"),
+        **only_first("first-picture-only", sample_hats),
+        **only_first("first-channel-only", sample_hats, axis=1),
         "result-transposed": partial(sample_loops, wrong="transposed"),
         "precision-lost": partial(sample_loops, wrong="float32"),
         "input-changed": sample_in_place,
@@ -397,13 +497,22 @@ WRONG = {
         "offsets-exchanged": partial(unshuffle_loops, wrong="offsets"),
         "factors-exchanged": partial(unshuffle_loops, wrong="factors"),
         "channel-order": partial(unshuffle_loops, wrong="channels"),
+        "channel-order between": partial(unshuffle_loops, wrong="channel between"),
+        "channel-order offsets": partial(unshuffle_loops, wrong="channel last, offsets"),
         "only-reshaped": unshuffle_view,
         "tiles": partial(unshuffle_loops, wrong="tiles"),
         "half-tiles": partial(unshuffle_loops, wrong="half tiles"),
+        "half-tiles columns": partial(unshuffle_loops, wrong="half tiles, columns"),
         "square-factors": partial(unshuffle_loops, wrong="square"),
+        "square-factors columns": partial(unshuffle_loops, wrong="square, columns"),
         "offset-reversed": partial(unshuffle_loops, wrong="reversed"),
+        **{
+            f"offset-reversed {axis}": partial(unshuffle_loops, wrong=f"reversed {axis}")
+            for axis in ("rows", "columns")
+        },
         "averaged": partial(unshuffle_loops, wrong="mean"),
-        "first-picture-only": partial(unshuffle_loops, wrong="one picture"),
+        **only_first("first-picture-only", unshuffle_unfold),
+        "batch-into-channels": unshuffle_stacked,
         "first-offset-only": partial(unshuffle_loops, wrong="first"),
         "rows-columns-exchanged": partial(unshuffle_loops, wrong="transposed"),
         "precision-lost": partial(unshuffle_loops, wrong="float32"),
@@ -411,18 +520,31 @@ WRONG = {
     "shift_and_stitch": {
         "shifted-wrong-way": partial(stitch_loops, wrong="down"),
         "wraps-around": partial(stitch_loops, wrong="roll"),
+        "wraps-around downwards": partial(stitch_loops, wrong="roll, down"),
         "offsets-exchanged": partial(stitch_loops, wrong="exchanged"),
+        "offsets-exchanged full": partial(stitch_loops, wrong="exchanged, full"),
+        "offsets-exchanged filled up": partial(stitch_filled, place=lambda dy, dx: (dx, dy)),
         "offsets-reversed": partial(stitch_loops, wrong="reversed"),
+        "offsets-reversed filled up": lambda network, x, factor: stitch_filled(
+            network, x, factor, place=lambda dy, dx: (factor - 1 - dy, factor - 1 - dx)
+        ),
         "blocks-side-by-side": partial(stitch_loops, wrong="tiles"),
         "only-diagonal-shifts": partial(stitch_loops, wrong="diagonal"),
         "one-axis-only": partial(stitch_loops, wrong="rows"),
+        "one-axis-only columns": partial(stitch_loops, wrong="columns"),
         "not-shifted": partial(stitch_loops, wrong="same"),
+        "not-shifted last left out": partial(stitch_loops, wrong="last left out"),
         "interpolated": stitch_upsampled,
+        "interpolated aligned": partial(stitch_upsampled, corners=True),
         "filled-up": partial(stitch_loops, wrong="zeros"),
+        "filled-up with the edge": partial(stitch_loops, wrong="edge"),
         "size-not-dense": partial(stitch_loops, wrong="full"),
         "factor-fixed": partial(stitch_loops, wrong="two"),
         "shift-too-large": partial(stitch_loops, wrong="one too far"),
-        "first-picture-only": partial(stitch_loops, wrong="one picture"),
+        "shift-too-large by the factor": partial(stitch_loops, wrong="steps"),
+        "averaged": partial(stitch_loops, wrong="mean"),
+        **only_first("first-picture-only", stitch_loops),
+        **only_first("first-channel-only", stitch_loops, axis=1),
         "coarse-returned": lambda network, x, factor: network(x),
         "input-changed": partial(stitch_loops, wrong="in place"),
     },

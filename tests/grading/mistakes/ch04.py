@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.grading.mistakes.families import only_first
+
 # linear_to_conv ----------------------------------------------------------------------------------------------------
 
 
@@ -17,7 +19,8 @@ def conv_copied(linear, channels, height, width, *, wrong=""):
     out = linear.out_features
     size = {"one by one": (1, 1), "exchanged": (width, height)}.get(wrong, (height, width))
     conv = nn.Conv2d(
-        channels, out, size, padding=1 if wrong == "padded" else 0, stride=2 if wrong == "strided" else 1,
+        channels, out, size, padding={"padded": 1, "same": "same"}.get(wrong, 0),
+        stride={"strided": 2, "side by side": size}.get(wrong, 1),
         bias=linear.bias is not None and wrong != "no bias", dtype=linear.weight.dtype,
     )  # fmt: skip
     if wrong == "random":
@@ -90,12 +93,30 @@ def conv_transposed(linear, channels, height, width):
     return conv
 
 
+def conv_reshaped(linear, channels, height, width, *, wrong):
+    """The numbers of the linear layer, reshaped another way."""
+    m = linear.weight.data.view(-1, channels, height, width)
+    numbers = {
+        "read by columns": lambda: m.reshape(-1, channels, width, height).permute(0, 1, 3, 2),
+        "summed": lambda: m.sum((2, 3), keepdim=True),
+        "mean": lambda: torch.nn.functional.adaptive_avg_pool2d(m, 1),
+    }[wrong]()
+    conv = nn.Conv2d(channels, len(m), numbers.shape[2:], dtype=m.dtype)
+    conv.weight.data = numbers.clone()
+    conv.bias = None if linear.bias is None else nn.Parameter(linear.bias.data.clone())
+    return conv
+
+
 class FirstAnswer(nn.Module):
-    def __init__(self, linear, height, width):
+    """One answer for each picture, of its first places, or of averages over it."""
+
+    def __init__(self, linear, height, width, pooled=False):
         super().__init__()
         self.linear, self.size = linear, (height, width)
+        self.pool = nn.AdaptiveAvgPool2d(self.size) if pooled else nn.Identity()
 
     def forward(self, x):
+        x = self.pool(x)
         return self.linear(x[:, :, : self.size[0], : self.size[1]].flatten(1))[..., None, None]
 
 
@@ -103,12 +124,25 @@ class FirstAnswer(nn.Module):
 
 
 def kernel_loops(channels, rows, columns, *, wrong=""):
-    rows, columns = {"exchanged": (columns, rows), "one factor": (rows, rows)}.get(wrong, (rows, columns))
+    rows, columns = {
+        "exchanged": (columns, rows),
+        "one factor": (rows, rows),
+        "columns' factor": (columns, columns),
+    }.get(wrong, (rows, columns))
     high, wide = (_side(s, wrong) for s in (rows, columns))
     weight = torch.zeros(channels, channels, len(high), len(wide))
     for i, a in enumerate(high):
         for j, b in enumerate(wide):
-            value = {"box": 1.0, "sum": (a + b) / 2, "rows": a, "squared": (a * b) ** 2}.get(wrong, a * b)
+            value = {
+                "box": 1.0,
+                "mean": 1 / (len(high) * len(wide)),
+                "half sum": (a + b) / 2,
+                "sum": a + b,
+                "lower": min(a, b),
+                "rows": a,
+                "columns": b,
+                "squared": (a * b) ** 2,
+            }.get(wrong, a * b)
             if wrong == "mixed":
                 weight[:, :, i, j] = value
             elif wrong == "first":
@@ -116,27 +150,32 @@ def kernel_loops(channels, rows, columns, *, wrong=""):
             else:
                 for c in range(channels):
                     weight[c, c, i, j] = value
-    if wrong == "sum is one":
-        weight /= weight[0, 0].sum()
+    if wrong.startswith("sum is one"):
+        weight /= weight.sum() if wrong == "sum is one in all" else weight[0, 0].sum()
     if wrong == "top":
         weight /= weight.max()
     return weight[:, :1] * 0 + weight[0, 0] if wrong == "depthwise" else weight
 
 
 def _side(s, wrong):
-    k = {"even": 2 * s, "odd": 2 * s - 1, "small": s}.get(wrong, 2 * s - s % 2)
-    middle = {"centre": k // 2, "late": k / 2}.get(wrong, (k - 1) / 2)
-    slope = 1 / (s + 1) if wrong == "slope" else 1 / s
+    k = {"even": 2 * s, "even, early": 2 * s, "odd": 2 * s - 1, "odd, wide": 2 * s + 1, "small": s}.get(
+        wrong, 2 * s - s % 2
+    )
+    middle = {"centre": k // 2, "late": k / 2, "early": (k - 1) // 2, "half": s - 0.5, "even, early": s - 1}.get(
+        wrong, (k - 1) / 2
+    )
+    slope = 1 / {"slope": s + 1, "slope of half the size": k / 2, "slope of the size": k}.get(wrong, s)
     return [max(1 - abs(i - middle) * slope, 0.0) for i in range(k)]
 
 
-def kernel_numpy(channels, rows, columns):
+def kernel_numpy(channels, rows, columns, *, wrong=""):
     """The recipe of the original FCN code for each side, with its factor and centre."""
     sides = []
     for s in (rows, columns):
-        k = 2 * s - s % 2
+        k = s if wrong == "as large as the stride" else 2 * s - s % 2
         factor = (k + 1) // 2
         centre = factor - 1 if k % 2 == 1 else factor - 0.5
+        factor = (k + 1) / 2 if wrong == "not rounded" else factor
         sides.append(1 - abs(np.arange(k) - centre) / factor)
     return np.eye(channels)[:, :, None, None] * np.outer(*sides)
 
@@ -161,7 +200,7 @@ def fuse_loops(coarse, fine, *, wrong=""):
     """Every coarse pixel stamps a 4×4 tent."""
     n, k, h, w = coarse.shape
     tent = torch.tensor([0.25, 0.75, 0.75, 0.25], dtype=coarse.dtype)
-    tent = tent / 2 if wrong == "faint" else tent
+    tent = {"faint": tent / 2, "strong": tent / 0.75}.get(wrong, tent)
     stamp = tent.outer(tent)
     source = coarse.sum(1, keepdim=True).expand(n, k, h, w) if wrong == "mixed" else coarse
     up = torch.zeros(n, k, 2 * h + 3, 2 * w + 3, dtype=torch.float32 if wrong == "float32" else coarse.dtype)
@@ -169,10 +208,17 @@ def fuse_loops(coarse, fine, *, wrong=""):
         for j in range(w):
             up[:, :, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += (source[:, :, i, j, None, None] * stamp).to(up.dtype)
     height, width = fine.shape[2:]
-    y, x = {"at zero": (0, 0), "at two": (2, 2), "end": (1 + 2 * h - height, 1 + 2 * w - width)}.get(wrong, (1, 1))
+    y, x = {
+        "at zero": (0, 0),
+        "at two": (2, 2),
+        "end": (1 + 2 * h - height, 1 + 2 * w - width),
+        "end of all": (2 + 2 * h - height, 2 + 2 * w - width),
+    }.get(wrong, (1, 1))
     up = up[:, :, y : y + height, x : x + width]
-    if wrong == "concatenated":
-        return torch.cat([up, fine], 1)
+    if wrong.startswith("concatenated"):
+        return torch.cat([up, fine] if wrong == "concatenated" else [fine, up], 1)
+    if wrong in ("product", "larger"):
+        return up * fine if wrong == "product" else torch.where(up > fine, up, fine)
     if wrong == "mean":
         return (up + fine) / 2
     if wrong == "in place":
@@ -180,9 +226,9 @@ def fuse_loops(coarse, fine, *, wrong=""):
         return fine
     if wrong == "up only":
         return up
-    if wrong == "minus":
-        return up - fine
-    return (up + fine.to(up.dtype))[: 1 if wrong == "one picture" else n]
+    if wrong.startswith("minus"):
+        return up - fine if wrong == "minus" else fine - up
+    return up + fine.to(up.dtype)
 
 
 def fuse_grouped(coarse, fine):
@@ -211,6 +257,12 @@ def fuse_interpolated(coarse, fine, *, mode="bilinear", align=False):
     return nn.functional.interpolate(coarse, size=fine.shape[2:], mode=mode, **options) + fine
 
 
+def fuse_doubled(coarse, fine, *, align):
+    """Enlarged by 2 in any case, and cut."""
+    up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=align)(coarse)
+    return up[:, :, : fine.shape[2], : fine.shape[3]] + fine
+
+
 def fuse_squeezed(coarse, fine):
     zero = fine.new_zeros(*fine.shape[:2], 2 * coarse.shape[2], 2 * coarse.shape[3])
     up = fuse_grouped(coarse, zero)
@@ -230,7 +282,7 @@ def fuse_padded(coarse, fine):
 # cross_entropy_with_void -------------------------------------------------------------------------------------------
 
 
-def loss_loops(logits, target, weight=None, ignore_index=255, *, wrong=""):
+def loss_loops(logits, target, weight=None, ignore_index=255, *, wrong="", epsilon=1e-8):
     """Pixel by pixel, the largest score taken off first."""
     n, k, h, w = logits.shape
     total, below, pictures = 0.0, 0.0, []
@@ -262,11 +314,17 @@ def loss_loops(logits, target, weight=None, ignore_index=255, *, wrong=""):
                 elif wrong == "probability":
                     each = -terms[c] / sum(terms)
                 elif wrong == "epsilon":
-                    each = -torch.log(terms[c] / sum(terms) + 1e-8)
+                    each = -torch.log(terms[c] / sum(terms) + epsilon)
+                elif wrong == "other probability":
+                    each = 1 - terms[c] / sum(terms)
+                elif wrong == "logarithm of 0":
+                    each = -torch.log(terms[c] / sum(terms))
+                elif wrong == "logarithm of infinity":
+                    each = torch.log(sum(torch.exp(v) for v in z)) - z[c]
                 else:
                     each = torch.log(sum(terms)) + top - z[c]
                 share = 1.0 if weight is None or wrong == "no weights" else weight[c]
-                share = share**2 if wrong == "squared" else share
+                share = share ** {"squared": 2, "inverse": -1}.get(wrong, 1)
                 total += share * each
                 below += (
                     1.0
@@ -277,7 +335,8 @@ def loss_loops(logits, target, weight=None, ignore_index=255, *, wrong=""):
     if wrong == "sum":
         return total
     result = sum(pictures) / n if wrong == "per picture" else total / below
-    return {"sign": -result, "log2": result / math.log(2), "detached": result.detach()}.get(wrong, result)
+    base = {"log2": 2, "log10": 10}.get(wrong, math.e)
+    return {"sign": -result, "detached": result.detach()}.get(wrong, result / math.log(base))
 
 
 def loss_logsumexp(logits, target, weight=None, ignore_index=255):
@@ -296,6 +355,32 @@ def loss_one_hot(logits, target, weight=None, ignore_index=255):
     if weight is not None:
         hot = hot * weight[:, None, None]
     return -(hot * logits.log_softmax(1)).sum() / hot.sum()
+
+
+def loss_weighed(logits, target, weight=None, ignore_index=255, *, label=None, no_weights_only=False):
+    """A label stands in for void; what it would cost is left out of the sum, and what it weighs is not."""
+    void = target == ignore_index
+    if no_weights_only and weight is not None:
+        return loss_one_hot(logits, target, weight, ignore_index)
+    safe = torch.where(void, 0 if label is None else label(target, logits.shape[1]), target)
+    weights = torch.ones(target.shape).to(logits) if weight is None else weight[safe]
+    each = -torch.take_along_dim(torch.log_softmax(logits, 1), safe[:, None], 1)[:, 0]
+    return (each * weights)[~void].sum() / weights.sum()
+
+
+def loss_void_as(logits, target, weight, ignore_index, *, label):
+    """Void as a class."""
+    target = target.clone()
+    target[target == ignore_index] = label(target, logits.shape[1])
+    return loss_one_hot(logits, target, weight, -1)
+
+
+def loss_map(logits, target, weight=None, ignore_index=255, *, weighted):
+    """The loss of every pixel, 0 where it is void."""
+    valid = target != ignore_index
+    safe = target * valid
+    each = (torch.logsumexp(logits, 1) - logits.gather(1, safe[:, None]).squeeze(1)) * valid
+    return each * weight[safe] if weighted and weight is not None else each
 
 
 def loss_over_classes(logits, target, weight, ignore_index):
@@ -327,8 +412,10 @@ def loss_all_softmaxes(logits, target, weight=None, ignore_index=255, *, wrong="
         keep = torch.ones_like(keep)
     if wrong == "twice":
         logp = logits.softmax(1).log_softmax(1)
+    elif wrong.startswith("axis"):
+        logp = logits.log_softmax(int(wrong[-1]))
     elif wrong == "space":
-        logp = logits.log_softmax(2)
+        logp = (logits.flatten(2) - torch.logsumexp(logits, (2, 3))[..., None]).reshape(logits.shape)
     elif wrong == "weighted scores" and weight is not None:
         logp, weight = (logits * weight.view(1, -1, 1, 1)).log_softmax(1), None
     else:
@@ -369,54 +456,92 @@ WRONG = {
         "shares-memory": partial(conv_tied, parts=("weight",)),
         "shares-memory bias": partial(conv_tied, parts=("bias",)),
         "bias-not-copied": lambda *args: conv_tied(*args, parts=()),
+        "not-copied": partial(conv_copied, wrong="random"),
         "channels-last": partial(conv_copied, wrong="channels last"),
         "height-width-exchanged": lambda linear, channels, height, width: _exchanged(linear, channels, height, width),
+        "height-width-exchanged read by columns": partial(conv_reshaped, wrong="read by columns"),
         "kernel-flipped": partial(conv_copied, wrong="flipped"),
         "bias-lost": partial(conv_copied, wrong="no bias"),
         "padded": partial(conv_copied, wrong="padded"),
+        "padded same": partial(conv_copied, wrong="same"),
         "strided": partial(conv_copied, wrong="strided"),
+        "strided side by side": partial(conv_copied, wrong="side by side"),
         "weight-transposed": conv_transposed,
         "one-answer-only": lambda linear, channels, height, width: FirstAnswer(linear, height, width),
+        "one-answer-only pooled": lambda linear, channels, *size: FirstAnswer(linear, *size, pooled=True),
         "averaged": partial(conv_copied, wrong="mean"),
         "first-channel-only": partial(conv_copied, wrong="same channel"),
         "one-by-one": partial(conv_copied, wrong="one by one"),
+        "one-by-one summed": partial(conv_reshaped, wrong="summed"),
+        "one-by-one mean": partial(conv_reshaped, wrong="mean"),
         "input-changed": conv_shared_and_changed,
     },
     "bilinear_kernel": {
         "arguments-exchanged": partial(kernel_loops, wrong="exchanged"),
         "one-factor-for-both": partial(kernel_loops, wrong="one factor"),
+        "one-factor-for-both columns": partial(kernel_loops, wrong="columns' factor"),
         "channels-mixed": partial(kernel_loops, wrong="mixed"),
         "one-channel-filled": partial(kernel_loops, wrong="first"),
         "precision-lost": lambda *args: kernel_loops(*args).half(),
         "plane-only": lambda channels, *factors: kernel_loops(1, *factors)[0, 0],
         "depthwise-shape": partial(kernel_loops, wrong="depthwise"),
+        "depthwise-shape one": lambda channels, *factors: kernel_numpy(1, *factors),
         "size-always-even": partial(kernel_loops, wrong="even"),
+        "size-always-even early": partial(kernel_loops, wrong="even, early"),
         "size-always-odd": partial(kernel_loops, wrong="odd"),
+        "size-always-odd wide": partial(kernel_loops, wrong="odd, wide"),
         "centre-off": partial(kernel_loops, wrong="centre"),
+        **{f"centre-off {wrong}": partial(kernel_loops, wrong=wrong) for wrong in ("early", "half", "late")},
         "sum-is-one": partial(kernel_loops, wrong="sum is one"),
+        "sum-is-one in all": partial(kernel_loops, wrong="sum is one in all"),
         "top-is-one": partial(kernel_loops, wrong="top"),
         "box": partial(kernel_loops, wrong="box"),
+        "box mean": partial(kernel_loops, wrong="mean"),
         "kernel-too-small": partial(kernel_loops, wrong="small"),
+        "kernel-too-small recipe": partial(kernel_numpy, wrong="as large as the stride"),
+        "kernel-too-small copies": lambda channels, *factors: torch.einsum(
+            "ab,hw->abhw", torch.eye(channels), torch.ones(factors)
+        ),
         "wrong-slope": partial(kernel_loops, wrong="slope"),
-        "added-not-multiplied": partial(kernel_loops, wrong="sum"),
+        "wrong-slope not rounded": partial(kernel_numpy, wrong="not rounded"),
+        "wrong-slope of half the size": partial(kernel_loops, wrong="slope of half the size"),
+        "wrong-slope of the size": partial(kernel_loops, wrong="slope of the size"),
+        "added-not-multiplied": partial(kernel_loops, wrong="half sum"),
+        "added-not-multiplied sum": partial(kernel_loops, wrong="sum"),
+        "added-not-multiplied lower": partial(kernel_loops, wrong="lower"),
         "one-axis-only": partial(kernel_loops, wrong="rows"),
+        "one-axis-only columns": partial(kernel_loops, wrong="columns"),
         "squared": partial(kernel_loops, wrong="squared"),
     },
     "fuse_skip": {
         "cut-at-zero": partial(fuse_loops, wrong="at zero"),
         "cut-at-two": partial(fuse_loops, wrong="at two"),
         "cut-from-end": partial(fuse_loops, wrong="end"),
+        "cut-from-end of all": partial(fuse_loops, wrong="end of all"),
         "squeezed-not-cut": fuse_squeezed,
         "interpolated": fuse_interpolated,
+        "interpolated and cut": partial(fuse_doubled, align=False),
         "align-corners": partial(fuse_interpolated, align=True),
+        "align-corners and cut": partial(fuse_doubled, align=True),
         "nearest": partial(fuse_interpolated, mode="nearest"),
         "not-summed": partial(fuse_loops, wrong="concatenated"),
+        "not-summed fine first": partial(fuse_loops, wrong="concatenated, fine first"),
+        "not-summed product": partial(fuse_loops, wrong="product"),
+        "not-summed larger": partial(fuse_loops, wrong="larger"),
         "averaged": partial(fuse_loops, wrong="mean"),
         "coarse-forgotten": partial(fuse_loops, wrong="up only"),
+        "coarse-forgotten indeed": lambda coarse, fine: fine.clone(),
         "classes-mixed": partial(fuse_loops, wrong="mixed"),
         "kernel-sum": partial(fuse_loops, wrong="faint"),
-        "first-picture-only": partial(fuse_loops, wrong="one picture"),
+        "kernel-sum strong": partial(fuse_loops, wrong="strong"),
+        "shrunk-instead": lambda coarse, fine: (
+            coarse + nn.functional.interpolate(fine, coarse.shape[2:], mode="bilinear")
+        ),
+        "shrunk-instead mean": lambda coarse, fine: coarse + nn.AdaptiveAvgPool2d(coarse.shape[2:])(fine),
+        **only_first("first-picture-only", fuse_grouped),
+        "first-picture-only coarse": lambda coarse, fine: fuse_grouped(coarse[:1], fine),
         "fine-subtracted": partial(fuse_loops, wrong="minus"),
+        "fine-subtracted from it": partial(fuse_loops, wrong="minus, the other way"),
         "precision-lost": partial(fuse_loops, wrong="float32"),
         "input-changed": partial(fuse_loops, wrong="in place"),
     },
@@ -424,23 +549,39 @@ WRONG = {
         "void-by-range": lambda z, t, w, i: loss_one_hot(z, torch.where(t >= z.shape[1], -1, t), w, -1),
         "divided-by-class-weights": lambda z, t, w, i: loss_over_classes(z, t, w, i),
         "void-in-the-mean": partial(loss_loops, wrong="void in mean"),
+        "void-in-the-mean without weights": partial(loss_weighed, no_weights_only=True),
+        "void-in-the-mean as class 0": loss_weighed,
+        "void-in-the-mean as the last": partial(loss_weighed, label=lambda t, k: k - 1),
         "void-counted": partial(loss_loops, wrong="as 0"),
+        "void-counted as the last": partial(loss_void_as, label=lambda t, k: k - 1),
+        "void-counted clipped": lambda z, t, w, i: loss_one_hot(
+            z, torch.minimum(t, torch.tensor(z.shape[1] - 1)), w, -1
+        ),
         "void-breaks": partial(loss_all_softmaxes, wrong="breaks"),
         "ignore-index-fixed": lambda logits, target, weight=None, ignore_index=255: _fixed(logits, target, weight),
         "divided-by-count": partial(loss_loops, wrong="count"),
         "divided-by-all-pixels": partial(loss_loops, wrong="all pixels"),
         "weights-ignored": partial(loss_loops, wrong="no weights"),
         "weights-squared": partial(loss_loops, wrong="squared"),
+        "weights-squared inverse": partial(loss_loops, wrong="inverse"),
         "weights-on-logits": partial(loss_all_softmaxes, wrong="weighted scores"),
         "summed": partial(loss_loops, wrong="sum"),
         "averaged-per-picture": partial(loss_loops, wrong="per picture"),
         "softmax-forgotten": partial(loss_loops, wrong="raw"),
         "log-forgotten": partial(loss_loops, wrong="probability"),
+        "log-forgotten others": partial(loss_loops, wrong="other probability"),
         "softmax-twice": partial(loss_all_softmaxes, wrong="twice"),
         "softmax-over-space": partial(loss_all_softmaxes, wrong="space"),
-        "overflow": partial(loss_loops, wrong="epsilon"),
+        **{f"softmax-over-space {axis}": partial(loss_all_softmaxes, wrong=f"axis {axis}") for axis in (0, 2, 3)},
+        **{f"overflow {e}": partial(loss_loops, wrong="epsilon", epsilon=e) for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7)},
+        "overflow of exp": partial(loss_loops, wrong="overflow"),
+        "overflow of the sum": partial(loss_loops, wrong="logarithm of infinity"),
+        "overflow of the logarithm": partial(loss_loops, wrong="logarithm of 0"),
         "sign-forgotten": partial(loss_loops, wrong="sign"),
         "other-logarithm": partial(loss_loops, wrong="log2"),
+        "other-logarithm of 10": partial(loss_loops, wrong="log10"),
+        "map-returned": partial(loss_map, weighted=True),
+        "map-returned unweighted": partial(loss_map, weighted=False),
         "first-picture-only": partial(loss_loops, wrong="one picture"),
         "background-left-out": partial(loss_loops, wrong="background"),
         "gradient-lost": partial(loss_loops, wrong="detached"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
+
+NUMBERS = itertools.count(2)  # no name comes twice, so none is lost where dictionaries are joined
 
 
 def several(code, *answers):
     """Answers that get the same diagnosis, as entries of WRONG."""
-    return {f"{code} {number}": answer for number, answer in enumerate(answers, 2)}
+    return {f"{code} {number}": answer for number, answer in zip(NUMBERS, answers, strict=False)}
 
 
 def after(answer, *changes):
@@ -34,17 +38,21 @@ def first_only(answer, dim=0):
     def first(result):
         return result.narrow(dim, 0, 1)
 
-    def rest(result):
-        return result.narrow(dim, 1, result.shape[dim] - 1)
+    def alike(result):
+        return torch.cat([first(result)] * result.shape[dim], dim)
 
-    return after(
-        answer,
-        first,
-        lambda result: torch.cat([first(result)] * result.shape[dim], dim),
-        lambda result: torch.cat([first(result), 0 * rest(result)], dim),
-    )
+    def then_zeros(result):
+        return torch.cat([first(result), 0 * result.narrow(dim, 1, result.shape[dim] - 1)], dim)
+
+    return after(lambda *args: torch.as_tensor(answer(*args)), first, alike, then_zeros)
 
 
 def laid_out(answer):
     """A result …×C×H×W that is flat, has its channels last, or its rows and columns exchanged."""
     return after(answer, lambda r: r.flatten(-2), lambda r: r.movedim(-3, -1), lambda r: r.transpose(-1, -2))
+
+
+def only_first(code, right, axis=0):
+    """The same, as entries of WRONG; `right` is a right answer."""
+    names = ("alone", "for all", "then zeros")
+    return {f"{code} {name}": answer for name, answer in zip(names, first_only(right, axis), strict=True)}
