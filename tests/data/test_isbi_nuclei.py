@@ -219,7 +219,7 @@ def test_ids_and_masks_that_a_jpeg_has_blurred_are_refused_by_name(tmp_path, opt
     lossy(mask, np.full((256, 256), 255, dtype=np.uint8), **options)
     with pytest.raises(ValueError, match=r"b\.png is a JPEG, which blurs class numbers"):
         Nuclei("val", tmp_path)[0]
-    (folder / "index.csv").write_text("id,split\nq,train\n")
+    (folder / "index.csv").write_text("id,split\nq,train\n", encoding="utf-8")
     save(folder / "images/q.png", np.zeros((16, 16), dtype=np.uint8))
     lossy(folder / "masks/q.png", np.ones((16, 16), dtype=np.uint8), **options)
     with pytest.raises(ValueError, match=r"q\.png is a JPEG, which blurs class numbers"):

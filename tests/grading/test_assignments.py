@@ -73,7 +73,7 @@ def test_an_exercise_is_known_by_its_file_alone(tmp_path, monkeypatch):
         "from segkit.grading.exercises.pixel_accuracy import EXERCISE as known\n"
         'EXERCISE = replace(known, signature="share(matrix)", number="02.9", marks=5, finished=("trace",))\n'
     )
-    (tmp_path / "share.py").write_text(text)
+    (tmp_path / "share.py").write_text(text, encoding="utf-8")
     monkeypatch.setattr(rooms, "__path__", [*rooms.__path__, str(tmp_path)])
     registry.cache_clear()
     try:
@@ -311,7 +311,7 @@ def test_students_work_is_ignored_by_git():
     work = [*work, *(f"teaching/{path}" for path in work), "trial/graded/marks.csv", "teaching/gradebook.db"]
     ours = ["teaching/source/ch02/ch02.ipynb", "course/assignments/student/ch02.ipynb", "teaching/nbgrader_config.py"]
     git = ["git", "-C", str(root), "check-ignore", "--no-index", *work, *ours]
-    done = subprocess.run(git, capture_output=True, text=True)
+    done = subprocess.run(git, capture_output=True, text=True, encoding="utf-8")
     if done.returncode == 128:
         pytest.skip(f"no git repository here: {done.stderr.strip()}")
     assert done.stdout.split() == work
