@@ -88,7 +88,7 @@ def refresh(paths: list[Path]) -> int:
             book, began = nbformat.read(path, as_version=4), time.time()
             client = NotebookClient(
                 book, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}},
-                store_widget_state=False,
+                store_widget_state=False, coalesce_streams=True,
             )  # fmt: skip
             try:
                 client.execute()

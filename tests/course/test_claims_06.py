@@ -33,7 +33,7 @@ def level(result: str, metric: str, target: str, source: str) -> Change:
 
 
 def test_conversion_keeps_every_response():
-    words = "every response of the old grid must still be there"
+    words = "every response on the old grid must still be there"
     run("06", words)
 
     def without_dilation(dilate_strides):

@@ -96,7 +96,7 @@ def test_photographs_behind_a_real_network(data_root, monkeypatch):
 
 
 def test_table_2_needs_the_rate_and_the_channels():
-    words = "the same view with nine weights a channel"
+    words = "the same view with nine weights per channel"
     run("07", words)
     refuted("07", words, DeepLab=lambda net: lambda k, rate, hidden: net(k, 4 if k == 3 else rate, hidden))
     refuted("07", words, DeepLab=lambda net: lambda k, rate, hidden: net(k, rate, 4096))
