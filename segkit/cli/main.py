@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         contextlib.redirect_stderr(sys.stderr if one_speaks else file),
     ):
         options = parser.parse_args(arguments)
+        _no_empty_words(parser, options)
     try:
         return options.call(options)
     except KeyboardInterrupt as stop:
@@ -36,6 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise  # a fault of segkit's own: the traceback is what a report needs
         print(f"segkit {options.command}: {said.removeprefix(f'segkit {options.command} ')}", file=sys.stderr)
         return 1
+
+
+def _no_empty_words(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """An empty word is a shell variable that was never set; taken as "nothing given" it would change what is meant."""
+    for name, value in vars(options).items():
+        if "" in (value if isinstance(value, list | tuple) else [value]):
+            parser.error(
+                f"{options.command}: {name.replace('_', '-')} got an empty word; give a value, or leave it out"
+            )
 
 
 def _said(error: Exception) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 
 import segkit
 from segkit import data, models
+from segkit.cli import main
 from segkit.names import MODELS, SETS
 
 
@@ -43,3 +44,22 @@ def test_help_and_usage_errors_do_not_wait_for_torch(words: list[str]) -> None:
 
 def test_the_command_line_knows_every_model_and_data_set() -> None:
     assert set(MODELS) == set(models.available()) and tuple(SETS) == data.available()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--model", "unet", "--out", ""],
+        ["train", "--model", "unet", "--set", "steps=1", ""],
+        ["eval", ""],
+        ["predict", "p.png", "-o", ""],
+        ["predict", "p.png", "--crf", ""],
+        ["bench", "unet", ""],
+        ["data", "check", "folder:x", "--root", ""],
+        ["grade", ""],
+    ],
+)
+def test_an_empty_word_is_not_taken_for_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2 and "Traceback" not in capsys.readouterr().err
