@@ -69,4 +69,4 @@ def test_training_steps_are_timed_and_compared(tmp_path: Path, capsys: pytest.Ca
 
 def test_ratios_are_taken_within_a_round() -> None:
     times = {"a": [1.0, 10.0, 2.0], "b": [2.0, 30.0, 2.0]}
-    assert bench_compile.ratios(times, "a") == {"a": [1, 1, 1], "b": [1.5, 2, 2.5]}
+    assert bench_compile.ratios(times, "a") == {"a": (1, 1, 1), "b": (1.5, 2, 2.5)}

@@ -145,7 +145,7 @@ WAYS = {
         lambda ls, t: [(s, 1, r) for s, _, r in walk(ls, t)],
         lambda ls, t: [(s, 0 if gone == 1 else gone, r) for s, gone, r in walk(ls, t)],
     ),
-    "one-stride-too-many": _made(lambda ls, t: walk(ls, 2 * t), lambda ls, t: walk(ls, t + 1)),
+    "one-stride-too-many": _made(lambda ls, t: walk(ls, 2 * t)),
     "uneven-rate-rounded": _uneven(
         lambda rs, now, t: [r * now // t for r in rs],
         lambda rs, now, t: [round(r * now / t) for r in rs],

@@ -112,9 +112,8 @@ WAYS = {
         lambda k, s, d, f: (k, 1, f), lambda k, s, d, f: (k, 1, f if f > 1 else d), lambda k, s, d, f: (k, 1, max(f, d))
     ),
     "dilation-added": instead(lambda k, s, d, f: (k, 1, d + f - 1), lambda k, s, d, f: (k, 1, d + f if f > 1 else d)),
-    "too-early": changed(1, lambda t: max(t // 2, 1), lambda t: 1)
-    + does(lambda layers, t: fitting(layers, 1), lambda layers, t: fitting(layers, t - 1)),
-    "too-late": changed(1, lambda t: t + 1, lambda t: 2 * t) + does(lambda layers, t: fitting(layers, 2 * t)),
+    "too-early": changed(1, lambda t: max(t // 2, 1), lambda t: 1) + does(lambda layers, t: fitting(layers, t - 1)),
+    "too-late": changed(1, lambda t: t + 1) + does(lambda layers, t: fitting(layers, 2 * t)),
     "first-strides-lost": does(from_the_back),
     "all-dilated": does(all_layers, all_behind),
     "dilation-divided": growing(lambda f, s, d, k: f / s)

@@ -110,7 +110,7 @@ outputs-counted: You count how many places of the last layer use a pixel. Count 
 """
 
 WAYS = {
-    "capped-at-one": _stack(_comb, join=_largest) + gives(lambda r, *a: [min(1, v) for v in r]),
+    "capped-at-one": gives(lambda r, *a: [min(1, v) for v in r]),
     "rates-ignored": changed(0, lambda rates: [1] * len(rates))
     + gives(lambda r, rates, k: (counts([1] * len(rates), k) + [0] * len(r))[: len(r)]),
     "filled-up": _stack(lambda k, r: np.ones((k - 1) * r + 1, dtype=np.int64)),

@@ -165,7 +165,6 @@ WAYS = {
     "verdict-inverted": _says(lambda m, rates, k: not (m <= k and math.gcd(*rates) == 1)),
     "verdict-by-holes": _says(
         lambda m, rates, k: 0 not in counts(rates, k),
-        lambda m, rates, k: 0 not in counts(rates, k) and math.gcd(*rates) == 1,
     ),
     "one-step-too-far": _is(lambda rates, k: largest_gap(rates, until=0)),
     "one-step-too-few": _is(

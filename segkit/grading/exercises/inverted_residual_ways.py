@@ -140,8 +140,7 @@ WAYS = {
     "stride-in-the-first-step": does(_strided_first),
     "stride-ignored": ignored(3, 1)
     + does(lambda x, parts, bias, s: inverted(x, parts, bias, 1, carry=lambda y, x, _: _carried(y, x, s))),
-    "not-padded": stops(partial(inverted, look=partial(_look, padding=0)))
-    + does(partial(inverted, look=partial(_look, padding=0), carry=lambda y, *a: y)),
+    "not-padded": stops(partial(inverted, look=partial(_look, padding=0))),
     "border-not-zero": _steps("look", _edged),
     "kernel-flipped": _arrays(
         lambda e, f, d, s, p: (e, f, d.flip(1, 2), s, p), lambda e, f, d, s, p: (e, f, d.mT, s, p)

@@ -198,7 +198,7 @@ WAYS = {
     "rate-below-one": _missing(lambda made, t: made / t, lambda made, t: made // t),
     "not-refused-at-all": _refusing(lambda *a: True),
     "finer-than-the-stem": _refusing(lambda s, n, g, t: possible(s, n, g, t) or t < s),
-    "coarser-than-the-last": _refusing(lambda s, n, g, t: min(g) >= 1 and _doubling(s, n, g, t)),
+    "coarser-than-the-last": does(lambda *a: _built(*a) if min(a[2]) >= 1 and _doubling(*a) else []),
     "not-a-stride-of-the-network": _refusing(lambda s, n, g, t: min(g) >= 1 and s <= t <= s * 2 ** (n - 1)),
     "power-of-two-only": _refusing_more(lambda s, n, g, t: t & (t - 1)),
     "unit-rate-not-refused": does(lambda s, n, g, t: _built(s, n, g, t) if possible(s, n, [1], t) else []),

@@ -98,7 +98,7 @@ order-not-matrix: You give the order of the channels. Row p of the matrix has it
 """
 
 WAYS = {
-    "the-way-back": gives(lambda r, *a: r.T) + _one(lambda c, g: once(c, g).T),
+    "the-way-back": gives(lambda r, *a: r.T),
     "not-shuffled": _one(lambda c, g: torch.eye(c)),
     "times-ignored": ignored(2, 1),
     "back-is-forward": changed(2, abs, lambda t: max(t, -1)),
@@ -108,7 +108,7 @@ WAYS = {
     "more-groups-instead": given(lambda c, g, t: (c, g * max(abs(t), 1), min(max(t, -1), 1))),
     "two-halves": _one(_order(_between_two)),
     "last-channel-lost": _one(_order(_without_last)),
-    "turned-around": gives(lambda r, *a: r.flip(0), lambda r, *a: r.flip(1)),
+    "turned-around": gives(lambda r, *a: r.flip(0)),
     "moved-along": _one(lambda c, g: torch.eye(c).roll(1, 0), lambda c, g: torch.eye(c).roll(c // g, 0)),
     "within-a-group": _one(lambda c, g: torch.block_diag(*[torch.eye(c // g).flip(0)] * g)),
     "order-not-matrix": gives(lambda r, *a: r.argmax(1), lambda r, *a: r.argmax(0)),
