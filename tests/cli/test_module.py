@@ -51,7 +51,7 @@ def test_the_command_line_knows_every_model_and_data_set() -> None:
     [
         ["train", "--model", "unet", "--out", ""],
         ["train", "--model", "unet", "--device", ""],
-        ["train", "--model", "unet", "--set", "steps=1", ""],
+        ["train", "--model", "unet", "--set", ""],
         ["eval", ""],
         ["predict", "p.png", "-o", ""],
         ["predict", "p.png", "--crf", ""],
