@@ -118,6 +118,21 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     return header, tensors
 
 
+def read_run(path: str | Path) -> dict[str, Any]:
+    """Which run a checkpoint is of: its recipe, model, data and what else has to stay as it was.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_checkpoint`; also where an old version of segkit did not record that.
+    """
+    run = read_checkpoint(path)[0].get("run")
+    if not isinstance(run, dict):
+        raise ValueError(
+            f"{path} was written by a segkit from before recipes, and does not say all that decides its weights; "
+            "finish the run with the version that began it, or start a new run elsewhere"
+        )
+    return run
+
+
 def tensor_bytes(model: nn.Module) -> int:
     """Bytes of a model's weights and buffers."""
     return sum(t.numel() * t.element_size() for t in model.state_dict().values())
