@@ -43,6 +43,12 @@ def batched(input: Any, op: str, empty_channels: bool = False) -> tuple[Tensor, 
     The batch may be empty; height and width may not, the number of channels only where `empty_channels` says so.
     """
     input = tensor(input, "input", op)
+    check_shape(input, op, empty_channels)
+    return (input, False) if input.ndim == 4 else (input[None], True)
+
+
+def check_shape(input: Tensor, op: str, empty_channels: bool = False) -> None:
+    """N×C×H×W or C×H×W, of which the batch alone may be empty (and the channels, where `empty_channels` says so)."""
     if input.ndim not in (3, 4):
         fix = "for a single picture H×W use input[None]" if input.ndim == 2 else "fold or split the other dimensions"
         raise ValueError(f"{op} got input of shape {tuple(input.shape)}; it takes N×C×H×W or C×H×W ({fix})")
@@ -51,7 +57,6 @@ def batched(input: Any, op: str, empty_channels: bool = False) -> tuple[Tensor, 
             f"{op} got input of shape {tuple(input.shape)}; only the batch may be empty (check the step before: "
             "a picture cropped, pooled or strided away)"
         )
-    return (input, False) if input.ndim == 4 else (input[None], True)
 
 
 def check_weight(x: Tensor, weight: Any, bias: Any, groups: int, op: str) -> None:
