@@ -113,7 +113,7 @@ def in_float32(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
         given = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor) and v.is_floating_point()]
         dtypes = {v.dtype for v in given}
         device = given[0].device.type if given else "cpu"
-        known = torch.amp.is_autocast_available(device)  # not for the meta device
+        known = device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)  # not for the meta device
         if known and len(given) > 1 and torch.is_autocast_enabled(device) and torch.float64 not in dtypes:
             dtypes = {torch.get_autocast_dtype(device)}
         if len(dtypes) != 1 or not dtypes <= {torch.float16, torch.bfloat16}:
