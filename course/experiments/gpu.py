@@ -125,9 +125,12 @@ def attempt(step: str, o: argparse.Namespace, limit: float, launch: Launch) -> O
     if step == "camvid" and (reason := no_camvid(o.device)):
         return Outcome("left out", reason)
     here = Path("course", "experiments")
-    words = [here / "camvid.py", "gpu"] if step == "camvid" else [
-        here / "gpu.py", step, "--inside", "--device", o.device, "--scale", o.scale, "--seeds", o.seeds, "--to", o.to,
-    ]  # fmt: skip
+    if step == "camvid":
+        trial = [] if o.scale == 1 else ["--scale", o.scale, "--steps", 4]
+        words = [here / "camvid.py", "gpu", "--seeds", 1, *trial]
+    else:
+        options = ["--device", o.device, "--scale", o.scale, "--seeds", o.seeds, "--to", o.to]
+        words = [here / "gpu.py", step, "--inside", *options]
     print(f"\n== {step}, at most {limit:.0f} s", flush=True)
     return launch([sys.executable, *map(str, words)], limit)
 
@@ -144,7 +147,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda", help="the card; another one is a trial")
     parser.add_argument("--seeds", type=int, default=3, help="of the chapters' trainings (3)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of it all, to try the script out")
-    parser.add_argument("--to", type=Path, help="folder for the results (course/results; of a trial runs/course)")
+    parser.add_argument(
+        "--to", type=Path, help="folder for the results, camvid's excepted (course/results; runs/ for a trial)"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # the step itself, in its own process
     o = parser.parse_args(arguments)
     if not (0 < o.scale <= 1 and o.minutes > 0 and o.seeds > 0):

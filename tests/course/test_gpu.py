@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -203,7 +204,9 @@ def test_camvid_is_a_script_of_its_own(folder, monkeypatch):
     monkeypatch.setattr(gpu, "no_camvid", lambda device: "")
     launch = lambda command, limit: commands.append(command[1:]) or gpu.Outcome("done", "")  # noqa: E731
     assert gpu.main(["camvid"], launch) == 0
-    assert [[word.replace("\\", "/") for word in c] for c in commands] == [["course/experiments/camvid.py", "gpu"]]
+    assert gpu.main(["camvid", "--scale", "0.1"], launch) == 0
+    script = [str(Path("course/experiments/camvid.py")), "gpu", "--seeds", "1"]
+    assert commands == [script, [*script, "--scale", "0.1", "--steps", "4"]]
 
 
 def test_without_a_card_it_says_so_in_one_line(monkeypatch, capsys):
