@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,15 @@ def test_camvid_is_a_script_of_its_own(folder, monkeypatch):
     assert gpu.main(["camvid", "--scale", "0.1"], launch) == 0
     script = [str(Path("course/experiments/camvid.py")), "gpu", "--seeds", "1"]
     assert commands == [script, [*script, "--scale", "0.1", "--steps", "4"]]
+
+
+def test_the_card_is_described(monkeypatch, tmp_path):
+    found = types.SimpleNamespace(name="a card", total_memory=2**33, multi_processor_count=8)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no nvidia-smi there
+    card = gpu_steps.card("cuda:0")
+    assert json.loads(json.dumps(card)) == card and set(card) >= {"cuda", "cudnn", "multiprocessors"}
+    assert (card["name"], card["memory_bytes"], card["driver"]) == ("a card", 2**33, "unknown")
 
 
 def test_without_a_card_it_says_so_in_one_line(monkeypatch, capsys):
