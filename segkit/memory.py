@@ -29,7 +29,7 @@ def memory() -> int | None:
     except (AttributeError, ValueError, OSError):  # Windows
         return None
     for path in map(Path, _LIMITS):
-        text = path.read_text(encoding="ascii").strip() if path.is_file() else ""
+        text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
         found += [int(text)] if text.isdigit() else []
     return min(found)
 
