@@ -38,10 +38,10 @@ def test_what_no_machine_holds_is_refused_at_once(build: Any, said: str) -> None
 
 def test_the_memory_is_that_of_the_machine_or_the_container(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
-    limit.write_text("max\n")
+    limit.write_text("max\n", encoding="utf-8")
     monkeypatch.setattr(memory, "_LIMITS", (str(limit), str(tmp_path / "none")))
     whole = memory.memory()
-    limit.write_text("4096\n")
+    limit.write_text("4096\n", encoding="utf-8")
     if whole is None:
         assert not hasattr(os, "sysconf")
     else:

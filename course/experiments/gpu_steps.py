@@ -42,7 +42,9 @@ def card(device: str) -> dict[str, Any]:
     found = torch.cuda.get_device_properties(device)
     ask = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        driver = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=20).stdout.split("\n")[0]
+        driver = subprocess.run(
+            ask, capture_output=True, text=True, encoding="utf-8", check=True, timeout=20
+        ).stdout.split("\n")[0]
     except (OSError, subprocess.SubprocessError):
         driver = "unknown"
     return {
