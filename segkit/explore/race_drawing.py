@@ -111,11 +111,11 @@ def _scale(chart: Any, whole: Mapping[str, Any], log: bool) -> None:
     chart.set_xscale("linear")
     if log:
         margin = max((max(xs) / min(xs)) ** 0.08, 1.05)
-        chart.set_xlim(min(xs) / margin, max(xs) * margin**1.5)
+        chart.set_xlim(min(xs) / margin, max(xs) * margin**2.6)  # names stand on the right
         log_axis(chart)
     else:
         margin = 0.08 * (max(xs) - min(xs)) or 0.1 * max(xs)
-        chart.set_xlim(min(xs) - margin, max(xs) + 1.5 * margin)
+        chart.set_xlim(min(xs) - margin, max(xs) + 2.6 * margin)
 
 
 def _list(parts: dict[str, Any], race: Race) -> None:

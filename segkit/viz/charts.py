@@ -148,7 +148,7 @@ class _Room:
         return text
 
     def _faults(self, place: int, boxes: np.ndarray, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How many things speak against each place of a name, and whether one is that another point is as near."""
+        """How much speaks against each place of a name, and whether another point is as near to it."""
         across = _inside(lines[:, :, None], np.delete(self.points, place, 0)[None, None]).any(1).sum(1)  # c
         crossed = _inside(self.avoid[None], boxes[:, None]).any(1).astype(int)
         crossed += 9 * _inside(self.lines[None], boxes[:, None]).any(1)  # a name and the line of another: at need
@@ -156,7 +156,7 @@ class _Room:
         apart = np.maximum(boxes[:, None, :2] - self.dots, self.dots - boxes[:, None, 2:]).clip(0)  # c, n, 2
         away = np.linalg.norm(apart, axis=-1)  # c, n
         doubtful = (np.delete(away, place, 1) < 1.2 * away[:, place, None]).any(1)
-        return across + crossed + doubtful, doubtful
+        return 3 * across + crossed + doubtful, doubtful
 
     def _leader(self, dot: np.ndarray, end: np.ndarray) -> None:
         """A line from beside the point to its name."""
