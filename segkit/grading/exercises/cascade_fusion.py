@@ -110,7 +110,7 @@ even-sizes-stretched: Where a map of h cells is followed by one of 2h, you stret
 twice-and-cut: You enlarge to 2h cells and cut off what is too much, so cell i does not stand on cell 2i. Corners stand
     on corners with 2h − 1 cells, not with 2h.
 convolved-before-enlarging: Your 3×3 reads the small map, and its result is enlarged. The map is enlarged first; the 3×3
-    of rate 2 then reads cells that were neighbours.
+    of rate 2 then reads cells that were neighbours in the small one.
 rate-ignored: Your 3×3 reads neighbours of the enlarged map. Its rate is 2: it reads every second cell.
 padding-not-the-rate: One row of zeros around the map is too little for a 3×3 of rate 2, and the map shrinks. At rate 2
     there are two.

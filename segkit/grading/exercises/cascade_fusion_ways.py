@@ -36,7 +36,7 @@ def _larger(x: Tensor, size: Size) -> Tensor:
     return x[:, :, : size[0], : size[1]]
 
 
-def _norm(x: Tensor, dims: Size = (0, 2, 3), unbiased: bool = False, epsilon: float = 1e-5) -> Tensor:
+def _norm(x: Tensor, dims: tuple[int, ...] = (0, 2, 3), unbiased: bool = False, epsilon: float = 1e-5) -> Tensor:
     variance = x.var(dims, unbiased=unbiased, keepdim=True)
     return (x - x.mean(dims, keepdim=True)) / (variance + epsilon).sqrt()
 

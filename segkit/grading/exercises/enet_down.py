@@ -143,5 +143,5 @@ EXERCISE = Exercise(
     catalogue(MESSAGES, WAYS),
     facts=_facts,
     number="12.1",
-    marks=5,
+    marks=4,
 )
