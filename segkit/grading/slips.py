@@ -193,6 +193,15 @@ dial_shift cells-rounded-down: -(-size // stride) → size // stride
 dial_shift align-corners-inverted: if align_corners else → if not align_corners else
 dial_shift trained-ignored: - shown(c, trained) for → - c for
 dial_shift cells-of-trained: range(0, size, tested) → range(0, size, trained)
+enet_down maximum-for-prelu: torch.where(y > 0, y, slope[:, None, None] * y)
+    → torch.maximum(y, slope[:, None, None] * y)
+enet_down zeros-first: 0, len(expand) - C) → len(expand) - C, 0)
+enet_down prelu-before-the-sum: prelu(main + y, slopes[2]) → main + prelu(y, slopes[2])
+enet_down zeros-win: max_pool2d(x, 2, ceil_mode=True) → max_pool2d(pad(x, (0, W % 2, 0, H % 2)), 2)
+cascade_fusion unbiased-variance: correction=0, →
+cascade_fusion rate-ignored: padding=2, dilation=2 → padding=1
+cascade_fusion weights-reversed: weights[::-1] → weights
+cascade_fusion all-void-breaks: if (own != 255).any(): → if True:
 """
 
 
