@@ -193,6 +193,17 @@ dial_shift cells-rounded-down: -(-size // stride) → size // stride
 dial_shift align-corners-inverted: if align_corners else → if not align_corners else
 dial_shift trained-ignored: - shown(c, trained) for → - c for
 dial_shift cells-of-trained: range(0, size, tested) → range(0, size, trained)
+pareto_front rate-ignored: -1 if rate else 1 → 1
+pareto_front beaten-by-itself: and a[1:] != b[1:] →
+pareto_front nan-kept: [one for one in entrants if not any(math.isnan(value) for value in one[1:])] → entrants
+pareto_front not-sorted: sorted(front, key=lambda one: sign * one[1]) → front
+median_latency start-not-synchronised: machine.synchronise()  # the batch is there → pass
+median_latency end-not-synchronised: machine.synchronise()  # the network is done → pass
+median_latency warm-up-counted: if call >= warmup: → if True:
+median_latency not-divided: float(value) / pictures → float(value)
+trade_off buffers-counted: 615431 → 616641
+trade_off front-beaten: False, "chosen" → True, "chosen"
+trade_off not-one-chosen: "chosen"), → "worse"),
 """
 
 
