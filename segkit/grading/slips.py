@@ -195,7 +195,7 @@ dial_shift trained-ignored: - shown(c, trained) for → - c for
 dial_shift cells-of-trained: range(0, size, tested) → range(0, size, trained)
 pareto_front rate-ignored: -1 if rate else 1 → 1
 pareto_front beaten-by-itself: and a[1:] != b[1:] →
-pareto_front nan-kept: [one for one in entrants if not any(math.isnan(value) for value in one[1:])] → entrants
+pareto_front nan-kept: if one[1] == one[1] and one[2] == one[2]] → ]
 pareto_front not-sorted: sorted(front, key=lambda one: sign * one[1]) → front
 median_latency start-not-synchronised: machine.synchronise()  # the batch is there → pass
 median_latency end-not-synchronised: machine.synchronise()  # the network is done → pass

@@ -17,6 +17,7 @@ from segkit.grading.asked import Told, settled
 from segkit.grading.assignments import read_notebook, source_path, write_notebook
 from segkit.grading.exercise import find
 from segkit.grading.exercises import trade_off_measured as truth
+from segkit.grading.exercises.trade_off_judged import COLUMNS
 from segkit.grading.exercises.trade_off_messages import MESSAGES
 from segkit.grading.observers import Machine, written
 from segkit.grading.outcome import Outcome
@@ -94,6 +95,20 @@ def test_networks_are_measured_anew_as_the_packages_tools_measure_them():
         assert (found.parameters, found.buffers, found.macs) == (parameters, buffers, macs)
         assert truth.ious(found.counts.sum(0)) == pytest.approx(ious, abs=0.05)
     assert truth.shipped() == sorted(path.stem for path in shipped(OURS[0]).parent.glob("lineage_*"))
+
+
+@pytest.mark.parametrize(
+    ("names", "word", "budget"),
+    [
+        (truth.shipped(), "pole", 7e7),
+        (("lineage_fcn16s", "lineage_deeplab_v3plus", "lineage_pspnet", "lineage_deeplab_v1"), "car", 1e8),
+    ],
+)
+@pytest.mark.parametrize("column", list(COLUMNS))
+def test_any_choice_of_networks_class_and_budget_can_be_right(column, names, word, budget):
+    exercise, answer = find("trade_off"), report(column, names=names, word=word, budget=budget)
+    found = exercise.settled(exercise.unsettled().read(answer, (column,)), (column,))
+    assert [one.origin for one in found] == ["any"]
 
 
 # reports -----------------------------------------------------------------------------------------------------------

@@ -59,9 +59,13 @@ def answers(exercise, names):
                 yield text.format(name), written
 
 
+def chapters_of(assignment):
+    return list(student_folder().parents[1].glob(f"{assignment.removeprefix('ch')}_*.ipynb"))
+
+
 def pasted(assignment, path):
     """Write the student's notebook with the chapter in its first cell and the best of it as answers; those answers."""
-    (chapter,) = student_folder().parents[1].glob(f"{assignment.removeprefix('ch')}_*.ipynb")
+    (chapter,) = chapters_of(assignment)
     names = notebook_names()
     code = [part for number, part in enumerate(defined_in(chapter), 1000) if run_cell(number, part, names) is None]
     notebook = student_version(read_notebook(source_path(assignment)))
@@ -78,6 +82,8 @@ def pasted(assignment, path):
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_pasting_the_chapter_earns_less_than_half(assignment, tmp_path):
+    if assignment == "ch12" and not chapters_of(assignment):
+        pytest.skip("chapter 12 is still to be written; its assignment is there first")
     chosen = pasted(assignment, tmp_path / f"{assignment}.ipynb")
     report = grade_notebook(tmp_path / f"{assignment}.ipynb", assignment=assignment)
     earned = [f"{row.points:g} of {row.out_of} by {chosen[row.exercise]}" for row in report.rows if row.points]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from segkit.grading.exercise import Case, Exercise
 from segkit.grading.exercises import trade_off_judged as judged
 from segkit.grading.exercises import trade_off_measured as truth
@@ -27,7 +29,9 @@ OURS = ("lineage_fcn8s", "lineage_segnet", "lineage_deeplab_v3plus", "lineage_un
 BUDGET = 100_000_000
 
 
-def reported(column: str, names: tuple[str, ...] = OURS, word: str = "lane mark", budget: float = BUDGET) -> dict:
+def reported(
+    column: str, names: tuple[str, ...] = OURS, word: str = "lane mark", budget: float = BUDGET
+) -> dict[str, Any]:
     """Reference of `trade_off`: a report about these networks, measured on the spot."""
     found = {name: measured(name) for name in names}
     total = {name: m.counts.sum(0) for name, m in found.items()}
@@ -35,14 +39,15 @@ def reported(column: str, names: tuple[str, ...] = OURS, word: str = "lane mark"
     own = {name: round(float(truth.ious(c)[truth.classes().index(word)]), 1) for name, c in total.items()}
     best = max((name for name in names if found[name].macs <= budget), key=own.__getitem__)
     verdicts = {n: judged.DEAR if m.macs > budget else judged.WORSE for n, m in found.items()}
-    return {
+    columns: dict[str, dict[str, Any]] = {
         "parameters": {name: m.parameters for name, m in found.items()},
         "multiply-adds": {name: m.macs for name, m in found.items()},
         "mean IoU": mean,
         "my class": {"class": word, **own},
         "front": {n: not any(found[o].macs <= found[n].macs and mean[o] > mean[n] for o in names) for n in names},
         "choice": {"class": word, "budget": budget, **verdicts, best: judged.CHOSEN},
-    }[column]
+    }
+    return columns[column]
 
 
 def settle(found: tuple[Leaf, ...], column: str) -> tuple[Leaf, ...]:

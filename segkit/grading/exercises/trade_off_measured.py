@@ -90,9 +90,9 @@ def measured(name: str) -> Measured:
     from segkit.models import read_header, shipped
 
     model = _network(name)
-    numbers = [sum(one.numel() for one in some) for some in (model.parameters(), model.buffers())]
+    parameters, buffers = (sum(one.numel() for one in some) for some in (model.parameters(), model.buffers()))
     recorded = read_header(shipped(name))["metrics"]
-    return Measured(*numbers, counted(name, SIZE), confusion(name), recorded)
+    return Measured(parameters, buffers, counted(name, SIZE), confusion(name), recorded)
 
 
 def ious(counts: np.ndarray) -> np.ndarray:
