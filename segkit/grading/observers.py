@@ -98,7 +98,8 @@ class Machine:
 
 def rows(result: Any, *args: Any) -> Any:
     """Results that came as the rows of one tensor or array, one by one."""
-    return tuple(result) if isinstance(result, (Tensor, np.ndarray)) and result.ndim else result
+    plain = isinstance(result, Tensor) or (isinstance(result, np.ndarray) and result.dtype != object)
+    return tuple(result) if plain and result.ndim else result
 
 
 def pair(result: Any, *args: Any) -> Any:

@@ -233,6 +233,12 @@ def test_an_unknown_mistake_of_the_race(exercise, student, words):
     assert "should give" in told.example and "gave" in told.example
 
 
+@pytest.mark.parametrize(("kind", "code"), [(complex, "wrong-values"), (object, "wrong-type")])
+def test_numbers_of_another_kind_get_a_verdict(kind, code):
+    told = check("median_latency", lambda *a: np.array(latency_loop(*a), dtype=kind), quiet=True).diagnoses[0]
+    assert told.code == code and (kind is object or "complex" in told.message)
+
+
 @pytest.mark.parametrize(
     ("exercise", "student", "codes"),
     [
