@@ -23,7 +23,8 @@ as much mean IoU, and one of the two strictly better.
 "choice": {"class": that class, "budget": a number of multiply-adds, name: "chosen", "too dear" or "worse"}. Too dear
 is what takes more than the budget; of the others, at least two, the one with the highest IoU of your class is chosen,
 and the rest are worse. At least one is too dear.
-Parameters and multiply-adds are whole numbers; a percentage may be off by 0.1."""
+Parameters and multiply-adds are whole numbers; a percentage may be off by 0.1. The other columns earn marks once
+"parameters" is right."""
 
 OURS = ("lineage_fcn8s", "lineage_segnet", "lineage_deeplab_v3plus", "lineage_unet")
 BUDGET = 100_000_000
