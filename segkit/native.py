@@ -1,7 +1,8 @@
 """The operators of `segkit.ops`, name for name, on torch's own kernels: fast, and the answer to compare with.
 
 Every function here has exactly the signature of its namesake in `segkit.ops` (a test compares them), so
-`segkit.use_engine("scratch" | "native")` can put one in the place of the other.
+`segkit.use_engine("scratch" | "native")` can put one in the place of the other. Pictures without a pixel or a channel,
+of which torch gives no account or a bare IndexError, are refused with the words of `segkit.ops`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit.ops.arguments import check_shape
 from segkit.ops.masks import pool_by_masks
 from segkit.ops.stitching import shifted_maps, stitched_size
 
@@ -24,6 +26,11 @@ __all__ = [
     "conv_transpose2d", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "prelu",
     "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool",
 ]  # fmt: skip
+
+
+def _check(input: Tensor, op: str, empty_channels: bool = False) -> None:
+    if isinstance(input, Tensor) and not torch.compiler.is_compiling():  # sizes may be symbols there
+        check_shape(input, op, empty_channels)
 
 
 def conv2d(
@@ -40,7 +47,8 @@ def conv2d(
     A 1×1 kernel with a stride and fewer than 16 channels is given only the pixels that it reads: torch 2.15's kernel
     for this case ends the process on some processors when it goes backward in channels-last order.
     """
-    few = weight.shape[1] < 16 and weight.shape[-2:] == (1, 1)
+    _check(input, "conv2d")
+    few = weight.ndim == 4 and weight.shape[1] < 16 and weight.shape[-2:] == (1, 1)
     if few and stride not in (1, (1, 1), [1, 1]) and padding in (0, (0, 0), [0, 0], "valid"):
         steps = (stride, stride) if isinstance(stride, int) else (stride[0], stride[-1])
         input, stride = input[..., :: steps[0], :: steps[1]], 1
@@ -57,6 +65,7 @@ def separable_conv2d(
     dilation: IntOrPair = 1,
 ) -> Tensor:
     """Depthwise, then 1×1, by torch's convolution; see `segkit.ops.separable_conv2d`."""
+    _check(input, "separable_conv2d")
     y = conv2d(input, depthwise_weight, None, stride, padding, dilation, input.shape[-3])
     return conv2d(y, pointwise_weight, bias)
 
@@ -72,6 +81,7 @@ def conv_transpose2d(
     dilation: IntOrPair = 1,
 ) -> Tensor:
     """`torch.nn.functional.conv_transpose2d`; see `segkit.ops.conv_transpose2d`."""
+    _check(input, "conv_transpose2d")
     return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)  # type: ignore[arg-type]
 
 
@@ -85,6 +95,7 @@ def max_pool2d(
     return_indices: bool = False,
 ) -> Any:
     """`torch.nn.functional.max_pool2d`; see `segkit.ops.max_pool2d`."""
+    _check(input, "max_pool2d")
     pool: Any = F.max_pool2d  # its stub knows `return_indices` only as a constant
     return pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -99,11 +110,13 @@ def avg_pool2d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """`torch.nn.functional.avg_pool2d`; see `segkit.ops.avg_pool2d`."""
+    _check(input, "avg_pool2d")
     return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)  # type: ignore[arg-type]
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """`torch.nn.functional.adaptive_avg_pool2d`; see `segkit.ops.adaptive_avg_pool2d`."""
+    _check(input, "adaptive_avg_pool2d", empty_channels=True)
     if exporting():
         return pool_by_masks(input, output_size, "avg")
     return F.adaptive_avg_pool2d(input, output_size)  # type: ignore[arg-type]
@@ -113,6 +126,7 @@ def adaptive_max_pool2d(
     input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
 ) -> Any:
     """`torch.nn.functional.adaptive_max_pool2d`; see `segkit.ops.adaptive_max_pool2d`."""
+    _check(input, "adaptive_max_pool2d")
     if exporting() and not return_indices:
         return pool_by_masks(input, output_size, "max")
     pool: Any = F.adaptive_max_pool2d  # its stub knows `return_indices` only as a constant
@@ -134,11 +148,13 @@ def max_unpool2d(
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """`torch.nn.functional.max_unpool2d`; see `segkit.ops.max_unpool2d`."""
+    _check(input, "max_unpool2d")
     return F.max_unpool2d(input, indices, kernel_size, stride, padding, output_size)  # type: ignore[arg-type]
 
 
 def bed_of_nails(input: Tensor, stride: IntOrPair = 2) -> Tensor:
     """Values `stride` apart with zeros between, as an unpooling to fixed places; see `segkit.ops.bed_of_nails`."""
+    _check(input, "bed_of_nails")
     sh, sw = (stride, stride) if isinstance(stride, int) else (stride[0], stride[-1])
     C = input.shape[-3]
     return F.conv_transpose2d(input, input.new_ones(C, 1, 1, 1), None, (sh, sw), 0, (sh - 1, sw - 1), C)
@@ -153,6 +169,8 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
 ) -> Tensor:
     """`torch.nn.functional.interpolate`; see `segkit.ops.interpolate`."""
+    if isinstance(input, Tensor) and input.ndim == 4:
+        _check(input, "interpolate")
     return F.interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor)  # type: ignore[arg-type]
 
 
@@ -168,12 +186,17 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """`torch.nn.functional.pixel_shuffle`; see `segkit.ops.pixel_shuffle`."""
+    if not torch.compiler.is_compiling() and not input.numel() and input.ndim > 2 and upscale_factor > 0:
+        *batch, C, H, W = input.shape  # torch's gradient of an empty batch has another shape
+        r = upscale_factor
+        if C % r**2 == 0:
+            return input.reshape(*batch, C // r**2, H * r, W * r)
     return F.pixel_shuffle(input, upscale_factor)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """`torch.nn.functional.pixel_unshuffle`; see `segkit.ops.pixel_unshuffle`."""
-    if not input.numel():  # torch gives an empty picture back as it is
+    if not input.numel() and input.ndim > 2 and downscale_factor > 0:  # torch gives an empty picture back as it is
         *batch, C, H, W = input.shape
         r = downscale_factor
         return input.reshape(*batch, C * r * r, H // r, W // r)

@@ -54,7 +54,7 @@ class OtherDevice(TorchDispatchMode):
         stays = bool(there)
         if kwargs.get("device") is not None:
             stays = torch.device(kwargs["device"]).type == THERE
-            kwargs["device"] = "cpu"
+            kwargs["device"] = "cpu" if stays else kwargs["device"]  # "meta" stays meta
         args, kwargs = tree_map(_inner, (args, kwargs))
         out = function(*args, **kwargs)
         known = {id(t.inner): t for t in there}  # what is changed in place stays the same tensor
@@ -67,13 +67,16 @@ def _inner(value: Any) -> Any:
 
 @pytest.fixture
 def other_device(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """THERE is a device while a test runs, also for modules that are moved and for autocast, which it does not have."""
+    """THERE is a device while a test runs, also for modules that move, for clocks, and for autocast, which lacks it."""
     autocast = torch.autocast
 
     def where_there_is_one(device: str, *args: Any, **kwargs: Any) -> Any:
         return contextlib.nullcontext() if device == THERE else autocast(device, *args, **kwargs)
 
     monkeypatch.setattr(torch, "autocast", where_there_is_one)
+    finish = torch.accelerator.synchronize
+    here = torch.device(THERE)  # has nothing to wait for
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda d: None if torch.device(d) == here else finish(d))
     overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # a moved parameter is a new tensor
     lift = torch._C._only_lift_cpu_tensors()

@@ -58,6 +58,7 @@ def test_it_tells_devices_apart() -> None:
     with OtherDevice():
         y = x.to(THERE)
         assert isinstance(y, Elsewhere) and (y.t() + 1).device.type == THERE
+        assert torch.zeros(2, device="meta").device.type == "meta"
         assert (y * torch.tensor(2.0)).sum().item() == 30 and torch.tensor([1.0], device=THERE).device.type == THERE
         for mixed in (lambda: y + x, lambda: y[torch.tensor([0])], lambda: torch.cat([y, x]), lambda: F.linear(y, x)):
             with pytest.raises(RuntimeError, match="meets tensors"):

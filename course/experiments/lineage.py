@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from atrous import GROUPS
 from behind import SPATIAL, Behind, dense
+from gpu_equal import without_tf32
 from library import Experiment, ahead, build, main, ship
 from pictures import Rendered, pictures, scores
 from results import load
@@ -114,12 +115,14 @@ def price(model: nn.Module, size: tuple[int, int, int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def milliseconds(networks: dict[str, nn.Module], size: tuple[int, int, int], rounds: int = 41) -> dict[str, float]:
+def milliseconds(
+    networks: dict[str, nn.Module], size: tuple[int, int, int], rounds: int = 41, device: str = "cpu"
+) -> dict[str, float]:
     """Median time of each network for one picture; the networks take turns, so that a busy moment hits all alike."""
-    x = torch.rand(1, *size)
+    x = torch.rand(1, *size).to(device)
     runs = {name: functools.partial(network.eval(), x) for name, network in networks.items()}
     with torch.no_grad():
-        taken = in_turns(runs, rounds - 1)
+        taken = in_turns(runs, rounds - 1, device=device)
     return {name: round(1000 * statistics.median(times), 2) for name, times in taken.items()}
 
 
@@ -144,10 +147,11 @@ def facts(experiment: Experiment, ships: bool) -> dict[str, Any]:
     own = [name for name, arm in experiment.arms.items() if "after" not in arm["model"]]
     networks = {name: experiment.network(name, 0) for name in own}
     data = experiment.arms[own[0]]["data"]
+    size = (3, *data["size"])
     found: dict[str, Any] = {"controls": [name for name in experiment.arms if name in CONTROLS]}
     if experiment.device != "cpu":
         found["largest_difference_from_cpu"] = {name: gpu_equals_cpu(net, data) for name, net in networks.items()}
-    size = (3, *data["size"])
+        found["milliseconds_on_the_gpu"] = milliseconds(networks, size, device=experiment.device)
     found["price"] = {name: price(network.cpu(), size) for name, network in networks.items()}
     for name, taken in milliseconds(networks, size).items():
         found["price"][name] |= {"milliseconds": taken, "threads": torch.get_num_threads()}
@@ -165,7 +169,8 @@ def gpu_equals_cpu(model: nn.Module, data: Mapping[str, Any]) -> float:
     """Largest difference of the probabilities between the model's device and the processor, in float32."""
     device = next(p.device for p in model.parameters())
     image = pictures(data, "test")[0].image[None]
-    there = model(image.to(device)).softmax(1).cpu()
+    with without_tf32():
+        there = model(image.to(device)).softmax(1).cpu()
     here = model.cpu()(image).softmax(1)
     model.to(device)
     return float((here - there).abs().max())

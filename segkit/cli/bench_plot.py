@@ -11,6 +11,7 @@ from PIL import Image
 
 from segkit.analysis import pareto_front
 from segkit.files import writable, write_bytes
+from segkit.viz import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,18 +69,12 @@ def draw(shown: dict[str, dict[str, float]], name: str) -> None:
 
 
 def _panel(axis: Axes, costs: Sequence[float], gains: Sequence[float]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    front, span = pareto_front(costs, gains), max(costs) / min(costs)
+    front = pareto_front(costs, gains)
     axis.plot([costs[i] for i in front], [gains[i] for i in front], color=FRONT, lw=1.2, drawstyle="steps-post")
     for i, (cost, gain) in enumerate(zip(costs, gains, strict=True)):
         above = 3 + (i in front)
         axis.plot(cost, gain, "o", ms=13, mfc=FRONT if i in front else OTHER, mec="white", mew=0.8, zorder=above)
         axis.text(cost, gain, str(i + 1), ha="center", va="center_baseline", fontsize=7, color="white", zorder=above)
-    axis.set_xscale("log")
-    steps = (1.0,) if span > 500 else (1.0, 2.0, 5.0) if span > 8 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
-    axis.xaxis.set_major_locator(LogLocator(subs=steps))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.grid(color="#e6e6e6", lw=0.6)
     axis.margins(0.08)
+    log_axis(axis)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.checks import finite
+from segkit.kinds import what_is
 
 OPTIONS = "gaussian_sxy gaussian_compat bilateral_sxy bilateral_srgb bilateral_compat iterations".split()
 
@@ -28,10 +29,12 @@ def options_file(text: str) -> dict[str, Any]:
     """What `segkit crf search --out` wrote, as arguments of DenseCRF; argparse's own error where it is not."""
     if not text.lower().endswith(".json"):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no JSON file of `segkit crf search --out`; without a file, put --crf behind the picture"
+            f"{text!r} {what_is(text)}, and is no JSON file of `segkit crf search --out`; without a file, put --crf "
+            "behind the picture"
         )
     try:
-        found = json.loads(Path(text).read_text(encoding="utf-8-sig"))["crf"]
+        told = json.loads(Path(text).read_text(encoding="utf-8-sig"))
+        found = (told if isinstance(told, dict) else {})["crf"]
         options = {key: found[key] for key in found if key in OPTIONS}
         for key, value in options.items():
             finite(value, key, text)
@@ -40,7 +43,9 @@ def options_file(text: str) -> dict[str, Any]:
         raise argparse.ArgumentTypeError(str(error)) from None
     except (ValueError, TypeError, KeyError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise argparse.ArgumentTypeError(f"{text!r}: {why}; make it with `segkit crf search --out {text}`") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} {what_is(text)}: {why}; make one with `segkit crf search --out FILE.json`"
+        ) from None
     return options
 
 

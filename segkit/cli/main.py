@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         open(os.devnull, "w", encoding="utf-8") as file,
         contextlib.redirect_stderr(sys.stderr if one_speaks else file),
     ):
-        options = parser.parse_args(arguments)
+        options, left = parser.parse_known_args(arguments)
+        if left:
+            _unknown(options.parser, left)
         _no_empty_words(parser, options)
     try:
         return options.call(options)
@@ -37,6 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise  # a fault of segkit's own: the traceback is what a report needs
         print(f"segkit {options.command}: {said.removeprefix(f'segkit {options.command} ')}", file=sys.stderr)
         return 1
+
+
+def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """The command's usage, the words that it does not know, and the option that may be meant."""
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    meant = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
+    near = difflib.get_close_matches(meant, flags, 1)
+    parser.error(f"unrecognized arguments: {' '.join(words)}{f'; did you mean {near[0]}?' if near else ''}")
 
 
 def _no_empty_words(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -69,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, help: str, run: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
-        sub.set_defaults(call=lambda options: _call(run, options))
+        sub.set_defaults(call=lambda options: _call(run, options), parser=sub)
         return sub
 
     train = command("train", "train a model and write it to a folder under runs/", "segkit.cli.train:train")

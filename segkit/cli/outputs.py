@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from segkit.files import naming, writable, write_bytes, write_json
+from segkit.kinds import what_is
 from segkit.viz import overlay
 
 _SOFTWARE, _OURS = 305, "segkit predict"  # EXIF's tag for the program that wrote a picture
@@ -119,7 +120,8 @@ def figures_file(flag: str, name: str, *keys: str) -> Path:
     if path.suffix.lower() != ending:
         raise ValueError(f"{flag} {name} is a {ending[1:].upper()} file; let its name end in {ending}")
     if path.exists() and not _figures(path, keys):
-        raise ValueError(f"{flag} {name} is there already and holds something else; name another file, or delete it")
+        other = f"holds something else: it {what_is(path)}"
+        raise ValueError(f"{flag} {name} is there already and {other}; name another file, or delete it")
     above = next(folder for folder in path.absolute().parents if folder.exists())
     with naming(path):
         tempfile.TemporaryFile(dir=above).close()  # where nothing can be written, stop here

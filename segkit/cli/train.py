@@ -13,7 +13,7 @@ import torch
 import segkit
 from segkit.checks import whole
 from segkit.cli.runs import alone, find_weights, first, run_name, wherever
-from segkit.cli.validation import BEST, SCORES, better, train_and_score
+from segkit.cli.validation import BEST, SCORES, better, scoring, train_and_score
 from segkit.data import create
 from segkit.data.download import check
 from segkit.data.sizes import look
@@ -43,8 +43,7 @@ def train(o: argparse.Namespace) -> int:
     model = _model(o, train_set.num_classes, recipe.seed)
     look(val)
     start: dict[str, Any] = {"start": {"init": o.init, "pretrained": o.pretrained}}
-    if o.val_every is not None:
-        start["validation"] = {"every": o.val_every, "pictures": len(val)}
+    start |= scoring(o.val_every, len(val), checkpoint if resume else None, recipe.steps)
     trainer = Trainer(model, train_set, recipe, facts=start, strategy=o.strategy)
     size = sum(p.numel() for p in model.parameters()) / 1e6
     shared = f", shared by {processes.count()} processes" if processes.count() > 1 else ""

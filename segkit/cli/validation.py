@@ -9,9 +9,35 @@ from typing import Any
 from segkit.files import write_json
 from segkit.models import save
 from segkit.training import Trainer, evaluate, processes, provenance
+from segkit.training.checkpoint import read_run
 
 BEST, SCORES = "best.safetensors", "validation.json"
 Scores = list[tuple[int, float]]  # step, mean IoU
+
+
+def scoring(every: int | None, pictures: int, checkpoint: Path | None, steps: int) -> dict[str, Any]:
+    """How a run is scored on its way, as its checkpoint records it.
+
+    Args:
+        every, pictures: steps between two scores, or None for no scores; how many pictures are scored.
+        checkpoint: of the run that is resumed, or None. Segkit did not always record how it scores; where this one does
+            not say it, nothing is recorded now, and the scores beside it tell.
+        steps: of the run.
+
+    Raises:
+        ValueError: those scores stand at other steps.
+    """
+    now = {"validation": {"every": every, "pictures": pictures}} if every is not None else {"validation": None}
+    if checkpoint is None or "validation" in read_run(checkpoint):
+        return now
+    scores = _before(checkpoint.parent, steps)
+    if off := [step for step, _ in scores if every is None or (step % every and step != steps)]:
+        asked = "no --val-every" if every is None else f"--val-every {every}"
+        raise ValueError(
+            f"--resume: the run in {checkpoint.parent} was scored at step {off[0]}, and now there is {asked}; give "
+            f"--val-every {scores[0][0]} as before"
+        )
+    return {}
 
 
 def train_and_score(trainer: Trainer, val: Any, out: Path, every: int, facts: dict[str, Any]) -> Scores:

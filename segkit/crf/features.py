@@ -49,8 +49,10 @@ def bilateral_features(picture: Tensor, sxy: Numbers, scolour: Numbers) -> Tenso
     Raises:
         ValueError: another number of dimensions, or of deviations than of channels.
     """
-    if picture.ndim != 3:
-        raise ValueError(f"bilateral_features got a picture {tuple(picture.shape)}; it takes one, C×H×W")
+    if picture.ndim != 3 or 0 in picture.shape:
+        raise ValueError(
+            f"bilateral_features got a picture {tuple(picture.shape)}; it takes one, C×H×W, each at least 1"
+        )
     C, H, W = picture.shape
     widths = deviations(scolour, "scolour")
     spreads = list(widths) if isinstance(widths, Sequence) else [widths] * C

@@ -67,6 +67,8 @@ def mean_field(
     """
     if not isinstance(logits, Tensor) or logits.ndim != 2 or not logits.is_floating_point():
         raise TypeError(f"mean_field got logits={shown(logits)}; they are floating-point numbers N×K")
+    if 0 in logits.shape:
+        raise ValueError(f"mean_field got logits of shape {tuple(logits.shape)}; they are N×K, each at least 1")
     if not isinstance(terms, Sequence):
         raise TypeError(f"mean_field got terms={shown(terms)}; it takes pairs of a filter and a compatibility")
     iterations = whole(iterations, "iterations", "mean_field", 0)

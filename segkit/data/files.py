@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from segkit.data.sample import Sample
+from segkit.kinds import PICTURE, another
 
 LOSSY = ("JPEG", "MPO", "JPEG2000")  # file formats that change numbers
 _MANY = ("TIFF", "GIF", "WEBP", "PNG")  # whose further pages or frames are pictures too (a phone's MPO: another view)
@@ -148,7 +149,9 @@ def _reading(path: Path | str) -> Iterator[None]:
             f"{path} has more pixels than segkit opens, {most:,}; shrink it or cut it into parts"
         ) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is not a picture that can be read ({error}); replace the file") from error
+        found = another(path, PICTURE)
+        why = f"it {found}" if found else str(error)
+        raise ValueError(f"{path} is not a picture that can be read ({why}); replace the file") from error
 
 
 def _pages(file: Image.Image) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from segkit.kinds import another
+
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -65,4 +67,5 @@ def read_lines(path: Path) -> list[str]:
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+        why = f"it {found}" if (found := another(path)) else error.reason
+        raise ValueError(f"{path} is not UTF-8 text ({why}); save it as UTF-8") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segkit.data.folders import read_lines, visible
+from segkit.kinds import what_is
 
 SPLITS = ("train", "val", "test")
 _LOSSY = (".jpg", ".jpeg", ".webp")
@@ -48,8 +49,9 @@ def look(folder: Path) -> Layout:
     """
     for needed in (folder, folder / "images", folder / "masks"):
         if not needed.is_dir():
+            missing = f"{needed} {what_is(needed)}" if needed.exists() else f"there is no folder {needed}"
             raise FileNotFoundError(
-                f"there is no folder {needed}; a folder of your own holds images/ with pictures, masks/ with a mask of "
+                f"{missing}; a folder of your own holds images/ with pictures, masks/ with a mask of "
                 "the same name for each, and classes.txt"
             )
     layout = Layout(folder)

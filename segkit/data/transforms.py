@@ -21,6 +21,7 @@ from segkit.checks import finite, pair, whole
 from segkit.data.elastic import Elastic as Elastic
 from segkit.data.elastic import ElasticGrid as ElasticGrid
 from segkit.data.sample import VOID, Sample, size_of
+from segkit.pictures import check_unit
 from segkit.typed import typed
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
@@ -210,11 +211,8 @@ def _in_0_1(sample: Sample, who: str) -> None:
         if picture is None:
             continue
         low, high = (float(bound) for bound in picture.aminmax())  # NaN shows in both
-        if not -1e-3 <= low <= high <= 1 + 1e-3:
-            raise ValueError(
-                f"{who} got {sample.name or 'a picture'} with values from {low:.4g} to {high:.4g}; it takes 0–1: "
-                "divide by 255, and subtract mean and deviation afterwards"
-            )
+        fix = "divide by 255, and subtract mean and deviation afterwards"
+        check_unit(low, high, f"{who} got {sample.name or 'a picture'}", fix)
 
 
 def _each(sample: Sample, picture: Callable[[Tensor], Tensor], fact: Callable[[Tensor], Tensor]) -> Sample:

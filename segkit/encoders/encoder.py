@@ -7,6 +7,7 @@ from collections.abc import Container
 from torch import Tensor, nn
 
 from segkit.checks import whole
+from segkit.memory import weighed
 from segkit.typed import typed
 
 
@@ -44,7 +45,7 @@ class Encoder(nn.Module):
     def __init_subclass__(cls, **more: object) -> None:
         super().__init_subclass__(**more)
         if "__init__" in vars(cls):
-            cls.__init__ = typed(cls.__init__)  # type: ignore[method-assign]  # each option against its annotation
+            cls.__init__ = weighed(typed(cls.__init__))  # type: ignore[method-assign]  # each option against its annotation
 
     def __init__(self, in_channels: int, width: int, name: str) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ from segkit.explore.lineage import LineageExplorer
 from segkit.explore.metrics import MetricsExplorer
 from segkit.explore.picture import Picture
 from segkit.explore.pyramid import PyramidExplorer
+from segkit.explore.race import RaceExplorer
 from segkit.explore.receptive import ReceptiveFieldExplorer
 from segkit.explore.skip import SkipExplorer
 from segkit.explore.unpool import UnpoolExplorer
@@ -27,5 +28,5 @@ from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
     "AsppExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "LineageExplorer", "MetricsExplorer", "Picture",
-    "PyramidExplorer", "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
+    "PyramidExplorer", "RaceExplorer", "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
 ]  # fmt: skip

@@ -104,6 +104,10 @@ class Canvas:
         axes = figure.add_axes((0, strip / total, 1, height / total))
         axes.imshow(pixels, interpolation="nearest", aspect="auto")
         axes.set_axis_off()
-        figure.text(0.5, strip / total / 2, caption, ha="center", va="center", fontsize=9, wrap=True)
+        text = figure.text(0.5, strip / total / 2, caption, ha="center", va="center", fontsize=9, wrap=True)
+        if (tall := text.get_window_extent().height + 4) > strip > 0:  # a long caption takes more than two lines
+            figure.set_size_inches(width / dpi, (height + tall) / dpi)
+            axes.set_position((0, tall / (height + tall), 1, height / (height + tall)))
+            text.set_y(tall / (height + tall) / 2)
         plt.close(figure)  # pyplot would show it a second time at the end of the cell
         return figure

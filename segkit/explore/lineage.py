@@ -18,7 +18,7 @@ from segkit.explore.canvas import BLUE, FAINT, INK, VERMILION, Canvas
 from segkit.explore.labelled import LabelledExplorer, mean_iou, panels
 from segkit.models import load, read_header
 from segkit.models.modes import in_evaluation
-from segkit.viz import colourise, error_map, legend, to_picture
+from segkit.viz import colourise, error_map, legend, log_axis, to_picture
 
 Networks = Mapping[str, nn.Module | str | Path]
 LINEAGE = {  # the end of a file's name → what the paper calls its network, in the order of the papers
@@ -118,7 +118,6 @@ def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette
         axes.set_title("")
         titles[side] = axes.text(0.5, 1.03, side, transform=axes.transAxes, ha="center", fontsize=9, color=colour)
     chart = canvas.axes(0.73, 0.6, 0.26, 0.33, "all of them, over the test scenes", ticks=True)
-    chart.set_xscale("log")
     chart.set_xlabel("multiply-adds, millions", fontsize=8)
     chart.set_ylabel("mean IoU, %", fontsize=8)
     (others,) = chart.plot([], [], "o", ms=5, color=FAINT, alpha=0.6)
@@ -128,15 +127,6 @@ def drawing(canvas: Canvas, image: np.ndarray, classes: tuple[str, ...], palette
     canvas.moves(*pictures.values(), *titles.values(), ghost, *dots.values())
     return {"pictures": pictures, "rings": rings, "titles": titles, "chart": chart, "others": others, "ghost": ghost,
             "dots": dots}  # fmt: skip
-
-
-def scaled(chart: Any, across: Sequence[float]) -> None:
-    """Axes of the chart that hold all of these multiply-adds, with ticks at round numbers."""
-    low, high = min(across) / 1.6, max(across) * 1.6
-    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if low <= t <= high]
-    chart.set(xlim=(low, high), ylim=(0, 100))
-    chart.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    chart.set_xticks([], [], minor=True)
 
 
 class LineageExplorer(LabelledExplorer):
@@ -190,7 +180,9 @@ class LineageExplorer(LabelledExplorer):
     def _chart(self) -> None:
         points = [self._place(name) for name in self.ancestors]
         self.parts["others"].set_data(*zip(*points, strict=True))
-        scaled(self.parts["chart"], [x for x, _ in points])
+        across = [x for x, _ in points]
+        self.parts["chart"].set(xlim=(min(across) / 1.6, max(across) * 1.6), ylim=(0, 100))
+        log_axis(self.parts["chart"])
         if self.missing:
             text = f"no weights for {', '.join(self.missing)}"
             self.canvas.figure.text(0.835, 0.02, text, ha="center", fontsize=7, color=INK, wrap=True)

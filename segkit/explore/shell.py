@@ -53,6 +53,7 @@ class Explorer:
         self.results: Any = None
         self.last: Any = None
         self._held = False
+        self._last_click: tuple[float, float] | None = None  # of the last click
         self.picture.observe(self._clicked, ["x", "y"])
 
     # what a subclass says ------------------------------------------------------------------------------------------
@@ -85,6 +86,10 @@ class Explorer:
     def stops(self, name: str, label: str, options: Sequence[Any], value: Any, help: str) -> ipywidgets.SelectionSlider:
         """A slider over named stops."""
         return self._add(name, ipywidgets.SelectionSlider, label, help, options=options, value=value)
+
+    def tick(self, name: str, label: str, value: bool, help: str) -> ipywidgets.Checkbox:
+        """A box to tick."""
+        return self._add(name, ipywidgets.Checkbox, label, help, value=value)
 
     def ring(self, height: int, width: int, what: str) -> None:
         """Sliders for the row and the column of a pixel that a click sets too."""
@@ -145,7 +150,10 @@ class Explorer:
                     control.value = value
 
     def _clicked(self, change: Any) -> None:
-        place = self.canvas.place(self.picture.x, self.picture.y)
+        at = self.picture.x, self.picture.y
+        if at == self._last_click:
+            return  # the browser sends both at once, and each says so
+        self._last_click, place = at, self.canvas.place(*at)
         if place is not None and not self._held:
             with self.together():
                 self.click(*place)

@@ -36,6 +36,7 @@ def fork_child(work: Callable[[Callable[[Any], None]], Any]) -> tuple[int, int]:
             os.setsid()
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # Linux: end together with the parent
         quiet_process(keep=writing)
+        _close_all_but(writing)
         torch.set_num_threads(1)
         _limit_memory()
         work(lambda item: _send(writing, item))
@@ -117,6 +118,12 @@ def end_child(pid: int, stream: int) -> None:
             kill(pid, signal.SIGKILL)
     with suppress(ChildProcessError):
         os.waitpid(pid, 0)
+
+
+def _close_all_but(kept: int) -> None:
+    """Close what else came along from the parent: its sockets, and the pipes on which it speaks to others."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 1 << 16)
 
 
 def _limit_memory() -> None:

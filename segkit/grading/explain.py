@@ -92,8 +92,8 @@ def _numbers(exercise: Exercise, outcomes: list[Outcome], these: set[int]) -> st
     """What holds of one wrong number in all of the cases where it is wrong."""
     for place in range(len(exercise.kinds)):
         pairs = [(outcomes[i].leaves[place], exercise.expected(i)[place]) for i in these]
-        plain = [(a, b) for a, b in pairs if a.array.size == 1 and a.array.dtype.kind in "biuf"]
-        wrong = [(float(a.array), float(b.array)) for a, b in plain if not same(a, b)]
+        pairs = [(a, b) for a, b in pairs if a.array.size == 1 and a.array.dtype.kind != "c" and not same(a, b)]
+        wrong = [(float(a.array), float(b.array)) for a, b in pairs]
         if wrong:
             told = in_common(wrong) if len(wrong) > 1 else ""
             return told and _which(exercise, place) + told

@@ -130,8 +130,8 @@ def which_assignment(notebook: Notebook, path: Path) -> str:
         NotebookError: none of them.
     """
     said = notebook.get("metadata", {}).get("segkit", {}).get("assignment")
-    if said in ASSIGNMENTS:
-        return str(said)
+    if isinstance(said, str) and said in ASSIGNMENTS:
+        return said
     text = "\n".join(cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code")
     counts = {name: sum(_defines(text, one) for one in exercises) for name, exercises in ASSIGNMENTS.items()}
     best = max(counts, key=lambda name: counts[name])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.files import write_bytes
+from segkit.kinds import NOTEBOOK, TEXT, another
 
 Notebook = dict[str, Any]
 LARGEST = 64 << 20  # bytes of a notebook
@@ -75,7 +76,8 @@ def read_notebook(path: str | Path, links: bool = True) -> Notebook:
         hint = (
             "; notebooks end in .ipynb" if path.suffix != ".ipynb" else "; was it cut off while it was saved or copied?"
         )
-        raise NotebookError(f"{path} is not a notebook that can be read{hint}") from error
+        found = another(path, NOTEBOOK, TEXT)
+        raise NotebookError(f"{path} is not a notebook that can be read{found and f': it {found}'}{hint}") from error
     return notebook
 
 

@@ -158,8 +158,6 @@ class Server:
             self.tell(("stuck", what, why))
 
     def _child(self, job: dict[str, Any], skip: Collection[int | str], tell: Tell) -> None:
-        for own in (self.inlet, self.outlet):
-            os.close(own)
         work = partial(take_steps, job, skip, tell)
         if self.barred:
             alone.limit_files(job["limit"])

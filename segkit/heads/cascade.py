@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit.checks import whole
-from segkit.heads.enlarge import enlarge_from_corners
+from segkit.heads.enlarge import check_maps, enlarge_from_corners
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, score_layer
 from segkit.layers.borders import cut
@@ -49,6 +49,7 @@ class CascadeFusion(nn.Module):
             whole(number, name, "CascadeFusion", 1)
             for number, name in ((coarse, "coarse"), (fine, "fine"), (channels, "channels"))
         )
+        self.channels = coarse, fine
         refine = Conv2d(coarse, channels, 3, padding=2, dilation=2, bias=False)
         project = Conv2d(fine, channels, 1, bias=False)
         self.refine, self.project = (conv_norm_relu(conv)[:-1] for conv in (refine, project))  # ReLU follows the sum
@@ -57,6 +58,7 @@ class CascadeFusion(nn.Module):
             self.guide = score_layer(Conv2d(coarse, whole(num_classes, "num_classes", "CascadeFusion", 1), 1))
 
     def forward(self, coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor | None]:
+        check_maps((coarse, fine), self.channels, "CascadeFusion")
         wide = cut(enlarge_from_corners(coarse, 2), fine.shape[-2], fine.shape[-1])  # N, coarse, H, W
         fused = F.relu(self.refine(wide) + self.project(fine))  # N, channels, H, W
         return fused, None if self.guide is None else self.guide(wide)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from segkit.checks import whole
+from segkit.heads.enlarge import check_maps
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, norm_relu_3x3
 from segkit.typed import typed
@@ -45,11 +46,13 @@ class Decoder(nn.Module):
                  ("width", width, 1), ("convs", convs, 1))  # fmt: skip
         for name, size, least in sizes:
             whole(size, name, "Decoder", least)
+        self.channels = channels, low_channels
         self.reduce = conv_norm_relu(Conv2d(low_channels, reduced, 1, bias=False)) if reduced else None
         before = [channels + reduced] + [width] * (convs - 1)
         self.convs = nn.Sequential(*(norm_relu_3x3(b, width, separable=separable) for b in before))
 
     def forward(self, x: Tensor, low: Tensor) -> Tensor:
         if self.reduce is not None:
+            check_maps((x, low), self.channels, "Decoder", alike=True)
             x = torch.cat([x, self.reduce(low)], 1)  # N, channels + reduced, H, W
         return self.convs(x)  # N, width, H, W

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -77,10 +80,35 @@ def enlarge_from_corners(score: Tensor, stride: int) -> Tensor:
     return engine().interpolate(score, (stride * h + 1, stride * w + 1), mode="bilinear", align_corners=True)
 
 
+def check_maps(maps: Sequence[Tensor], channels: Sequence[int], who: str, alike: bool = False) -> None:
+    """Refuse maps that a head was not made for.
+
+    Args:
+        maps: what came.
+        channels: of each map.
+        who: the head, for the message.
+        alike: whether they have one height and width.
+
+    Raises:
+        ValueError: another number of maps, other channels, batches that differ, or a map without a cell.
+    """
+    fit = len(maps) == len(channels) and all(m.ndim == 4 for m in maps)
+    fit = fit and [m.shape[1] for m in maps] == list(channels)
+    if fit and not torch.compiler.is_compiling():  # sizes may be symbols there
+        fit = len({m.shape[:1] for m in maps}) == 1 and not any(0 in m.shape[2:] for m in maps)
+        fit = fit and (not alike or len({m.shape[2:] for m in maps}) == 1)
+    if not fit:
+        raise ValueError(
+            f"{who} got maps of shape {', '.join(str(tuple(m.shape)) for m in maps) or '(none)'}; it takes "
+            f"{', '.join(f'N×{c}×h×w' for c in channels)}, h and w at least 1{', all of one size' if alike else ''}"
+        )
+
+
 def _check(score: Tensor, stride: int, who: str) -> None:
     """Refuse what is no map or no whole stride; in a form that torch.compile and export can follow."""
-    if not isinstance(score, Tensor) or score.ndim != 4:
+    empty = isinstance(score, Tensor) and not torch.compiler.is_compiling() and 0 in score.shape[1:]
+    if not isinstance(score, Tensor) or score.ndim != 4 or empty:
         kind = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
-        raise ValueError(f"{who} got scores of shape {kind}; they are N×K×h×w")
+        raise ValueError(f"{who} got scores of shape {kind}; they are N×K×h×w, K, h and w at least 1")
     if type(stride) is not int or stride < 1:
         raise ValueError(f"{who} got stride={stride!r}; it is a whole number of pixels from 1 up")

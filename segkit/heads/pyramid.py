@@ -79,6 +79,8 @@ class PyramidPooling(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            raise ValueError(f"PyramidPooling got a map of shape {tuple(x.shape)}; it takes N×{self.channels}×h×w")
         h, w = x.shape[-2:]
         pool = engine().adaptive_avg_pool2d if self.mode == "avg" else engine().adaptive_max_pool2d
         found = [x]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from segkit.checks import finite, whole
+from segkit.heads.enlarge import check_maps
 from segkit.layers import Conv2d, ConvTranspose2d, bilinear_kernel
 from segkit.layers.blocks import score_layer
 from segkit.layers.borders import cut
@@ -77,11 +78,13 @@ class SummedScores(nn.Module):
         wide = [whole(c, "channels", "SummedScores", 1) for c in channels]
         if len(wide) != 3:
             raise ValueError(f"SummedScores got {len(wide)} channels; give those of the maps of stride 8, 16 and 32")
+        self.channels = wide
         K = whole(num_classes, "num_classes", "SummedScores", 1)
         self.score_8, self.score_16, self.score_32 = (score_layer(Conv2d(c, K, 1)) for c in wide)
         self.up_16, self.up_8, self.up = (upscaling(K, s, corner_aligned) for s in (2, 2, 8))
 
     def forward(self, maps: Sequence[Tensor]) -> dict[str, Tensor]:
+        check_maps(maps, self.channels, "SummedScores")
         fine, middle, coarse = self.score_8(maps[0]), self.score_16(maps[1]), self.score_32(maps[2])
         x = cut(self.up_16(coarse), middle.shape[-2], middle.shape[-1]) + middle  # N, K, H/16, W/16
         x = cut(self.up_8(x), fine.shape[-2], fine.shape[-1]) + fine  # N, K, H/8, W/8
@@ -115,6 +118,7 @@ class SummedMaps(nn.Module):
         wide = [whole(c, "channels", "SummedMaps", 1) for c in channels]
         if len(wide) < 2:
             raise ValueError(f"SummedMaps got channels of {len(wide)} maps; there is nothing to add: give two or more")
+        self.channels = wide
         K, finest = whole(num_classes, "num_classes", "SummedMaps", 1), wide[0]
         steps = list(zip(wide[:0:-1], wide[-2::-1], strict=True))  # from each map to the next finer one
         self.reduce = nn.ModuleList(_conv_norm(Conv2d(before, after, 1, bias=False)) for before, after in steps)
@@ -126,6 +130,7 @@ class SummedMaps(nn.Module):
         self.score = score_layer(Conv2d(finest, K, 1))
 
     def forward(self, maps: Sequence[Tensor]) -> dict[str, Tensor]:
+        check_maps(maps, self.channels, "SummedMaps")
         *finer, x = maps
         for reduce, up, mix, fine in zip(self.reduce, self.up, self.mix, reversed(finer), strict=True):
             x = mix(cut(up(reduce(x)), fine.shape[-2], fine.shape[-1]) + fine)  # N, fine's channels, 2H, 2W

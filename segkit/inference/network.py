@@ -63,6 +63,7 @@ class Normalised(Around):
         self.register_buffer("deviation", torch.tensor(deviation).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        picture_size(x, "Normalised", len(self.mean))
         return self.module((x - self.mean) / self.deviation)
 
 

@@ -12,6 +12,8 @@ from torch import Tensor
 from segkit.checks import whole
 from segkit.inference.network import Network, cell_stride
 from segkit.inference.tiles import tiled
+from segkit.memory import check_memory
+from segkit.pictures import in_unit
 from segkit.typed import typed
 
 WHOLE = 2048 * 1024  # pixels up to which a picture goes through the network in one piece, unless a tile is given
@@ -24,7 +26,7 @@ class Segmenter:
     """From a photograph to its labels.
 
     Args:
-        network: gives scores N×K×H×W for pictures in 0–1.
+        network: gives scores N×K×H×W for pictures in 0–1 (`Normalised` makes one of a network that takes others).
         short_side: pixels that the shorter side is brought to for the network, the longer in proportion, both rounded
             down as torchvision does; None for the photograph's own size.
         tile: side of the tiles, pixels; 0 for the whole picture at once; None for tiles of 1024 where the picture has
@@ -47,12 +49,18 @@ class Segmenter:
         """The labels.
 
         Args:
-            image: the photograph, in 0–1.
+            image: the photograph, floats in 0–1 or uint8.
             bar: a name to show a progress bar under, where there are several tiles; None for no bar.
 
         Shape:
             3×H×W → H×W, uint8.
+
+        Raises:
+            TypeError, ValueError: another type, shape or scale; as `tiled`.
         """
+        if isinstance(image, Tensor) and (image.ndim != 3 or 0 in image.shape):
+            raise ValueError(f"Segmenter got a picture of shape {tuple(image.shape)}; it takes one, 3×H×W")
+        image = in_unit(image, "Segmenter")
         H, W = image.shape[-2:]
         small = to_short_side(image[None], self.short_side)  # 1, 3, h, w
         h, w = small.shape[-2:]
@@ -73,8 +81,9 @@ def to_short_side(image: Tensor, short_side: int | None) -> Tensor:
     """The picture with its shorter side of that many pixels, averaged where it shrinks; None leaves it as it is.
 
     Shape:
-        N×C×H×W → N×C×h×w with min(h, w) = short_side.
+        N×C×H×W, floats in 0–1 or uint8 → N×C×h×w with min(h, w) = short_side, floats.
     """
+    image = in_unit(image, "to_short_side")
     if image.ndim != 4 or 0 in image.shape[1:]:
         raise ValueError(
             f"to_short_side got pictures of shape {tuple(image.shape)}; they are N×C×H×W, C, H and W at least 1"
@@ -85,6 +94,8 @@ def to_short_side(image: Tensor, short_side: int | None) -> Tensor:
     if short_side is None or short_side == min(H, W):
         return image
     size = [max(1, side * short_side // min(H, W)) for side in (H, W)]
+    needed = image.shape[0] * image.shape[1] * size[0] * size[1] * image.element_size()
+    check_memory(needed, f"to_short_side got short_side={short_side}: the picture", "take a smaller one")
     return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
 

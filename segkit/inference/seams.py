@@ -44,6 +44,10 @@ def seam_differences(
     if len(edges) < 2 or any(b <= a for a, b in pairwise(edges)):
         raise ValueError(f"seam_differences got edges={edges!r}; give two or more, each larger than the one before")
     H, W = checked_pictures(network, image, "seam_differences")
+    if not len(image):
+        raise ValueError(
+            f"seam_differences got pictures of shape {tuple(image.shape)}; give at least one to compare on"
+        )
     stride = cell_stride(network)
     (th, tw), (oh, ow) = pair(tile, "tile", "seam_differences", 1), pair(overlap, "overlap", "seam_differences", 0)
     differ = tiled(network, image, (th, tw), (oh, ow)) != tiled(network, image, max(H, W, stride), 0)  # N, H, W

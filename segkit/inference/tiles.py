@@ -68,6 +68,8 @@ def blend(places: Sequence[Span]) -> list[Tensor]:
     Returns:
         one float32 vector a tile; at every pixel of the side the weights of all tiles sum to 1.
     """
+    if not places:
+        raise ValueError("blend got no places; give the tiles of one side, as `spans` lays them out")
     weights = [torch.ones(stop - start, dtype=torch.float64) for start, stop in places]
     for i in range(1, len(places)):
         shared = places[i - 1][1] - places[i][0]

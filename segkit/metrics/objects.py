@@ -134,7 +134,7 @@ class CellScores:
         p, t = id_maps(prediction, truth)
         if p.ndim not in (2, 3):
             raise ValueError(f"CellScores.update got shape {p.shape}; it takes H×W or N×H×W")
-        for one, other in zip(p.reshape(-1, *p.shape[-2:]), t.reshape(-1, *t.shape[-2:]), strict=True):
+        for one, other in zip(p, t, strict=True) if p.ndim == 3 else [(p, t)]:
             parts, match = partition_scores(one, other, self.zero), match_objects(one, other, self.iou)
             scores = {k: getattr(parts, k) for k in ("rand", "rand_split", "rand_merge", "info")}
             self.per_picture.append({**scores, "ap": average_precision(one, other)})

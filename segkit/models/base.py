@@ -15,6 +15,7 @@ from segkit.encoders.encoder import Encoder, picture_size
 from segkit.encoders.weights import load_exactly
 from segkit.layers.blocks import check_statistics
 from segkit.layers.borders import cut
+from segkit.memory import weighed
 from segkit.typed import typed
 
 _MODELS: dict[str, tuple[type[Model], dict[str, Any]]] = {}  # name → class, and the options that the name decides
@@ -29,7 +30,12 @@ def register(name: str, **fixed: Any) -> Callable[[M], M]:
     Args:
         name: such as "fcn8s".
         **fixed: options that the name decides, such as stride=8.
+
+    Raises:
+        ValueError: no name.
     """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"register got name={name!r}; give the model a name, such as 'fcn8s'")
 
     def enter(cls: M) -> M:
         _MODELS[name] = cls, fixed
@@ -72,7 +78,7 @@ class Model(nn.Module):
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         if "__init__" in vars(cls):
-            cls.__init__ = typed(cls.__init__)  # type: ignore[method-assign]  # each option against its annotation
+            cls.__init__ = weighed(typed(cls.__init__))  # type: ignore[method-assign]  # each option against its annotation
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         model = super().__new__(cls)

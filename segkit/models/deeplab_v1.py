@@ -95,7 +95,8 @@ class DeepLabV1(FullyConnectedHead, Model):
 
     def compute(self, x: Tensor) -> dict[str, Tensor]:
         pooled = self.encoder(x)  # N, channels[i], H/2, H/4, H/8, H/8, H/8
-        more = [branch(m) for branch, m in zip(self.scales, (x, *pooled[:4]), strict=False)]  # N, 2·width, H/8, W/8
+        read = (x, *pooled[:4])[: len(self.scales)]  # of one length: the compiler of torch 2.6 asks it of every zip
+        more = [branch(m) for branch, m in zip(self.scales, read, strict=True)]  # N, 2·width, H/8, W/8
         x = self.fully_connected(pooled[-1])  # N, hidden, H/8, W/8
         score = self.score(torch.cat((x, *more), 1))  # N, K, H/8, W/8
         return {"logits": enlarge_from_corners(score, 8), "score": score}

@@ -16,7 +16,6 @@ CRFs", PAMI 2018 (arXiv 1606.00915).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,7 @@ from segkit.models.dilated import vgg_at_stride_8
 from segkit.models.fcn_resnet import resnet_for
 
 RATES = {"fov": (12,), "small": SMALL, "large": LARGE}  # LargeFOV, ASPP-S, ASPP-L
-SCALES = (Fraction(1, 2), Fraction(3, 4), Fraction(1))
+SCALES = {"scale_0.5": (1, 2), "scale_0.75": (3, 4), "scale_1": (1, 1)}  # name: numerator, denominator
 
 
 @register("deeplab_v2")
@@ -110,29 +109,29 @@ class DeepLabV2(FullyConnectedHead, Model):
         if not self.msc:
             score = self.scores(x)  # N, K, H/8, W/8
             return {"logits": to_picture(score, self.encoder, H, W), "score": score}
-        found = {f"scale_{float(scale):g}": self.at_scale(x, scale) for scale in SCALES}  # N, K, H, W each
+        found = {name: self.at_scale(x, scale) for name, scale in SCALES.items()}  # N, K, H, W each
         return {"logits": torch.stack(list(found.values())).amax(0), **found}
 
     def _check_statistics(self, pictures: int, height: int, width: int) -> None:
         """The smallest scale is the first to be left with a single cell."""
-        smallest = SCALES[0] if self.msc else Fraction(1)
+        smallest = SCALES["scale_0.5" if self.msc else "scale_1"]
         super()._check_statistics(pictures, *(_scaled(n, smallest) for n in (height, width)))
 
     def scores(self, x: Tensor) -> Tensor:
         """Class scores at stride 8, N×K×⌈H/8⌉×⌈W/8⌉."""
         return self.pyramid(self.encoder(x)[-1])
 
-    def at_scale(self, x: Tensor, scale: Fraction) -> Tensor:
+    def at_scale(self, x: Tensor, scale: tuple[int, int]) -> Tensor:
         """What the network says about the picture at another scale, at the picture's own pixels: N×C×H×W → N×K×H×W.
 
         The corners of the pictures and of the scores fall together, so that no scale is shifted against another.
         """
         H, W = x.shape[-2:]
         h, w = (_scaled(n, scale) for n in (H, W))
-        if scale != 1:
+        if scale != (1, 1):
             x = engine().interpolate(x, (h, w), mode="bilinear", align_corners=True)
         logits = cut(to_picture(self.scores(x), self.encoder, h, w), h, w)  # N, K, h, w
-        return logits if scale == 1 else engine().interpolate(logits, (H, W), mode="bilinear", align_corners=True)
+        return logits if scale == (1, 1) else engine().interpolate(logits, (H, W), mode="bilinear", align_corners=True)
 
     def fully_connected_layers(self) -> list[tuple[str, str]]:
         """Every branch has its own fc6 and fc7; on a ResNet there are none."""
@@ -147,9 +146,10 @@ class DeepLabV2(FullyConnectedHead, Model):
         return decimated(weight, self.get_parameter(name).shape, first)
 
 
-def _scaled(side: int, scale: Fraction) -> int:
+def _scaled(side: int, scale: tuple[int, int]) -> int:
     """So many pixels that the distance of the first to the last is `scale` times what it was, rounded."""
-    return 1 + (2 * (side - 1) * scale.numerator + scale.denominator) // (2 * scale.denominator)
+    numerator, denominator = scale
+    return 1 + (2 * (side - 1) * numerator + denominator) // (2 * denominator)
 
 
 def _rates(rates: str | Sequence[int]) -> Sequence[int]:

@@ -197,6 +197,12 @@ def fuse_skip(coarse: Tensor, fine: Tensor) -> Tensor:
         raise ValueError(
             f"fuse_skip got scores {tuple(coarse.shape)} and {tuple(fine.shape)}; both are N×K×H×W of the same N and K"
         )
+    sides = zip(coarse.shape[2:], fine.shape[2:], strict=True)
+    if not torch.compiler.is_compiling() and any(a < b for a, b in sides):  # sizes may be symbols there
+        raise ValueError(
+            f"fuse_skip got coarse scores {tuple(coarse.shape)} and fine ones {tuple(fine.shape)}; enlarge the coarse "
+            "ones first: they are cut to the size of the fine ones"
+        )
     return cut(coarse, fine.shape[-2], fine.shape[-1]) + fine
 
 

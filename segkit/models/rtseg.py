@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from segkit import encoders
-from segkit.checks import chosen, whole
+from segkit.checks import chosen, finite, whole
 from segkit.encoders import Encoder
 from segkit.encoders.dilation import DenseMaxPool2d, strides_seen
 from segkit.heads import SummedMaps, SummedScores, upscaling
@@ -86,7 +86,7 @@ class RTSeg(Model):
         if dilated and dilate == "strided":
             dilate_where_strided_(self.encoder)
         self.in_channels, corners = self.encoder.in_channels, self.encoder.corner_aligned
-        channels = self.encoder.channels
+        channels, dropout = self.encoder.channels, finite(dropout, "dropout", "RTSeg", 0, 1)
         self.decoder: SummedScores | SummedMaps | None = None
         if decoder == "skip":
             self.decoder = SummedScores(channels[2:], self.num_classes, corners)

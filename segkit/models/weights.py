@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,12 @@ from torch import Tensor, nn
 from segkit import files
 from segkit.encoders.weights import load_body, load_exactly
 from segkit.heads import FullyConnectedHead
+from segkit.kinds import CHECKPOINT, WEIGHTS, another
 from segkit.models.base import Model, create, unwrapped
 from segkit.typed import typed
+
+T = TypeVar("T")
+_WANTED = "name the folder of a run, or its weights.safetensors"
 
 
 def save(model: nn.Module, path: str | Path, half: bool = False, **header: Any) -> Path:
@@ -59,18 +64,26 @@ def read_header(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: no such file.
         ValueError: it is not a segkit weights file, or it is cut short.
     """
-    return _checked(files.read_header(path) if Path(path).is_file() else _none(path), path)
+    return _checked(_read(path, files.read_header), path)
 
 
-def _none(path: str | Path) -> NoReturn:
-    raise FileNotFoundError(f"there is no weights file {path}; `segkit train` makes one")
+def _read(path: str | Path, read: Callable[[str | Path], T]) -> T:
+    """What `read` makes of a weights file; of another kind of file, the error that names it."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no weights file {path}; `segkit train` makes one")
+    try:
+        return read(path)
+    except ValueError:
+        if found := another(path, WEIGHTS, CHECKPOINT):
+            raise ValueError(f"{path} {found}; {_WANTED}") from None
+        raise
 
 
 def _checked(header: dict[str, Any], path: str | Path) -> dict[str, Any]:
     if header.get("kind") == "checkpoint":
         raise ValueError(
-            f"{path} is the state of a training run, not its weights; name the run's folder or its weights.safetensors "
-            "(a run that is not finished goes on with `segkit train … --resume`)"
+            f"{path} {CHECKPOINT}, not its weights; {_WANTED} (a run that is not finished goes on with `segkit train … "
+            "--resume`)"
         )
     if not isinstance(header.get("config"), dict) or "name" not in header["config"]:
         raise ValueError(f"{path} does not say which model it belongs to; it was not written by segkit.models.save")
@@ -84,7 +97,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Model:
         FileNotFoundError, ValueError: as `read_header`; also where keys or shapes do not fit the configuration, or the
             file is damaged.
     """
-    header, state = files.read_safetensors(path) if Path(path).is_file() else _none(path)
+    header, state = _read(path, files.read_safetensors)
     config = dict(_checked(header, path)["config"])
     try:
         model = create(config.pop("name"), **config)

@@ -43,6 +43,12 @@ def batched(input: Any, op: str, empty_channels: bool = False) -> tuple[Tensor, 
     The batch may be empty; height and width may not, the number of channels only where `empty_channels` says so.
     """
     input = tensor(input, "input", op)
+    check_shape(input, op, empty_channels)
+    return (input, False) if input.ndim == 4 else (input[None], True)
+
+
+def check_shape(input: Tensor, op: str, empty_channels: bool = False) -> None:
+    """N×C×H×W or C×H×W, of which the batch alone may be empty (and the channels, where `empty_channels` says so)."""
     if input.ndim not in (3, 4):
         fix = "for a single picture H×W use input[None]" if input.ndim == 2 else "fold or split the other dimensions"
         raise ValueError(f"{op} got input of shape {tuple(input.shape)}; it takes N×C×H×W or C×H×W ({fix})")
@@ -51,7 +57,6 @@ def batched(input: Any, op: str, empty_channels: bool = False) -> tuple[Tensor, 
             f"{op} got input of shape {tuple(input.shape)}; only the batch may be empty (check the step before: "
             "a picture cropped, pooled or strided away)"
         )
-    return (input, False) if input.ndim == 4 else (input[None], True)
 
 
 def check_weight(x: Tensor, weight: Any, bias: Any, groups: int, op: str) -> None:
@@ -108,7 +113,7 @@ def in_float32(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
         given = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor) and v.is_floating_point()]
         dtypes = {v.dtype for v in given}
         device = given[0].device.type if given else "cpu"
-        known = torch.amp.is_autocast_available(device)  # not for the meta device
+        known = device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)  # not for the meta device
         if known and len(given) > 1 and torch.is_autocast_enabled(device) and torch.float64 not in dtypes:
             dtypes = {torch.get_autocast_dtype(device)}
         if len(dtypes) != 1 or not dtypes <= {torch.float16, torch.bfloat16}:

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from segkit.files import read_safetensors, write_safetensors
+from segkit.kinds import CHECKPOINT, WEIGHTS, another, what_is
 from segkit.models import load_exactly
 from segkit.training import processes
 from segkit.training.strategy import cut_like, full
+
+_WANTED = "the checkpoint of a training run; move it away, and start without resuming"
 
 
 def save_checkpoint(
@@ -101,14 +104,33 @@ def load_checkpoint(
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Header and tensors of a checkpoint, loaded nowhere yet; errors as `load_checkpoint`."""
     if not Path(path).is_file():
+        if Path(path).exists():
+            raise ValueError(f"{path} {what_is(path)}, not {_WANTED}")
         raise FileNotFoundError(f"there is no checkpoint {path}; start without resuming")
     try:
         header, tensors = read_safetensors(path)
     except ValueError as error:
+        if found := another(path, WEIGHTS, CHECKPOINT):
+            raise ValueError(f"{path} {found}, not {_WANTED}") from None
         raise ValueError(f"{path} is not a complete checkpoint ({error}); delete it and start again") from None
     if header.get("kind") != "checkpoint":
-        raise ValueError(f"{path} holds no training state; it may be a file of weights, which --init takes")
+        raise ValueError(f"{path} {what_is(path)}, not {_WANTED} (weights to start from go to --init)")
     return header, tensors
+
+
+def read_run(path: str | Path) -> dict[str, Any]:
+    """Which run a checkpoint is of: its recipe, model, data and what else has to stay as it was.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_checkpoint`; also where an old version of segkit did not record that.
+    """
+    run = read_checkpoint(path)[0].get("run")
+    if not isinstance(run, dict):
+        raise ValueError(
+            f"{path} was written by a segkit from before recipes, and does not say all that decides its weights; "
+            "finish the run with the version that began it, or start a new run elsewhere"
+        )
+    return run
 
 
 def tensor_bytes(model: nn.Module) -> int:

@@ -27,7 +27,7 @@ from segkit.files import check_room
 from segkit.models import unwrapped
 from segkit.models.modes import modes_back_on_error
 from segkit.training import processes
-from segkit.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, state_bytes, tensor_bytes
+from segkit.training.checkpoint import load_checkpoint, read_run, save_checkpoint, state_bytes, tensor_bytes
 from segkit.training.class_balance import training_weights
 from segkit.training.device import pick_device
 from segkit.training.identity import differences, fingerprint
@@ -278,7 +278,7 @@ class Trainer:
         """
         if out is None:
             raise ValueError("fit(resume=True) needs out=…, the checkpoint to resume")
-        changed = differences(read_checkpoint(out)[0].get("run", {}), self._facts())
+        changed = differences(read_run(out), self._facts())
         if changed:
             raise ValueError(
                 f"{out} belongs to a run with other settings: {', '.join(changed)} (before → now); resume with the "

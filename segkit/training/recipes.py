@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from segkit.kinds import HISTORY, RECIPE, TEXT, what_is
 from segkit.training.recipe import Recipe
 
 _COURSE: dict[str, Any] = {"flip": 0.5, "jitter": (0.3, 0.3, 0.3, 0.02)}  # AdamW, one-cycle, networks with BatchNorm
@@ -70,16 +71,27 @@ def create(name: str | Path, **changes: Any) -> Recipe:
     if name in _RECIPES:
         return Recipe(name=str(name), **_RECIPES[str(name)]).changed(**changes)
     path = Path(name)
-    if not path.is_file():
+    if not path.exists():
         known = f"there are {', '.join(_RECIPES)}, or give a JSON file"
         raise (FileNotFoundError if path.suffix else ValueError)(f"there is no recipe {str(name)!r}; {known}")
+    _refuse_another(path)
     try:
         settings = json.loads(path.read_text(encoding="utf-8-sig"))
-        if not isinstance(settings, dict):
-            raise ValueError(f'it holds a {type(settings).__name__}; a recipe is one object: {{"steps": 1000, …}}')
         recipe = Recipe(name=path.stem).changed(**settings)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is not a recipe in JSON, such as {{"steps": 1000}}: {error}') from None
     except (ValueError, TypeError) as error:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{path}: {error}") from None
     return recipe.changed(**changes)
+
+
+def _refuse_another(path: Path) -> None:
+    """A ValueError that says what a file is, unless it may be meant as a recipe: settings, or JSON with a slip."""
+    found = what_is(path)
+    if found == RECIPE or found.startswith(("holds JSON with", TEXT)):
+        return
+    own = '; the recipe of that run stands in it, under "recipe": save this part as a file' if found == HISTORY else ""
+    raise ValueError(
+        f"{path} {found}; a recipe is one of {', '.join(_RECIPES)}, or a JSON file in UTF-8 with settings such as "
+        f'{{"steps": 1000}}{own}'
+    )

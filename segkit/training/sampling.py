@@ -60,8 +60,8 @@ def sample_patches(
     Raises:
         ValueError: image and target of different sizes, a size or count below 1, or no labelled pixel at all.
     """
-    if image.ndim != 4:
-        raise ValueError(f"sample_patches got pictures of shape {tuple(image.shape)}; they are N×C×H×W")
+    if image.ndim != 4 or image.shape[1] == 0:
+        raise ValueError(f"sample_patches got pictures of shape {tuple(image.shape)}; they are N×C×H×W, C at least 1")
     N, _, H, W = image.shape
     if target.shape != (N, H, W):
         raise ValueError(

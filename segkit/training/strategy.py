@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from segkit.training import processes
 from segkit.training.synchronised import synchronise
 
 STRATEGIES = ("ddp", "fsdp")
+CUTS = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 7)  # fully_shard of 2.6 fails on a processor
 Loss = Callable[[nn.Module, Batch], Tensor]
 
 
@@ -43,8 +43,8 @@ def check_strategy(strategy: str) -> None:
     chosen(strategy, "strategy", "Trainer", STRATEGIES)
     if strategy == "fsdp" and processes.count() == 1:
         raise ValueError("strategy='fsdp' cuts a network into pieces for several processes; start them with torchrun")
-    if strategy == "fsdp" and not hasattr(importlib.import_module("torch.distributed.fsdp"), "fully_shard"):
-        raise ValueError(f"strategy='fsdp' needs torch 2.6 or newer; this is {torch.__version__}: take 'ddp'")
+    if strategy == "fsdp" and not CUTS:
+        raise ValueError(f"strategy='fsdp' needs torch 2.7 or newer; this is {torch.__version__}: take 'ddp'")
 
 
 def agree(model: nn.Module) -> None:

@@ -68,7 +68,7 @@ def _between(ids: np.ndarray, w0: float, sigma: float) -> np.ndarray:
     """
     d1 = np.full(ids.shape, np.inf)
     d2 = np.full(ids.shape, np.inf)
-    if w0 <= _NEGLIGIBLE:
+    if w0 <= _NEGLIGIBLE or not ids.size:
         return np.zeros(ids.shape)
     reach = sigma * math.sqrt(2 * math.log(w0 / _NEGLIGIBLE))
     margin = min(math.ceil(reach), max(ids.shape))

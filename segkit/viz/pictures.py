@@ -15,6 +15,7 @@ import torch
 
 from segkit.checks import finite, whole
 from segkit.data.sample import VOID
+from segkit.pictures import check_unit
 from segkit.typed import shown, typed
 
 if TYPE_CHECKING:
@@ -115,10 +116,8 @@ def to_picture(image: Picture) -> np.ndarray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
         raise ValueError(f"a picture of shape {array.shape}; it must be 3×H×W, H×W×3 or H×W (labels: colourise first)")
     if array.dtype.kind == "f":
-        if array.size and not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
-            raise ValueError(
-                f"a floating-point picture with values {array.min():.3g} to {array.max():.3g}; they must lie in 0–1"
-            )
+        if array.size:
+            check_unit(float(array.min()), float(array.max()), "got a floating-point picture")
         array = (array.astype(np.float64).clip(0, 1) * 255).round()
     elif array.dtype == bool:
         array = array * 255
@@ -171,6 +170,9 @@ def show(
     arrays = [to_picture(p) for p in pictures]
     if not arrays or (titles is not None and len(titles) != len(arrays)):
         raise ValueError(f"show got {len(arrays)} pictures and {len(titles or ())} titles; give at least one picture")
+    for array in arrays:
+        if not array.size:
+            raise ValueError(f"show got a picture of {array.shape[0]}×{array.shape[1]} pixels; leave it out")
     columns = min(len(arrays), 4 if columns is None else whole(columns, "columns", "show", 1))
     finite(height, "height", "show", 0.1, 100)
     rows = -(-len(arrays) // columns)

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from segkit.analysis.timing import in_turns, ratios
+from segkit.analysis.timing import finish, in_turns, ratios
 from segkit.models import create
 from segkit.training import pick_device, provenance
 
@@ -61,6 +61,7 @@ def measure(steps: dict[str, Callable[[], None]], rounds: int, device: torch.dev
     for name, step in steps.items():
         start = time.perf_counter()
         step()
+        finish(device)
         print(f"{name}: first step after {time.perf_counter() - start:.1f} s", flush=True)
     return in_turns(steps, rounds, warm_up=1, device=device)
 

@@ -12,6 +12,7 @@ import argparse
 import platform
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from segkit import explore
 from segkit.explore.shell import Explorer
 
 AIM = 50.0
+RESULTS = Path(__file__).resolve().parents[2] / "course" / "results"
 
 
 def explorers() -> dict[str, Explorer]:
@@ -37,6 +39,7 @@ def explorers() -> dict[str, Explorer]:
         "CostExplorer": explore.CostExplorer(),
         "SkipExplorer": explore.SkipExplorer(model),
         "LineageExplorer": explore.LineageExplorer({"FCN-8s": model, "SegNet": segnet}),
+        "RaceExplorer": explore.RaceExplorer(RESULTS / "lineage.json"),
         "CrfExplorer": explore.CrfExplorer(model),
     }
 
@@ -45,6 +48,8 @@ def places(control: Any, repeats: int) -> list[Any]:
     """Values to move a control through, each different from the one before."""
     if hasattr(control, "options"):
         values = [o[1] if isinstance(o, tuple) else o for o in control.options]
+    elif isinstance(control.value, bool):
+        values = [not control.value, control.value]
     else:
         count = min(24, round((control.max - control.min) / control.step) + 1)
         values = [control.min + (control.max - control.min) * k / (count - 1) for k in range(count)]

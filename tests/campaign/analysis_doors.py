@@ -69,6 +69,12 @@ def front(answer: list[int], given: dict[str, Any]) -> None:
         close(beaten, i not in answer)
 
 
+def law(random: Random) -> dict[str, Any]:
+    x = [random.uniform(0.1, 100) for _ in range(5)]
+    factor = random.uniform(0.1, 10)
+    return {"x": x, "y": [factor * v**1.5 for v in x]}
+
+
 RATES = {"rates": ((), (0,), 3, "12", (1.5,)), "kernel": (0, -1, (3,) * 9), "stride": (0, -1, (3,) * 9)}
 rates = lambda r: {"rates": [r.randint(1, 6) for _ in range(r.randint(1, 4))]}  # noqa: E731
 NET = {"input_size": (0, -1, None)}
@@ -106,6 +112,9 @@ DOORS: dict[str, Door] = {
         analysis.pareto_front, lambda r: {"costs": [r.randint(0, 5) for _ in range(6)],
                                           "gains": [r.randint(0, 5) for _ in range(6)]}, front,
         {"costs": ([], [1.0], [float("inf")] * 6), "gains": ([], [1.0])}),
+    "analysis.power_law": Door(
+        analysis.power_law, law, lambda p, g: close(p.exponent, 1.5),
+        {"x": ([], [1.0], [0] * 5, [float("inf")] * 5, [2.0] * 5), "y": ([1.0], [-1.0] * 5)}),
     "analysis.contributions": Door(analysis.contributions, rates, line, RATES),
     "analysis.max_distances": Door(analysis.max_distances, rates, lambda d, g: close(d[-1], g["rates"][-1]),
                                    {"rates": RATES["rates"]}),

@@ -93,6 +93,18 @@ def legend(random: Random) -> dict[str, Any]:
     return {"axis": Figure().subplots(), "classes": Two.classes[: random.randint(1, 4)]}
 
 
+def chart(random: Random) -> dict[str, Any]:
+    x, y = ([random.random() for _ in range(6)] for _ in "xy")
+    return {"axes": legend(random)["axis"], "x": x, "y": y, "names": [f"point {i}" for i in range(6)]}
+
+
+def named(texts: list[Any], given: dict[str, Any]) -> None:
+    """Each point has its own name or none, and no two cover each other."""
+    boxes = [t.get_window_extent() for t in texts if t]
+    assert all(t is None or t.get_text() == name for t, name in zip(texts, given["names"], strict=True))
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 def parts() -> Any:
     from segkit.analysis import anatomy
 
@@ -157,6 +169,11 @@ DOORS: dict[str, Door] = {
     "viz.show": Door(viz.show, lambda r: {"pictures": [uniform(r, 3, 5, 6)] * r.randint(1, 3)}, draws,
                      {"pictures": ([], None, 3, "ab"), "columns": COUNT, "height": (0, -1, math.inf),
                       "titles": (["a"] * 9, 3)}, ("classes", "palette", "caption", "titles")),
+    "viz.log_axis": Door(viz.log_axis, lambda r: {"axes": legend(r)["axis"], "which": r.choice("xy")},
+                         lambda a, g: draws(g["axes"].figure, g), {"axes": (None, 3), "which": ("z",)}),
+    "viz.name_points": Door(viz.name_points, chart, named, {
+        "axes": (None, 3), "x": (None, [math.inf] * 9), "y": ([], [math.nan]), "names": (None, "ab"),
+        "fontsize": (0, math.inf), "avoid": (3, "ab")}),
     "viz.network": Door(viz.network, lambda r: {"parts": parts()}, draws, {"parts": ([], None, 3, [None]),
                         "width": (0, -1)}, ("names", "caption")),
 }  # fmt: skip

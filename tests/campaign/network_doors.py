@@ -204,7 +204,10 @@ DOORS |= {
     "heads.upscaling": Door(
         heads.upscaling, lambda r: {"channels": r.randint(1, 4), "stride": 2 * r.randint(1, 4),
                                     "corner_aligned": r.random() < 0.5},
-        lambda layer, g: close(layer(torch.ones(1, g["channels"], 5, 5))[..., 10, 10], torch.ones(1, g["channels"])),
+        lambda layer, g: close(
+            layer(torch.ones(1, g["channels"], 5, 5))[..., g["stride"] * 5 // 2, g["stride"] * 5 // 2],
+            torch.ones(1, g["channels"])
+        ),
         {"channels": COUNT, "stride": (1, 0, 2.5)}),
     "heads.rates_at": Door(heads.rates_at, lambda r: {"output_stride": r.choice((8, 16, 32))},
                            lambda a, g: close(a[0] * g["output_stride"], 96),

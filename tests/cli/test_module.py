@@ -66,3 +66,22 @@ def test_an_empty_word_is_not_taken_for_nothing(words: list[str], capsys: pytest
     told = capsys.readouterr().err
     assert end.value.code == 2 and told.startswith("usage: segkit")
     assert "got an empty word" in told or "--crf" in words or words[0] == "bench", told
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["train", "--modle", "unet"],
+            "segkit train: error: unrecognized arguments: --modle unet; did you mean",
+        ),
+        (["predict", "a.png", "b.png", "--lables=x"], "did you mean --labels?"),
+        (["doctor", "now"], "segkit doctor: error: unrecognized arguments: now\n"),
+    ],
+)
+def test_an_unknown_option_is_named_with_the_one_that_is_meant(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2 and said in capsys.readouterr().err

@@ -7,12 +7,14 @@ import json
 from functools import partial
 
 import pytest
+import torch
 
 from tests.course.evidence import form
 from tests.course.test_experiments import folder, one_thread, options
 from tests.other_device import THERE, OtherDevice, other_device
 
 import library  # isort: skip  # tests.course.evidence puts course/experiments on the path
+import gpu_steps  # isort: skip
 import results  # isort: skip
 
 __all__ = ["folder", "one_thread", "other_device"]  # fixtures
@@ -71,7 +73,8 @@ def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
         assert recorded.claims == told["claims"], experiment.name
         for arm, its in recorded.arms.items():
             assert its["data"] == told["arms"][arm]["data"], (experiment.name, arm)
-    assert names == {path.stem for path in results.RESULTS.glob("*.json")}
+    on_a_gpu = {"lineage_gpu", "camvid_gpu", *(f"gpu_{step}" for step in gpu_steps.STEPS)}  # where there has been one
+    assert names == {path.stem for path in results.RESULTS.glob("*.json")} - on_a_gpu
 
 
 def test_the_gpu_tier_computes_on_its_device(folder, other_device):
@@ -87,4 +90,18 @@ def test_the_gpu_tier_computes_on_its_device(folder, other_device):
         library.perform(experiment, options(folder, tier="gpu"))
     found = results.load("lineage_gpu", folder / "results")
     assert form(found.found) == [] and found.extra["largest_difference_from_cpu"]["FCN-32s"] < 1e-5
+    assert found.extra["milliseconds_on_the_gpu"]["FCN-32s"] > 0
     assert not (folder / "weights").exists()
+
+
+def test_a_gpu_is_compared_without_tf32(folder):
+    """With it, a difference of a thousandth would say nothing of the network."""
+    lineage, seen = importlib.import_module("lineage"), []
+
+    class Watched(torch.nn.Conv2d):
+        def forward(self, x):
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return super().forward(x)
+
+    data = {"set": "street", "size": [32, 48], "test": 1}
+    assert lineage.gpu_equals_cpu(Watched(3, 2, 1), data) == 0 and seen[0] is False

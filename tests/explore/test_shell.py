@@ -16,6 +16,7 @@ from segkit import explore
 from segkit.explore.canvas import Canvas
 from segkit.explore.picture import MODULE
 from segkit.explore.shell import Explorer
+from tests.explore.races import made_up
 
 
 def skip_explorer() -> explore.SkipExplorer:
@@ -47,6 +48,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
 }
 MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "cost": explore.CostExplorer}
 MAKERS["lineage"] = lineage_explorer
+MAKERS["race"] = lambda: explore.RaceExplorer(made_up())
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -59,6 +61,7 @@ MOVES = {  # a control of each, and another place for it
     "aspp": ("rate", 30),
     "cost": ("channels", 24),
     "lineage": ("left", "SegNet"),
+    "race": ("score", "IoU of thing"),
 }
 
 
@@ -143,6 +146,15 @@ def test_a_click_beside_everything_changes_nothing(name: str) -> None:
     before = repr(e)
     e.picture.x, e.picture.y = 0.999, 0.001
     assert repr(e) == before
+
+
+def test_a_click_is_one_move() -> None:
+    e, moves = explore.GriddingExplorer(), []
+    e.canvas.pixels()
+    e.compute = lambda compute=e.compute: moves.append(1) or compute()  # type: ignore[method-assign,misc]
+    with e.picture.hold_trait_notifications():  # as the browser sends it
+        e.picture.x, e.picture.y = e.canvas.point(e.parts["plane"], 0.3, 0.4)
+    assert len(moves) == 1
 
 
 def test_what_cannot_be_is_said_and_the_picture_stays() -> None:

@@ -159,7 +159,13 @@ def test_defaults_set_in_a_cell_do_not_reach_the_answers(grade: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoilt", ['"metadata": null', '"metadata": {"nbgrader": null}', '"metadata": {"segkit": "ch02"}']
+    "spoilt",
+    [
+        '"metadata": null',
+        '"metadata": {"nbgrader": null}',
+        '"metadata": {"segkit": "ch02"}',
+        '"metadata": {"segkit": {"assignment": ["ch02"]}}',
+    ],
 )
 def test_spoilt_metadata_end_neither_a_notebook_nor_a_class(tmp_path: Path, spoilt: str) -> None:
     notebook = read_notebook(source_path("ch02"))

@@ -224,6 +224,28 @@ def children() -> set[str]:
 
 
 @needs_fork
+def test_what_is_open_outside_is_closed_inside():
+    reading, writing = os.pipe()
+
+    def student(matrix):
+        os.write(writing, b"a forged message")
+        return right(matrix)
+
+    result = check("pixel_accuracy", student, quiet=True)
+    assert "Bad file descriptor" in result.diagnoses[0].message
+    os.close(writing)
+    assert os.read(reading, 100) == b""
+    os.close(reading)
+
+
+@pytest.mark.parametrize("number", [np.complex64(1j), torch.tensor(0.5j), 1j])
+def test_a_complex_number_gets_a_verdict(number):
+    for exercise in ("mean_iou", "pixel_accuracy"):
+        result = check(exercise, lambda *args: number, quiet=True)
+        assert not result.passed and result.points(10) == 0 and "complex" in result.diagnoses[0].message
+
+
+@needs_fork
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc to read the children of a process from")
 def test_no_processes_are_left():
     def student(matrix):

@@ -69,6 +69,38 @@ def test_large_pictures_go_in_tiles_by_themselves(monkeypatch):
     assert sizes == [(100, 90)]
 
 
+def test_eight_bits_are_the_picture_in_0_1():
+    segment, x = Segmenter(Cells()), (255 * picture(40, 50)[0]).round()
+    assert torch.equal(segment(x.to(torch.uint8)), segment(x / 255))
+    assert torch.equal(to_short_side(x.to(torch.uint8)[None], 20), to_short_side(x[None] / 255, 20))
+    assert segment(x / 255 + 0.0009).shape == (40, 50), "what resizing leaves is no other scale"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x: 255 * x, "got a picture with values from .* it takes 0–1: divide one of 8 bits by 255"),
+        (lambda x: 65535 * x, "16 by 65535"),
+        (lambda x: (x - 0.5) / 0.2, "undo a mean and deviation"),
+        (lambda x: x / 0, "values from nan to nan"),
+        (lambda x: (65535 * x).long(), "type torch.int64; it takes a tensor of floats in 0–1 or of uint8"),
+        (lambda x: (60000 * x).to(torch.uint16), "type torch.uint16"),
+        (lambda x: x > 0.5, "type torch.bool"),
+        (lambda x: x.numpy(), "type ndarray"),
+        (lambda x: x[:0], r"shape \(0, 40, 50\); it takes one"),
+        (lambda x: x[None], "it takes one, 3×H×W"),
+    ],
+)
+def test_a_picture_on_another_scale_is_refused(change, said):
+    x = picture(40, 50)[0]
+    x[:, 0, 0], x[:, 0, 1] = 0, 1
+    with pytest.raises(ValueError, match=f"Segmenter got.*{said}|Segmenter {said}"):
+        Segmenter(Cells())(change(x))
+    if change(x).ndim == 3 and len(change(x)):
+        with pytest.raises(ValueError, match="to_short_side"):
+            to_short_side(change(x)[None], 20)
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 0, 8), (1, 3, 8, 0), (1, 0, 8, 8)])
 def test_nothing_to_enlarge_or_shrink_is_named(shape):
     with pytest.raises(ValueError, match="at least 1"):

@@ -33,8 +33,9 @@ ROUTES = (
 )
 FIRST = {case.name: case for case in reversed(CASES)}
 EXPORTED = [case for case in WIDE if case is FIRST[case.name] or str(case).endswith(ROUTES)]
-# Networks that torch 2.6, the lowest version, was seen not to compile whole. It is not known which operation it lacks.
-NEEDS_2_7 = ("deeplab_v1", "deeplab_v1_msc", "deeplab_v2", "fcn32s")
+# With torch 2.6 and onnxscript 0.3, the lowest versions, torch.onnx.export fails where a padding (fcn32s) or an
+# enlargement (deeplab_v1) has an open size; the other two were not tried alone. torch.export itself succeeds there.
+NO_ONNX_BEFORE_2_7 = ("deeplab_v1", "deeplab_v1_msc", "deeplab_v2", "fcn32s")
 OLD = tuple(int(n) for n in torch.__version__.split(".")[:2]) < (2, 7)
 TRACED, OTHERS = (2, 64, 96), ((3, 75, 41), (1, 96, 64))  # batch, height, width
 
@@ -46,11 +47,6 @@ def forget() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def skip_on_an_old_torch(case: Case) -> None:
-    if OLD and case.name in NEEDS_2_7:
-        pytest.skip(f"torch before 2.7 was seen not to compile {case.name} whole; this is {torch.__version__}")
-
-
 def pictures(case: Case, batch: int, height: int, width: int) -> Tensor:
     generator = torch.Generator().manual_seed(height)
     return torch.randn(batch, case.channels, height, width, generator=generator)
@@ -59,7 +55,6 @@ def pictures(case: Case, batch: int, height: int, width: int) -> Tensor:
 @pytest.mark.parametrize("case", WIDE, ids=str)
 def test_it_compiles_in_one_piece_for_any_batch(case: Case) -> None:
     """Logits equal to the last bit, and one compilation does for two batches."""
-    skip_on_an_old_torch(case)
     model = case.lively().eval()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     x = pictures(case, 2, 33, 47)
@@ -82,7 +77,8 @@ def exported(case: Case) -> tuple[nn.Module, ExportedProgram]:
 @pytest.mark.parametrize("case", EXPORTED, ids=str)
 def test_export_and_onnx_take_any_size(case: Case) -> None:
     """One program, its ONNX form run by onnxruntime, at sizes and batches that were not traced."""
-    skip_on_an_old_torch(case)
+    if OLD and case.name in NO_ONNX_BEFORE_2_7:
+        pytest.skip(f"torch before 2.7 writes no open sizes of {case.name} as ONNX; this is {torch.__version__}")
     pytest.importorskip("onnxscript", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
     runtime: Any = pytest.importorskip("onnxruntime", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
     model, program = exported(case)

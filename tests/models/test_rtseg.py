@@ -107,6 +107,7 @@ def test_bad_arguments_are_named():
         ({"decoder": "segnet"}, "RTSeg got decoder='segnet'"),
         ({"dilate": "some"}, "RTSeg got dilate='some'"),
         ({"decoder": "unet", "dropout": -0.5}, "dropout=-0.5"),
+        ({"decoder": "skip", "dropout": 2}, "dropout=2"),
         ({"encoder_options": {"groups": 3}}, "mobilenet_v1 takes no option groups"),
         ({"num_classes": 0}, "RTSeg got num_classes=0"),
     ):

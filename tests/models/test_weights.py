@@ -69,7 +69,7 @@ def test_the_state_of_a_training_run_is_not_taken_for_weights(tmp_path):
     ours = model()
     path = save_checkpoint(tmp_path / "checkpoint.safetensors", ours, torch.optim.SGD(ours.parameters(), 0.1), step=1)
     for read in (load, read_header):
-        with pytest.raises(ValueError, match="is the state of a training run, not its weights"):
+        with pytest.raises(ValueError, match="holds the checkpoint of a training run, not its weights"):
             read(path)
 
 

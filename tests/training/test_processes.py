@@ -16,10 +16,10 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed import fsdp
 
 from segkit.training import Recipe, Trainer, evaluate, processes
 from segkit.training.order import Order, cut
+from segkit.training.strategy import CUTS
 from segkit.training.synchronised import synchronise
 from tests.training.together import (
     Patches,
@@ -93,7 +93,7 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path, first: i
     assert furthest(*ends) < DOUBLE
 
 
-@pytest.mark.skipif(not hasattr(fsdp, "fully_shard"), reason="torch before 2.6 has no fully_shard")
+@pytest.mark.skipif(not CUTS, reason="fully_shard of torch 2.6 asks for a stream that a processor does not have")
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd", "accumulate": 2, "ema": None}], ids=["adamw", "sgd"])
 def test_fsdp_ends_at_the_same_weights_and_shares_its_files(tmp_path: Path, settings: dict[str, Any]) -> None:
     """Begun in pieces, gone on with in copies, and the other way round."""

@@ -127,7 +127,7 @@ def test_files_that_are_no_recipe(tmp_path):
         '{"step": 5}': "mine.json: a recipe has no 'step'; did you mean 'steps'",
         '{"lr": NaN}': "mine.json: .*lr=nan",
         '{"batch_size": 2.5}': "mine.json: .*batch_size=2.5",
-        "[1]": "mine.json: it holds a list",
+        "[1]": r"mine.json holds JSON, a list; a recipe is one of street, .*\{\"steps\": 1000\}",
         '{"steps": 5': 'mine.json is not a recipe in JSON, such as {"steps": 1000}: Expecting',
     }
     for text, words in cases.items():
