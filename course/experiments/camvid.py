@@ -47,7 +47,7 @@ from segkit.metrics import BoundaryIoU, TrimapIoU
 from segkit.models import load_torchvision
 from segkit.training import Recipe, Trainer, count_pixels, evaluate, recipes
 
-SIZE, TIMES = (360, 480), 8
+SIZE, TIMES = (360, 480), 4
 DATA = {"set": "camvid", "train": 367, "test": 233}
 OFTEN = {"set": "camvid, often", "times": TIMES, "train": TIMES * 367, "test": 233}  # for a GPU, see `often`
 SECONDS = 950  # of one core, for each training

@@ -20,13 +20,14 @@ from segkit.training import Recipe, recipes
 from tests.course.evidence import ROOT, form
 from tests.course.test_experiments import folder, one_thread, options
 from tests.data.small_sets import camvid_files, write
+from tests.other_device import THERE, OtherDevice, other_device
 
 import camvid  # isort: skip  # tests.course.evidence puts course/experiments on the path
 import library  # isort: skip
 import pictures  # isort: skip
 import results  # isort: skip
 
-__all__ = ["folder", "one_thread"]  # fixtures
+__all__ = ["folder", "one_thread", "other_device"]  # fixtures
 
 LR_ASPP, PRETRAINED = "torchvision LR-ASPP, MobileNet v3", "DeepLab v3+, MobileNet v2 from ImageNet"
 SEEDS, CORES = 3, 2
@@ -143,13 +144,14 @@ def test_scores_are_of_the_answers_that_the_arm_asks_for():
         assert found["pixel_accuracy"] == matrix.pixel_accuracy()
 
 
-def test_the_command_for_a_gpu_from_end_to_end(folder):
+def test_the_command_for_a_gpu_from_end_to_end(folder, other_device):
     experiment = camvid.gpu(options(folder))
     assert experiment.device == "cuda" and list(experiment.arms) == ["U-Net", "U-Net, scales and flips"]
-    experiment.device = "cpu"
+    experiment.device = THERE
     for arm in experiment.arms.values():
         arm["model"] = {**arm["model"], "encoder": "resnet18", "width": 4, "decoder_channels": [16, 8, 8, 4, 4]}
-    found = tried(experiment, folder)
+    with OtherDevice():
+        found = tried(experiment, folder)
     assert found.found["experiment"] == "camvid_gpu" and found.runs[0]["at"] == [0.25, 0.5, 1.0]
 
 
