@@ -229,7 +229,5 @@ def price(experiment: Experiment, name: str, steps: int = 4) -> dict[str, Any]:
     return found
 
 
-RESULTS = {"camvid": cpu, "camvid_gpu": gpu}
-
 if __name__ == "__main__":
     main(__doc__, {"cpu": cpu, "gpu": gpu})
