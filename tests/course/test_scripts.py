@@ -11,6 +11,7 @@ import torch
 
 from tests.course.evidence import form
 from tests.course.test_experiments import folder, one_thread, options
+from tests.data.small_sets import camvid_files, write
 from tests.other_device import THERE, OtherDevice, other_device
 
 import library  # isort: skip  # tests.course.evidence puts course/experiments on the path
@@ -31,11 +32,14 @@ SCRIPTS = {
     "cheap": ("steps", ["norm between"]),
     "deeplab_v3plus": ("decoder", ["both separable"]),
     "lineage": ("lineage", ["FCN-32s"]),
+    "camvid": ("cpu", ["DeepLab v3+"]),
 }
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_script(script, folder):
+def test_script(script, folder, monkeypatch):
+    monkeypatch.setenv("SEGKIT_DATA", str(folder))
+    write(camvid_files({"train": 4, "test": 4}, (48, 64)), folder / "CamVid")
     module, (name, arms) = importlib.import_module(script), SCRIPTS[script]
     make = partial(module.parts, name) if script == "cells" else getattr(module, name)
     experiment = make(options(folder))
@@ -59,8 +63,9 @@ def scripts():
         "cheap": ("blocks", "steps"), "deeplab_v3plus": ("decoder", "dial"), "lineage": ("lineage",),
     }.items():  # fmt: skip
         yield from (getattr(importlib.import_module(script), name) for name in names)
-    cells = importlib.import_module("cells")
+    cells, camvid = importlib.import_module("cells"), importlib.import_module("camvid")
     yield from (partial(cells.parts, name) for name in cells.STEPS)
+    yield from [camvid.cpu] if results.recorded("camvid") else []
 
 
 def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,12 @@ def _pair(seed: int, labels: list[int], size: tuple[int, int] = (6, 8)) -> tuple
     return rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.choice(np.array(labels, dtype=np.uint8), size)
 
 
-def camvid_files() -> dict[str, bytes]:
+def camvid_files(counts: Mapping[str, int] = CAMVID, size: tuple[int, int] = (6, 8)) -> dict[str, bytes]:
     """Files below CamVid/: every split with pictures and masks, all twelve labels in use."""
     files = {}
-    for split, count in CAMVID.items():
+    for split, count in counts.items():
         for k in range(count):
-            picture, mask = _pair(k + 10 * len(split), list(range(12)))
+            picture, mask = _pair(k + 10 * len(split), list(range(12)), size)
             files[f"{split}/frame_{k}.png"] = png(picture)
             files[f"{split}annot/frame_{k}.png"] = png(mask)
     return files
