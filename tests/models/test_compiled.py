@@ -33,8 +33,8 @@ ROUTES = (
 )
 FIRST = {case.name: case for case in reversed(CASES)}
 EXPORTED = [case for case in WIDE if case is FIRST[case.name] or str(case).endswith(ROUTES)]
-# Under torch 2.6 and 2.7 torch.export follows no `get_submodule`, and the writer of ONNX refuses a padding, an enlargement
-# or an unpooling of open size. From 2.8 on they are tried; 2.15 is what was seen to work.
+# Under torch 2.6 and 2.7 torch.export follows no `get_submodule`, and the writer of ONNX refuses a padding, an
+# enlargement or an unpooling of open size. From 2.8 on they are tried; 2.15 is what was seen to work.
 OLD = tuple(int(n) for n in torch.__version__.split(".")[:2]) < (2, 8)
 TRACED, OTHERS = (2, 64, 96), ((3, 75, 41), (1, 96, 64))  # batch, height, width
 
