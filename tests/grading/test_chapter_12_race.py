@@ -127,7 +127,7 @@ def test_a_wrong_row_is_named_and_how_many_others_there_are():
         return {name: 1.5 for name in report(column)} if column == "mean IoU" else report(column)
 
     told = check("trade_off", student, quiet=True).diagnoses[0].message
-    assert "Row `lineage_fcn8s`" in told and "So are 3 other rows" in told
+    assert "Row `lineage_fcn8s`" in told and "Other rows that are wrong: 3." in told
 
 
 @pytest.mark.parametrize(("off", "passed"), [(0.05, True), (-0.09, True), (0.12, False), (-0.12, False)])

@@ -13,11 +13,11 @@ TASK = """ICNet's cascade for any number of maps, and the loss that guides it. m
 fine: a map of h rows is followed by one of 2h − 1 or 2h rows, likewise for columns, and cell i of the one stands on
 cell 2i of the next. labels, N×H×W, are one such step finer than the last map; they hold classes, and 255 for void.
 Begin with x = maps[0]. For each (refine, project, guide) of fusions, and the next map, fine: enlarge x to the size
-of fine, bilinearly: between two cells stands their mean, and behind the last one that cell once more. The enlarged
-map goes through a 3×3 of rate 2, refine, P×C×3×3, with two rows of zeros around it; fine goes through a 1×1, project,
-P×D. Each of the two is normalised by itself: per channel, over all cells of all pictures, minus the mean, divided by
-√(variance + 1e-5); the variance divides by the number of cells. ReLU of their sum is the next x. A 1×1, guide, K×C,
-makes scores of the enlarged map, as it is before the 3×3.
+of fine, bilinearly: between two cells goes their mean, and after the last one that cell once more. The enlarged
+map goes through a 3×3 of rate 2, refine, P×C×3×3, padded by two zeros on every side; fine goes through a 1×1, project,
+P×D. Each of the two is normalised by itself: per channel, over all cells of all pictures, subtract the mean and
+divide by √(variance + 1e-5); the variance divides by the number of cells. ReLU of their sum is the next x. A 1×1,
+guide, K×C, turns the enlarged map, as it is before the 3×3, into scores.
 Enlarge the last x to the size of labels; score, K×P, makes the scores of the picture.
 Each set of scores has a loss: the mean cross-entropy over those labels that are not void, or 0 where all are void.
 The scores of the picture are compared with all labels, those of the last guide with every second row and column from
@@ -103,65 +103,66 @@ def _facts(
 MESSAGES = """
 half-pixel: You enlarge with half-pixel centres. Here cell i stands on cell 2i of the next map: the first cell of one on
     the first of the other.
-not-bilinear: You enlarge by repeating the nearest cell. Between two cells stands their mean.
+not-bilinear: You enlarge by repeating the nearest cell. Put the mean of two cells between them.
 even-sizes-stretched: Where a map of h cells is followed by one of 2h, you stretch it until its last cell stands on the
-    last. Cell i stands on cell 2i at any size: repeat the last cell, enlarge to 2h + 1 cells with corners on corners,
-    and cut.
-twice-and-cut: You enlarge to 2h cells and cut off what is too much, so cell i does not stand on cell 2i. Corners stand
-    on corners with 2h − 1 cells, not with 2h.
-convolved-before-enlarging: Your 3×3 reads the small map, and its result is enlarged. The map is enlarged first; the 3×3
-    of rate 2 then reads cells that were neighbours in the small one.
-rate-ignored: Your 3×3 reads neighbours of the enlarged map. Its rate is 2: it reads every second cell.
+    last one there. Cell i stands on cell 2i at any size: repeat the last cell, enlarge to 2h + 1 cells with corners on
+    corners, and cut off the rest.
+twice-and-cut: You enlarge to 2h cells and cut off the excess, so cell i does not stand on cell 2i. Corners stand on
+    corners with 2h − 1 cells, not with 2h.
+convolved-before-enlarging: Your 3×3 reads the small map, and its result is enlarged. Enlarge the map first; the 3×3 of
+    rate 2 then reads cells that were neighbours in the small one.
+rate-ignored: Your 3×3 reads adjacent cells of the enlarged map. At rate 2 it should read every second cell.
 padding-not-the-rate: One row of zeros around the map is too little for a 3×3 of rate 2, and the map shrinks. At rate 2
-    there are two.
-border-not-zero: Around the enlarged map its border is repeated for the 3×3. Zeros lie around it.
+    it takes two.
+border-not-zero: For the 3×3 you repeat the border of the enlarged map. Pad it with zeros instead.
 kernel-flipped: The 3×3's rows and columns come in reverse order, or have changed places. A layer of a network
-    multiplies refine[p, c, 0, 0] with the upper left.
+    multiplies the upper left by refine[p, c, 0, 0].
 not-normalised: Neither of the two maps is normalised before they are added, so the one with the larger numbers drowns
     the other.
-one-map-normalised: Only one of the two maps is normalised. Each is, by itself.
-normalised-after-the-sum: You normalise the sum. Each of the two maps is normalised by itself, and then they are added.
-each-picture-normalised: You normalise each picture of the batch by itself. A channel's mean and variance are taken over
-    all pictures.
+one-map-normalised: Only one of the two maps is normalised. Normalise each of them, by itself.
+normalised-after-the-sum: You normalise the sum. Normalise each of the two maps by itself, and then add them.
+each-picture-normalised: You normalise each picture of the batch by itself. Take a channel's mean and variance over all
+    pictures.
 channels-normalised-together: Your mean and variance are taken over channels as well. Each channel has its own, over all
     cells of all pictures.
-unbiased-variance: Your variance divides by the number of cells less one, as `var` and `std` do by themselves. Here it
+unbiased-variance: Your variance divides by the number of cells less one, as `var` and `std` do by default. Here it
     divides by the number of cells: `correction=0`.
-half-normalised: You only take off the mean, or only divide by the deviation. Both are done.
+half-normalised: You only subtract the mean, or only divide by the deviation. Do both.
 epsilon-missing: Where a channel is the same everywhere, its variance is 0, and you divide 0 by 0. The 1e-5 under the
     root is there for that.
 relu-missing: No ReLU follows the sum of the two maps.
-relu-before-the-sum: Each of the two maps goes through a ReLU before they are added. There is one ReLU, after the sum: a
-    negative number of one map may take something off the other.
-one-map-only: Only one of the two maps counts in the fusion. Both are added.
-averaged-not-summed: You average the two maps. They are added.
-guide-not-enlarged: The guide reads the coarse map as it is. It reads the enlarged one, and has the size of the next
-    map.
-guide-after-the-fusion: The guide reads the fused map. It reads the enlarged coarse one, before the fine map has come
-    in.
-guide-reads-the-fine-map: The guide reads the fine map. It reads the enlarged coarse one.
-labels-by-nearest: The labels of the guides come from other pixels: `interpolate` with "nearest" spreads its choice over
-    an odd size. Cell i stands on pixel 2i, 4i, …: take `labels[:, ::2, ::2]` and so on.
+relu-before-the-sum: Each of the two maps goes through a ReLU before they are added. Apply one ReLU, after the sum: a
+    negative number in one map may take something off the other.
+one-map-only: Only one of the two maps counts in the fusion. Add both.
+averaged-not-summed: You average the two maps. Add them.
+guide-not-enlarged: Your guide reads the coarse map as it is. It should read the enlarged one, and then has the size of
+    the next map.
+guide-after-the-fusion: Your guide reads the fused map. It should read the enlarged coarse one, before the fine map has
+    come in.
+guide-reads-the-fine-map: Your guide reads the fine map. It should read the enlarged coarse one.
+labels-by-nearest: The labels of the guides come from the wrong pixels: over an odd size, `interpolate` with "nearest"
+    spreads its choice differently. Cell i stands on pixel 2i, 4i, …: take `labels[:, ::2, ::2]` and so on.
 scores-enlarged: You enlarge the guides' scores to the size of the labels. Here, as in the paper, the labels are thinned
     out to the size of the scores.
-label-step-fixed: With more than two maps, the labels of the earlier guides are too many. The last guide takes every
-    second one, the guide before it every fourth.
-last-not-enlarged: The last fused map is scored as it is. It is enlarged once more, to the size of the labels.
-void-not-left-out: A label of 255 is taken for a class, and there is none of that number. Void is left out
+label-step-fixed: With more than two maps, the earlier guides get too many labels. The last guide takes every second
+    one, the guide before it every fourth.
+last-not-enlarged: You score the last fused map as it is. Enlarge it once more, to the size of the labels.
+void-not-left-out: A label of 255 is taken for a class, and there is no class of that number. Leave void out
     (`ignore_index`).
-void-is-a-class: Void labels count as class 0. They are left out.
-void-counted: The sum over the labels that count is divided by the number of all. Divide by the number of those that are
-    not void.
+void-is-a-class: Void labels count as class 0. Leave them out.
+void-counted: You divide the sum over the labels that count by the number of all labels. Divide by the number of those
+    that are not void.
 all-void-breaks: Where all labels of a branch are void, you divide 0 by 0. The loss of such a branch is 0.
-loss-summed: You add up the cross-entropy of all cells. A branch's loss is the mean, or the branch with the most cells
-    would rule.
-softmax-twice: The cross-entropy gets probabilities. It takes the scores, and its own softmax is enough.
+loss-summed: You add up the cross-entropy of all cells. A branch's loss is the mean; otherwise the branch with the most
+    cells would dominate.
+softmax-twice: Your cross-entropy gets probabilities. Give it the scores: its own softmax is enough.
 weights-ignored: The weights make no difference: all branches count alike.
 weights-reversed: The weights come in reverse order. They go from coarse to fine, like the maps; the last one belongs to
     the scores of the picture.
-guides-left-out: The guides' losses are left out. Each is added, times its weight.
+guides-left-out: The guides' losses are left out. Add each of them, times its weight.
 last-loss-left-out: Only the guides' losses count. The last scores have one too, with the last weight.
-losses-averaged: The sum of the losses is divided by their number, or by the sum of the weights. It is a sum.
+losses-averaged: You divide the sum of the losses by their number, or by the sum of the weights. Return the sum as it
+    is.
 probabilities: You return probabilities. The scores themselves are asked for.
 results-exchanged: The two results have changed places: the scores, then the loss.
 first-picture-only: Only the first picture of the batch is worked on.

@@ -15,8 +15,8 @@ The extension: a 2×2 convolution of stride 2 with project, R×C×2×2, where a 
 zeros on the right make odd sizes even; plus biases[0]; PReLU. Then a kernel k wide and 1 high, across, R×R×k, and
 one 1 wide and k high, down, R×R×k, each with k // 2 zeros at both ends and nothing between them; plus biases[1];
 PReLU. Then a 1×1 with expand, O×R, plus biases[2]. k is odd.
-The short-cut: the largest of each 2×2 cells of x, at an odd end of those that are there; behind its C channels
-come O − C channels of zeros.
+The short-cut: the largest of each 2×2 cells of x, at an odd edge of those that are there; after its C channels come
+O − C channels of zeros.
 The two are added, and PReLU follows. PReLU leaves positive numbers as they are and multiplies negative ones by
 their channel's slope, which may be any number. slopes has those of the three PReLUs, R, R and O numbers, and biases
 has as many. Return N×O×h×w, with the dtype of x."""
@@ -89,18 +89,18 @@ slope-on-positive-numbers: Your PReLU multiplies positive numbers by the slope. 
     negative ones are multiplied.
 maximum-for-prelu: You write PReLU as the larger of y and slope · y. That is right for slopes up to 1 only; a learned
     one may be larger. Ask whether y is positive.
-prelu-before-the-sum: Your last PReLU acts on the extension alone. It comes after the sum, and acts on the short-cut as
-    well.
-prelu-twice: The last PReLU acts on the extension, and once more on the sum. It comes once, after the sum.
-last-prelu-missing: Nothing follows the sum. The last PReLU does.
-first-prelu-missing: After the 2×2 convolution there is no PReLU.
-second-prelu-missing: After the two narrow kernels there is no PReLU.
-prelu-between-the-kernels: There is a PReLU between the kernel along the rows and that along the columns. They follow
-    each other directly: together they stand for one k×k.
-prelu-before-bias: After the 2×2 convolution PReLU comes before the bias. It comes after it.
+prelu-before-the-sum: Your last PReLU acts on the extension alone. It belongs after the sum, so that it acts on the
+    short-cut as well.
+prelu-twice: The last PReLU acts on the extension, and once more on the sum. Apply it once, after the sum.
+last-prelu-missing: Nothing follows your sum. The last PReLU belongs there.
+first-prelu-missing: A PReLU is missing after the 2×2 convolution.
+second-prelu-missing: A PReLU is missing after the two narrow kernels.
+prelu-between-the-kernels: There is a PReLU between the kernel along the rows and the one along the columns. Nothing
+    belongs between them: together they stand for one k×k.
+prelu-before-bias: After the 2×2 convolution you apply PReLU and then add the bias. Add the bias first.
 bias-ignored: A bias makes no difference: one of the three is never added, or none is. Each step of the extension has
     its own.
-bias-with-each-kernel: biases[1] is added after each of the two narrow kernels. It comes once, after the second.
+bias-with-each-kernel: biases[1] is added after each of the two narrow kernels. Add it once, after the second.
 one-kernel-only: Only one of the two narrow kernels makes a difference. `across` reads along the rows, `down` then along
     the columns.
 kernels-exchanged: The two narrow kernels are turned the wrong way, or have changed places. `across` is k wide and 1
@@ -108,29 +108,29 @@ kernels-exchanged: The two narrow kernels are turned the wrong way, or have chan
 order-exchanged: You apply `down` first and then `across`. With several channels the order matters: `across` comes
     first.
 kernel-flipped: The numbers of your kernels come in reverse order, or with rows and columns exchanged. A layer of a
-    network multiplies project[r, c, 0, 0] with the upper left, and across[r, s, 0] with the leftmost.
+    network multiplies the upper left by project[r, c, 0, 0], and the leftmost by across[r, s, 0].
 inputs-outputs-exchanged: In the narrow kernels, the channels that are read and those that are made have changed places.
     across[r, s] is what channel r takes from channel s.
 each-channel-alone: Your narrow kernels read each channel alone. across[r, s] takes something from every channel s to
     every channel r.
-not-padded: The map shrinks in the two narrow kernels, and the sum is no longer possible. k // 2 zeros lie at both ends
-    of each row, and then of each column.
+not-padded: The map shrinks in the two narrow kernels, and the sum is no longer possible. Pad both ends of each row with
+    k // 2 zeros, and then both ends of each column.
 two-zeros-always: You always pad by two zeros. That fits a kernel of 5; for any k it is k // 2.
-border-not-zero: The narrow kernels see the border of the map repeated. Zeros lie around it.
-average-pooled: The short-cut takes the mean of the 2×2 cells. It takes the largest.
-shortcut-not-pooled: The short-cut takes every second cell. It takes the largest of each 2×2.
-shortcut-missing: Nothing comes past the extension. The pooled map is added to it.
-zeros-first: The channels of zeros come first. They come behind the C pooled ones.
-channels-not-zero: What stands behind the C pooled channels is not zeros: you repeat them, or leave it to torch, which
-    repeats a single channel and stops at more. O − C channels of zeros come there.
-zeros-win: At an odd end, your pooling takes a zero of the border for the largest where all that is there is
-    negative. Zeros are for the convolution; the pooling looks at what is there (`ceil_mode=True`).
-rounded-down: At an odd height or width the last row or column is lost. There are ⌈H/2⌉ rows and ⌈W/2⌉ columns.
-odd-sizes-disagree: At an odd height or width your two ways give maps of different sizes. The convolution needs a row of
-    zeros below, or a column on the right, to reach the last cells as the pooling does.
-odd-zeros-in-front: Your zeros that make odd sizes even lie above and on the left, which moves every window by one. They
-    lie below and on the right.
-odd-border-repeated: At an odd height or width you repeat the last row or column for the convolution. Zeros lie there.
+border-not-zero: Your narrow kernels see the border of the map repeated. Pad it with zeros instead.
+average-pooled: Your short-cut takes the mean of the 2×2 cells. It should take the largest.
+shortcut-not-pooled: Your short-cut takes every second cell. It should take the largest of each 2×2.
+shortcut-missing: Nothing goes past the extension: there is no short-cut. Add the pooled map to it.
+zeros-first: The channels of zeros come first. Put them after the C pooled ones.
+channels-not-zero: What follows your C pooled channels is not zeros: you repeat them, or leave it to torch, which
+    repeats a single channel and stops at more. Add O − C channels of zeros there.
+zeros-win: At an odd edge, your pooling takes a zero of the border for the largest where all cells that are there are
+    negative. The zeros are for the convolution; let the pooling see only the cells that are there (`ceil_mode=True`).
+rounded-down: At an odd height or width the last row or column is lost. The result has ⌈H/2⌉ rows and ⌈W/2⌉ columns.
+odd-sizes-disagree: At an odd height or width your two branches give maps of different sizes. The convolution needs a
+    row of zeros below, or a column on the right, to reach the last cells as the pooling does.
+odd-zeros-in-front: The zeros with which you make odd sizes even lie above and on the left, which moves every window by
+    one. They belong below and on the right.
+odd-border-repeated: At an odd height or width you repeat the last row or column for the convolution. Put zeros there.
 first-picture-only: Only the first picture of the batch is worked on.
 left-flat: The dimensions of the result are flat or in another order: N×O×h×w.
 """

@@ -9,9 +9,9 @@ from segkit.grading.observers import Machine, rows
 from segkit.grading.values import Leaf, Unusable
 
 TASK = """How long does a network take for a picture? machine has four functions: `batch = machine.load(pictures)`
-gets a new batch of so many pictures, `machine.run(batch)` hands it to the network, `machine.synchronise()` waits
-until all is done that was handed over, and `machine.clock()` gives seconds. Like a GPU, a machine may go on while
-a batch is still being fetched or computed.
+gets a new batch of that many pictures, `machine.run(batch)` hands it to the network, `machine.synchronise()` waits
+until everything that was handed over is done, and `machine.clock()` gives seconds. Like a GPU, a machine may go on
+while a batch is still being fetched or computed.
 Make `warmup` calls that do not count, then `repeats` (at least 1) that do. Every call gets a batch of its own. The
 time of a call begins when its batch is there and nothing else is under way; it ends when the network is done.
 Return three numbers, in milliseconds for one picture: the times' lower quartile, median and upper quartile. In
@@ -29,7 +29,7 @@ def settle(found: tuple[Leaf, ...], machine: Machine, pictures: int, warmup: int
     soonest = min(latency(machine, pictures, warmup, repeats)) / 1500  # in seconds by mistake, it would be a thousandth
     if len(times) == len(found) and all(0 < one < soonest for one in times):
         raise Unusable(
-            "[own-clock] Your times are those of a real clock, which knows nothing of this machine. Read "
+            "[own-clock] Your times are those of a real clock, which knows nothing about this machine. Read "
             "`machine.clock()` in place of `time.perf_counter()` or `time.time()`."
         )
     return found
@@ -76,36 +76,36 @@ def _facts(machine: Machine, pictures: int, warmup: int, repeats: int) -> dict[s
 MESSAGES = """
 no-warm-up: There is no warm-up: the first calls, which make room and choose kernels, are among your times. Make
     `warmup` calls before the first that counts.
-one-warm-up: You make one call to warm up, whatever `warmup` is.
-warm-up-counted: The calls of the warm-up are among your times. They do not count.
+one-warm-up: You make only one call to warm up, whatever `warmup` is.
+warm-up-counted: The calls of the warm-up are among your times. They should not count.
 calls-miscounted: You make one call too many or too few, in the warm-up or after it.
 end-not-synchronised: You read the clock before the work is done. `run` only hands it over: call `synchronise` after it,
     and then read the clock.
-start-not-synchronised: When you first read the clock, the machine is still fetching the batch, or still busy with a
-    call before. Call `synchronise` after `load`, and then read the clock.
+start-not-synchronised: When you first read the clock, the machine is still fetching the batch, or still busy with an
+    earlier call. Call `synchronise` after `load`, and then read the clock.
 loading-counted: Loading the batch is part of your time. Load it, wait until it is there, and read the clock then.
 clock-after-the-call: You first read the clock after `run`, so handing the work over is not in your time. Read it
     before.
 total-over-repeats: You take one time around all calls and divide it. That is a mean, with loading in it, and it has no
-    quartiles. Take a time for each call.
+    quartiles. Time each call by itself.
 clock-not-restarted: All your times begin at the same reading of the clock. Read it anew before each call.
-mean-for-median: The middle number is the mean. One slow call pulls it up; the median stays.
-minimum-for-median: The middle number is the shortest time. The median is the one in the middle.
-not-sorted: The middle number is the time of the call in the middle. Sort the times first.
+mean-for-median: Your middle number is the mean. One slow call pulls a mean up; the median stays where it is.
+minimum-for-median: Your middle number is the shortest time. The median is the middle one of the sorted times.
+not-sorted: Your middle number is the time of the call in the middle. Sort the times first.
 median-of-an-even-number: Of an even number of times there are two in the middle, and you take one of them (as
     `torch.median` does). The median lies halfway between.
-outliers-left-out: The slowest call is left out of your times, or the slowest and the fastest. All count: the median
-    can bear them.
+outliers-left-out: The slowest call is left out of your times, or the slowest and the fastest. All of them count: the
+    median can cope with outliers.
 quartiles-by-rank: Your quartiles are the times at the places n//4 and 3n//4. They lie at (n − 1)/4 and 3(n − 1)/4,
     mostly between two times.
 other-quartiles: Your quartiles follow another rule, as those of `statistics.quantiles` do without
     `method="inclusive"`. Here they lie at (n − 1)/4 and 3(n − 1)/4.
 deviation-for-quartiles: Around the median you give a standard deviation. One slow call makes it huge; give the
     quartiles.
-extremes-for-quartiles: The first and the last number are the shortest and the longest time. Give the quartiles.
+extremes-for-quartiles: Your first and last numbers are the shortest and the longest time. Give the quartiles.
 not-milliseconds: The unit is wrong. The clock gives seconds, and a second has 1000 milliseconds.
 not-divided: Your numbers are for the whole batch, or multiplied by its size. Divide by the number of pictures.
-rate-not-latency: You give pictures per second. The time of a picture is asked for.
+rate-not-latency: You give pictures per second. Give the time for one picture.
 results-exchanged: The three numbers have changed places: lower quartile, median, upper quartile.
 """
 

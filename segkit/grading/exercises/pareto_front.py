@@ -11,13 +11,13 @@ from segkit.grading.exercises.case_tensors import grouped
 from segkit.grading.exercises.pareto_front_ways import WAYS, Entrant, front, known
 
 TASK = """Who is worth a thought in a race? entrants is a list of tuples (start number, cost, accuracy), no two with
-one start number. If rate is False, the second number is a cost, such as milliseconds, and less of it is better. If
-rate is True, it is a speed, such as pictures per second, and more is better. More accuracy is always better.
-An entrant beats another if it is at most as dear (at least as fast) and at least as accurate, and one of the two
-strictly. Two that are equal in both do not beat each other.
+the same start number. If rate is False, the second number is a cost, such as milliseconds, and less of it is better.
+If rate is True, it is a speed, such as pictures per second, and more is better. More accuracy is always better.
+An entrant beats another if it costs no more (is at least as fast) and is at least as accurate, and is strictly better
+in one of the two. Two that are equal in both do not beat each other.
 Where one of the two numbers is NaN, it was not measured: that entrant takes no part, and beats nobody.
 Return the start numbers of those that nobody beats, as a list, the cheapest (fastest) first. Those that are equal in
-both stand in the order of the list. If nobody takes part, the list is empty."""
+both keep the order of the list. If nobody takes part, the list is empty."""
 
 NAN = float("nan")
 
@@ -68,40 +68,44 @@ def _facts(entrants: list[Entrant], rate: bool) -> dict[str, bool]:
 MESSAGES = """
 beaten-by-itself: Every entrant beats itself in your comparison, so nobody is left. To beat another, one must be
     strictly better in cost or in accuracy.
-equal-points-lost: Entrants that are equal in both beat each other, and all of them are gone. Neither is strictly
-    better, so both stay.
-equal-points-once: Of entrants that are equal in both you keep one. Nobody beats the other: both stay.
+equal-points-lost: In your comparison, entrants that are equal in both beat each other, and all of them are gone.
+    Neither is strictly better, so both stay.
+equal-points-once: Of two entrants that are equal in both you keep only one. Neither beats the other, so both stay.
 strict-in-both: In your comparison an entrant has to be cheaper and better to beat another. It is enough to be strictly
     better in one, and no worse in the other.
-same-cost-kept: Of two that cost the same, the less accurate one stays. It is beaten: at most as dear is enough.
-same-accuracy-kept: Of two that are equally accurate, the dearer one stays. It is beaten: at least as good is enough.
-either-beats: In your comparison being cheaper *or* more accurate is enough to beat another. It takes both "at most as
-    dear" *and* "at least as accurate".
+same-cost-kept: Of two that cost the same, you keep the less accurate one as well. It is beaten: to beat it, it is
+    enough to cost no more.
+same-accuracy-kept: Of two that are equally accurate, you keep the dearer one as well. It is beaten: to beat it, it is
+    enough to be no less accurate.
+either-beats: In your comparison being cheaper *or* more accurate is enough to beat another. It takes both: to cost no
+    more *and* to be at least as accurate.
 ties-by-their-order: You walk from the cheapest to the dearest, and where costs are equal the order of the list
     decides who stays. Let accuracy decide there, and keep only those that are equal in both.
-neighbours-only: Each entrant is compared with the one just before it in the order of cost. Compare it with the best of
+neighbours-only: You compare each entrant with the one just before it in the order of cost. Compare it with the best of
     all before it.
 hull-only: You keep the corners of the convex hull. An entrant below the line between two others is beaten by neither
     of them, and stays.
 best-only: Only the most accurate is left. A cheaper one is on the front too, as long as nobody beats it.
 cheapest-only: Only the cheapest is left. A dearer one is on the front too, if it is more accurate than all that are
     cheaper.
-beaten-returned: You return those that are beaten. The others are asked for.
+beaten-returned: You return those that are beaten. Return the others.
 errors-not-accuracies: Less accuracy counts as better in your comparison.
 rate-ignored: `rate` makes no difference. Where it is True, the second number is a speed, and more of it is better.
 rate-inverted: `rate` is taken the wrong way round: where it is False, less is better.
-slowest-first: With a rate the right entrants come in the wrong order: the fastest goes first, so the largest number.
+slowest-first: With a rate the right entrants come in the wrong order: the fastest goes first, which is the largest
+    number.
 nan-kept: An entrant with a NaN stays on the front: no comparison with NaN is true, so nobody beats it. Leave out all
     that have a NaN in either number before you compare.
-nan-as-zero: NaN counts as 0 in your comparison, which makes an entrant cheap or bad. It takes no part.
+nan-as-zero: NaN counts as 0 in your comparison, which makes an entrant cheap or bad. An entrant with a NaN takes no
+    part.
 nan-stops: Your function stops on a NaN. Leave that entrant out, and go on with the others.
-nobody-stops: Your function stops where nobody takes part. The front is an empty list then.
-not-sorted: The right entrants stand in the order of the list. Sort them, the cheapest first.
+nobody-stops: Your function stops when nobody takes part. The front is then an empty list.
+not-sorted: Your front has the right entrants in the order of the list. Sort them, the cheapest first.
 dearest-first: Your front begins with the dearest. The cheapest goes first; those that are equal in both keep the order
     of the list.
 by-start-number: Your front is sorted by start number. Sort it by cost.
-places-not-numbers: You return places in the list. The start numbers are asked for.
-whole-entrants: You return the whole entrants. Only their start numbers are asked for.
+places-not-numbers: You return places in the list. Return the start numbers.
+whole-entrants: You return the whole entrants. Return only their start numbers.
 """
 
 EXERCISE = Exercise(

@@ -18,11 +18,11 @@ four networks of course/weights whose names begin with lineage_, the same ones i
 "multiply-adds": {name: multiply-adds for one picture of 96×128}, as segkit.analysis.cost counts them.
 "mean IoU": {name: mean IoU in %} on the first 20 scenes of StreetScenes' test set, in one confusion matrix.
 "my class": {"class": a class of StreetScenes, name: IoU of that class in %} on the same scenes.
-"front": {name: True or False}: True where none of your other networks has at most as many multiply-adds and at least
-as much mean IoU, and one of the two strictly better.
-"choice": {"class": that class, "budget": a number of multiply-adds, name: "chosen", "too dear" or "worse"}. Too dear
-is what takes more than the budget; of the others, at least two, the one with the highest IoU of your class is chosen,
-and the rest are worse. At least one is too dear.
+"front": {name: True or False}: True unless one of your other networks has no more multiply-adds and at least as high
+a mean IoU, and is strictly better in one of the two.
+"choice": {"class": that class, "budget": a number of multiply-adds, name: "chosen", "too dear" or "worse"}. A network
+that takes more than the budget is too dear; of the others, at least two, the one with the highest IoU of your class
+is chosen, and the rest are worse. At least one is too dear.
 Parameters and multiply-adds are whole numbers; a percentage may be off by 0.1. The other columns earn marks once
 "parameters" is right."""
 
@@ -59,7 +59,7 @@ def settle(found: tuple[Leaf, ...], column: str) -> tuple[Leaf, ...]:
     """
     keys, values = (_words(one) for one in found)
     if len(keys) != len(values):
-        raise Unusable("something that is no dictionary")
+        raise Unusable("something that is not a dictionary")
     judged.COLUMNS[column](dict(zip(keys, values, strict=True)))
     return (leaf(ANY),)
 
@@ -68,7 +68,7 @@ def _words(table: Leaf) -> list[str]:
     """The words in a table of characters, as `observers.written` makes it."""
     codes = table.array
     if codes.ndim != 2 or codes.dtype.kind not in "iu" or codes.shape[0] > ROWS or codes.shape[1] > WORD:
-        raise Unusable("something that is no dictionary")
+        raise Unusable("something that is not a dictionary")
     return [words("".join(chr(code) for code in row if 0 < code < 0x110000)) for row in codes.tolist()]
 
 

@@ -51,7 +51,7 @@ def _hold(
     if not off:
         return
     name, value = off[0], values[off[0]]
-    also = f" So are {len(off) - 1} other rows." if len(off) > 1 else ""
+    also = f" Other rows that are wrong: {len(off) - 1}." if len(off) > 1 else ""
     shown = {"name": name, "value": f"{value:,.10g}", "also": also}
     for code, slip, facts in slips(name):
         if abs(value - slip) <= close + 1e-9 * abs(slip):
