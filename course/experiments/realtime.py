@@ -35,7 +35,8 @@ FREE = {**RECIPE, "decay": "weights"}  # weight decay would pull PReLU's slopes 
 ENET = {"name": "enet", "width": 8}
 CHOICES: dict[str, dict[str, Any]] = {  # section 4 of the paper, in its order; each departs from "as released" in one
     "as released": {},
-    "no early downsampling": {"early_downsampling": False},
+    "no early downsampling": {"early_downsampling": False},  # and a finer bottom
+    "late downsampling": {"early_downsampling": False, "late_downsampling": True},  # the same bottom
     "no early downsampling, half as wide": {"early_downsampling": False, "width": 4},  # the same multiply-adds
     "twice the initial maps": {"initial": 16},
     "decoder as large as the encoder": {"decoder": "mirror"},
@@ -43,6 +44,7 @@ CHOICES: dict[str, dict[str, Any]] = {  # section 4 of the paper, in its order; 
     "1×1 going down": {"projection": "1x1"},
     "whole 5×5 kernels": {"asymmetric": False},
     "no dilation": {"dilation": False},
+    "rates that fit": {"rates": [1, 2, 3, 4]},  # maps of 12×16 cells
     "no dropout": {"dropout": 0.0},
 }
 
