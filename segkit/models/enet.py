@@ -15,6 +15,8 @@ the authors' network, e-lab/ENet-training, train/models.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from segkit.checks import chosen, finite, whole
@@ -24,7 +26,7 @@ from segkit.models.enet_blocks import Bottleneck, Down, Initial, Up
 
 ACTIVATIONS, DECODERS = ("prelu", "relu"), ("small", "mirror")
 PROJECTIONS, VARIANTS = ("2x2", "1x1"), ("released", "paper")
-STAGE = ("regular", "dilated 2", "asymmetric", "dilated 4", "regular", "dilated 8", "asymmetric", "dilated 16")
+STAGE = ("regular", "dilated", "asymmetric", "dilated", "regular", "dilated", "asymmetric", "dilated")
 
 
 @register("enet")
@@ -41,6 +43,8 @@ class ENet(Model):
             3, 2 and 1 once more in reverse order on the way up, as SegNet has it.
         early_downsampling: True, the paper's: the initial block halves the picture. False: it keeps the size, so every
             stage works at twice the resolution, at four times the arithmetic; the last layer then enlarges nothing.
+        late_downsampling: True, without early downsampling: the map is halved before stage 3 instead, and doubled
+            behind it. The bottom is as coarse as the paper's, what comes before is finer.
         dropout: probability of dropping a whole map at the end of each bottleneck of stages 2 and later; a tenth of it
             in stage 1. 0 for a network without this regularisation.
         in_channels: channels of the picture.
@@ -48,17 +52,18 @@ class ENet(Model):
             `width`.
         dilation: True, the paper's: four of the eight bottlenecks of stages 2 and 3 are dilated. False: those are
             regular ones: the same weights, a smaller field.
+        rates: of the four dilated bottlenecks; the paper's reach beyond the map where pictures are small.
         projection: the first convolution of a bottleneck that goes down: "2x2", the paper's, sees all of the map;
             "1x1", as ResNet has it, drops three quarters of it.
         variant: "released": in the decoder ReLU and no dropout, as in the authors' network, which has the 364,311
             parameters (19 classes). "paper": PReLU and dropout there too, as the text has it, 336 slopes more.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "bottom" N×8·width×⌈H/8⌉×⌈W/8⌉ (H/4, W/4 without early downsampling),
-        what the encoder hands to the decoder.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "bottom" N×8·width×⌈H/8⌉×⌈W/8⌉ (H/4, W/4 without early or late
+        downsampling), what the encoder hands to the decoder.
 
     Raises:
-        ValueError: a choice that is not there, or a number below 1.
+        ValueError: a choice that is not there, a number below 1, other than four rates, or both early and late.
 
     Source:
         ENet, section 3, Figure 2 and Table 1. The options are the arguments of section 4: early downsampling and the
@@ -85,6 +90,8 @@ class ENet(Model):
         dilation: bool = True,
         projection: str = "2x2",
         variant: str = "released",
+        late_downsampling: bool = False,
+        rates: Sequence[int] = (2, 4, 8, 16),
     ) -> None:
         super().__init__()
         chosen(activation, "activation", "ENet", ACTIVATIONS)
@@ -94,7 +101,9 @@ class ENet(Model):
         self.num_classes = whole(num_classes, "num_classes", "ENet", 1)
         self.in_channels, width = whole(in_channels, "in_channels", "ENet", 1), whole(width, "width", "ENet", 1)
         first = width if initial is None else whole(initial, "initial", "ENet", 1, 4 * width)
-        kinds = tuple(_kind(kind, asymmetric, dilation) for kind in STAGE)
+        if late_downsampling and early_downsampling:
+            raise ValueError("ENet got late_downsampling=True; it takes early_downsampling=False beside it")
+        kinds = _kinds(asymmetric, rates if dilation else (1, 1, 1, 1))
         drop = finite(dropout, "dropout", "ENet", 0, 1)
         down = activation, drop
         up = ("relu", 0.0) if released else down
@@ -109,6 +118,8 @@ class ENet(Model):
         self.stage1 = stage(middle, ("regular",) * 4, early)
         self.down2 = Down(middle, large, *down, window)
         self.stage2, self.stage3 = stage(large, kinds, down), stage(large, kinds, down)
+        self.down3 = Down(large, large, *down, window) if late_downsampling else None
+        self.up3 = Up(large, large, *up) if late_downsampling else None
         self.mirrored = stage(large, kinds[::-1] * 2 if mirror else (), up)  # stages 3 and 2, backwards
         self.up4 = Up(large, middle, *up)
         self.stage4 = stage(middle, ("regular",) * (4 if mirror else 2), up)
@@ -118,6 +129,8 @@ class ENet(Model):
         self.fullconv = (ConvTranspose2d if early_downsampling else Conv2d)(small, self.num_classes, *kernel)
 
     def _coarsest(self) -> list[tuple[int, nn.Module, str]]:
+        if self.down3 is not None:
+            return [(8, self.stage3, "stage 3")]
         return [(4 * self.fullconv.stride[0], self.stage2, "stage 2")]
 
     def compute(self, x: Tensor) -> dict[str, Tensor]:
@@ -127,15 +140,26 @@ class ENet(Model):
         x = self.stage1(x)
         quarter = x.shape[-2], x.shape[-1]
         x, indices2 = self.down2(x)  # N, 8·width, H/8, W/8
-        bottom = self.stage3(self.stage2(x))
-        x = self.up4(self.mirrored(bottom), indices2, quarter)  # N, 4·width, H/4, W/4
+        x = self.stage2(x)
+        if self.down3 is None or self.up3 is None:
+            bottom = self.stage3(x)
+            x = self.mirrored(bottom)
+        else:
+            fine = x.shape[-2], x.shape[-1]
+            x, indices3 = self.down3(x)
+            bottom = self.stage3(x)
+            x = self.up3(self.mirrored(bottom), indices3, fine)
+        x = self.up4(x, indices2, quarter)  # N, 4·width, H/4, W/4
         x = self.up5(self.stage4(x), indices1, half)  # N, width, H/2, W/2
         x = self.fullconv(self.stage5(x))  # N, K, H, W
         return {"logits": x, "bottom": bottom}
 
 
-def _kind(kind: str, asymmetric: bool, dilation: bool) -> str:
-    """What becomes of a kind of bottleneck without asymmetric kernels, or without dilation."""
-    if kind == "asymmetric":
-        return kind if asymmetric else "full"
-    return kind if dilation else "regular"
+def _kinds(asymmetric: bool, rates: Sequence[int]) -> tuple[str, ...]:
+    """The bottlenecks of stages 2 and 3, with the rates of the dilated ones; one of rate 1 is a regular one."""
+    if isinstance(rates, str) or len(rates) != STAGE.count("dilated"):
+        raise ValueError(f"ENet got rates={rates!r}; it has four dilated bottlenecks in a stage, such as (2, 4, 8, 16)")
+    left = iter([whole(rate, "rates", "ENet", 1) for rate in rates])
+    names = {"regular": "regular", "asymmetric": "asymmetric" if asymmetric else "full"}
+    kinds = (names.get(kind) or f"dilated {next(left)}" for kind in STAGE)
+    return tuple("regular" if kind == "dilated 1" else kind for kind in kinds)

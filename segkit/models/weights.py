@@ -13,6 +13,7 @@ from segkit import files
 from segkit.encoders.weights import load_body, load_exactly
 from segkit.heads import FullyConnectedHead
 from segkit.kinds import CHECKPOINT, WEIGHTS, another
+from segkit.memory import TooLarge
 from segkit.models.base import Model, create, unwrapped
 from segkit.typed import typed
 
@@ -101,7 +102,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Model:
     config = dict(_checked(header, path)["config"])
     try:
         model = create(config.pop("name"), **config)
-    except RuntimeError as error:  # no memory for a network of such a size
+    except (RuntimeError, TooLarge) as error:  # no memory for a network of such a size
         told = str(error).splitlines()[0]
         raise ValueError(f"{path} says {config}, a network that cannot be made here: {told}") from None
     load_exactly(model, state)

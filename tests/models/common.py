@@ -98,9 +98,15 @@ def _unet() -> list[Case]:
 
 def _enet() -> list[Case]:
     choices = [{}, {"activation": "relu"}, {"asymmetric": False}, {"decoder": "mirror"}, {"early_downsampling": False},
+               {"early_downsampling": False, "late_downsampling": True, "rates": [1, 2, 3, 4]},
                {"variant": "paper", "dilation": False, "projection": "1x1", "initial": 16}]  # fmt: skip
     cases = [
-        Case("enet", {"width": 8, **choice}, {"bottom": (4 if "early_downsampling" in choice else 8, 64)}, **QUICKLY)
+        Case(
+            "enet",
+            {"width": 8, **choice},
+            {"bottom": (4 if list(choice) == ["early_downsampling"] else 8, 64)},
+            **QUICKLY,
+        )
         for choice in choices
     ]
     slopes = {"variant": "paper"}  # a decoder of one channel a bottleneck, with ReLU, may be born dead

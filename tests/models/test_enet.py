@@ -7,7 +7,6 @@ from torch import nn
 
 from segkit.analysis import cost, receptive_field
 from segkit.models import ENet, create
-from segkit.models.enet import STAGE
 from segkit.models.enet_blocks import Bottleneck, Down, Initial, Up
 
 
@@ -151,9 +150,31 @@ def test_early_downsampling_doubles_what_the_encoder_sees():
     assert strides == [8, 16] and fields[0] > 1.8 * fields[1]
 
 
+def test_late_downsampling_is_as_coarse_at_the_bottom_and_finer_before():
+    early, late = small().eval(), small(early_downsampling=False, late_downsampling=True).eval()
+    x, sides = torch.randn(1, 3, 64, 64), {}
+    for name, model in (("early", early), ("late", late)):
+        for part in ("stage1", "stage2", "stage3"):
+            keep = lambda _, __, y, at=(name, part): sides.update({at: y.shape[-1]})  # noqa: E731
+            model.get_submodule(part).register_forward_hook(keep)
+        assert model(x).shape == (1, 5, 64, 64)
+    assert list(sides.values()) == [16, 8, 8, 32, 16, 8]
+
+
+def test_rates_are_those_of_the_dilated_bottlenecks():
+    model = small(rates=(1, 3, 5, 7))
+    for stage in (model.stage2, model.stage3):
+        rates = [m.dilation[0] for m in stage.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+        assert rates == [1, 1, 3, 1, 5, 7]
+    flat, undilated = (small(**options).state_dict() for options in ({"rates": (1, 1, 1, 1)}, {"dilation": False}))
+    assert {k: v.shape for k, v in flat.items()} == {k: v.shape for k, v in undilated.items()}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"late_downsampling": True}, "late_downsampling=True.*early_downsampling=False"),
+        ({"rates": (2, 4)}, r"rates=\(2, 4\).*four"), ({"rates": (2, 4, 8, 0)}, "rates=0"),
         ({"activation": "elu"}, "activation='elu'"), ({"decoder": "large"}, "decoder='large'"),
         ({"in_channels": 0}, "in_channels=0"), ({"initial": 65}, r"initial=65.*from 1 to 64"),
         ({"projection": "3x3"}, "projection='3x3'"), ({"variant": "lua"}, "variant='lua'"),
@@ -190,6 +211,9 @@ def plain_bottleneck(x, kind, down, weights, slopes):
         x = F.max_pool2d(x, 2)
         x = torch.cat([x, x.new_zeros(x.shape[0], y.shape[1] - x.shape[1], *x.shape[2:])], 1)
     return act(x + y)
+
+
+STAGE = ("regular", "dilated 2", "asymmetric", "dilated 4", "regular", "dilated 8", "asymmetric", "dilated 16")
 
 
 @torch.no_grad()
