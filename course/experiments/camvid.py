@@ -70,12 +70,12 @@ MODELS: dict[str, dict[str, Any]] = {
         "name": "deeplab_v3plus", "encoder": "mobilenet_v2", "rates": [], "head_width": 64, "imagenet": True,
     },
 }  # fmt: skip
-PACE = {  # seconds of one core for a step of eight windows, timed on a busy machine and scaled to a quiet one
-    "DeepLab v3+": 0.22,
-    "U-Net": 0.25,
-    "smp DeepLabV3Plus, MobileNet v2": 1.02,
-    "torchvision LR-ASPP, MobileNet v3": 0.52,
-    "DeepLab v3+, MobileNet v2 from ImageNet": 0.85,
+PACE = {  # seconds of one core for a step of eight windows, timed with the other core idle
+    "DeepLab v3+": 0.37,
+    "U-Net": 0.44,
+    "smp DeepLabV3Plus, MobileNet v2": 1.73,
+    "torchvision LR-ASPP, MobileNet v3": 0.87,
+    "DeepLab v3+, MobileNet v2 from ImageNet": 1.43,
 }
 TUNED = {"lr": 4e-4, "head_lr": 10.0}  # what comes from ImageNet learns ten times slower than the rest
 WIDE = {"name": "unet", "encoder": "resnet34", "width": 64, "decoder_channels": [256, 128, 128, 64, 64]}
