@@ -21,8 +21,8 @@ from segkit.typed import typed
 class CascadeFusion(nn.Module):
     """Enlarge the coarse map twice, convolve it, and add the fine one; class scores from the enlarged map guide it.
 
-    The 3×3 is dilated by 2: on a map that was enlarged twice it covers as much of the picture as a plain 3×3 does before
-    that. In every fourth place it reads nine cells of the coarse map, elsewhere means of neighbours.
+    The 3×3 is dilated by 2: on a map that was enlarged twice it covers as much of the picture as a plain 3×3 does
+    before that. In every fourth place it reads nine cells of the coarse map, elsewhere means of neighbours.
 
     Args:
         coarse: channels of the coarse map.
