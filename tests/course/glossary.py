@@ -12,7 +12,7 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 # GB 2312 has its 3,755 common characters in the order of their pinyin; these begin the letters (none: i, u and v)
 FIRST = dict(zip("abcdefghjklmnopqrstwxyz", "啊芭擦搭蛾发噶哈击喀垃妈拿哦啪期然撒塌挖昔压匝", strict=True))
 # what is rarer, or is read in another way than the order has it, is sorted as common characters of the same sound
-READ_AS = {"熵": "商", "弹性": "谈性", "调色": "条色", "重排": "虫排", "重组": "虫组"}
+READ_AS = {"熵": "商", "弹性": "谈性", "调色": "条色", "多重": "多虫", "重排": "虫排", "重组": "虫组"}
 HEAD = """# 中英术语表
 
 [英文 → 中文](../glossary.md)：同一批术语，按章节排列，并附一句话解释（英文）；点击英文名可直接跳到那一条。
