@@ -53,13 +53,12 @@ def draw_02(random: Random) -> Drawn:
 
 
 def answer_02(layers: list[tuple[int, int, int]], size: int, **wrong: bool) -> dict[str, float]:
-    stride, field, cells = 1, 1, float(size)
+    stride, field, cells = 1, 1, size
     for kernel, step, dilation in layers:
         reach = (kernel - 1) * (1 if wrong.get("no_dilation") else dilation)
         field += reach * (stride * step if wrong.get("own_stride") else stride)
         stride *= step
-        cells = (cells - reach - 1) / step + 1
-        cells = ceil(cells) if wrong.get("up") else floor(cells)
+        cells = (ceil if wrong.get("up") else floor)((cells - reach - 1) / step) + 1
     return {"output_stride": stride, "receptive_field": field, "output_size": cells}
 
 
@@ -80,7 +79,7 @@ are left of a picture of {size} pixels."""
 
 def draw_03(random: Random) -> Drawn:
     stride = random.choice((2, 3, 4))
-    return {"n": random.randint(9, 40), "kernel": random.randint(stride + 1, 3 * stride), "stride": stride,
+    return {"n": random.randint(20, 60), "kernel": random.randint(stride + 1, 3 * stride), "stride": stride,
             "padding": random.randint(1, 2), "extra": random.randint(1, stride - 1)}  # fmt: skip
 
 
@@ -118,14 +117,14 @@ def draw_05(random: Random) -> Drawn:
 
 def answer_05(channels: int, height: int, width: int, kept: int = 1, bits: int = 8) -> dict[str, float]:
     values = channels * height * width
-    return {"map_bytes": 4 * values // kept, "index_bytes": 2 * (values // 4) / bits}
+    return {"map_bytes": 4 * values // kept, "index_bytes": 2 * (values // 4) // bits}
 
 
 # 06: three rates ---------------------------------------------------------------------------------------------------
 
 
 def draw_06(random: Random) -> Drawn:
-    return {"rates": sorted(random.sample(range(1, 10), 3))}
+    return {"rates": random.sample(range(1, 12), 3)}
 
 
 def answer_06(rates: list[int]) -> dict[str, float]:
@@ -196,7 +195,7 @@ def answer_08(
 
 
 def draw_09(random: Random) -> Drawn:
-    return {"height": random.randint(12, 24), "width": random.randint(25, 40), "rate": random.randint(2, 11)}
+    return {"height": random.randint(12, 24), "width": random.randint(25, 40), "rate": random.randint(2, 5)}
 
 
 def answer_09(height: int, width: int, rate: int, near: int = 0, added: bool = False) -> dict[str, float]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError
 from segkit.grading.notebook import which_assignment
 from segkit.grading.notebook_files import parse_notebook
+from segkit.grading.numbers_cell import numbers
 from segkit.grading.records import answers, written
 from segkit.teaching.downloads import Download
 from segkit.teaching.senders import Sender, by_pattern, by_stem, folder_name, is_container, named_assignment
@@ -123,7 +124,7 @@ def _sender(parts: tuple[str, ...], heaps: set[tuple[str, ...]]) -> Sender | Non
         stem = part[:-4] if part.lower().endswith(".zip") else part
         if parts[:depth] not in heaps and not is_container(stem):
             return Sender(stem)
-    return by_stem(PurePosixPath(parts[-1]).stem)
+    return by_stem(re.sub(r"(\.ipynb|\.txt|\.json)+$", "", parts[-1], flags=re.IGNORECASE))
 
 
 def _arrival(one: Download, sender: Sender | None, asked: str) -> Arrival:
@@ -156,7 +157,9 @@ def _read_assignment(made: Arrival, notebook: Notebook | None, asked: str) -> No
         try:
             made.assignment = which_assignment(notebook, Path(made.name))
             metas = [cell["metadata"].get("nbgrader", {}) for cell in notebook["cells"]]
-            made.filled = bool(answers(notebook) or written(notebook)) or not any(m.get("solution") for m in metas)
+            made.filled = bool(answers(notebook) or written(notebook) or numbers(notebook)) or not any(
+                m.get("solution") for m in metas
+            )
             if not any(meta.get("grade") for meta in metas):
                 made.tell("none of the assignment's check cells is in it; the chapter, perhaps, or cells were deleted")
         except NotebookError:

@@ -119,6 +119,7 @@ def with_own_numbers(notebook: Notebook, assignment: str, secret: str, student: 
     values = drawn(question, secret, student)
     text = f"## Your own numbers ({POINTS:g} points)\n\nThese numbers are yours alone: nobody else in your class has "
     text += "them. Write each answer in place of `None`; a number, or arithmetic with numbers such as `3 * 17 + 1`. "
+    text += "Counts are exact; round other numbers to four digits, if you like. "
     text += f"They are marked when you hand in.\n\n{question.text(**values)}"
     names = "".join(f'    "{name}": None,\n' for name in question.answer(**values))
     code = f"# Your own numbers\nown_numbers = {{\n{names}}}"
@@ -137,7 +138,9 @@ def _cell(kind: str, name: str, text: str) -> Notebook:
 
 
 def same(found: float | None, right: float) -> bool:
-    """Equal to three digits: an answer may have been rounded."""
+    """Counts are equal, other numbers to three digits: those may have been rounded."""
+    if isinstance(right, int):
+        return found == right
     return found is not None and isclose(found, right, rel_tol=2e-3, abs_tol=2e-3 * (right == 0))
 
 
@@ -163,7 +166,7 @@ def judge(question: Question, secret: str, student: str, found: Numbers, others:
             if any(not good[name] and same(found.get(name), made[name]) for name in good if name in made):
                 lines.append(f"- [{code}] {message}")
                 break
-    if not any(good.values()) and (owner := _owner(question, secret, found, others)):
+    if not all(good.values()) and (owner := _owner(question, secret, found, others)):
         lines.append(f"- [anothers-numbers] These would be right for {owner}'s numbers. Work with your own.")
     return points, [*lines, ""]
 
