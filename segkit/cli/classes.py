@@ -45,7 +45,7 @@ def grade(o: argparse.Namespace) -> int:
     if o.workers is not None and o.workers < 1:
         raise NotebookError(f"--workers is {o.workers}; at least one notebook is graded at a time")
     try:
-        result = grade_class(place / "submitted", place / "graded", o.workers, resume=not o.again)
+        result = grade_class(place / "submitted", place / "graded", o.workers, resume=not o.again, hidden=[place])
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; the same command goes on: segkit class grade {place}") from None
     update(place / TABLE, result.submissions)

@@ -25,7 +25,12 @@ pre{{background:#f4f4f4;padding:1em;white-space:pre-wrap}}p{{margin:.5em 0}}</st
 
 
 def write_marks(submissions: list[Submission], path: Path) -> None:
-    """Write marks.csv; who has neither marks nor a reason for none is not graded yet."""
+    """Write marks.csv."""
+    write_bytes(marks_table(submissions), path)
+
+
+def marks_table(submissions: list[Submission]) -> bytes:
+    """What marks.csv says; who has neither marks nor a reason for none is not graded yet."""
     names = [name for assignment, exercises in ASSIGNMENTS.items() for name in exercises
              if any(one.assignment == assignment for one in submissions)]  # fmt: skip
     out_of = {name: sum(marks(name).values()) for name in {one.assignment for one in submissions} & ASSIGNMENTS.keys()}
@@ -37,7 +42,7 @@ def write_marks(submissions: list[Submission], path: Path) -> None:
         note = one.notes if one.report or one.error else "not graded yet"
         told = [word(one.student), word(one.assignment), f"{one.points:g}", out_of.get(one.assignment, 0)]
         writer.writerow([*told, *(own.get(name, "") for name in names), word(note)])
-    write_bytes(buffer.getvalue().encode("utf-8"), path)
+    return buffer.getvalue().encode("utf-8")
 
 
 def keep(path: Path) -> None:

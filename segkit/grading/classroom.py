@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,7 @@ def grade_class(
     workers: int | None = None,
     time_limit: float = 10.0,
     resume: bool = False,
+    hidden: Sequence[Path] = (),
 ) -> ClassResult:
     """Grade every submission in a folder; write marks.csv and feedback/STUDENT/ASSIGNMENT.md and .html.
 
@@ -117,6 +119,7 @@ def grade_class(
         workers: notebooks graded at a time (default: as many as there are processor cores, at most eight).
         time_limit: seconds for the calls of each exercise.
         resume: keep the marks of what was graded there before and has not changed since; nor has the grader.
+        hidden: folders that the notebooks' code shall not see, besides these two.
 
     Raises:
         NotebookError: there are no submissions, what was kept cannot be read, or an instructor's notebook gives two
@@ -128,14 +131,15 @@ def grade_class(
         marks(assignment)
     result.barred, written, stopped = barred(), started, threading.Event()
     workers = min(workers or min(os.cpu_count() or 1, MOST), len(result.submissions))
-    hidden = [Path(submitted), result.folder]
-    if resume:
-        result.kept = records.take_over(result.submissions, result.folder / records.NAME, time_limit)
-    keep(result.csv)
+    unseen = [Path(submitted), result.folder, *hidden]
+    kept = records.take_over(result.submissions, result.folder, time_limit) if resume else None
+    result.kept = kept or 0
+    if kept is None or not records.untouched(result.csv):
+        keep(result.csv)
     try:
         _write(result, time_limit)
         with ThreadPoolExecutor(workers) as pool:
-            waiting = [pool.submit(_grade_one, one, time_limit, hidden, stopped) for one in result.submissions]
+            waiting = [pool.submit(_grade_one, one, time_limit, unseen, stopped) for one in result.submissions]
             try:
                 for done in as_completed(waiting):
                     done.result()

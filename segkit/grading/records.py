@@ -11,6 +11,7 @@ from typing import Any
 
 from segkit.files import write_json
 from segkit.grading.assignments import ASSIGNMENTS, PLACE, Notebook, NotebookError, source_path, student_folder
+from segkit.grading.class_files import marks_table
 from segkit.grading.notebook import GradedNotebook, Row
 from segkit.grading.notebook_files import read_notebook
 from segkit.grading.numbers_cell import numbers
@@ -149,8 +150,15 @@ def _result(told: dict[str, Any]) -> Result:
     return Result(**{**told, "diagnoses": [Diagnosis(**one) for one in told["diagnoses"]]})
 
 
-def take_over(submissions: list[Submission], path: Path, time_limit: float) -> int:
-    """Give submissions that have not changed the report they had; how many that were."""
+def untouched(marks: Path) -> bool:
+    """Whether a table of marks is as it was written beside the record, and holds nothing of anybody's hand."""
+    path = marks.with_name(NAME)
+    return marks.exists() and path.exists() and marks.read_bytes() == marks_table(load(path))
+
+
+def take_over(submissions: list[Submission], folder: Path, time_limit: float) -> int:
+    """Give submissions that have not changed since what is in the folder the report they had; how many that were."""
+    path = folder / NAME
     known = {(one.student, one.place): one for one in load(path) if one.report} if path.exists() else {}
     found = 0
     for one in submissions:

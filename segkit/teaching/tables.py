@@ -11,6 +11,7 @@ from typing import Any
 from segkit.files import write_bytes
 from segkit.grading.class_files import word
 from segkit.grading.notebook_files import NotebookError
+from segkit.kinds import what_is
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
@@ -55,11 +56,14 @@ def read_names(path: Path) -> list[str]:
         NotebookError: it cannot be read, or names nobody.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig", "replace")
     except OSError as error:
         raise NotebookError(
             f"{path} cannot be read: {error.strerror}; give a file with the name of a student in each line"
         ) from None
+    if b"\0" in data:
+        raise NotebookError(f"{path} {what_is(path)}; give a text file with the name of a student in each line")
     separator = max(",;\t", key=text.partition("\n")[0].count)
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
     heads = [cell.strip().lower() for cell in rows[0]] if rows else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -33,9 +32,9 @@ def through(students: list[Student], place: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Student], Path]:
-    students = [one for one in made_class(18) if one.kind != "endless loop"]
-    return students, through(students, tmp_path_factory.mktemp("small"))
+def thirty(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Student], Path]:
+    students = made_class(30)
+    return students, through(students, tmp_path_factory.mktemp("thirty"))
 
 
 def check_class(students: list[Student], room: Path) -> None:
@@ -50,8 +49,8 @@ def check_class(students: list[Student], room: Path) -> None:
             assert f"[{code}]" in page.split(f"## {exercise}:")[1].split("\n## ")[0], (one.folder, exercise, code)
 
 
-def test_a_small_class(small: tuple[list[Student], Path], capsys: pytest.CaptureFixture[str]) -> None:
-    students, room = small
+def test_a_class_of_thirty(thirty: tuple[list[Student], Path], capsys: pytest.CaptureFixture[str]) -> None:
+    students, room = thirty
     assert main(["class", "feedback", str(room)]) == 0
     assert "rubric.csv" in capsys.readouterr().out
     check_class(students, room)
@@ -61,7 +60,7 @@ def test_a_small_class(small: tuple[list[Student], Path], capsys: pytest.Capture
     assert "Eng-Di, ch01: it is empty" in text and "Fox-Ed, ch01: it is cut off" in text
     assert "2 people are called Berg Anna" in text and "named ch01, but holds ch02" in text
     assert "Lee-Kai, nothing: no notebook handed in" in text
-    assert "- dice, missing: 1 (Gil-Flo)" in text
+    assert "- dice, missing: 1 (Gil-Flo)" in text and "- pixel_accuracy, too-slow: 1 (Ohm-Nia)" in text
     page = (room / "feedback" / "Berg-Anna-101" / "ch01.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") and "http" not in page and "20 of 20" in page
     written = (room / "written" / "ch01.md").read_text(encoding="utf-8")
@@ -69,8 +68,8 @@ def test_a_small_class(small: tuple[list[Student], Path], capsys: pytest.Capture
     assert "## Diaz-Cy\n\n(no written answer)" in written
 
 
-def test_everything_that_came_lies_somewhere(small: tuple[list[Student], Path]) -> None:
-    students, room = small
+def test_everything_that_came_lies_somewhere(thirty: tuple[list[Student], Path]) -> None:
+    students, room = thirty
     lying = {
         path.read_bytes() for part in ("submitted", "aside") for path in (room / part).rglob("*") if path.is_file()
     }
@@ -110,16 +109,16 @@ def test_collecting_again_changes_nothing_and_a_later_version_takes_its_place(tm
 
 
 def test_grading_again_keeps_what_has_not_changed(
-    small: tuple[list[Student], Path], capsys: pytest.CaptureFixture[str]
+    thirty: tuple[list[Student], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    students, room = small
+    students, room = thirty
     before = table(room / "graded" / "marks.csv")
-    started = time.monotonic()
     assert main(["class", "grade", str(room)]) == 0
     said = capsys.readouterr().out
     graded = sum(1 for one in students if one.folder and one.kind not in ("empty", "broken", "wrong file"))
-    assert f"{graded} of them have not changed" in said and time.monotonic() - started < 20
+    assert f"{graded} of them have not changed" in said
     assert table(room / "graded" / "marks.csv") == before
+    assert not (room / "graded" / "marks-1.csv").exists(), "nobody had written into it"
     path = room / "submitted" / "Diaz-Cy" / "ch01" / "ch01.ipynb"
     kept = path.read_bytes()
     try:
@@ -132,8 +131,8 @@ def test_grading_again_keeps_what_has_not_changed(
         assert main(["class", "grade", str(room)]) == 0
 
 
-def test_marks_for_written_answers_survive(small: tuple[list[Student], Path]) -> None:
-    _, room = small
+def test_marks_for_written_answers_survive(thirty: tuple[list[Student], Path]) -> None:
+    _, room = thirty
     path = room / "rubric.csv"
     rows = table(path)
     assert len([row for row in rows if row["student"] == "Berg-Anna-101"]) == len(rubric("ch01")) == 5
@@ -198,12 +197,3 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "graded" / "graded.json").write_text(json.dumps({"submissions": [{"student": 1}]}), encoding="utf-8")
     with pytest.raises(NotebookError, match="is not what `segkit class grade` writes"):
         give_back(tmp_path)
-
-
-def test_a_class_of_thirty(tmp_path: Path) -> None:
-    students = made_class(30)
-    room = through(students, tmp_path)
-    assert main(["class", "feedback", str(room)]) == 0
-    check_class(students, room)
-    text = (room / "summary.md").read_text(encoding="utf-8")
-    assert "too-slow" in text and "Written answers: " in text
