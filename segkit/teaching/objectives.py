@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from segkit.files import write_bytes
 from segkit.grading.assignments import ASSIGNMENTS, folder
@@ -19,10 +21,11 @@ from segkit.teaching.rubric import rubric
 
 _HEAD = """# Objectives: what teaches each, and what checks it
 
-Made by `python -m segkit.teaching.objectives` from the chapters' first cells, `EXERCISE` of each exercise and
-`objectives.toml`; do not edit. Numbers are those of the chapters' sections. An exercise is checked by the grader, which
-tells typical mistakes by name; an experiment by a person with the rubric; *predict*, *try* and *think* by the learners
-themselves, against the cell below or the answer in the chapter. A **claim** is an assert that runs with the chapter.
+Made by `python -m segkit.teaching.objectives` from the chapters' first cells, `EXERCISE` of each exercise, the quizzes
+and `objectives.toml`; do not edit. Numbers are those of the chapters' sections. An exercise is checked by the grader,
+which tells typical mistakes by name; a quiz by its own answers; an experiment by a person with the rubric; *predict*,
+*try* and *think* by the learners themselves, against the cell below or the answer in the chapter. A **claim** is an
+assert that runs with the chapter.
 
 """
 
@@ -35,12 +38,13 @@ class Link:
     sections: tuple[str, ...] = ()
     exercises: tuple[str, ...] = ()
     others: tuple[str, ...] = ()  # "experiment", "think", "predict 3.2", "try 3.2"
+    questions: int = 0  # of the chapter's quiz
 
     @property
     def checked(self) -> str:
-        """By whom: "grader", "person", "learner" or "nobody"."""
-        if self.exercises:
-            return "grader"
+        """By whom: "grader", "quiz", "person", "learner" or "nobody"."""
+        if self.exercises or self.questions:
+            return "grader" if self.exercises else "quiz"
         return "person" if "experiment" in self.others else "learner" if self.others else "nobody"
 
 
@@ -50,7 +54,10 @@ def read_links(path: Path | None = None) -> dict[str, dict[str, list[str]]]:
     Raises:
         NotebookError: it cannot be read.
     """
-    path = path or folder() / "objectives.toml"
+    return _toml(path or folder() / "objectives.toml")
+
+
+def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -72,7 +79,27 @@ def links_of(chapter: Chapter, told: dict[str, list[str]]) -> list[Link]:
                 f"chapter says: {'; '.join(chapter.objectives)}"
             )
         by_objective[fit[0]] = targets
-    return [_link(chapter, one, by_objective.get(one, [])) for one in chapter.objectives]
+    quiz = quiz_questions(chapter)
+    return [replace(_link(chapter, one, by_objective.get(one, [])), questions=quiz[one]) for one in chapter.objectives]
+
+
+def quiz_questions(chapter: Chapter) -> Counter[str]:
+    """How many questions of teaching/quizzes/NN.toml name each objective; none where there is no quiz.
+
+    Raises:
+        NotebookError: the quiz cannot be read, or a question's `objective` fits no single objective.
+    """
+    path, found = folder() / "quizzes" / f"{chapter.number}.toml", Counter[str]()
+    for question in _toml(path).get("question", []) if path.exists() else []:
+        beginning = str(question.get("objective", ""))
+        fit = [one for one in chapter.objectives if one.startswith(beginning)]
+        if len(fit) != 1:
+            raise NotebookError(
+                f"{path}: {len(fit)} objectives of chapter {chapter.number} begin with {beginning!r}; "
+                "write the beginning of one of them"
+            )
+        found[fit[0]] += 1
+    return found
 
 
 def _link(chapter: Chapter, objective: str, targets: list[str]) -> Link:
@@ -143,6 +170,7 @@ def _checks(chapter: Chapter, one: Link) -> list[str]:
         exercise = find(name)
         groups = len({case.group for case in exercise.all_cases()}) - 1
         told.append(f"`{name}` ({exercise.number}, {groups} aspects, {len(exercise.mistakes)} mistakes told apart)")
+    told += [f"quiz ({one.questions} question{'s' * (one.questions > 1)})"] if one.questions else []
     for other in one.others:
         parts = rubric(f"ch{chapter.number}") if other == "experiment" else []
         of = sum(part.out_of for part in parts)

@@ -75,8 +75,8 @@ def planted(kind: str, number: int) -> tuple[dict[str, str], dict[str, str]]:
 def slipped(number: int) -> tuple[dict[str, str], dict[str, str]]:
     """Model solutions with a slip of the pen in every second exercise, and not in one on which another builds."""
     answers, told = solutions(), {}
-    for name in EXERCISES[1 + number % 2 :: 2]:
-        old, new, code = SLIPS[name][number % len(SLIPS[name])]
+    for place, name in enumerate(EXERCISES[1::2]):
+        old, new, code = SLIPS[name][(number // 2**place) % len(SLIPS[name])]
         answers[name], told[name] = answers[name].replace(old, new), code
     return answers, told
 
@@ -108,7 +108,7 @@ def strange() -> list[Student]:
     other = packed(notebook(solutions("ch02"), assignment="ch02"))
     untouched, cut = packed(student_notebook(ASSIGNMENT)), right[:700]
     first = packed(notebook({**done, "dice": "def dice(matrix):\n    return 2 * matrix"}))
-    twice = planted("WRONG", 3)[0]
+    twice = planted("WRONG", 23)[0]
     copied = packed(notebook(twice))
     spaced = packed(notebook({k: v.replace("\n", "\n\n") + "\n# mine" for k, v in twice.items()}))
     return [
@@ -143,7 +143,7 @@ def made_class(size: int) -> list[Student]:
     """So many students: one of each strange kind, and the rest with slips and planted mistakes."""
     found = [*strange(), endless()][:size]
     for number in range(size - len(found)):
-        answers, told = planted("WRONG", number) if number % 2 else slipped(number)
+        answers, told = planted("WRONG", number) if number % 2 else slipped(number // 2)
         name = moodle(f"Student {number:02d}", 200 + number, "ch01.ipynb")
         words = "Draws by picture." if number % 3 else ""
         file = (name, packed(notebook(answers, words)), WHEN)
