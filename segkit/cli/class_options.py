@@ -42,7 +42,7 @@ def class_arguments(parser: argparse.ArgumentParser, run: Callable[[str], Callab
     came = step("collect", "sort a learning system's downloads into a folder for each student; say what came of each")
     came.add_argument("downloads", metavar="DOWNLOADS", help="a folder, or an archive as it was downloaded")
     came.add_argument("--to", required=True, metavar="CLASS", help="the class's folder; adds to CLASS/submitted")
-    came.add_argument("--assignment", default="-", metavar="NAME", help="what was to be handed in, such as ch02")
+    came.add_argument("--assignment", metavar="NAME", help="what was to be handed in, such as ch02")
     came.add_argument("--deadline", type=_time, metavar="TIME", help='such as "2027-01-31 23:59"; to note what is late')
     came.add_argument("--students", metavar="FILE", help="a name in each line, to see who is missing")
 

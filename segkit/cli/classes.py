@@ -27,7 +27,7 @@ def generate(o: argparse.Namespace) -> int:
 
 def collect(o: argparse.Namespace) -> int:
     """Run `segkit class collect`."""
-    asked = "" if o.assignment == "-" else o.assignment
+    asked = o.assignment or ""
     if asked and asked not in ASSIGNMENTS:
         raise NotebookError(f"there is no assignment {asked!r}; the assignments are {', '.join(ASSIGNMENTS)}")
     students = read_names(Path(o.students)) if o.students else None

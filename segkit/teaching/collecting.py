@@ -19,6 +19,7 @@ from segkit.teaching.tables import read_table, write_table
 
 COLUMNS = ("student", "name", "number", "assignment", "what", "note", "handed_in", "from", "now", "sha256")
 REPORT = "collected.csv"
+SAME = "the same again"
 
 
 @dataclass
@@ -123,6 +124,8 @@ def _sort_out(new: list[Arrival], folder: Path, known: list[dict[str, str]]) -> 
             if one is chosen:
                 one.now = f"submitted/{student}/{assignment}/{assignment}.ipynb"
                 _put(one.data, folder / one.now, one.time)
+            elif chosen and one.what == SAME:
+                one.now = f"submitted/{student}/{assignment}/{assignment}.ipynb"
             elif one.data:
                 one.now = _aside(one.data, folder, student, one.name, one.time)
             rows[one.student, one.sha, one.source] = one.row()
@@ -142,7 +145,7 @@ def _choose(
     chosen = order[-1]
     for one in order[:-1]:
         if one.sha == chosen.sha:
-            one.what = "the same again"
+            one.what = SAME
         elif not one.readable and one.time > chosen.time:
             one.what = "cannot be read"
             chosen.tell("a later one cannot be read, and lies in aside")

@@ -100,12 +100,19 @@ def test_the_latest_counts_and_a_broken_one_does_not_replace_it(tmp_path: Path) 
     put(source / "bob_5_6_ch01.ipynb", numbered(3))
     put(source / "bob_5_7_ch01-1.ipynb", numbered(4))
     put(source / "Cy/ch01.ipynb", numbered(5))
+    put(source / "Cy/again/ch01.ipynb", numbered(5), later=-60)
     put(source / "Cy/new/ch01.ipynb", numbered(6)[:900], later=3600)
     found = collect_downloads(source, tmp_path / "class")
     for name, number in (("abe", 2), ("bob", 4), ("Cy", 5)):
         assert (tmp_path / "class/submitted" / name / "ch01/ch01.ipynb").read_bytes() == numbered(number), name
     told = {(row["student"], row["what"]) for row in found.rows if row["what"] != "taken"}
-    assert told == {("abe", "an earlier version"), ("bob", "an earlier version"), ("Cy", "cannot be read")}
+    assert told == {
+        ("abe", "an earlier version"),
+        ("bob", "an earlier version"),
+        ("Cy", "cannot be read"),
+        ("Cy", "the same again"),
+    }
+    assert len(list((tmp_path / "class/aside/Cy").iterdir())) == 1, "what is the same is not kept twice"
     assert "a later one cannot be read" in found.text()
 
 
