@@ -11,7 +11,7 @@ from segkit.grading.notebook_files import NotebookError
 from segkit.teaching.collecting import collect_downloads
 from segkit.teaching.handout import hand_out
 from segkit.teaching.returning import give_back
-from segkit.teaching.rubric import TABLE, update
+from segkit.teaching.rubric import TABLE, update, write_answers
 from segkit.teaching.tables import read_names
 
 
@@ -49,8 +49,10 @@ def grade(o: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; the same command goes on: segkit class grade {place}") from None
     update(place / TABLE, result.submissions)
+    write_answers(result.submissions, place)
     print(result.table())
-    print(f"\nwritten answers are marked in {place / TABLE}; pages for students: segkit class feedback {place}")
+    print(f"\nwritten answers: read {place / 'written'}, mark in {place / TABLE}")
+    print(f"pages for students: segkit class feedback {place}")
     return 0
 
 

@@ -15,7 +15,7 @@ from segkit.grading.class_files import page, word
 from segkit.grading.submissions import Submission
 from segkit.teaching import own_numbers
 from segkit.teaching.collecting import COLUMNS, REPORT
-from segkit.teaching.rubric import TABLE, Given, Marks, rubric, update, written_answers
+from segkit.teaching.rubric import TABLE, Given, Marks, rubric, update, write_answers
 from segkit.teaching.tables import read_table
 
 BINS = 5  # of the distribution of marks
@@ -55,9 +55,7 @@ def give_back(folder: str | Path) -> Returned:
         told = "\n".join([_feedback(one), *numbers.get((one.student, one.page), (0, []))[1], *_by_hand(one, marks)])
         for ending, content in ((".md", told), (".html", page(f"{one.student}, {one.assignment}", told))):
             write_bytes(content.encode("utf-8", "replace"), folder / "feedback" / one.student / f"{one.page}{ending}")
-    for assignment in {one.assignment for one in submissions} & ASSIGNMENTS.keys():
-        text = written_answers(submissions, assignment)
-        write_bytes(text.encode("utf-8", "replace"), folder / "written" / f"{assignment}.md")
+    write_answers(submissions, folder)
     _write_totals(submissions, marks, numbers, folder / "totals.csv")
     text = summary(submissions, marks, _notes(folder), numbers)
     write_bytes(text.encode("utf-8", "replace"), folder / "summary.md")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from segkit.grading.assignments import source_path, student_folder
+from segkit.files import write_bytes
+from segkit.grading.assignments import ASSIGNMENTS, source_path, student_folder
 from segkit.grading.notebook_files import NotebookError, read_notebook
 from segkit.grading.submissions import Submission
 from segkit.teaching.tables import read_table, write_table
@@ -131,6 +132,13 @@ def _row(key: tuple[str, str], given: Given) -> dict[str, str]:
     mark = "" if given.mark is None else f"{given.mark:g}"
     told = {"student": key[0], "assignment": key[1], "part": str(given.part.number), "comment": given.comment}
     return told | {"out_of": f"{given.part.out_of:g}", "for": given.part.what, "mark": mark}
+
+
+def write_answers(submissions: list[Submission], folder: Path) -> None:
+    """Write folder/written/ASSIGNMENT.md for each assignment that was handed in."""
+    for assignment in {one.assignment for one in submissions} & ASSIGNMENTS.keys():
+        text = written_answers(submissions, assignment)
+        write_bytes(text.encode("utf-8", "replace"), folder / "written" / f"{assignment}.md")
 
 
 def written_answers(submissions: list[Submission], assignment: str) -> str:
