@@ -32,7 +32,10 @@ MAY_IMPORT = {
     "analysis": GROUND | BESIDE | {*CHAIN, "training", "inference"},
     "explore": GROUND | BESIDE | {*CHAIN, "training", "inference", "crf", "analysis"},
     "grading": GROUND,
-    "cli": GROUND | BESIDE | {*CHAIN, "training", "inference", "crf", "analysis", "grading", "explore", "__init__"},
+    "teaching": {*GROUND, "grading"},
+    "cli": GROUND
+    | BESIDE
+    | {*CHAIN, "training", "inference", "crf", "analysis", "grading", "teaching", "explore", "__init__"},
     "__main__": {"cli"},
     "__init__": {"engine"},
 }

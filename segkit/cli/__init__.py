@@ -1,4 +1,4 @@
-"""The `segkit` command: train, eval, predict, data, grade, doctor."""
+"""The `segkit` command: train, eval, predict, crf, bench, data, grade, class, doctor."""
 
 from segkit.cli.main import main
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 import segkit
+from segkit.cli.class_options import class_arguments
 from segkit.cli.crf_options import axis, options_file
 from segkit.names import MODELS, OWN, SETS, known_model, known_set
 
@@ -106,7 +107,10 @@ def _parser() -> argparse.ArgumentParser:
 
     grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
     grade.add_argument("notebook", metavar="NOTEBOOK", help="a solved assignment, such as ch02.ipynb")
-    grade.epilog = "A whole class: python -m segkit.grading.classroom --submitted FOLDER --out FOLDER"
+    grade.epilog = "A whole class: segkit class"
+
+    course = command("class", "hand out, collect, grade and give back a whole class's assignments", "")
+    class_arguments(course, lambda run: lambda options: _call(run, options))
 
     command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
     return parser

@@ -14,10 +14,12 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from segkit.grading import records
 from segkit.grading.assignments import ASSIGNMENTS, NotebookError, marks
 from segkit.grading.class_files import keep, write_feedback, write_marks
 from segkit.grading.hosting import barred, end_servers
@@ -39,12 +41,14 @@ class ClassResult:
         submissions: all of them, by student.
         barred: why their code could not be cut off from the system; empty where it was.
         seconds: how long the grading took.
+        kept: how many have the marks of an earlier time, since nothing about them has changed.
     """
 
     folder: Path
     submissions: list[Submission] = field(default_factory=list)
     seconds: float = 0.0
     barred: str = ""
+    kept: int = 0
 
     @property
     def csv(self) -> Path:
@@ -53,6 +57,8 @@ class ClassResult:
     def table(self) -> str:
         """What a lecturer wants to know first: marks per exercise, and what went wrong most often."""
         lines = [f"{len(self.submissions)} submissions graded in {self.seconds:.1f} s; marks in {self.csv}"]
+        if self.kept:
+            lines.append(f"{self.kept} of them have not changed since they were last graded, and keep their marks")
         for assignment in sorted({one.assignment for one in self.submissions} - {""}):
             mine = [one for one in self.submissions if one.assignment == assignment]
             worth = marks(assignment) if assignment in ASSIGNMENTS else {}
@@ -81,7 +87,7 @@ def _grade_one(one: Submission, time_limit: float, hidden: list[Path], stopped: 
     problem = ""
     try:
         name = one.assignment if one.assignment in ASSIGNMENTS else None
-        one.report = grade_read(one.notebook, one.path, name, time_limit, hidden)
+        one.report = one.report or grade_read(one.notebook, one.path, name, time_limit, hidden)
         one.assignment = one.report.assignment
         said = one.notebook["metadata"].get("segkit", {}).get("assignment", name)
         if name and said != name:
@@ -95,7 +101,12 @@ def _grade_one(one: Submission, time_limit: float, hidden: list[Path], stopped: 
 
 
 def grade_class(
-    submitted: str | Path, out: str | Path, workers: int | None = None, time_limit: float = 10.0
+    submitted: str | Path,
+    out: str | Path,
+    workers: int | None = None,
+    time_limit: float = 10.0,
+    resume: bool = False,
+    hidden: Sequence[Path] = (),
 ) -> ClassResult:
     """Grade every submission in a folder; write marks.csv and feedback/STUDENT/ASSIGNMENT.md and .html.
 
@@ -107,9 +118,12 @@ def grade_class(
         out: where the results go.
         workers: notebooks graded at a time (default: as many as there are processor cores, at most eight).
         time_limit: seconds for the calls of each exercise.
+        resume: keep the marks of what was graded there before and has not changed since; nor has the grader.
+        hidden: folders that the notebooks' code shall not see, besides these two.
 
     Raises:
-        NotebookError: there are no submissions, or an instructor's notebook gives two different marks for an exercise.
+        NotebookError: there are no submissions, what was kept cannot be read, or an instructor's notebook gives two
+            different marks for an exercise.
     """
     started = time.monotonic()
     result = ClassResult(Path(out), collect(Path(submitted)))
@@ -117,17 +131,20 @@ def grade_class(
         marks(assignment)
     result.barred, written, stopped = barred(), started, threading.Event()
     workers = min(workers or min(os.cpu_count() or 1, MOST), len(result.submissions))
-    hidden = [Path(submitted), result.folder]
-    keep(result.csv)
+    unseen = [Path(submitted), result.folder, *hidden]
+    kept = records.take_over(result.submissions, result.folder, time_limit) if resume else None
+    result.kept = kept or 0
+    if kept is None or not records.untouched(result.csv):
+        keep(result.csv)
     try:
-        write_marks(result.submissions, result.csv)
+        _write(result, time_limit)
         with ThreadPoolExecutor(workers) as pool:
-            waiting = [pool.submit(_grade_one, one, time_limit, hidden, stopped) for one in result.submissions]
+            waiting = [pool.submit(_grade_one, one, time_limit, unseen, stopped) for one in result.submissions]
             try:
                 for done in as_completed(waiting):
                     done.result()
                     if time.monotonic() > written + BETWEEN:
-                        write_marks(result.submissions, result.csv)
+                        _write(result, time_limit)
                         written = time.monotonic()
             except KeyboardInterrupt:
                 stopped.set()
@@ -138,10 +155,15 @@ def grade_class(
                 raise
     finally:
         tell_apart(result.submissions)
-        write_marks(result.submissions, result.csv)
+        _write(result, time_limit)
         write_feedback(result.submissions, result.folder / "feedback")
     result.seconds = time.monotonic() - started
     return result
+
+
+def _write(result: ClassResult, time_limit: float) -> None:
+    write_marks(result.submissions, result.csv)
+    records.save(result.submissions, result.folder / records.NAME, time_limit)
 
 
 def class_run(

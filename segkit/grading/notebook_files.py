@@ -61,8 +61,21 @@ def read_notebook(path: str | Path, links: bool = True) -> Notebook:
         raise NotebookError(f"{path} is a folder; give the notebook in it, a file ending in .ipynb")
     if not path.exists() and not path.is_symlink():
         raise NotebookError(f"there is no file {path}; check the name and the folder you are in")
+    return parse_notebook(file_bytes(path, links), path)
+
+
+def parse_notebook(data: bytes, path: Path) -> Notebook:
+    """A notebook from the bytes of its file.
+
+    Args:
+        data: the bytes.
+        path: where they are from, for the message.
+
+    Raises:
+        NotebookError: they are not a notebook.
+    """
     try:
-        notebook = json.loads(file_bytes(path, links).decode("utf-8-sig"))
+        notebook = json.loads(data.decode("utf-8-sig"))
         if "worksheets" in notebook:
             raise NotebookError(f"{path} is in format 3, which is out of date; open it in JupyterLab and save it again")
         _only_dicts(notebook, "segkit")
@@ -76,7 +89,7 @@ def read_notebook(path: str | Path, links: bool = True) -> Notebook:
         hint = (
             "; notebooks end in .ipynb" if path.suffix != ".ipynb" else "; was it cut off while it was saved or copied?"
         )
-        found = another(path, NOTEBOOK, TEXT)
+        found = another(path, NOTEBOOK, TEXT, "is not there")
         raise NotebookError(f"{path} is not a notebook that can be read{found and f': it {found}'}{hint}") from error
     return notebook
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ class Submission:
     Args:
         student, assignment, path: whose, which and where; the file is not looked at again.
         place: where in the student's folder.
+        digest, written, answers, variant: what `records` keeps of it.
         notebook: what was read there; None where it could not be read.
         report: the marks.
         error: why there are none.
@@ -33,6 +34,10 @@ class Submission:
     note: str = ""
     page: str = ""
     place: str = ""
+    digest: str = ""
+    written: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    variant: dict[str, Any] = field(default_factory=dict)
 
     def tell(self, note: str) -> None:
         """Add a note."""
@@ -98,7 +103,7 @@ def _is_notebook(path: Path) -> bool:
 def _read(one: Submission) -> None:
     try:
         whole = read_notebook(one.path, links=False)
-        cells = [{"cell_type": c["cell_type"], "source": c["source"], "metadata": _ours(c, "nbgrader")}
+        cells = [{**{name: c.get(name) for name in ("cell_type", "source", "id")}, "metadata": _ours(c, "nbgrader")}
                  for c in whole["cells"]]  # fmt: skip
         one.notebook = {"cells": cells, "metadata": _ours(whole, "segkit")}  # what else there is only takes room
     except NotebookError as error:

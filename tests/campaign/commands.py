@@ -52,6 +52,8 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
               "--data": ("street", "x"), "--limit": ("1", "0", "x"), "--training": (), "--plot": ("b.png", "photo.png",
               "b.jpg", "."), "--out": ("b.json", "none/b.json", "c.json", "file/b.json", "run/history.json", ".")},
     "data": {"--root": (".", "none", "file")},
+    "class": {"--to": ("c", "file", "run", ""), "--assignment": ("ch01", "ch99"), "--deadline": ("2027-01-31", "x"),
+              "--students": ("none", "photo.png", "set/classes.txt"), "--again": (), "--workers": ("0", "x")},
     "grade": {}, "doctor": {}, "": {"--version": (), "--help": (), "x": ()},
 }  # fmt: skip
 FIRST: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -63,6 +65,10 @@ FIRST: dict[str, tuple[tuple[str, ...], ...]] = {
     "bench": (("rtseg", "--width", "2", "--repeats", "1"), ("rtseg", "x"),
               ("--weights", "run", "--limit", "1", "--repeats", "1", "--size", "32", "40")),
     "data": (("check", "folder:set"), ("check", "camvid"), ("check", "x"), ("check", "folder:none"), ("get", "x")),
+    "class": (("collect", "none", "--to", "c"), ("collect", "empty", "--to", "c"), ("collect", "set", "--to", "c"),
+              ("collect", ".", "--to", "c"), ("grade", "run"), ("feedback", "run"), ("generate", "ch99", "--to", "c"),
+              ("generate", "ch01", "--to", "c"), ("slides", "77", "--to", "c"), ("slides", "bad.ipynb", "--to", "c"),
+              ("slides", "08", "--to", "file"), ("hand",), ()),
     "grade": (("none.ipynb",), ("photo.png",), ("empty",), ("bad.ipynb",)), "doctor": ((), ("x",)), "": ((),),
 }  # fmt: skip
 MODELS = ("run", "w.safetensors", "plain.safetensors", "none", "photo.png", "checkpoint.safetensors")
@@ -144,7 +150,7 @@ def _whole(folder: Path, files: dict[str, bytes]) -> str:
     for name, content in files.items():
         if Path(name).name.startswith(".") or ".tmp" in name:
             return f"{name} was left behind"
-        if name.endswith(".json") and name != "bad.json":
+        if name.endswith(".json") and Path(name).name != "bad.json":
             json.loads(content, parse_constant=lambda word: 1 / 0)
         if name.endswith(("o.png", "l.png")):
             Image.open(io.BytesIO(content)).load()

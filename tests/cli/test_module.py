@@ -30,6 +30,7 @@ CASES = (
     ["--help"], ["train", "--help"], ["predict", "--help"], ["crf", "--help"], ["traim"], ["train", "--model", "unett"],
     ["train", "--data", "sreet"], ["eval", "--limit", "few"], ["predict", "p.png", "--crf", "c.txt"],
     ["crf", "search", "--grid", "wide"], ["data", "get", "nowhere"], ["bench", "--help"], ["bench", "unett"],
+    ["class", "--help"], ["class", "collect", "x", "--to", "y", "--deadline", "soon"],
 )  # fmt: skip
 
 
