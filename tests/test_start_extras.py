@@ -3,7 +3,9 @@ CUDA with --cpu."""
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
+import json
 import os
 import re
 import signal
@@ -163,3 +165,26 @@ def test_a_learner_gets_no_tools_of_tests_and_teaching() -> None:
     others = {Requirement(one).name for one in [*extras["test"], *extras["teach"]]}
     assert learner & others <= {"nbclient", "nbformat", "ipykernel"}, "these three are parts of JupyterLab"
     assert {"pytest", "nbgrader", "mypy", "playwright", "onnx"} <= others and "pluggy" in closure(["pytest>=8"])
+
+
+def imported(code: str) -> set[str]:
+    """The packages that Python code names in its imports."""
+    nodes = list(ast.walk(ast.parse(re.sub(r"^\s*[%!].*$", "pass", code, flags=re.MULTILINE))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+
+
+def test_a_learner_gets_all_that_chapters_assignments_and_their_widgets_import() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    learner = closure([*project["dependencies"], *project["optional-dependencies"]["course"]])
+    code = [path.read_text(encoding="utf-8") for path in (ROOT / "segkit/explore").glob("*.py")]
+    for path in [*(ROOT / "course").glob("*.ipynb"), *(ROOT / "course/assignments/student").glob("*.ipynb")]:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    ours = {"segkit", *(path.stem for path in (ROOT / "course/experiments").glob("*.py"))}
+    names = set().union(*(imported(text) for text in code)) - ours
+    assert {"torch", "matplotlib", "ipywidgets"} <= names
+    given = importlib.metadata.packages_distributions()
+    missing = [name for name in names if not {one.lower() for one in given.get(name, [])} & learner]
+    assert not missing, missing
