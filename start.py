@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
 """Set the course up and open it, run its tests, or look after its notebooks. Needs Python 3.11+ and nothing else.
 
-python3 start.py [--no-browser]             open the course in JupyterLab (the first time: install it, about 3 minutes)
+python3 start.py [--no-browser]             open the course in JupyterLab (the first time: install it, 2 to 3 minutes)
+python3 start.py --cpu ...                  install a torch without its parts for GPUs: 1.2 GB instead of 6 on Linux
 python3 start.py test [PYTEST ARGUMENTS]    run every test: units, notebooks, benchmarks, browser
+python3 start.py test --quick               run some tests of every room, one notebook and one assignment: 3 minutes
 python3 start.py refresh [NOTEBOOK ...]     run chapters again and store their outputs
 python3 start.py elsewhere [NOTEBOOK ...]   compare chapters under the arithmetic of three other machines
 python3 start.py render NOTEBOOK ... --to FOLDER [--run]   pages of a chapter as PNG pictures, as JupyterLab shows them
+python3 start.py install [test] [teach]     install only, what a learner needs, or tests or teachers (nbgrader) as well
+python3 start.py hosted OWNER/NAME          write the README's links to hosted notebooks, of the repository's address
+python3 start.py release VERSION            check that everything names this version, and tag it
 
-Everything is installed into `.venv` beside this file, or where the variable SEGKIT_VENV says.
+Everything is installed into `.venv` beside this file, or where the variable SEGKIT_VENV says: what a learner needs, and
+what tests and teachers need when one of their commands asks for it.
 """
 
 import sys
@@ -22,29 +28,48 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this file must parse on old Pyth
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("SEGKIT_VENV") or ROOT / ".venv").resolve()
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-DONE = VENV / "segkit-installed"  # the stamp of a finished install: holds the fingerprint
+DONE = VENV / "segkit-installed"  # the stamp of a finished install: the fingerprint, and the extras it has
 BUSY = VENV / "segkit-installing"  # the mark of an install that has begun and not ended
-DISK_GB = 8  # torch with its CUDA parts takes 5.7 GB on Linux, and its downloads pass through the temporary folder
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # torch's own index, of builds without CUDA
+COMMANDS = {  # what each needs beside the course's packages, and the module that does it
+    "test": ({"test", "teach"}, "tests.stages"),
+    "refresh": ({"test"}, "tests.course.notebooks"),
+    "elsewhere": ({"test"}, "tests.course.notebooks"),
+    "render": ({"test"}, "tests.course.notebooks"),
+}
+ALONE = {"hosted": "tests.hosted", "release": "tests.release"}  # these need no packages
 NETWORK_SIGNS = (
     "ConnectionError", "Max retries", "name resolution", "timed out", "Timeout", "Connection refused", "ProxyError",
     "SSLError", "Could not find a version", "No matching distribution",
 )  # fmt: skip
-DISK_FULL = (
-    f"The disk is full. The course needs about {DISK_GB} GB in {VENV.parent}, and while it installs\nroom for its "
-    f"downloads in {tempfile.gettempdir()} (another folder: set TMPDIR) and in pip's cache."
-)
+NO_CPU_BUILD = """
+No {} was found: torch's own index, {},
+could not be reached, or has none for this system and Python. Run the same command again when it can; or without --cpu,
+for the build of the package index (6 GB); or say where the files are: PIP_FIND_LINKS=FOLDER python3 start.py --cpu"""
 TEXT = {"encoding": "utf-8", "errors": "replace"}  # of what other programs say
-CORES = max(1, min(os.cpu_count() or 1, 4))
+
+
+def gigabytes(extras: set[str]) -> tuple[int, int]:
+    """The disk that an install needs, with room for its downloads, and what it takes in the end."""
+    return (8, 6) if sys.platform == "linux" and "cpu" not in extras else (3, 2)  # Linux: torch with its CUDA parts
+
+
+def disk_full(extras: set[str]) -> str:
+    """What to do about a full disk."""
+    return (
+        f"The disk is full. The course needs about {gigabytes(extras)[0]} GB in {VENV.parent}, and while it installs\n"
+        f"room for its downloads in {tempfile.gettempdir()} (another folder: set TMPDIR) and in pip's cache."
+    )
 
 
 def fingerprint() -> str:
@@ -56,6 +81,12 @@ def fingerprint() -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
+def stamp() -> tuple[str, set[str]]:
+    """The fingerprint and the extras of the last install that ended well."""
+    words = DONE.read_text(encoding="utf-8").split() if DONE.exists() else []
+    return (words[0] if words else "", set(words[1:]))
+
+
 def works(*arguments: str) -> bool:
     """Whether the environment's Python runs with these arguments and ends well."""
     try:
@@ -64,7 +95,7 @@ def works(*arguments: str) -> bool:
         return False
 
 
-def make_venv() -> None:
+def make_venv(extras: set[str]) -> None:
     """A virtual environment with a pip that runs; one that an interrupted install left half-made is made again."""
     if VENV.exists() and any(VENV.iterdir()):
         if not (VENV / "pyvenv.cfg").exists() and not BUSY.exists() and VENV != ROOT / ".venv":
@@ -81,13 +112,26 @@ def make_venv() -> None:
         said = (answer.stdout + answer.stderr).strip()
         why = "This Python cannot make virtual environments (it ran: python -m venv).\nOn Debian and Ubuntu: "
         why += "sudo apt install python3-venv"
-        sys.exit(f"{said}\n\n{DISK_FULL if 'No space left' in said else why}\nThen run the same command again.")
+        sys.exit(f"{said}\n\n{disk_full(extras) if 'No space left' in said else why}\nThen run the same command again.")
 
 
-def pip_install() -> None:
-    """Install the package with its extras at the pinned versions, and explain a failure."""
-    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
-    pip = subprocess.Popen([*command, "-e", ".[course,test,teach]"], cwd=ROOT, stderr=subprocess.PIPE, **TEXT)
+def pip_command(extras: set[str]) -> list[str]:
+    """What installs the package with these extras at the pinned versions; modules are compiled when first imported."""
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
+    if "cpu" in extras:  # named exactly, so that pip can never fall back on the large build
+        command += ["--extra-index-url", CPU_INDEX, *cpu_builds()]
+    return [*command, "-c", "constraints.txt", "-e", f".[{','.join(sorted(extras - {'cpu'}))}]"]
+
+
+def cpu_builds() -> list[str]:
+    """torch and torchvision, which fit only as a pair, at the pinned versions, as built without CUDA."""
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return [f"{pin}+cpu" for pin in pins if pin.startswith(("torch==", "torchvision=="))]
+
+
+def pip_install(extras: set[str]) -> None:
+    """Install, and explain a failure."""
+    pip = subprocess.Popen(pip_command(extras), cwd=ROOT, stderr=subprocess.PIPE, **TEXT)
     said = []
     try:
         for line in pip.stderr or ():
@@ -101,46 +145,58 @@ def pip_install() -> None:
         return
     text = "".join(said)
     if "No space left" in text or "Errno 28" in text:
-        sys.exit(f"\n{DISK_FULL}\nThen run the same command again: it starts afresh.")
+        sys.exit(f"\n{disk_full(extras)}\nThen run the same command again: it starts afresh.")
     if pip.returncode > 0:
         BUSY.unlink(missing_ok=True)  # pip ended by itself, before it installed: the environment can be used again
+    if "cpu" in extras and re.search(r"(No matching distribution|Cannot install).* torch\S+\+cpu", text):
+        sys.exit(NO_CPU_BUILD.format(" or no ".join(cpu_builds()), CPU_INDEX))
     if any(sign in text for sign in NETWORK_SIGNS):
         why = "The package index could not be reached, or lacks a version asked for. The first start needs a network\n"
-        why += "(about 3 GB of downloads; behind a proxy set HTTPS_PROXY)."
+        why += f"({'0.5' if gigabytes(extras)[1] < 6 else '3'} GB of downloads; behind a proxy set HTTPS_PROXY)."
     else:
+        DONE.unlink(missing_ok=True)
         why = "pip could not install the packages; its last lines above say why."
     sys.exit(f"\n{why}\nThen run the same command again: it goes on with the downloads that finished.")
 
 
-def install() -> None:
-    """Bring the environment up to date; does nothing where the last install finished with the same files."""
-    if DONE.exists() and not BUSY.exists() and DONE.read_text(encoding="utf-8") == fingerprint() and works("-c", ""):
+def room_for(extras: set[str]) -> None:
+    """Refuse an install that the disk has no room for, before it begins."""
+    home = next(p for p in (VENV, *VENV.parents) if p.exists())
+    free, needed = shutil.disk_usage(home).free / 1e9, gigabytes(extras)[0]
+    if free < needed and not works("-c", "import torch"):
+        sys.exit(
+            f"The course needs about {needed} GB to install; {home} has {free:.1f} GB free. Free some space or\n"
+            "name a folder on a larger disk: SEGKIT_VENV=/larger/disk/segkit python3 start.py"
+            + ("\nWithout a GPU by NVIDIA 3 GB are enough: python3 start.py --cpu" if needed > 3 else "")
+        )
+
+
+def install(needed: set[str]) -> None:
+    """Bring the environment up to date: what these extras need is added, if it is not there yet."""
+    known, extras = stamp()
+    if not BUSY.exists() and known == fingerprint() and needed <= extras and works("-c", ""):
         return
-    if not DONE.exists():
-        home = next(p for p in (VENV, *VENV.parents) if p.exists())
-        free = shutil.disk_usage(home).free / 1e9
-        if free < DISK_GB and not works("-c", "import torch"):
-            sys.exit(
-                f"The course needs about {DISK_GB} GB to install; {home} has {free:.1f} GB free. Free some space or\n"
-                "name a folder on a larger disk: SEGKIT_VENV=/larger/disk/segkit python3 start.py"
-            )
-    print(f"installing into {VENV} (the first time about 3 minutes and 6 GB) ...", flush=True)
+    if known and not BUSY.exists() and "cpu" in needed - extras:
+        sys.exit(f"{VENV} has the large build of torch already.\nDelete that folder, and run the same command again.")
+    extras |= needed
+    if not known:
+        room_for(extras)
+    print(f"installing into {VENV} (the first time 2 to 3 minutes and {gigabytes(extras)[1]} GB) ...", flush=True)
     began = time.time()
     try:
-        make_venv()
-        DONE.unlink(missing_ok=True)
+        make_venv(extras)
         BUSY.touch()
-        pip_install()
+        pip_install(extras)
         settings = VENV / "share/jupyter/lab/settings"  # JupyterLab's own defaults: look for no news and no updates
         settings.mkdir(parents=True, exist_ok=True)
         quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
         (settings / "overrides.json").write_text(json.dumps(quiet), encoding="utf-8")
-        DONE.write_text(fingerprint(), encoding="utf-8")
+        DONE.write_text(" ".join([fingerprint(), *sorted(extras)]), encoding="utf-8")
         BUSY.unlink()
     except KeyboardInterrupt:
         sys.exit("\nInstall interrupted. Run the same command again: it starts afresh, with the downloads it has.")
     except OSError as error:
-        sys.exit(f"\n{error}\n{DISK_FULL if error.errno == 28 else f'{VENV} cannot be written.'}")
+        sys.exit(f"\n{error}\n{disk_full(extras) if error.errno == 28 else f'{VENV} cannot be written.'}")
     print(f"installed in {time.time() - began:.0f} s", flush=True)
 
 
@@ -159,88 +215,30 @@ def lab(arguments: list[str]) -> int:
         return 0
 
 
-def real_data() -> Path | None:
-    """The folder of real data sets, if any: SEGKIT_DATA, data/ or ../shared/data."""
-    named = os.environ.get("SEGKIT_DATA")
-    folders = [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared/data"]
-    return next((f.resolve() for f in folders if f.is_dir() and any(p.is_dir() for p in f.iterdir())), None)
-
-
-def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
-    """Name, pytest arguments and environment of each stage, in order. Benchmarks have the machine to themselves."""
-    parallel = ["-n", str(CORES), "--dist", "loadscope"]
-    chapters = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "course").glob("*.ipynb"))]
-    one = {"OMP_NUM_THREADS": "1", "IPYTHONDIR": empty}
-    bare = {**one, "SEGKIT_DATA": empty, "CUDA_VISIBLE_DEVICES": ""}  # the same results on every machine
-    apart = ["--ignore=tests/benchmarks", "--ignore=tests/browser"]
-    plan = [("units", ["tests", *apart, *parallel], {**one, "MPLBACKEND": "agg"})]
-    if chapters:
-        data, strict = real_data(), ["--nbval", *parallel]
-        asking = [name for name in chapters if "needs-data" in (ROOT / name).read_text(encoding="utf-8")]
-        plan.append(("notebooks", [*strict, "--course-limits", f"--data-too={data or ''}", *chapters], bare))
-        if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
-            plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
-    pair = ["-n", str(min(2, CORES)), "--dist", "loadgroup"]  # a kernel, a server and a browser each
-    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, {**one, "SEGKIT_DATA": empty})):
-        if list((ROOT / "tests" / name).glob("test_*.py")):
-            plan.append((name, [f"tests/{name}", *how], extra))
-    return plan
-
-
-def outcome(report: Path) -> dict[str, int]:
-    """Numbers of tests by outcome, from pytest's report of one stage."""
-    suites = list(ElementTree.parse(report).getroot().iter("testsuite")) if report.exists() else []
-    count = {key: sum(int(s.get(key, 0)) for s in suites) for key in ("tests", "failures", "errors", "skipped")}
-    failed = count["failures"] + count["errors"]
-    return {"passed": count["tests"] - failed - count["skipped"], "failed": failed, "skipped": count["skipped"]}
-
-
-def test(arguments: list[str]) -> int:
-    """Every stage with these pytest options; where they name files, one run of those files alone."""
-    began, total, bad = time.time(), {"passed": 0, "failed": 0, "skipped": 0}, []
-    artefacts = ROOT / "artefacts"
-    artefacts.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="segkit-") as empty:
-        plan = stages(empty)
-        if any((ROOT / a.split("::")[0]).exists() for a in arguments if not a.startswith("-")):
-            books = any(".ipynb" in a for a in arguments)
-            plan = [("chosen", ["--nbval"] if books else [], {"SEGKIT_DATA": empty} if books else {})]
-        for name, options, extra in plan:
-            print(f"\n=== {name} ===", flush=True)
-            start, report = time.time(), artefacts / f"report-{name.replace(' ', '-')}.xml"
-            report.unlink(missing_ok=True)
-            command = [str(PYTHON), "-m", "pytest", "-q", f"--junitxml={report}", *options, *arguments]
-            code = subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}).returncode
-            passed = code == 0 or (code == 5 and arguments)  # 5: nothing to do, as after -k
-            if not passed:
-                bad.append(name)
-            for key, number in outcome(report).items():
-                total[key] += number
-            verdict = "passed" if passed else "FAILED" if code > 0 else f"ended by signal {-code}"
-            print(f"=== {name}: {verdict} in {time.time() - start:.0f} s ===", flush=True)
-    if not bad and not total["passed"]:
-        bad.append("no test ran")
-    counts = ", ".join(f"{number} {key}" for key, number in total.items())
-    minutes, seconds = divmod(round(time.time() - began), 60)
-    verdict = "FAILED: " + ", ".join(bad) if bad else "all passed"
-    print(f"\nsegkit tests: {counts}, in {minutes} min {seconds:02d} s: {verdict}")
-    return 1 if bad else 0
-
-
 def main(arguments: list[str]) -> int:
+    extras = {"course"}
+    if "--cpu" in arguments:
+        arguments = [word for word in arguments if word != "--cpu"]
+        if sys.platform == "linux":
+            extras.add("cpu")
+        else:
+            print("--cpu changes nothing here: only for Linux does the package index's torch bring parts for GPUs.")
     word, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if word in ("-h", "--help", "help"):
         print(__doc__)
         return 0
-    if word and not word.startswith("-") and word not in ("test", "refresh", "elsewhere", "render"):
-        print(f"start.py does not know {word!r}\n\n{__doc__}", file=sys.stderr)
+    if word in ALONE:
+        return subprocess.run([sys.executable, "-m", ALONE[word], *rest], cwd=ROOT).returncode
+    if word == "install" and set(rest) <= {"test", "teach"}:
+        install(extras | set(rest))
+        return 0
+    if word and not word.startswith("-") and word not in COMMANDS:
+        sys.stderr.write(f"start.py does not know {' '.join(arguments)!r}\n\n{__doc__}\n")
         return 2
-    install()
-    if word == "test":
-        return test(rest)
-    if word in ("refresh", "elsewhere", "render"):
-        return subprocess.run([str(PYTHON), "-m", "tests.course.notebooks", word, *rest], cwd=ROOT).returncode
-    return lab(arguments)
+    more, module = COMMANDS.get(word, (set(), ""))
+    install(extras | more)
+    rest = [word, *rest] if module == "tests.course.notebooks" else rest
+    return subprocess.run([str(PYTHON), "-m", module, *rest], cwd=ROOT).returncode if module else lab(arguments)
 
 
 if __name__ == "__main__":

@@ -10,77 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from tests.checkout import VENV, Checkout
+
 ROOT = Path(__file__).resolve().parents[1]
-# A pip that writes down how it was called, then does what the file "mood" beside it says.
-PIP = """
-import pathlib, sys, time
-here = pathlib.Path(__file__).parent.parent
-if "--version" in sys.argv: sys.exit(0)
-with (here / "calls").open("a") as f: print(*sys.argv[1:], file=f)
-mood = (here / "mood").read_text()
-if mood == "sleep": time.sleep(60)
-sys.exit(mood if mood else 0)
-"""
-# A venv that is made in a tenth of a second: it gets no pip, and sees the packages of the tests' own environment.
-VENV = """
-import pathlib, sys, sysconfig
-sys.path = [p for p in sys.path if not p.endswith("fakes")]
-sys.modules.pop("venv", None)
-import venv
-home = pathlib.Path(sys.argv[1])
-venv.create(home, with_pip=False)
-place = sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)})
-(pathlib.Path(place) / "packages.pth").write_text(sysconfig.get_path("purelib"))
-"""
-LAB = "import sys; print('lab', *sys.argv[1:])"
-
-
-class Checkout:
-    """A checkout with start.py and the files it reads, and Python modules that stand in for pip and JupyterLab."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root, self.fakes, self.venv = folder / "checkout", folder / "fakes", folder / "checkout/.venv"
-        (self.root / "course").mkdir(parents=True)
-        for name in ("start.py", "pyproject.toml", "constraints.txt"):
-            shutil.copy(ROOT / name, self.root / name)
-        for name, text in (("pip", PIP), ("venv", VENV), ("jupyterlab", LAB)):
-            (self.fakes / name).mkdir(parents=True)
-            (self.fakes / name / "__init__.py").touch()
-            (self.fakes / name / "__main__.py").write_text(text, encoding="utf-8")
-        self.mood("")
-
-    def mood(self, text: str) -> None:
-        (self.fakes / "mood").write_text(text, encoding="utf-8")
-
-    def calls(self) -> int:
-        file = self.fakes / "calls"
-        return len(file.read_text(encoding="utf-8").splitlines()) if file.exists() else 0
-
-    def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        clean = {k: v for k, v in os.environ.items() if k not in ("SEGKIT_VENV", "OMP_NUM_THREADS")}
-        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background; a child would inherit it
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        return subprocess.Popen(
-            [sys.executable, "start.py", *arguments], cwd=self.root, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env={**clean, "PYTHONPATH": str(self.fakes), **environment}, encoding="utf-8",
-        )  # fmt: skip
-
-    def start(self, *arguments: str, **environment: str) -> tuple[int, str]:
-        process = self.begin(*arguments, **environment)
-        said = process.communicate(timeout=120)[0]
-        return process.returncode, said
-
-    def wait_for_pip(self, number: int) -> None:
-        deadline = time.monotonic() + 60
-        while self.calls() < number:
-            assert time.monotonic() < deadline, "pip was not called"
-            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -114,7 +51,7 @@ def test_an_old_python_is_told_what_is_needed() -> None:
 def test_first_start_installs_and_the_next_does_not(checkout: Checkout) -> None:
     code, said = checkout.start("--no-browser")
     assert code == 0 and "--no-browser" in said and "--ServerApp.ip=127.0.0.1" in said and "news_url=None" in said
-    assert "-c constraints.txt -e .[course,test,teach]" in (checkout.fakes / "calls").read_text(encoding="utf-8")
+    assert "-c constraints.txt -e .[course]\n" in (checkout.fakes / "calls").read_text(encoding="utf-8")
     assert "fetchNews" in (checkout.venv / "share/jupyter/lab/settings/overrides.json").read_text(encoding="utf-8")
     code, said = checkout.start("--no-browser")
     assert code == 0 and checkout.calls() == 1 and "installing into" not in said
@@ -187,9 +124,12 @@ def test_a_full_disk_is_noticed_before_the_install(tmp_path: Path, monkeypatch: 
     start = load()
     for name, path in (("VENV", ""), ("PYTHON", "bin/python"), ("DONE", "done"), ("BUSY", "busy")):
         monkeypatch.setattr(start, name, tmp_path / "venv" / path)
-    monkeypatch.setattr(start.shutil, "disk_usage", lambda _: SimpleNamespace(free=3e9))
-    with pytest.raises(SystemExit, match=r"about 8 GB to install; .* has 3\.0 GB free"):
-        start.install()
+    monkeypatch.setattr(start.shutil, "disk_usage", lambda _: SimpleNamespace(free=2.9e9))
+    monkeypatch.setattr(start.sys, "platform", "linux")
+    with pytest.raises(SystemExit, match=r"about 8 GB to install; .* has 2\.9 GB free.*\n.*\n.*start.py --cpu"):
+        start.install({"course"})
+    with pytest.raises(SystemExit, match=r"about 3 GB to install; .* has 2\.9 GB free.*\n[^\n]*$"):
+        start.install({"course", "cpu"})
     assert not (tmp_path / "venv").exists()
 
 
@@ -225,6 +165,8 @@ def test_segkit_is_found_in_the_terminal_that_jupyterlab_opens(tmp_path: Path, m
 def test_an_unknown_word(checkout: Checkout) -> None:
     code, said = checkout.start("tset")
     assert code == 2 and "does not know 'tset'" in said and checkout.calls() == 0
+    code, said = checkout.start("install", "tests")
+    assert code == 2 and "does not know 'install tests'" in said and checkout.calls() == 0
 
 
 def test_test_runs_every_stage_and_reports_failures(checkout: Checkout) -> None:

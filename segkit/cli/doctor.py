@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -33,15 +34,19 @@ def _software() -> Iterator[Line]:
     yield sys.version_info >= (3, 11), f"Python {platform.python_version()} (3.11 or newer is needed)"
     for package in ("torch", "torchvision", "numpy", "matplotlib", "pillow", "safetensors"):
         yield True, f"{package} {importlib.metadata.version(package)}"
-    for package, use in (
-        ("jupyterlab", "to read the course"),
-        ("ipywidgets", "for the widgets"),
-        ("nbval", "for tests"),
+    try:
+        importlib.import_module("torchvision")
+    except Exception as error:  # its compiled part fits one build of torch
+        yield False, f"torchvision does not work with this torch ({error}): install builds of the two that fit"
+    for package, use, how in (
+        ("jupyterlab", "to read the course", "python3 start.py"),
+        ("ipywidgets", "for the widgets", "python3 start.py"),
+        ("nbval", "for tests", "python3 start.py test"),
     ):
         try:
             yield True, f"{package} {importlib.metadata.version(package)}"
         except importlib.metadata.PackageNotFoundError:
-            yield None, f"{package} is not installed; it is needed {use}: install it, or in a checkout python3 start.py"
+            yield None, f"{package} is not installed; it is needed {use}: install it, or in a checkout {how}"
 
 
 def _machine() -> Iterator[Line]:

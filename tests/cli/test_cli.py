@@ -1,6 +1,7 @@
 """The command as a user types it: train, stop, resume, evaluate, predict, doctor; and errors that end in one line."""
 
 import errno
+import importlib
 import json
 import os
 import re
@@ -325,6 +326,19 @@ def test_doctor_names_versions_and_checks_the_operators(capsys):
         and "conv2d and torch's differ" in text
         and "all is well" in text
     )
+
+
+def test_doctor_sees_a_torchvision_that_was_built_for_another_torch(capsys, monkeypatch):
+    load = importlib.import_module
+
+    def fails(name):
+        if name == "torchvision":
+            raise RuntimeError("operator torchvision::nms does not exist")
+        return load(name)
+
+    monkeypatch.setattr(importlib, "import_module", fails)
+    assert main(["doctor"]) == 1
+    assert "[!!] torchvision does not work with this torch (operator torchvision::nms" in said(capsys).out
 
 
 def test_the_scratch_engine_trains_too(tmp_path, capsys):
