@@ -2,21 +2,18 @@
 (() => {
   const all = (selector, change) => document.querySelectorAll(selector).forEach(change);
 
-  function menus() { // the phone's two menus are labels of hidden boxes: make buttons of them
+  function menus() { // the phone's two menus are labels of hidden boxes: put buttons in their place
     for (const [id, name] of [["__navigation", "contents"], ["__toc", "on this page"]]) {
-      const box = document.getElementById(id);
-      const labels = [...document.querySelectorAll(`label[for="${id}"]:not(.overlay)`)].filter((l) => !l.classList.contains("no-toc"));
-      const tell = () => labels.forEach((l) => l.setAttribute("aria-expanded", String(box.checked)));
-      labels.forEach((label) => {
-        label.setAttribute("role", "button");
-        label.setAttribute("aria-label", name);
-        label.tabIndex = 0;
-        label.addEventListener("keydown", (event) => {
-          if (event.key !== "Enter" && event.key !== " ") return;
-          event.preventDefault();
-          box.click();
-        });
+      const box = document.getElementById(id), buttons = [];
+      all(`label[for="${id}"]:not(.overlay)`, (label) => {
+        const button = Object.assign(document.createElement("button"), { type: "button", className: label.className });
+        button.setAttribute("aria-label", name);
+        button.append(...label.childNodes);
+        button.addEventListener("click", () => box.click());
+        label.replaceWith(button);
+        buttons.push(button);
       });
+      const tell = () => buttons.forEach((b) => b.setAttribute("aria-expanded", String(box.checked)));
       box?.addEventListener("change", tell);
       tell();
       addEventListener("keydown", (event) => { if (event.key === "Escape" && box?.checked) box.click(); });
@@ -27,6 +24,7 @@
     all(".caption[role=heading]:not([aria-level])", (e) => e.setAttribute("aria-level", "2"));
     all("aside.sidebar-drawer", (e) => e.setAttribute("aria-label", "contents"));
     all("aside.toc-drawer", (e) => e.setAttribute("aria-label", "on this page"));
+    all("details.hide > summary", (e) => e.removeAttribute("aria-label")); // its words say what it does
     all("th:empty", (e) => e.replaceWith(Object.assign(document.createElement("td"), { className: e.className })));
   }
 
