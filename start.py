@@ -6,6 +6,7 @@ python3 start.py test [PYTEST ARGUMENTS]    run every test: units, notebooks, be
 python3 start.py refresh [NOTEBOOK ...]     run chapters again and store their outputs
 python3 start.py elsewhere [NOTEBOOK ...]   compare chapters under the arithmetic of three other machines
 python3 start.py render NOTEBOOK ... --to FOLDER [--run]   pages of a chapter as PNG pictures, as JupyterLab shows them
+python3 start.py site [--to FOLDER] [--pdf] build the course as a web site, in runs/site (needs npm once, for formulas)
 
 Everything is installed into `.venv` beside this file, or where the variable SEGKIT_VENV says.
 """
@@ -87,7 +88,7 @@ def make_venv() -> None:
 def pip_install() -> None:
     """Install the package with its extras at the pinned versions, and explain a failure."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
-    pip = subprocess.Popen([*command, "-e", ".[course,test,teach]"], cwd=ROOT, stderr=subprocess.PIPE, **TEXT)
+    pip = subprocess.Popen([*command, "-e", ".[course,test,teach,site]"], cwd=ROOT, stderr=subprocess.PIPE, **TEXT)
     said = []
     try:
         for line in pip.stderr or ():
@@ -172,7 +173,7 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
     chapters = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "course").glob("*.ipynb"))]
     one = {"OMP_NUM_THREADS": "1", "IPYTHONDIR": empty}
     bare = {**one, "SEGKIT_DATA": empty, "CUDA_VISIBLE_DEVICES": ""}  # the same results on every machine
-    apart = ["--ignore=tests/benchmarks", "--ignore=tests/browser"]
+    apart = [f"--ignore=tests/{name}" for name in ("benchmarks", "browser", "site")]
     plan = [("units", ["tests", *apart, *parallel], {**one, "MPLBACKEND": "agg"})]
     if chapters:
         data, strict = real_data(), ["--nbval", *parallel]
@@ -180,8 +181,8 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
         plan.append(("notebooks", [*strict, "--course-limits", f"--data-too={data or ''}", *chapters], bare))
         if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
             plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
-    pair = ["-n", str(min(2, CORES)), "--dist", "loadgroup"]  # a kernel, a server and a browser each
-    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, {**one, "SEGKIT_DATA": empty})):
+    pair, own = ["-n", str(min(2, CORES)), "--dist", "loadgroup"], {**one, "SEGKIT_DATA": empty}  # kernel, server, browser
+    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, own), ("site", [], one)):
         if list((ROOT / "tests" / name).glob("test_*.py")):
             plan.append((name, [f"tests/{name}", *how], extra))
     return plan
@@ -212,14 +213,12 @@ def test(arguments: list[str]) -> int:
             command = [str(PYTHON), "-m", "pytest", "-q", f"--junitxml={report}", *options, *arguments]
             code = subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}).returncode
             passed = code == 0 or (code == 5 and arguments)  # 5: nothing to do, as after -k
-            if not passed:
-                bad.append(name)
+            bad += [name] * (not passed)
             for key, number in outcome(report).items():
                 total[key] += number
             verdict = "passed" if passed else "FAILED" if code > 0 else f"ended by signal {-code}"
             print(f"=== {name}: {verdict} in {time.time() - start:.0f} s ===", flush=True)
-    if not bad and not total["passed"]:
-        bad.append("no test ran")
+    bad += ["no test ran"] * (not bad and not total["passed"])
     counts = ", ".join(f"{number} {key}" for key, number in total.items())
     minutes, seconds = divmod(round(time.time() - began), 60)
     verdict = "FAILED: " + ", ".join(bad) if bad else "all passed"
@@ -232,14 +231,15 @@ def main(arguments: list[str]) -> int:
     if word in ("-h", "--help", "help"):
         print(__doc__)
         return 0
-    if word and not word.startswith("-") and word not in ("test", "refresh", "elsewhere", "render"):
+    if word and not word.startswith("-") and word not in ("test", "refresh", "elsewhere", "render", "site"):
         print(f"start.py does not know {word!r}\n\n{__doc__}", file=sys.stderr)
         return 2
     install()
     if word == "test":
         return test(rest)
-    if word in ("refresh", "elsewhere", "render"):
-        return subprocess.run([str(PYTHON), "-m", "tests.course.notebooks", word, *rest], cwd=ROOT).returncode
+    if word in ("refresh", "elsewhere", "render", "site"):
+        how = ["site/build.py"] if word == "site" else ["-m", "tests.course.notebooks", word]
+        return subprocess.run([str(PYTHON), *how, *rest], cwd=ROOT).returncode
     return lab(arguments)
 
 

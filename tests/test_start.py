@@ -114,7 +114,7 @@ def test_an_old_python_is_told_what_is_needed() -> None:
 def test_first_start_installs_and_the_next_does_not(checkout: Checkout) -> None:
     code, said = checkout.start("--no-browser")
     assert code == 0 and "--no-browser" in said and "--ServerApp.ip=127.0.0.1" in said and "news_url=None" in said
-    assert "-c constraints.txt -e .[course,test,teach]" in (checkout.fakes / "calls").read_text(encoding="utf-8")
+    assert "-c constraints.txt -e .[course,test,teach,site]" in (checkout.fakes / "calls").read_text(encoding="utf-8")
     assert "fetchNews" in (checkout.venv / "share/jupyter/lab/settings/overrides.json").read_text(encoding="utf-8")
     code, said = checkout.start("--no-browser")
     assert code == 0 and checkout.calls() == 1 and "installing into" not in said
