@@ -181,7 +181,7 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
         plan.append(("notebooks", [*strict, "--course-limits", f"--data-too={data or ''}", *chapters], bare))
         if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
             plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
-    pair, own = ["-n", str(min(2, CORES)), "--dist", "loadgroup"], {**one, "SEGKIT_DATA": empty}  # kernel, server, browser
+    pair, own = ["-n", str(min(2, CORES)), "--dist", "loadgroup"], {**one, "SEGKIT_DATA": empty}  # kernel, server
     for name, how, extra in (("benchmarks", [], {}), ("browser", pair, own), ("site", [], one)):
         if list((ROOT / "tests" / name).glob("test_*.py")):
             plan.append((name, [f"tests/{name}", *how], extra))
