@@ -12,7 +12,7 @@ import chapters
 import links
 
 HERE = Path(__file__).resolve().parent
-ROW = re.compile(r"^\| \[[^\]]*\]\((course/[^)]+\.ipynb)\) \| ([^|]*) \| ([^|]*) \|$", re.M)
+ROW = re.compile(r"^\| \[[^\]]*\]\((course/[^)]+\.ipynb)\) \| ([^|]*) \| ([^|]*) \|", re.M)
 STUDENT = "course/assignments/student"
 TITLES = {"practice.md": "The package on its own", "assignments.md": "Assignments"}
 GROUPS = {  # the contents beside the chapters: caption and what belongs to it, in order
@@ -111,7 +111,8 @@ def index(known: list[str], books: dict[str, Any], template: str) -> str:
     more = [n for n in names if n in known or n in parents(known)]
     first = next(iter(books))
     return Template(template).substitute(
-        lead=found(r"^# .*?\n\n(.*?)\n\n", readme, "first paragraph")[1],
+        lead=found(r"\n\n(?![\[#!`*])(\S.*?)\n\n", readme, "first paragraph")[1],
+        chinese="[中文](README.zh.md)" if "README.zh.md" in [*known, *parents(known)] else "",
         needs=found(r"^You need .*?(?=\n\n)", readme, "paragraph `You need …`")[0],
         install=found(r"^```.*?^```", readme, "code block that says how to begin")[0],
         first=first, first_title=chapters.title(books[first]),

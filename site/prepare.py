@@ -17,12 +17,15 @@ STATIC, EXTRA = "_static", "_extra"  # copied beside the pages as they are: what
 
 
 def bar(name: str, link: links.Links, pdf: bool) -> str:
-    """The line under a chapter's title: what can be taken along."""
+    """The line under a chapter's title: what can be taken along, and the chapter on one page."""
     stem = Path(name).stem
     exercises = f"{pages.STUDENT}/ch{stem[:2]}.ipynb"
     parts = [link.download(name, "Download notebook", links.page(name))]
     if (links.ROOT / exercises).exists():
         parts.append(link.download(exercises, "Exercises", links.page(name)))
+    for words, folder in (("In brief", "summaries"), ("中文", "zh")):
+        if (links.ROOT / f"course/{folder}/{stem[:2]}.md").exists():
+            parts.append(f"[{words}]({folder}/{stem[:2]}.md)")
     if pdf:
         parts.append(f'<a href="pdf/{stem}.pdf" type="application/pdf">PDF</a>')
     return "{.chapter-bar}\n" + " · ".join(parts)

@@ -25,7 +25,7 @@
     all("aside.sidebar-drawer", (e) => e.setAttribute("aria-label", "contents"));
     all("aside.toc-drawer", (e) => e.setAttribute("aria-label", "on this page"));
     all("details.hide > summary", (e) => e.removeAttribute("aria-label")); // its words say what it does
-    all("th:empty", (e) => e.replaceWith(Object.assign(document.createElement("td"), { className: e.className })));
+    all("th", (e) => { if (!e.textContent.trim()) e.replaceWith(document.createElement("td")); }); // heads of nothing
   }
 
   function scrollers() { // what scrolls sideways can be reached and scrolled with the keyboard
