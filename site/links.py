@@ -28,7 +28,7 @@ def pages(root: Path = ROOT) -> list[str]:
     """Paths of the files that become pages under their own path."""
     groups = ["course/*.md", "course/summaries/*.md", "course/zh/*.md", "data/*.md", "cluster/README.md"]
     found = [p.relative_to(root).as_posix() for group in groups for p in sorted(root.glob(group))]
-    return [*chapters(root), *found, *(name for name in ("CONTRIBUTING.md", "README.zh.md") if (root / name).exists())]
+    return [*chapters(root), *found, *(p.name for p in sorted(root.glob("*.md")) if p.name != "README.md")]
 
 
 def page(name: str) -> str:

@@ -16,7 +16,7 @@ ROW = re.compile(r"^\| \[[^\]]*\]\((course/[^)]+\.ipynb)\) \| ([^|]*) \| ([^|]*)
 STUDENT = "course/assignments/student"
 TITLES = {"practice.md": "The package on its own", "assignments.md": "Assignments"}
 GROUPS = {  # the contents beside the chapters: caption and what belongs to it, in order
-    "Practise": ["assignments.md", "practice.md", "data/README.md", "data/", "cluster/", "CONTRIBUTING.md"],
+    "Practise": ["assignments.md", "practice.md", "data/README.md", "data/", "cluster/"],
     "Look up": ["course/glossary.md", "course/", "brief.md"],
     "中文": ["README.zh.md", "course/zh/"],
 }
@@ -87,6 +87,7 @@ def contents(known: list[str]) -> str:
         caption: list(dict.fromkeys(n for start in starts for n in left if n.startswith(start) and n not in lessons))
         for caption, starts in GROUPS.items()
     }
+    grouped["The project"] = [n for n in left if "/" not in n and n != "README.zh.md" and (links.ROOT / n).exists()]
     placed = {"index.md", *lessons, *(n for names in grouped.values() for n in names)}
     trees = {"": [n for n in left if n not in placed], "Chapters": lessons, **grouped}
     return "\n\n".join(toctree(caption, names) for caption, names in trees.items() if names)
