@@ -76,7 +76,7 @@ class Visit:
         self.faults.append(f"another host: {request.url}")
         return route.abort()
 
-    def open(self, name: str) -> Page:
+    def go(self, name: str) -> Page:
         """Go to a page and wait until it is whole, formulas included."""
         self.faults.clear()
         self.page.goto(f"{self.address}/{name}", wait_until="load")

@@ -38,7 +38,7 @@ def names(site: Path) -> list[str]:
 def look(visit: Visit, name: str, axe: str) -> list[str]:
     """All faults of a page: in the dark on a phone, then by daylight on a wide screen."""
     visit.page.emulate_media(color_scheme="dark"), visit.page.set_viewport_size(PHONE)
-    page = visit.open(name)
+    page = visit.go(name)
     page.evaluate(LOOK)
     found = page.evaluate("segkitLook()")
     page.emulate_media(color_scheme="light"), page.set_viewport_size(DESKTOP)
@@ -89,7 +89,7 @@ def test_previous_and_next_lead_through_all_pages(site: Path, desktop: Visit) ->
     assert sorted(there) == sorted(set(names(site)) - {"search.html"})
     chapters = [name for name in there if re.match(r"\d\d_", name)]
     assert chapters == sorted(chapters) and there[1].startswith(("00_", "try"))
-    page = desktop.open("index.html")
+    page = desktop.go("index.html")
     page.locator(".next-page").click()
     page.wait_for_url(f"**/{there[1]}")
     page.locator(".prev-page").click()
@@ -104,7 +104,7 @@ def colours(visit: Visit) -> Any:
 
 def test_dark_and_light(desktop: Visit, phone: Visit) -> None:
     """As the system says, and as the reader says: the choice stays for the next page."""
-    desktop.open("glossary.html"), phone.open("glossary.html")
+    desktop.go("glossary.html"), phone.go("glossary.html")
     light, dark = colours(desktop), colours(phone)
     assert light == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"] and light != dark
     toggle = desktop.page.get_by_role("button", name=re.compile("color theme")).first
@@ -113,5 +113,5 @@ def test_dark_and_light(desktop: Visit, phone: Visit) -> None:
             break
         toggle.click()
     assert colours(desktop) == dark
-    desktop.open("index.html")
+    desktop.go("index.html")
     assert colours(desktop) == dark

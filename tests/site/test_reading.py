@@ -17,7 +17,7 @@ HIDDEN = next(p.stem for p in sorted((ROOT / "course").glob("0*.ipynb")) if "sou
 
 def hits(visit: Visit, words: str) -> dict[str, str]:
     """Pages and excerpts that the search field gives."""
-    page = visit.open("index.html")
+    page = visit.go("index.html")
     page.locator(".sidebar-search").first.fill(words)
     page.locator(".sidebar-search").first.press("Enter")
     page.locator(".search-summary").get_by_text(re.compile("found|did not match")).wait_for()
@@ -103,7 +103,7 @@ def test_what_teachers_keep_is_not_there(site: Path) -> None:
 
 
 def test_each_chapter_says_its_minutes(site: Path, desktop: Visit) -> None:
-    start = desktop.open("index.html").locator("article").inner_text()
+    start = desktop.go("index.html").locator("article").inner_text()
     for path in sorted((ROOT / "course").glob("[0-9]*.ipynb")):
         minutes = re.search(r"\*\*Minutes:\*\* (\d+)", path.read_text(encoding="utf-8"))
         assert minutes, path.name
@@ -123,7 +123,7 @@ def tab_to(visit: Visit, selector: str, presses: int) -> None:
 
 def test_the_keyboard_alone(desktop: Visit) -> None:
     """Past the contents to the text, light, folded code, and back."""
-    page = desktop.open(f"{HIDDEN}.html")
+    page = desktop.go(f"{HIDDEN}.html")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent.trim()") == "Skip to content"
     page.keyboard.press("Enter")
@@ -134,7 +134,7 @@ def test_the_keyboard_alone(desktop: Visit) -> None:
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
     page.keyboard.press("Enter")
     assert code.locator("pre").first.is_visible()
-    desktop.open("index.html")
+    desktop.go("index.html")
     tab_to(desktop, "button.theme-toggle", 80)
     before = page.evaluate("document.body.dataset.theme")
     page.keyboard.press("Enter")
@@ -142,7 +142,7 @@ def test_the_keyboard_alone(desktop: Visit) -> None:
 
 
 def test_the_phones_menus_open_with_a_key_and_a_finger(phone: Visit) -> None:
-    page = phone.open(f"{HIDDEN}.html")
+    page = phone.go(f"{HIDDEN}.html")
     contents = page.get_by_role("button", name="contents")
     link = page.locator(".sidebar-tree a", has_text="Glossary")
     assert contents.get_attribute("aria-expanded") == "false"
