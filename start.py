@@ -8,6 +8,7 @@ python3 start.py test --quick               run some tests of every room, one no
 python3 start.py refresh [NOTEBOOK ...]     run chapters again and store their outputs
 python3 start.py elsewhere [NOTEBOOK ...]   compare chapters under the arithmetic of three other machines
 python3 start.py render NOTEBOOK ... --to FOLDER [--run]   pages of a chapter as PNG pictures, as JupyterLab shows them
+python3 start.py site [--to FOLDER] [--pdf] build the course as a web site, in runs/site (needs npm once, for formulas)
 python3 start.py install [test] [teach]     install only, what a learner needs, or tests or teachers (nbgrader) as well
 python3 start.py hosted OWNER/NAME          write the README's links to hosted notebooks, of the repository's address
 python3 start.py release VERSION            check that everything names this version, and tag it
@@ -41,11 +42,12 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 DONE = VENV / "segkit-installed"  # the stamp of a finished install: the fingerprint, and the extras it has
 BUSY = VENV / "segkit-installing"  # the mark of an install that has begun and not ended
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # torch's own index, of builds without CUDA
-COMMANDS = {  # what each needs beside the course's packages, and the module that does it
-    "test": ({"test", "teach"}, "tests.stages"),
-    "refresh": ({"test"}, "tests.course.notebooks"),
-    "elsewhere": ({"test"}, "tests.course.notebooks"),
-    "render": ({"test"}, "tests.course.notebooks"),
+COMMANDS = {  # what each needs beside the course's packages, and what does it
+    "test": ({"test", "teach", "site"}, "-m tests.stages"),
+    "refresh": ({"test"}, "-m tests.course.notebooks"),
+    "elsewhere": ({"test"}, "-m tests.course.notebooks"),
+    "render": ({"test"}, "-m tests.course.notebooks"),
+    "site": ({"site", "test"}, "site/build.py"),  # whose folder has the name of a module of Python's own
 }
 ALONE = {"hosted": "tests.hosted", "release": "tests.release"}  # these need no packages
 NETWORK_SIGNS = (
@@ -237,8 +239,8 @@ def main(arguments: list[str]) -> int:
         return 2
     more, module = COMMANDS.get(word, (set(), ""))
     install(extras | more)
-    rest = [word, *rest] if module == "tests.course.notebooks" else rest
-    return subprocess.run([str(PYTHON), "-m", module, *rest], cwd=ROOT).returncode if module else lab(arguments)
+    rest = [word, *rest] if module == "-m tests.course.notebooks" else rest
+    return subprocess.run([str(PYTHON), *module.split(), *rest], cwd=ROOT).returncode if module else lab(arguments)
 
 
 if __name__ == "__main__":

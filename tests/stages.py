@@ -29,7 +29,7 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
     chapters = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "course").glob("*.ipynb"))]
     one = {"OMP_NUM_THREADS": "1", "IPYTHONDIR": empty}
     bare = {**one, "SEGKIT_DATA": empty, "CUDA_VISIBLE_DEVICES": ""}  # the same results on every machine
-    apart = ["--ignore=tests/benchmarks", "--ignore=tests/browser"]
+    apart = [f"--ignore=tests/{name}" for name in ("benchmarks", "browser", "site")]
     plan = [("units", ["tests", *apart, *parallel], {**one, "MPLBACKEND": "agg"})]
     if chapters:
         data, strict = real_data(), ["--nbval", *parallel]
@@ -38,7 +38,8 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
         if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
             plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
     pair = ["-n", str(min(2, CORES)), "--dist", "loadgroup"]  # a kernel, a server and a browser each
-    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, {**one, "SEGKIT_DATA": empty})):
+    alone = {**one, "SEGKIT_DATA": empty}
+    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, alone), ("site", [], one)):
         if list((ROOT / "tests" / name).glob("test_*.py")):
             plan.append((name, [f"tests/{name}", *how], extra))
     return plan
