@@ -25,11 +25,18 @@ class Live:
         explorer: as it stands in the chapter when it is shown.
         moves: the controls that the page has, by name, each with its values; None for all that the control has.
         data: what the page's script needs besides, ready for JSON.
+        shared: the scripts in static/live/ that its own needs before it.
     """
 
     explorer: Explorer
     moves: Mapping[str, Sequence[Any] | None]
     data: dict[str, Any] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+
+    @property
+    def scripts(self) -> list[str]:
+        """The names of its scripts in static/live/, in the order in which a page loads them."""
+        return [*self.shared, type(self.explorer).__name__.removesuffix("Explorer").removesuffix("Field").lower()]
 
     def content(self) -> dict[str, Any]:
         """All that the page's script gets."""

@@ -93,22 +93,27 @@
           + (r.ghost === undefined ? "" : rect(at(r.ghost) - 1.5, y - 2, 3, step - 4, r.mark ?? COLOURS.ink)) + text(right + 6, y + 12, r.words);
       }).join("") };
   }
+  const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 182, 94], [254, 232, 56]];
+  const cividis = (v) => { // 0–1
+    const at = clamp(v, 0, 1) * 5, i = Math.min(Math.floor(at), 4);
+    return CIVIDIS[i].map((c, k) => c + (at - i) * (CIVIDIS[i + 1][k] - c));
+  };
   const make = (name, props = {}, ...kids) => { const e = Object.assign(document.createElement(name), props); e.append(...kids); return e; };
   const attributes = (e, named) => { for (const [k, v] of Object.entries(named)) e.setAttribute(k, v); return e; };
 
   /** Where a kind draws: panels by name, each a title over pixels, SVG or both, laid out in twelfths of the width. */
   class View {
     constructor(box) { this.box = box; this.panels = {}; }
-    panel(name, title, { span = 4, narrow = 6, width, height } = {}) {
-      const p = (this.panels[name] ??= this.#made(name, span, narrow));
+    panel(name, title, { span = 4, narrow = 6, tall = false, width, height } = {}) {
+      const p = (this.panels[name] ??= this.#made(name, span, narrow, tall));
       if (p.title.textContent !== title) p.title.textContent = title;
       if (width) { p.stage.style.aspectRatio = `${width} / ${height}`; p.svg.setAttribute("viewBox", `0 0 ${width} ${height}`); }
       return p;
     }
-    #made(name, span, narrow) {
+    #made(name, span, narrow, tall) {
       const svg = attributes(document.createElementNS("http://www.w3.org/2000/svg", "svg"), { "aria-hidden": "true" });
       const title = make("div", { className: "sk-title" }), stage = make("div", { className: "sk-stage" }, svg);
-      const box = make("div", { className: "sk-panel" }, title, stage);
+      const box = make("div", { className: `sk-panel${tall ? " sk-tall" : ""}` }, title, stage);
       box.dataset.panel = name;
       box.style.cssText = `--span:${span};--narrow:${narrow}`;
       this.box.append(box);
@@ -176,7 +181,8 @@
     c.input.addEventListener("input", () => moved(c.kind === "tick" ? c.values.indexOf(c.input.checked) : Number(c.input.value)));
     return make("div", { className: `sk-row sk-${c.kind}` }, name, c.input, ...(c.out ? [c.out] : []), hint);
   }
-  function show(c) { // a control in the page as it stands
+  function show(c, off) { // a control in the page as it stands
+    c.input.disabled = off.includes(c.name);
     const texts = c.labels ?? c.values.map(String);
     if (c.kind === "menu" && c.shown !== texts.join("\n")) {
       c.shown = texts.join("\n");
@@ -193,7 +199,8 @@
     const face = attributes(make("div", { className: "sk-view" }), { role: "img" }), view = new View(face), keys = kind.keys ?? { x: "column", y: "row" };
     let results = null, last = null;
     function update() {
-      controls.forEach(show);
+      const off = kind.off?.(hand.state()) ?? [];
+      controls.forEach((c) => show(c, off));
       let found;
       try { found = kind.compute(hand.state(), data); } catch (error) {
         if (!(error instanceof Refused)) throw error;
@@ -247,7 +254,7 @@
     document.documentElement.dataset.segkitLive = "ready";
   }
   Object.assign(live, { fixed, general, commas, amount, even, range, clamp, Refused, unpacked, slice, esc, COLOURS, tag, rect, frame, path,
-    text, dot, ring, DASHED, axes, bars, rgb, legend, run });
+    text, dot, ring, DASHED, axes, bars, cividis, rgb, legend, run });
   if (globalThis.document) // DOMContentLoaded comes after every deferred script
     document.readyState === "complete" ? start() : document.addEventListener("DOMContentLoaded", start);
 })();

@@ -9,7 +9,7 @@ import pytest
 from segkit.analysis import contributions, hdc_verdict, valid_weights
 from segkit.explore.cost import FORMS, count, forms
 from segkit.explore.upsample import coverage
-from tests.site.pages import HOW_TO_GET_NODE, NODE, answers, random_states, said
+from tests.site.alive import HOW_TO_GET_NODE, NODE, answers, random_states, said
 
 from live import counted  # isort: skip
 
@@ -32,7 +32,7 @@ def test_gridding_counts_and_judges_as_python_does() -> None:
         assert answer["paths"] == int(counted_here.line[row]) * int(counted_here.line[column]), state
     middle = [state | {"row": 0, "column": 0} for state in states[:60]]
     for state, answer in zip(middle, answers(live, middle), strict=True):
-        assert answer["caption"] == said(live, state)[1], state
+        assert answer["caption"] == said(live.explorer, state)[1], state
 
 
 def test_upsample_counts_and_refuses_as_python_does() -> None:
@@ -51,7 +51,9 @@ def test_upsample_counts_and_refuses_as_python_does() -> None:
         assert answer["line"] == c.line.tolist(), state
     assert 100 < refused < 1400
     for state, answer in list(zip(states, found, strict=True))[:60]:
-        assert answer.get("refused") or answer["caption"].startswith(said(live, state)[1] + " The marked input")
+        assert answer.get("refused") or answer["caption"].startswith(
+            said(live.explorer, state)[1] + " The marked input"
+        )
 
 
 def test_aspp_counts_and_says_as_python_does() -> None:
@@ -66,7 +68,7 @@ def test_aspp_counts_and_says_as_python_does() -> None:
         expected = counts.mean, counts.all_valid, counts.centre_only
         assert (answer["mean"], answer["all"], answer["centre"]) == pytest.approx(expected, abs=1e-9), state
     for state, answer in list(zip(states, found, strict=True))[:150]:
-        assert answer.get("refused", answer.get("caption")) == said(live, state)[1], state
+        assert answer.get("refused", answer.get("caption")) == said(live.explorer, state)[1], state
 
 
 def test_cost_counts_as_python_does() -> None:
@@ -78,7 +80,7 @@ def test_cost_counts_as_python_does() -> None:
         for ours, steps in zip(answer["found"], chains.values(), strict=True):
             weights, macs, moved = count(steps, (state["side"], state["side"]))
             assert ours == [weights, macs, moved, macs / moved], state
-    _, caption = said(live, {**states[0], "rate": 1})
+    _, caption = said(live.explorer, {**states[0], "rate": 1})
     start = caption.split(", rate ")[0]
     shares = caption.split(". ")[1].split(" It takes")[0]
     answer = answers(live, states[:1])[0]["caption"]

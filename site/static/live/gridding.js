@@ -81,7 +81,7 @@
       view.pixels("plane", `paths from each input of the plane; orange: none. ${n}×${n} inputs, ${live.fixed(100 * (r.counts.filter(Boolean).length / n) ** 2, 0)} % contribute`, [n, n], (i) => {
         const both = share[Math.floor(i / n)] * share[i % n], root = Math.sqrt(both);
         return both ? PALE.map((p, k) => (1 - root) * p + root * BLUE[k]) : [240, 195, 165];
-      }, live.frame(r.column, r.row, 1, 1, live.COLOURS.ink) + live.frame(0, r.row, n, 1, live.COLOURS.ink, live.DASHED), { span: 5, narrow: 12 });
+      }, live.frame(r.column, r.row, 1, 1, live.COLOURS.ink) + live.frame(0, r.row, n, 1, live.COLOURS.ink, live.DASHED), { span: 5, narrow: 12, tall: true });
       view.chart("uses", "use of the marked row, by distance from the middle; grey: before the last move", { width: 400, height: 110, inside: uses(r, last) }, { span: 7, narrow: 12 });
     },
     point(panel, x, y, r) {

@@ -2,11 +2,6 @@
 (() => {
   "use strict";
   const live = (globalThis.segkitLive ??= { kinds: {}, data: {} });
-  const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 182, 94], [254, 232, 56]];
-  const colour = (v) => { // 0–1
-    const at = live.clamp(v, 0, 1) * 5, i = Math.min(Math.floor(at), 4);
-    return CIVIDIS[i].map((c, k) => c + (at - i) * (CIVIDIS[i + 1][k] - c));
-  };
   function coverage({ kernel, stride, padding, output_padding, inputs }) {
     if (output_padding >= stride)
       throw new live.Refused(`output_padding=${output_padding} with stride=${stride}: it chooses among the ${stride} sizes that a convolution of this stride maps to one, so it runs from 0 to ${stride - 1}`);
@@ -51,7 +46,7 @@
       view.chart("stamps", "each input pixel stamps the kernel, one stride apart", { width: 400, height: 158, inside: drawn.inside }, { span: 7, narrow: 12 });
       const [top, left] = c.chosen.map((i) => Math.max(c.starts[i], 0)), [bottom, right] = c.chosen.map((i) => Math.min(c.starts[i] + c.kernel, n));
       view.pixels("plane", `stamps on each of ${n}×${n} pixels; dark to bright: ${[...found].sort((a, b) => a - b).join(", ")}`, [n, n],
-        (i) => colour((c.line[Math.floor(i / n)] * c.line[i % n]) / max), live.frame(left, top, right - left, bottom - top, live.COLOURS.orange), { span: 5, narrow: 12 });
+        (i) => live.cividis((c.line[Math.floor(i / n)] * c.line[i % n]) / max), live.frame(left, top, right - left, bottom - top, live.COLOURS.orange), { span: 5, narrow: 12, tall: true });
       view.chart("counts", "stamps on each output pixel of a row; dotted: before the last move", { width: 400, height: 108, inside: counts(c, last, drawn) }, { span: 7, narrow: 12 });
     },
     point(panel, x, y, c) {
