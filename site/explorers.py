@@ -1,8 +1,8 @@
 """The course's explorers for pages without a kernel: every one as its chapter makes it, alive in the browser.
 
-`export(folder)` writes scripts, data and stills below folder/live, under names that hold a digest of their content, and
-gives the HTML that stands where the notebook has the widget. What is computed in the page is in static/live/; what needs
-networks is tabulated here. Pages also load static/live.js and static/live.css.
+`export(folder)` writes scripts, data and stills below folder/live, under names that hold a digest of their content,
+and gives the HTML that stands where the notebook has the widget. What is computed in the page is in static/live/; what
+needs networks is tabulated in live/. Pages also load static/live.js and static/live.css.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import html
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from segkit.files import write_bytes
 
 HERE = Path(__file__).resolve().parent
 ROOT, SCRIPTS = HERE.parent, HERE / "static/live"
+SHARED = ("numbers", "drawing")  # scripts that all of them need, and their own after these
 EXPLORERS: dict[str, Callable[[], Live | None]] = {
     "MetricsExplorer": pictured.metrics,
     "ReceptiveFieldExplorer": fields.receptive,
@@ -44,7 +46,7 @@ GROUND = ("segkit/**/*.py", "site/live/packing.py", "course/weights/lineage_*", 
 
 
 def export(folder: Path, address: str = "_static") -> dict[str, str]:
-    """Write all explorers below folder/live and give their HTML; what is there and still true is not made again.
+    """Write all explorers to folder/live, which holds nothing else, and give their HTML; what still holds is kept.
 
     Args:
         folder: where the site's static files stand.
@@ -55,7 +57,7 @@ def export(folder: Path, address: str = "_static") -> dict[str, str]:
         for which nothing is recorded are left out.
     """
     home = Path(folder) / "live"
-    note = home / "made.json"
+    note = home / ".made.json"  # for the next export, not for pages
     known = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
     made, ground = {}, _digest({path for pattern in GROUND for path in ROOT.glob(pattern)})
     with one_thread():
@@ -67,10 +69,12 @@ def export(folder: Path, address: str = "_static") -> dict[str, str]:
                 entry = {"stamp": stamp, "files": []} if live is None else {"stamp": stamp, **written(key, live, home)}
             made[key] = entry
     write_bytes(json.dumps(made, ensure_ascii=False, indent=1).encode(), note)
-    kept = {name for entry in made.values() for name in entry["files"]}
-    for name in {name for entry in known.values() for name in entry["files"]} - kept:
-        (home / name).unlink(missing_ok=True)
-    return {key: figure(key, entry, home, f"{address}/live") for key, entry in made.items() if entry["files"]}
+    figures = {key: figure(key, entry, home, f"{address}/live") for key, entry in made.items() if entry["files"]}
+    kept = set(re.findall(r'/live/([^"/]+)"', "".join(figures.values())))
+    for path in home.iterdir():
+        if path != note and path.name not in kept:
+            path.unlink()
+    return figures
 
 
 def written(key: str, live: Live, home: Path) -> dict[str, Any]:
@@ -108,7 +112,9 @@ def figure(key: str, entry: dict[str, Any], home: Path, address: str) -> str:
         home, address: the folder of the files, on this machine and as a page sees it.
     """
     data, still = entry["files"]
-    scripts = [_write(home, f"{name}.js", (SCRIPTS / f"{name}.js").read_bytes()) for name in entry["scripts"]]
+    scripts = [
+        _write(home, f"{name}.js", (SCRIPTS / f"{name}.js").read_bytes()) for name in (*SHARED, *entry["scripts"])
+    ]
     return (
         f'<figure class="live" data-live="{html.escape(key)}">{STILL}<img src="{address}/{still}" '
         f'width="{entry["width"]}" height="{entry["height"]}" alt="{html.escape(entry["alt"])}"></div>'

@@ -1,4 +1,4 @@
-"""Explorers whose every state the page computes by itself: they need their controls, and some of them a few pictures."""
+"""Explorers whose every state the page computes by itself: they need their controls, and some a few pictures."""
 
 from __future__ import annotations
 

@@ -42,24 +42,22 @@ def table_row(network: str, fields: Fields) -> dict[str, Any]:
     root = fields.effective.map.float().sqrt().numpy()
     root = root / max(float(root.max()), 1e-30)
     rows, columns = (np.flatnonzero(root.any(axis)) for axis in (1, 0))
-    box = (
-        {"top": int(rows.min(initial=999)), "left": int(columns.min(initial=999))}
-        if rows.size
-        else {"top": 0, "left": 0}
-    )
-    cut = root[box["top"] : rows.max(initial=0) + 1, box["left"] : columns.max(initial=0) + 1]
+    top, left = (int(places[0]) if places.size else 0 for places in (rows, columns))
+    cut = root[top : rows.max(initial=0) + 1, left : columns.max(initial=0) + 1]
     step = 2 if max(cut.shape) > LARGE else 1
-    found = {
-        name: None if bounds is None else [round(float(v), 1) for v in bounds]
-        for name, bounds in frames(fields).items()
-    }
+    outer, inner = (frames(fields)[name] for name in ("theoretical", "effective"))
     width = fields.effective.map.shape[1] // 4 * 4
     shares = profile(fields)[:width].reshape(-1, 4).max(1)
     return {
-        **box, "step": step, "map": packed((LEVELS * coarser(cut, step)).round().astype(np.uint8)),
-        "outer": found["theoretical"], "inner": found["effective"],
+        "top": top, "left": left, "step": step, "map": packed((LEVELS * coarser(cut, step)).round().astype(np.uint8)),
+        "outer": framed(outer), "inner": framed(inner),
         "profile": packed((255 * shares).round().astype(np.uint8)), "said": said(network, fields),
     }  # fmt: skip
+
+
+def framed(bounds: tuple[float, ...] | None) -> list[float] | None:
+    """Left, top, width and height from the picture's corner; matplotlib counts from the first pixel's middle."""
+    return None if bounds is None else [round(bounds[0] + 0.5, 1), round(bounds[1] + 0.5, 1), *map(float, bounds[2:])]
 
 
 def coarser(values: np.ndarray, step: int) -> np.ndarray:

@@ -128,10 +128,16 @@ def crf() -> Live:
             inference = explorer.compute().inference
         after[at] = np.stack([inference.labels(step).numpy() for step in range(1, STEPS + 1)])
         kl[at] = inference.kl
-    data = labelled(explorer, [explorer.samples[i] for i in shown])
-    before = [explorer.scores[i].argmax(0) for i in shown]
-    data |= {"scenes": shown, "srgb": COLOURS, "bilateral": BILATERAL, "sxy": explorer["sxy"], "before": bytes_of(before),
-             "after": packed(after), "kl": packed(kl)}  # fmt: skip
+    data = {
+        **labelled(explorer, [explorer.samples[i] for i in shown]),
+        "scenes": shown,
+        "srgb": COLOURS,
+        "bilateral": BILATERAL,
+        "sxy": explorer["sxy"],
+        "before": bytes_of([explorer.scores[i].argmax(0) for i in shown]),
+        "after": packed(after),
+        "kl": packed(kl),
+    }
     moves = {"scene": shown, "srgb": COLOURS, "bilateral": BILATERAL, "iterations": None, "row": None, "column": None}
     return Live(explorer, moves, data, ("labels",))
 
@@ -149,6 +155,11 @@ def lineage() -> Live:
     names, scenes = list(explorer.ancestors), range(len(explorer.samples))
     answers = [torch.stack([explorer.answer(name, scene) for scene in scenes]) for name in names]
     each = explorer.ancestors.values()
-    data = {**labelled(explorer, explorer.samples), "names": names, "answers": bytes_of(answers),
-            "macs": [one.macs for one in each], "recorded": [one.recorded for one in each]}  # fmt: skip
+    data = {
+        **labelled(explorer, explorer.samples),
+        "names": names,
+        "answers": bytes_of(answers),
+        "macs": [one.macs for one in each],
+        "recorded": [one.recorded for one in each],
+    }
     return Live(explorer, dict.fromkeys(explorer.controls), data, ("labels",))

@@ -16,7 +16,7 @@ RECORDS = ("lineage", "realtime_grid")  # what chapter 12 compares; those that a
 
 
 class Raced(Live):
-    """The budget starts without a limit, which JSON has no number for; its stops follow the cost."""
+    """The budget starts without a limit, for which JSON has no number; its stops follow the cost."""
 
     def content(self) -> dict[str, Any]:
         found = super().content()
@@ -32,14 +32,21 @@ def race() -> Live | None:
     if not files:
         return None
     explorer, stops = RaceExplorer(*files), {}
-    for kind in dict(explorer.controls["cost"]._options_full).values():
-        explorer.controls["cost"].value = kind
-        stops[kind] = [value for value in described(explorer.controls["budget"])["values"] if value != FREE]
+    cost = explorer.controls["cost"]
+    for kind in dict(cost._options_full).values():
+        cost.value = kind
+        stops[kind] = [stop for stop in described(explorer.controls["budget"])["values"] if stop != FREE]
     explorer.reset()
-    entrants = [{"name": name, "family": e.family, "costs": e.costs, "scores": {k: list(v) for k, v in e.scores.items()}}
-                for name, e in explorer.entrants.items()]  # fmt: skip
-    costs = {kind: quantity(kind)._asdict() for kind in stops}
-    gains = dict(explorer.controls["score"]._options_full).values()
-    data = {"entrants": entrants, "families": explorer.families, "stops": stops, "costs": costs,
-            "order": [*dict.fromkeys([*COSTS, *stops])], "scores": {name: score_title(name) for name in gains}}  # fmt: skip
+    entrants = [
+        {**vars(e), "name": name, "scores": {k: list(v) for k, v in e.scores.items()}}
+        for name, e in explorer.entrants.items()
+    ]
+    data = {
+        "entrants": entrants,
+        "families": explorer.families,
+        "stops": stops,
+        "costs": {kind: quantity(kind)._asdict() for kind in stops},
+        "order": [*dict.fromkeys([*COSTS, *stops])],
+        "scores": {name: score_title(name) for name in dict(explorer.controls["score"]._options_full).values()},
+    }
     return Raced(explorer, dict.fromkeys(explorer.controls), data)

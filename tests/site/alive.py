@@ -26,13 +26,13 @@ from live.packing import Live  # noqa: E402
 
 from segkit.explore.shell import Explorer  # noqa: E402
 
-KEPT = ROOT / "artefacts/live"  # ignored by git
+EXPORTED = ROOT / "runs/site-exported"  # where the site's build has it too, so that it is made once; ignored by git
 
 
 @cache
 def exported() -> dict[str, str]:
-    """The figures of all explorers, written below KEPT/_static; what has not changed is not made again."""
-    return explorers.export(KEPT / "_static")
+    """The figures of all explorers, written below EXPORTED; what has not changed is not made again."""
+    return explorers.export(EXPORTED)
 
 
 def answers(of: Live | str, states: Sequence[dict[str, Any]], wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -46,9 +46,9 @@ def answers(of: Live | str, states: Sequence[dict[str, Any]], wanted: Sequence[s
     assert NODE is not None, HOW_TO_GET_NODE
     if isinstance(of, str):
         data: Any = of
-        scripts = [KEPT / name for name in re.findall(r'<script defer src="([^"]+)"', exported()[of])]
+        scripts = [EXPORTED / name for name in re.findall(r'<script defer src="_static/([^"]+)"', exported()[of])]
     else:
-        data, scripts = of.content(), [SITE / f"static/live/{name}.js" for name in of.scripts]
+        data, scripts = of.content(), [SITE / f"static/live/{name}.js" for name in (*explorers.SHARED, *of.scripts)]
     asked = {"scripts": [str(path) for path in (SITE / "static/live.js", *scripts)], "data": data,
              "states": list(states), "wanted": list(wanted)}  # fmt: skip
     given = json.dumps(asked).encode()
@@ -66,7 +66,7 @@ def random_states(of: Live | str, count: int, seed: int = 0) -> list[dict[str, A
 def offered(key: str) -> list[dict[str, Any]]:
     """The controls of an explorer that `exported` has written."""
     (name,) = re.findall(rf"_static/live/({key.lower().replace(' ', '-')}-[0-9a-f]+\.js)", exported()[key])
-    text = (KEPT / "_static/live" / name).read_text(encoding="utf-8")
+    text = (EXPORTED / "live" / name).read_text(encoding="utf-8")
     return json.loads(text[text.index("] = ") + 4 :].rstrip(";\n"))["controls"]
 
 

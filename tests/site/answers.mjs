@@ -6,8 +6,10 @@ import vm from "node:vm";
 
 const asked = JSON.parse(fs.readFileSync(0, "utf8"));
 for (const script of asked.scripts) vm.runInThisContext(fs.readFileSync(script, "utf8"), { filename: script });
-const live = globalThis.segkitLive, given = typeof asked.data === "string" ? live.data[asked.data] : asked.data;
-const data = await live.unpacked(given), kind = live.kinds[data.kind];
+const live = globalThis.segkitLive,
+  given = typeof asked.data === "string" ? live.data[asked.data] : asked.data;
+const data = await live.unpacked(given),
+  kind = live.kinds[data.kind];
 const plain = (value) => {
   if (ArrayBuffer.isView(value)) return Array.from(value);
   if (value === null || typeof value !== "object" || Array.isArray(value)) return value;

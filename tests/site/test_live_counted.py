@@ -30,7 +30,7 @@ def test_gridding_counts_and_judges_as_python_does() -> None:
         row, column = (min(max(n // 2 + state[name], 0), n - 1) for name in ("row", "column"))
         assert (answer["row"], answer["column"]) == (row, column), state
         assert answer["paths"] == int(counted_here.line[row]) * int(counted_here.line[column]), state
-    middle = [state | {"row": 0, "column": 0} for state in states[:60]]
+    middle = [state | {"row": 0, "column": 0} for state in states[:25]]
     for state, answer in zip(middle, answers(live, middle), strict=True):
         assert answer["caption"] == said(live.explorer, state)[1], state
 
@@ -67,7 +67,7 @@ def test_aspp_counts_and_says_as_python_does() -> None:
         counts = valid_weights(answer["side"], answer["rate"])
         expected = counts.mean, counts.all_valid, counts.centre_only
         assert (answer["mean"], answer["all"], answer["centre"]) == pytest.approx(expected, abs=1e-9), state
-    for state, answer in list(zip(states, found, strict=True))[:150]:
+    for state, answer in list(zip(states, found, strict=True))[:50]:
         assert answer.get("refused", answer.get("caption")) == said(live.explorer, state)[1], state
 
 

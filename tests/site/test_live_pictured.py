@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from segkit.explore.pyramid import heard
 from segkit.explore.unpool import unpool
 from segkit.metrics import CONVENTIONS, boundary_iou, mean_iou_as, picture_counts
-from tests.site.alive import HOW_TO_GET_NODE, KEPT, NODE, ROOT, answers, exported, offered, random_states, said
+from tests.site.alive import HOW_TO_GET_NODE, NODE, ROOT, answers, exported, offered, random_states, said
 
 import explorers  # isort: skip
 from live import counted, pictured, raced  # isort: skip
@@ -31,7 +32,7 @@ def shown(chapter: Any) -> list[str]:
 
 def test_metrics_are_counted_as_in_python() -> None:
     live = pictured.metrics()
-    states = random_states(live, 40)
+    states = random_states(live, 12)
     for state, answer in zip(states, answers(live, states, ["figures", "pooled"]), strict=True):
         results, caption = said(live.explorer, state)
         assert answer["figures"] == pytest.approx(results.figures, abs=1e-6), state
@@ -49,7 +50,7 @@ def test_every_convention_judges_as_in_python() -> None:
 @pytest.mark.parametrize("make", [counted.unpool, counted.unpool_edges])
 def test_unpooling_is_the_same_as_in_python(make: Any) -> None:
     live = make()
-    states = random_states(live, 40)
+    states = random_states(live, 12)
     for state, answer in zip(states, answers(live, states, ["large"]), strict=True):
         grey = live.explorer.greys[state["scene"]]
         ours, theirs = answer["large"], unpool(grey, state["factor"], state["method"])
@@ -60,7 +61,7 @@ def test_unpooling_is_the_same_as_in_python(make: Any) -> None:
 
 def test_a_pyramid_tells_its_cells_the_same_as_in_python() -> None:
     live = counted.pyramid()
-    states = random_states(live, 40)
+    states = random_states(live, 12)
     for state, answer in zip(states, answers(live, states, ["beside"]), strict=True):
         cells = live.explorer.cells[state["scene"]]
         place = state["mode"], state["rate"], state["row"], state["column"]
@@ -72,19 +73,20 @@ def test_a_pyramid_tells_its_cells_the_same_as_in_python() -> None:
 def test_a_race_is_won_by_the_same_network_as_in_python() -> None:
     live = raced.race()
     assert live is not None
-    states, won = random_states(live, 60), 0
+    states, won = random_states(live, 24), 0
     stops = live.data["stops"]
     for number, state in enumerate(states):
         state["budget"] = stops[state["cost"]][number % len(stops[state["cost"]])] if number % 4 else "no limit"
     for state, answer in zip(states, answers(live, states), strict=True):
         python = {name: value for name, value in state.items() if name != "budget"}
-        results, caption = said(live.explorer, python)  # a new cost puts the budget back, so it is set afterwards
-        if results is not None and state["budget"] != "no limit":
-            results, caption = said(live.explorer, {"budget": state["budget"]})
-        caption = re.sub(r" (No room for the name|These times come from).*", "", caption)
+        results, caption = said(live.explorer, python)  # a new cost brings stops of its own
+        if results is not None:
+            budget = math.inf if state["budget"] == "no limit" else state["budget"]
+            results, caption = said(live.explorer, {"budget": budget})
+        caption = caption.split(" No room for the name")[0]
         assert answer.get("refused", answer.get("caption", "")).startswith(caption), state
         won += results is not None and results.winner is not None
-    assert won > 20
+    assert won > 8
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_race_is_won_by_the_same_network_as_in_python() -> None:
     ],
 )
 def test_tables_say_what_networks_say(key: str, make: Any) -> None:
-    explorer, states = make(), random_states(key, 8)
+    explorer, states = make(), random_states(key, 5)
     for state, answer in zip(states, answers(key, states), strict=True):
         _, caption = said(explorer, state)
         where = f"In the ring (row {state['row']}, column {state['column']}):"
@@ -130,11 +132,11 @@ def test_pages_start_where_their_chapters_do() -> None:
                 expected = f"{control['name']}={value!r}"
                 if kind != "RaceExplorer":  # its times are measured where the notebook runs
                     assert re.search(rf"[(, ]{re.escape(expected)}[,)]", text), f"{key}: {expected} is not in {text}"
-    assert set(figures) <= set(explorers.EXPLORERS) and (KEPT / "_static/live").is_dir()
+    assert set(figures) <= set(explorers.EXPLORERS)
 
 
 def test_scripts_agree_with_python_about_edges() -> None:
-    """A planted picture with void, where the page's Boundary IoU is easy to get wrong: void ends a mask in both maps."""
+    """A planted picture with void, which ends a mask in truth and in prediction alike."""
     make = torch.Generator().manual_seed(3)
     truth = torch.randint(0, 4, (12, 16), generator=make).repeat_interleave(8, 0).repeat_interleave(8, 1)
     live = pictured.metrics()
