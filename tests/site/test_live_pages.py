@@ -29,7 +29,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 SEEN = """() => { const view = document.querySelector('.sk-view');
     const drawn = [...view.querySelectorAll('canvas')].map(c => c.toDataURL()).join() + view.innerHTML;
     return [drawn, document.querySelector('.sk-caption').textContent, view.getAttribute('aria-label')]; }"""
-FIRST = {"into": ("merge", "everything")}  # a control that another one must switch on
+FIRST = {"… into": ("merge", "ArrowDown"), "output padding": ("stride", "End")}  # another one must make room, by this key
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -121,8 +121,11 @@ def controls(page: Page) -> list[tuple[str, Locator]]:
 
 def tried(page: Page, name: str, control: Locator, ways: tuple[str, ...]) -> None:
     """Move one control in all ways; each must show, and the control must say what it is."""
-    if (bare := name.removeprefix("… ")) in FIRST:
-        page.get_by_label(FIRST[bare][0], exact=True).select_option(label=FIRST[bare][1])
+    if name in FIRST:
+        page.get_by_label(FIRST[name][0], exact=True).press(FIRST[name][1])
+    if control.evaluate("e => e.type == 'checkbox'"):  # something must stay ticked
+        for box in page.locator("input[type=checkbox]").all():
+            box.check()
     count = control.evaluate("e => e.options ? e.options.length : 0")
     for how in ways:
         assert changes(page, move(page, control, how, count)) == [True] * 3, f"{name} does not answer to {how}"
