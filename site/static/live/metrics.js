@@ -124,11 +124,12 @@
       };
     },
     say(r, s, data) {
+      const scene = data.controls.find((c) => c.name === "scene").labels[s.scene];
       const [accuracy, , mean, , , trimap, boundary] = r.figures.map((v) => live.fixed(v, 3)),
         own = r.iou[s.target];
       return (
         `This scene: ${r.wrong} pixels wrong, pixel accuracy ${accuracy}, mean IoU ${mean}; IoU of ${data.classes[s.target]} ${Number.isNaN(own) ? "undefined: it is not there" : live.fixed(own, 3)}. ` +
-        `All scenes: mean IoU ${live.fixed(r.pooled, 3)} (${data.conventions[s.convention].definition}). Within ${s.width} px of an edge: trimap IoU ${trimap}, Boundary IoU ${boundary}.`
+        `All scenes: mean IoU ${live.fixed(r.pooled, 3)} (${data.conventions[s.convention].definition}). Within ${s.width} px of an edge: trimap IoU ${trimap}, Boundary IoU ${boundary}. Shown: ${scene}.`
       );
     },
     draw(r, s, data, view, last) {
