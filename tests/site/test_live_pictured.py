@@ -109,7 +109,7 @@ def test_fields_are_those_of_the_explorer() -> None:
     from segkit.explore import ReceptiveFieldExplorer
 
     explorer = ReceptiveFieldExplorer()
-    states = random_states("ReceptiveFieldExplorer", 6)
+    states = random_states("ReceptiveFieldExplorer", 3)
     for answer in answers("ReceptiveFieldExplorer", states, ["map", "left", "step"]):
         results, caption = said(explorer, answer["state"])  # the layers that there are depend on the network
         assert answer["caption"].startswith(caption)

@@ -121,6 +121,7 @@
         figures,
         pooled: meanAs(data.conventions[s.convention], each),
         wrong: known - right,
+        voids: c.voids,
       };
     },
     say(r, s, data) {
@@ -129,7 +130,7 @@
         own = r.iou[s.target];
       return (
         `This scene: ${r.wrong} pixels wrong, pixel accuracy ${accuracy}, mean IoU ${mean}; IoU of ${data.classes[s.target]} ${Number.isNaN(own) ? "undefined: it is not there" : live.fixed(own, 3)}. ` +
-        `All scenes: mean IoU ${live.fixed(r.pooled, 3)} (${data.conventions[s.convention].definition}). Within ${s.width} px of an edge: trimap IoU ${trimap}, Boundary IoU ${boundary}. Shown: ${scene}.`
+        `All scenes: mean IoU ${live.fixed(r.pooled, 3)} (${data.conventions[s.convention].definition}). Within ${s.width} px of an edge: trimap IoU ${trimap}, Boundary IoU ${boundary}. Void: ${r.voids} pixels. Shown: ${scene}.`
       );
     },
     draw(r, s, data, view, last) {

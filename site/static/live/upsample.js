@@ -93,7 +93,7 @@
         `stamps on each of ${n}×${n} pixels; dark to bright: ${[...found].sort((a, b) => a - b).join(", ")}`,
         [n, n],
         (i) => live.cividis((c.line[Math.floor(i / n)] * c.line[i % n]) / max),
-        live.frame(left, top, right - left, bottom - top, live.COLOURS.orange),
+        live.frame(left, top, right - left, bottom - top, live.COLOURS.vermilion),
         { span: 5, narrow: 12, tall: true },
       );
       view.chart(
