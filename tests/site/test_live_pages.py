@@ -29,10 +29,11 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 SEEN = """() => { const view = document.querySelector('.sk-view');
     const drawn = [...view.querySelectorAll('canvas')].map(c => c.toDataURL()).join() + view.innerHTML;
     return [drawn, document.querySelector('.sk-caption').textContent, view.getAttribute('aria-label')]; }"""
-FIRST = {
+FIRST = {  # another control must make room for these, moved by this key
     "… into": ("merge", "ArrowDown"),
     "output padding": ("stride", "End"),
-}  # another one must make room, by this key
+    "the rate": ("output stride", "ArrowRight"),
+}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
