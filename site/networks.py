@@ -204,7 +204,7 @@ def _street(domain: str) -> tuple[np.ndarray, Tensor]:
 
 def labels_of(network: Model, picture: np.ndarray) -> np.ndarray:
     """What torch makes of a picture H×W×3 of 8 bits: labels H×W, at the picture's own size."""
-    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255  # 1, 3, H, W
+    x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255  # 1, 3, H, W
     with torch.no_grad():
         return network(x).argmax(1)[0].numpy().astype(np.uint8)
 
