@@ -23,7 +23,7 @@ SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent
 PACKAGES = ROOT / "runs/site-packages"  # what came from npm, and what was exported; ignored by git, and used again
 EXPORTED = ROOT / "runs/site-exported"
-NEEDED = ("sphinx", "myst_nb", "myst_parser", "furo", "sphinx_copybutton")
+NEEDED = ("sphinx", "myst_nb", "myst_parser", "furo", "sphinx_copybutton", "onnx", "onnxscript")
 MARK = ".segkit-site"
 MATHJAX = (  # formulas; and its letters
     "mathjax", "4.1.3", {"tex-chtml.js": "tex-chtml.js", "a11y/assistive-mml.js": "a11y/assistive-mml.js",
