@@ -47,7 +47,7 @@ def test_the_tests_install_what_tests_and_teaching_need(checkout: Checkout) -> N
     (checkout.root / "tests/test_a.py").write_text("def test_a(): pass\n", encoding="utf-8")
     code, said = checkout.start("test", "tests/test_a.py", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert code == 0 and "1 passed" in said, said
-    assert [call.rpartition(" ")[2] for call in checkout.called()] == [".[course,teach,test]"]
+    assert [call.rpartition(" ")[2] for call in checkout.called()] == [".[course,site,teach,test]"]
     assert checkout.start()[0] == 0 and checkout.calls() == 1, "it holds what a learner needs as well"
 
 

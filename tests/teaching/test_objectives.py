@@ -43,7 +43,8 @@ def test_exercises_serve_objectives() -> None:
     assert found == FOR_NONE
 
 
-def test_a_chapter_that_is_not_in_the_table_is_listed() -> None:
+def test_a_chapter_that_is_not_in_the_table_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segkit.teaching.objectives.folder", lambda: tmp_path)  # where no quiz is
     (chapter,) = [one for one in chapters() if one.number == "03"]
     made = page([chapter], {})
     assert made.count("| nothing is linked | **nothing** |") == len(chapter.objectives)
