@@ -46,11 +46,12 @@ def written(notebook: Notebook) -> dict[str, str]:
     A cell without its id, as some programs save it, is known by how its text begins.
     """
     name = notebook["metadata"].get("segkit", {}).get("assignment")
-    places = handed_out(name) if name in ASSIGNMENTS else {}
+    places = handed_out(name) if isinstance(name, str) and name in ASSIGNMENTS else {}
     found = {}
     for cell in notebook["cells"]:
         text = cell["source"].strip()
-        here = cell.get("id") if cell.get("id") in places else next(
+        mark = str(cell.get("id"))
+        here = mark if mark in places else next(
             (k for k, asked in places.items() if k not in found and text.startswith(asked)), None)  # fmt: skip
         if here and cell["cell_type"] == "markdown" and (own := text.removeprefix(places[here]).strip()):
             found[here] = own

@@ -50,7 +50,7 @@ class Served:
         self.base, self.browser, self.requests = f"http://127.0.0.1:{self.server.server_port}", browser, []
         self.errors: list[str] = []
 
-    def open(self, width: int = 1280, height: int = 1000, **more: Any) -> Any:
+    def visit(self, width: int = 1280, height: int = 1000, **more: Any) -> Any:
         page = self.browser.new_context(viewport={"width": width, "height": height}, **more).new_page()
         page.set_default_timeout(60000)
         page.route(lambda url: not url.startswith((self.base, "data:", "blob:")), lambda route: route.abort())

@@ -129,7 +129,7 @@ def served(static: Path, browser: Browser, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def live(served: Served) -> Any:
     """The page after its button: it has run U-Net on its first street."""
-    page = served.open()
+    page = served.visit()
     page.click("button.sk-try-button")
     page.wait_for_function(f"{QUIET} && segkitTry.page.shown.answers[0].told.includes(' ms')")
     return page
@@ -252,7 +252,7 @@ def test_a_browser_without_webassembly_is_told(served: Served) -> None:
 
 
 def test_a_network_that_does_not_come_is_named_and_may_be_tried_again(served: Served) -> None:
-    page = served.open()
+    page = served.visit()
     page.route("**/unet.onnx", lambda route: route.abort())
     page.click("button.sk-try-button")
     page.wait_for_function(QUIET)

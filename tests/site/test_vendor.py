@@ -28,7 +28,9 @@ def sha512(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     npm.parent.mkdir()
     known = f'*@offer/x@1.0.0) cp "{tmp_path}/x.tgz" x.tgz;;'
     other = "*) echo no such package >&2; exit 1;;"
-    npm.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/calls"\ncase "$*" in\n{known}\n{other}\nesac\n')
+    npm.write_text(
+        f'#!/bin/sh\necho "$@" >> "{tmp_path}/calls"\ncase "$*" in\n{known}\n{other}\nesac\n', encoding="utf-8"
+    )
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
     return "sha512-" + base64.b64encode(hashlib.sha512(data.getvalue()).digest()).decode()
@@ -38,8 +40,8 @@ def test_files_are_taken_once(tmp_path: Path, sha512: str) -> None:
     out = tmp_path / "out"
     for _ in range(2):
         vendor("@offer/x", "1.0.0", {"dist/x.js": "js/x.js"}, sha512, out)
-        assert (out / "js" / "x.js").read_text() == "let x = 1;\n"
-    calls = (tmp_path / "calls").read_text().splitlines()
+        assert (out / "js" / "x.js").read_text(encoding="utf-8") == "let x = 1;\n"
+    calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
     assert len(calls) == 1 and "--ignore-scripts" in calls[0]
     (out / "js" / "x.js").unlink()
     vendor("@offer/x", "1.0.0", {"dist/x.js": "js/x.js"}, sha512, out)
