@@ -143,7 +143,7 @@ def test_the_page_opens_with_a_street_and_loads_nothing_before_it_is_asked(
     served: Served, width: int, more: dict[str, Any]
 ) -> None:
     before = len(served.requests)
-    page = served.open(width, 844, **more)
+    page = served.visit(width, 844, **more)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert not [r.url for r in served.requests[before:] if r.url.endswith((".onnx", ".wasm"))]
     assert "worked out when this page was made" in page.inner_text("figcaption")
