@@ -105,21 +105,31 @@ OPERATORS: list[tuple[str, list[Tensor], dict[str, Any]]] = [
     ("adaptive_avg_pool2d", [X], {"output_size": (4, 5)}),
     ("adaptive_max_pool2d", [X], {"output_size": (4, 5), "return_indices": True}),
     ("avg_pool2d", [X], {"kernel_size": 3, "padding": 1, "ceil_mode": True}),
+    ("avg_pool2d", [X], {"kernel_size": 3, "padding": 1, "ceil_mode": True, "count_include_pad": False}),
     ("bed_of_nails", [X], {"stride": (2, 3)}),
     ("channel_shuffle", [X], {"groups": 2}),
+    ("conv2d", [X, W, B], {"padding": 1}),
+    ("conv2d", [X, W, B], {"padding": 1, "stride": 2}),
     ("conv2d", [X, W, B], {"stride": 2, "padding": 2, "dilation": 2}),
     ("conv2d", [X, W[:, :1], B], {"padding": 1, "groups": 4}),
+    ("conv2d", [X, W[:, :1], B], {"groups": 4, "dilation": 2}),
+    ("conv2d", [X, W[:, :1], B], {"groups": 4, "stride": 2, "padding": 1}),
+    ("conv_transpose2d", [X, W, B], {"padding": 1}),
     ("conv_transpose2d", [X, W, B], {"stride": 2, "padding": 1}),
-    ("interpolate", [X], {"size": (30, 7), "mode": "bilinear"}),
     ("interpolate", [X], {"scale_factor": 2.5}),
+    ("interpolate", [X], {"size": (30, 7), "mode": "bilinear"}),
+    ("interpolate", [X], {"size": (30, 7), "mode": "bilinear", "align_corners": True}),
     ("max_pool2d", [X], {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}),
+    ("max_pool2d", [X[:, :, :2, :2]], {"kernel_size": 2, "padding": 1, "dilation": 1}),
     ("max_unpool2d", [X[..., :3, :3], PLACES], {"kernel_size": 2}),
     ("pixel_shuffle", [X], {"upscale_factor": 2}),
     ("pixel_unshuffle", [X], {"downscale_factor": 3}),
     ("prelu", [X, B], {}),
     ("separable_conv2d", [X, W[:, :1], W[..., :1, :1], B], {"padding": 6, "dilation": 6}),
     ("shift_and_stitch", [X], {"network": lambda x: ops.max_pool2d(x, 2), "stride": 2}),
+    ("spatial_pyramid_pool", [X], {"bins": (30, 6, 1)}),
     ("spatial_pyramid_pool", [X], {"bins": (6, 1)}),
+    ("spatial_pyramid_pool", [X], {"mode": "avg"}),
 ]
 TYPES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 5e-3}
 
@@ -140,6 +150,8 @@ def operator(device: str, name: str, tensors: list[Tensor], arguments: dict[str,
     else:
         answer = getattr(ops, name)(*leaves, **arguments)
     values = answer if isinstance(answer, tuple) else (answer,)
+    if any(v.device.type != torch.device(device).type for v in values):
+        raise ValueError(f"{name} got tensors on {device} and answers on {values[0].device}")
     above = numbers(*values[0].shape, seed=3).to(dtype).to(device)
     slopes = torch.autograd.grad(values[0], [leaf for leaf in leaves if leaf.requires_grad], above)
     found = {f"value {i}": v.detach() for i, v in enumerate(values)}
