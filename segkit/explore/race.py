@@ -119,7 +119,8 @@ class RaceExplorer(Explorer):
         results: files that course/experiments or `segkit bench --out` wrote, or what they hold; all on the same
             pictures.
         families: network → what it is ticked with; by default the name of its result, and its controls apart.
-        costs: further costs, such as times that were just measured: title → network → number above 0.
+        costs: further costs, such as times that were just measured: title → network → number above 0. One whose title
+            begins with "ms" takes the place of the time that was recorded on another machine.
 
     Attributes:
         entrants: the networks by name.

@@ -115,6 +115,8 @@ def gathered(results: Sequence[Results], families: Mapping[str, str], costs: Map
             if not 0 < value < math.inf:
                 raise ValueError(f"RaceExplorer got {title!r}={value!r} of {name!r}; a cost is above 0, and finite")
             found[name].costs[title] = float(value)
+            if title.split(",")[0].split()[0] == "ms":
+                found[name].costs.pop("ms", None)  # a recorded time would stand beside it, of another machine
     if unknown := [name for name in families if name not in found]:
         raise ValueError(f"RaceExplorer got a family for {unknown[0]!r}; the networks are {', '.join(found)}")
     found = {name: entrant for name, entrant in found.items() if entrant.costs}
