@@ -44,7 +44,7 @@ def as_its_maps(old: dict[Any, float]) -> dict[Any, float]:
 
 
 def test_equal_counts_take_equal_time() -> None:
-    words = "equal multiply-adds, about equal time"
+    words = "less than the bytes alone would say"
     run("12", words, taken=lambda old: {(n, s, w): s * s * w * w * 1e-6 for n, s, w in old})
     refuted("12", words, taken=as_its_maps)
 
@@ -109,8 +109,8 @@ def test_no_network_wins_on_every_axis() -> None:
 
 
 @needs["realtime_grid"]
-def test_a_ranking_that_one_can_build_on() -> None:
-    words = "a ranking that one can build on"
+def test_a_ranking_that_one_can_rely_on() -> None:
+    words = "a ranking that you can rely on"
     run("12", words)
     refuted("12", words, halfway=lambda old: dict(zip(old, reversed(old.values()), strict=True)))
     refuted("12", words, by_seed=lambda old: [dict(zip(old[0], reversed(old[0].values()), strict=True)), *old[1:]])
