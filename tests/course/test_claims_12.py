@@ -92,7 +92,7 @@ def test_rtsegs_counts() -> None:
 
 @needs["realtime_grid"]
 @pytest.mark.parametrize(
-    ("target", "source"), [("MobileNet, skip", "ShuffleNet, skip"), ("MobileNet, U-Net", "MobileNet, skip")]
+    ("target", "source"), [("ShuffleNet, U-Net", "MobileNet, U-Net"), ("ResNet-18, U-Net", "ResNet-18, skip")]
 )
 def test_which_encoder_and_which_decoder(target: str, source: str) -> None:
     words = "which encoder, and which decoder"
