@@ -35,5 +35,6 @@ __all__ = [
     "DeepLabV3Cascade", "DeepLabV3Plus", "Dilated", "ENet", "EncNet", "FCNResNet", "ICNet", "Model", "OCNet", "OCRNet",
     "PSANet", "PSPNet", "ParseNet", "RTSeg", "RefineNet", "SPPNet", "SegNet", "UNet", "available", "convolutionalise",
     "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision",
-    "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped", "torchvision_options", "unwrapped",
+    "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped", "torchvision_options",
+    "unwrapped",
 ]  # fmt: skip
