@@ -9,6 +9,7 @@ from segkit.models.deeplab_v1 import DeepLabV1
 from segkit.models.deeplab_v2 import DeepLabV2
 from segkit.models.deeplab_v3 import DeepLabV3, DeepLabV3Cascade
 from segkit.models.deeplab_v3plus import DeepLabV3Plus
+from segkit.models.denseaspp import DenseASPP
 from segkit.models.dilated import ContextModule, Dilated
 from segkit.models.duc_hdc import DUCHDC
 from segkit.models.encnet import EncNet
@@ -32,9 +33,9 @@ from segkit.models.weights import load, load_torchvision, read_header, save, shi
 
 __all__ = [
     "ANN", "DUCHDC", "FCN", "GCN", "CCNet", "ContextModule", "DANet", "DeepLabV1", "DeepLabV2", "DeepLabV3",
-    "DeepLabV3Cascade", "DeepLabV3Plus", "Dilated", "ENet", "EncNet", "FCNResNet", "ICNet", "Model", "OCNet", "OCRNet",
-    "PSANet", "PSPNet", "ParseNet", "RTSeg", "RefineNet", "SPPNet", "SegNet", "UNet", "available", "convolutionalise",
-    "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision",
+    "DeepLabV3Cascade", "DeepLabV3Plus", "DenseASPP", "Dilated", "ENet", "EncNet", "FCNResNet", "ICNet", "Model",
+    "OCNet", "OCRNet", "PSANet", "PSPNet", "ParseNet", "RTSeg", "RefineNet", "SPPNet", "SegNet", "UNet", "available",
+    "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision",
     "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped", "torchvision_options",
     "unwrapped",
 ]  # fmt: skip

@@ -257,6 +257,13 @@ def _context() -> list[Case]:
         Case("encnet", {**RESNET18, **aux, "lateral": True, "codewords": 4}, {**presence, "aux": (8, CLASSES)}),
         Case("psanet", {**RESNET18, "size": (9, 9)}, {**eight, "aux": (8, CLASSES)}),
         Case("psanet", {**RESNET18, "size": (3, 5), "aux": False}, eight),
+        Case("denseaspp", {"width": 4, "rates": (1, 2)}, eight),
+        Case(
+            "denseaspp",
+            {"width": 8, "encoder": "densenet161", "output_stride": 32, "in_channels": 2},
+            {"score": (32, CLASSES)},
+            side=65,
+        ),
         Case("gcn", {**RESNET18, "kernel_size": 3}, quarter),
         Case("gcn", {**RESNET18, "refine": False, "in_channels": 1}, quarter),
         Case("refinenet", RESNET18, quarter),

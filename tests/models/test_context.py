@@ -58,7 +58,13 @@ def test_heads_at_the_papers_size(name: str, options: dict[str, Any], head: int)
 
 @pytest.mark.parametrize(
     ("name", "classes", "options", "millions"),
-    [("gcn", 21, {"kernel_size": 7}, 59.37), ("refinenet", 21, {}, 118.05), ("psanet", 19, {}, 76.71)],
+    [
+        ("denseaspp", 19, {}, 8.28),
+        ("denseaspp", 19, {"encoder": "densenet161"}, 35.40),
+        ("gcn", 21, {"kernel_size": 7}, 59.37),
+        ("refinenet", 21, {}, 118.05),
+        ("psanet", 19, {}, 76.71),
+    ],
 )
 def test_networks_at_the_papers_size(name: str, classes: int, options: dict[str, Any], millions: float) -> None:
     with torch.device("meta"):
