@@ -170,13 +170,16 @@ def operator(device: str, name: str, tensors: list[Tensor], arguments: dict[str,
 
 
 def small(name: str) -> nn.Module:
-    """A model with few channels, none of its layers zero: behind zeros every comparison would hold."""
+    """A model with few channels, none of its layers or factors zero: behind zeros every comparison would hold."""
     torch.manual_seed(0)
     usual = {"width": 4, "hidden": 16, "batch_norm": True, "dropout": 0.0}
     model = create(name, CLASSES, **{k: v for k, v in usual.items() if k in options(name)})
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and not module.weight.any():
             nn.init.normal_(module.weight)
+    for factor in model.parameters():
+        if factor.numel() == 1 and not factor.any():
+            nn.init.constant_(factor, 0.5)
     return model.eval()
 
 

@@ -50,11 +50,14 @@ class Case:
         return create(self.name, num_classes, **{**self.options, **options})
 
     def lively(self) -> nn.Module:
-        """The same without the convolutions that start at zero, behind which every comparison would hold."""
+        """The same without convolutions and factors that start at zero, behind which every comparison would hold."""
         model = self.build()
         for module in model.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.any():
                 nn.init.normal_(module.weight)
+        for factor in model.parameters():
+            if factor.numel() == 1 and not factor.any():
+                nn.init.constant_(factor, 0.5)
         return model
 
 
