@@ -104,7 +104,7 @@ class DenseNetEncoder(Encoder):
         layers: OrderedDict[str, nn.Module] = OrderedDict(stem, pool0=MaxPool2d(3, 2, padding=1))
         wide = [channels]
         for number, count in enumerate(blocks, 1):
-            block = OrderedDict()
+            block: OrderedDict[str, nn.Module] = OrderedDict()
             for i in range(1, count + 1):
                 block[f"denselayer{i}"] = DenseLayer(channels, growth)
                 channels += growth

@@ -95,7 +95,7 @@ class EncNet(OnResNet):
 
     Shape:
         N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "score" N×K×⌈H/d⌉×⌈W/d⌉ with d = output_stride; "presence" N×K×1×1,
-        for the SE-loss (`segkit.training.presence_loss`; recipe aux={"presence": 0.2}); with aux, "aux", of stride 16 at most.
+        for the SE-loss (`presence_loss`, in a recipe aux={"presence": 0.2}); with aux, "aux", of stride 16 at most.
 
     Raises:
         ValueError: an option that is not among these; one cell in training mode.
