@@ -53,16 +53,19 @@ class Question:
 
 @cache
 def questions() -> dict[str, Question]:
-    """The questions of teaching/own_numbers.py, by assignment; none where there is no such file."""
-    path = folder() / "own_numbers.py"
-    if not path.exists():
-        return {}
-    spec = importlib.util.spec_from_file_location("segkit_own_numbers", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return {one.assignment: one for one in module.QUESTIONS}
+    """The questions of teaching/own_numbers/, a file each, by assignment; none where there is no such folder.
+
+    They stay with the teacher: whoever has a file can compute its answers.
+    """
+    found = {}
+    for path in sorted((folder() / "own_numbers").glob("ch*.py")):
+        spec = importlib.util.spec_from_file_location(f"segkit_own_numbers_{path.stem}", path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        found[module.QUESTION.assignment] = module.QUESTION
+    return found
 
 
 def random_of(secret: str, student: str, assignment: str) -> Random:
