@@ -18,6 +18,9 @@ hypothesis.settings.register_profile("segkit", derandomize=True, deadline=None, 
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("SEGKIT_HYPOTHESIS", "segkit"))
 
+if not torch.cuda.is_available():  # before torch.compile pretends that there are GPUs; segkit/analysis/running.py says
+    torch.ones(1, requires_grad=True).sum().backward()  # what would come of that in the tests of graders, which fork
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():

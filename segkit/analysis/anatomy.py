@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segkit.analysis.running import evaluated
+from segkit.analysis.running import evaluated, settle_threads
 from segkit.checks import whole
 from segkit.encoders import Encoder
 from segkit.engine import use_engine
@@ -64,6 +64,7 @@ def anatomy(model: nn.Module, size: tuple[int, int] = (128, 128), in_channels: i
         whole(side, "size", "anatomy", 1)
     channels: Any = in_channels or getattr(model, "in_channels", 3)
     options = {"outputs": True} if isinstance(model, Model) else {}
+    settle_threads()
     with torch.no_grad(), use_engine("native"), evaluated(model, []):
         program = torch.export.export(model, (torch.zeros(1, channels, *size),), options, strict=False)
     return _Reader(model, size).read(program.graph)

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from segkit.analysis.fields import FAR, Field, picture_field, squeezed
 from segkit.analysis.rules import UnknownOperation
-from segkit.analysis.running import Model, Size, as_network, evaluated, picture_for, picture_shape
+from segkit.analysis.running import Model, Size, as_network, evaluated, picture_for, picture_shape, settle_threads
 from segkit.analysis.table import Row, Table, map_dims
 from segkit.analysis.tracker import Tracker
 
@@ -95,6 +95,7 @@ class _Run:
             with torch.no_grad(), evaluated(self.network, hooks):
                 picture = picture_for(self.network, self.shape)
                 if fake:
+                    settle_threads()
                     picture = FakeTensorMode(allow_non_fake_inputs=True).from_tensor(picture)
                 self.tracker.set_picture(picture, picture_field(self.shape, self.reach))
                 with self.tracker:

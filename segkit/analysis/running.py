@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -87,6 +87,17 @@ def picture_for(network: nn.Module, shape: Sequence[int], device: str | torch.de
         return torch.empty(tuple(shape), dtype=like.dtype, device="meta")
     generator = torch.Generator().manual_seed(0)  # its own: the reader's random numbers stay as they are
     return torch.rand(tuple(shape), generator=generator).to(like.device, like.dtype)
+
+
+def settle_threads() -> None:
+    """Let torch find the devices that compute gradients now, before it runs without values or exports.
+
+    Where there is no GPU it then pretends to have eight. A first backward pass after that starts a thread for each of
+    these, and from then on no fork of the process computes gradients, so that the grader can keep no answer apart.
+    """
+    if not torch.cuda.is_available():
+        with suppress(RuntimeError), torch.inference_mode(False), torch.enable_grad():
+            torch.ones(1, device="cpu", requires_grad=True).sum().backward()
 
 
 class ShapesOnly(TorchDispatchMode):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -90,6 +93,41 @@ def test_the_drawing_has_a_block_and_a_name_for_each_part() -> None:
 def test_refuses(parts: list[Part], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         viz.network(parts)
+
+
+FORKS = """
+import os, torch
+from torch import nn
+from segkit.analysis import anatomy, receptive_field
+
+def gradients():
+    torch.ones(1, requires_grad=True).sum().backward()
+
+def forked(work):
+    child = os.fork()
+    if not child:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+def process(look):
+    look(nn.Conv2d(3, 2, 3), (9, 9))
+    gradients()
+    assert forked(gradients)
+
+print([look.__name__ for look in (anatomy, receptive_field) if forked(lambda: process(look))])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
+def test_what_looks_at_a_network_leaves_gradients_to_forks() -> None:
+    """In which the grader keeps a learner's answer apart. Only the first backward pass of a process decides it."""
+    bare = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # where a GPU has computed gradients, no fork does
+    told = subprocess.run([sys.executable, "-c", FORKS], env=bare, capture_output=True, text=True, encoding="utf-8")
+    assert told.stdout == "['anatomy', 'receptive_field']\n", told.stderr
 
 
 def test_blocks_do_not_lie_on_each_other() -> None:

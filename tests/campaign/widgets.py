@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from random import Random
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from tests.explore.test_shell import MAKERS, explorer
+from segkit.explore.shell import Explorer
+from tests.explore.test_shell import MAKERS
 
 STRANGE = (-1.0, 0.0, 0.25, 0.5, 0.999, 1.0, 7.0)  # where a click may fall, in shares of the picture
+
+
+@cache
+def explorer(name: str) -> Explorer:
+    """One for all moves, and for nobody else: they leave its controls anywhere."""
+    return MAKERS[name]()
 
 
 def values(control: Any) -> list[Any]:
