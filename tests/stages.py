@@ -37,9 +37,10 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
         plan.append(("notebooks", [*strict, "--course-limits", f"--data-too={data or ''}", *chapters], bare))
         if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
             plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
-    pair = ["-n", str(min(2, CORES)), "--dist", "loadgroup"]  # a kernel, a server and a browser each
+    pair = ["-n", str(min(2, CORES)), "--dist"]  # a kernel, a server and a browser each
+    browser, site = [*pair, "loadgroup"], [*pair, "loadscope"]
     alone = {**one, "SEGKIT_DATA": empty}
-    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, alone), ("site", [], one)):
+    for name, how, extra in (("benchmarks", [], {}), ("browser", browser, alone), ("site", site, one)):
         if list((ROOT / "tests" / name).glob("test_*.py")):
             plan.append((name, [f"tests/{name}", *how], extra))
     return plan
@@ -88,7 +89,8 @@ def test(arguments: list[str]) -> int:
             start, report = time.time(), artefacts / f"report-{name.replace(' ', '-')}.xml"
             report.unlink(missing_ok=True)
             command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *options, *arguments]
-            code = subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}).returncode
+            kept = {"PYTHONDONTWRITEBYTECODE": ""}  # else each of some hundred Pythons compiles its modules again
+            code = subprocess.run(command, cwd=ROOT, env={**os.environ, **kept, **extra}).returncode
             passed = code == 0 or (code == 5 and arguments)  # 5: nothing to do, as after -k
             if not passed:
                 bad.append(name)

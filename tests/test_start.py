@@ -171,12 +171,13 @@ def test_an_unknown_word(checkout: Checkout) -> None:
 
 def test_test_runs_every_stage_and_reports_failures(checkout: Checkout) -> None:
     checkout.start()
-    quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}
+    quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin", "PYTHONDONTWRITEBYTECODE": "1"}
     tests = checkout.root / "tests"
     for folder in ("browser", "benchmarks"):
         (tests / folder).mkdir(parents=True)
     (tests / "test_a.py").write_text(
-        "import os\ndef test_a(): assert os.environ['OMP_NUM_THREADS'] == '1'\n", encoding="utf-8"
+        "import os, sys\ndef test_a(): assert os.environ['OMP_NUM_THREADS'] == '1' and not sys.dont_write_bytecode\n",
+        encoding="utf-8",
     )
     (tests / "browser/test_b.py").write_text("def test_b(): assert 1\n", encoding="utf-8")
     (tests / "benchmarks/test_c.py").write_text(

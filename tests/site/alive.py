@@ -8,10 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock  # torch brings it
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "site"
@@ -29,10 +32,21 @@ from segkit.explore.shell import Explorer  # noqa: E402
 EXPORTED = ROOT / "runs/site-exported"  # where the site's build has it too, so that it is made once; ignored by git
 
 
+@contextmanager
+def alone(*parts: str) -> Iterator[None]:
+    """No other process of these tests makes "explorers" or "networks" below EXPORTED meanwhile."""
+    EXPORTED.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        for part in parts:
+            held.enter_context(FileLock(EXPORTED / f".{part}.lock"))
+        yield
+
+
 @cache
 def exported() -> dict[str, str]:
     """The figures of all explorers, written below EXPORTED; what has not changed is not made again."""
-    return explorers.export(EXPORTED)
+    with alone("explorers"):
+        return explorers.export(EXPORTED)
 
 
 def answers(of: Live | str, states: Sequence[dict[str, Any]], wanted: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -19,23 +19,32 @@ sys.path.insert(0, str(SITE))
 
 from pdf import CHROMIUM, FLAGS, served  # noqa: E402 - of the site's own folder
 
+from tests.site.alive import alone  # noqa: E402
+
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 NO_PACKAGE = ("npm is missing", "npm gave no package")
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the built site."""
+    """The folder of the built site; one for all processes that run its tests."""
     for name in ("sphinx", "myst_nb", "furo", "sphinx_copybutton"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed: the site's tests need the extra `site`")
-    folder = tmp_path_factory.mktemp("site") / "built"
+    run = tmp_path_factory.getbasetemp()  # of this process; under pytest-xdist it lies in that of the whole run
+    folder = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "built-site"
+    with alone("explorers", "networks"):
+        if not folder.exists():
+            build(folder)
+    return folder
+
+
+def build(folder: Path) -> None:
     command = [sys.executable, "site/build.py", "--to", str(folder)]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", env={**os.environ, "LC_ALL": "C"})
     if answer.returncode and any(sign in answer.stderr for sign in NO_PACKAGE):
         pytest.skip(answer.stderr.strip())
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from segkit.explore.lineage import shipped
 from segkit.inference import Segmenter
 from segkit.models import read_header
 from segkit.viz import to_picture
+from tests.site.alive import EXPORTED, alone
 from tests.site.served import QUIET, REFUSED, Served, bare, check_labels, drop, labels, network, picture, png, said
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +45,9 @@ def street() -> np.ndarray:
 @pytest.fixture(scope="module")
 def static() -> Path:
     """What the page needs but for the runtime, where the site's build has it: made once, it serves both."""
-    folder = ROOT / "runs" / "site-exported"
-    networks.export_networks(folder)
-    return folder
+    with alone("networks"):
+        networks.export_networks(EXPORTED)
+    return EXPORTED
 
 
 def manifest(static: Path) -> dict[str, Any]:
@@ -113,7 +114,8 @@ def test_what_is_there_from_the_same_weights_is_kept(static: Path, monkeypatch: 
 @pytest.fixture(scope="module")
 def served(static: Path, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
-        networks.export(static)
+        with alone("networks"):
+            networks.export(static)
     except NotToBeHad as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("page")
