@@ -65,8 +65,8 @@ def definitions(code: str, known: Collection[str]) -> str:
     )
 
 
-def run_cell(number: int, code: str, namespace: dict[str, Any]) -> str | None:
-    """Run a cell; what went wrong, in words, or None."""
+def run_cell(number: int, code: str, namespace: dict[str, Any], seconds: float = CELL_SECONDS) -> str | None:
+    """Run a cell, for at most so many seconds; what went wrong, in words, or None."""
     filename = f"<cell {number}>"
     linecache.cache[filename] = (len(code), None, [line + "\n" for line in code.split("\n")], filename)
 
@@ -90,7 +90,7 @@ def run_cell(number: int, code: str, namespace: dict[str, Any]) -> str | None:
             return Outcome("raised", note=f": {type(error).__name__}: {said}".strip().split("\n")[0] + where)
         return Outcome("value")
 
-    outcome = guarded()(run, CELL_SECONDS)
+    outcome = guarded()(run, seconds)
     if outcome.kind == "timeout":
         return f"cell {number} did not end in time"
     return f"cell {number}{outcome.note}" if outcome.kind == "raised" else None

@@ -60,7 +60,7 @@ def take_steps(job: dict[str, Any], skip: Collection[int | str], tell: Tell) -> 
             tell(("cell", number, None))
             code = plain_python(code)
             code = definitions(code, asked) if helpers else code
-            tell(("ran", number, run_cell(number, code, namespace)))
+            tell(("ran", number, run_cell(number, code, namespace, job["cell_seconds"])))
     for name in asked:
         if name in namespace and name not in skip and seen.get(name) is not namespace[name]:
             answer(name, "tried late")

@@ -122,10 +122,12 @@ def test_endless_function_leaves_the_rest(edited):
 
 
 def test_endless_cell_is_passed_over(edited, monkeypatch):
-    monkeypatch.setattr("segkit.grading.running.CELL_SECONDS", 0.5)
-    report = grade_notebook(edited({}, extra=[(2, "while True:\n    pass"), (3, "raise SystemExit")]))
+    monkeypatch.setattr("segkit.grading.running.CELL_SECONDS", 1.5)
+    own = ["while True:\n    pass", "import time\ntime.sleep(6)", "raise SystemExit"]
+    report = grade_notebook(edited({}, extra=list(enumerate(own, 2))))
     assert points(report) == ALL
-    assert any("did not end in time" in problem for problem in report.problems)
+    late = [problem for problem in report.problems if "did not end in time" in problem]
+    assert len(late) == 2, "one has no end, and one takes longer than a cell has"
 
 
 def test_a_cell_that_ends_python_is_passed_over(edited):
