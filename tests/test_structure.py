@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = {"checks", "typed", "files", "kinds", "labels", "memory", "pictures", "components", "names"}
+GROUND = {"checks", "typed", "files", "kinds", "labels", "memory", "pictures", "components", "names", "shapes"}
 CHAIN = ["ops", "native", "engine", "layers", "encoders", "heads", "models"]
 BESIDE = {"metrics", "viz", "data"}  # these know nothing of the chain, but data and labels
 MAY_IMPORT = {
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "files": {"checks"},
     "labels": {"checks"},
     "memory": set(),
+    "shapes": set(),
     "pictures": {"checks"},
     "components": {"checks", "labels", "typed"},
     **{room: GROUND | set(CHAIN[:i]) for i, room in enumerate(CHAIN)},

@@ -18,7 +18,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from segkit.analysis.printed import Printed, number_text, size_text
 from segkit.analysis.running import (
     Model,
-    ShapesOnly,
     Size,
     as_network,
     evaluated,
@@ -28,6 +27,7 @@ from segkit.analysis.running import (
 )
 from segkit.analysis.timing import finish, in_turns
 from segkit.checks import whole
+from segkit.shapes import ShapesOnly
 
 Reading = Callable[[], np.ndarray]
 

@@ -13,9 +13,10 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_leaves
 
 from segkit.analysis.printed import Printed, number_text, size_text
-from segkit.analysis.running import Model, ShapesOnly, Size, as_network, picture_for, picture_shape, without_values
+from segkit.analysis.running import Model, Size, as_network, picture_for, picture_shape, without_values
 from segkit.checks import whole
 from segkit.engine import use_engine
+from segkit.shapes import ShapesOnly
 
 HOW = ("features", "indices", "bits")
 

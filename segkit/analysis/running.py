@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from segkit.checks import whole
@@ -98,15 +97,6 @@ def settle_threads() -> None:
     if not torch.cuda.is_available():
         with suppress(RuntimeError), torch.inference_mode(False), torch.enable_grad():
             torch.ones(1, device="cpu", requires_grad=True).sum().backward()
-
-
-class ShapesOnly(TorchDispatchMode):
-    """Lets a network run on tensors that have a shape but no values, unpooling included."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func._schema.name == "aten::max_unpool2d":  # torch will not say its shape without values
-            return args[0].new_empty((*args[0].shape[:-2], *args[2]))
-        return func(*args, **(kwargs or {}))
 
 
 def without_values(network: nn.Module) -> nn.Module:

@@ -19,6 +19,7 @@ from segkit.analysis import moves, rules
 from segkit.analysis.carry import spread
 from segkit.analysis.fields import Field, empty_bounds
 from segkit.analysis.rules import Call, Rule, UnknownOperation
+from segkit.shapes import shaped
 
 
 def _rules() -> dict[str, Rule]:
@@ -126,10 +127,7 @@ class Tracker(TorchDispatchMode):
         kwargs = kwargs or {}
         view = func.is_view
         before = {id(t): self.field(t) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor) and not view}
-        if func._schema.name == "aten::max_unpool2d":  # its shape cannot be known without values
-            out = args[0].new_empty((*args[0].shape[:-2], *args[2]))
-        else:
-            out = func(*args, **kwargs)
+        out = shaped(func, args, kwargs)
         call = Call(func, args, kwargs, _arguments(func, args, kwargs), out, lambda t: before.get(id(t)))
         if not any(isinstance(o, Tensor) for o in call.outs):
             return out

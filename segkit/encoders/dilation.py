@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from segkit.engine import engine, use_engine
 from segkit.layers import AvgPool2d, MaxPool2d
+from segkit.shapes import ShapesOnly
 from segkit.typed import typed
 
 PROBE = 256  # pixels; the picture from which the stride of each layer is read, never computed (meta tensors)
@@ -188,7 +189,7 @@ def strides_seen(encoder: nn.Module) -> list[tuple[str, Window, int]]:
     state = {**dict(encoder.named_parameters()), **dict(encoder.named_buffers())}
     probe = torch.empty(2, first.in_channels, PROBE, PROBE, dtype=first.weight.dtype, device="meta")
     try:
-        with torch.no_grad(), use_engine("native"):
+        with torch.no_grad(), use_engine("native"), ShapesOnly():
             torch.func.functional_call(encoder, {key: value.to("meta") for key, value in state.items()}, (probe,))
     finally:
         for handle in handles:
