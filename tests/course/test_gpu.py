@@ -171,8 +171,8 @@ def test_how_a_process_ends(program):
 )
 def test_a_process_that_takes_too_long_is_asked_to_stop(act, code, expected):
     program = WAITS.format(act, code) + "time.sleep(300)"
-    outcome = gpu.launched([sys.executable, "-S", "-c", program], 12)
-    assert (outcome.word, outcome.said) == expected and 8 < outcome.seconds < 60
+    outcome = gpu.launched([sys.executable, "-S", "-c", program], 8)
+    assert (outcome.word, outcome.said) == expected and 5 < outcome.seconds < 60
 
 
 def test_a_process_that_will_not_stop_is_ended():

@@ -26,11 +26,11 @@ WRONG = [(e, c, f) for chapter in CHAPTERS for e, codes in chapter.WRONG.items()
 
 @cache
 def together(name):
-    """What all planted answers to an exercise do, one after another in one process: starting one costs more than most.
+    """What all answers here to an exercise do, one after another in one process: starting one costs more than most.
 
     Those from the first on that does not come to an end there are left out.
     """
-    exercise, answers = find(name), [function for planted, _, function in WRONG if planted == name]
+    exercise, answers = find(name), [function for answered, _, function in RIGHT + WRONG if answered == name]
     count = len(exercise.all_cases())
     outcomes = _run_forked(lambda i: call(answers[i // count], exercise, i % count), count * len(answers), 300.0)
     stuck = [i // count for i, outcome in enumerate(outcomes) if outcome.kind in ("timeout", "died", "skipped")]
@@ -41,7 +41,7 @@ def together(name):
 
 @cache
 def tried(name, function):
-    """What a planted answer does, for all tests that look at it."""
+    """What an answer does, for all tests that look at it."""
     shared = together(name) if method() == "fork" else {}
     return shared.get(id(function)) or attempt(find(name), function, 30.0)
 
@@ -99,7 +99,7 @@ def test_reference_gets_full_marks(name):
 
 @pytest.mark.parametrize(("name", "style", "function"), RIGHT, ids=[f"{e}-{s}" for e, s, _ in RIGHT])
 def test_another_style_gets_full_marks(name, style, function):
-    result = check(name, function, quiet=True)
+    result = judge(find(name), tried(name, function))
     assert result.passed and result.score == 1.0 and not result.diagnoses, result.text()
 
 

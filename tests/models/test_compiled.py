@@ -7,6 +7,7 @@ are pictures so small that some map has a single row or column (torch makes that
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,21 @@ def forget() -> Iterator[None]:
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_library() -> Iterator[None]:
+    """At every export torch reads the sources of some 500 operators for ONNX; here it reads them once."""
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        read = ONNXRegistry.from_torchlib
+    except (ImportError, AttributeError):  # another torch has it elsewhere, and takes its time
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(read)))
+        yield
 
 
 def pictures(case: Case, batch: int, height: int, width: int) -> Tensor:
