@@ -17,6 +17,7 @@ import copy
 import dis
 import io
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any
@@ -101,6 +102,7 @@ def put(target: str, source: str) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+@cache  # as are the sets of names below: nobody changes what they give
 def book(chapter: str) -> nbformat.NotebookNode:
     found = sorted(COURSE.glob(f"{chapter}*.ipynb"))
     assert len(found) == 1, f"{len(found)} notebooks begin with {chapter!r}"
@@ -143,6 +145,7 @@ def accesses(code: CodeType, at_top: bool = True) -> Iterator[tuple[str, bool]]:
             yield from accesses(step.argval, at_top=False)
 
 
+@cache
 def used(source: str) -> set[str]:
     """Names that the cell reads before it sets them."""
     own: set[str] = set(dir(builtins))
@@ -152,16 +155,19 @@ def used(source: str) -> set[str]:
     return out
 
 
+@cache
 def defined(source: str) -> set[str]:
     """Names that the cell's own level sets: by assignment, import, def, class, for and with."""
     return {name for name, is_set in accesses(compile(source, "cell", "exec")) if is_set}
 
 
+@cache
 def imported(source: str) -> set[str]:
     found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Import, ast.ImportFrom))]
     return {(a.asname or a.name).split(".")[0] for node in found for a in node.names}
 
 
+@cache
 def changed_in_place(source: str) -> set[str]:
     """Names on which a statement of the cell calls a method, or into which it assigns."""
     out: set[str] = set()
