@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -46,6 +47,19 @@ def test_the_smallest_example_is_shown():
     told = only(check("conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) - 0.125, quiet=True))
     assert "0.125 too small" in told.message
     assert "(shape 1×1×3×3)" in told.example and "should give" in told.example and "and gave" in told.example
+
+
+def test_a_list_that_is_too_short_is_told_as_a_list():
+    asked = find("gridding_counts").reference
+    told = only(check("gridding_counts", lambda rates, kernel: asked(rates, kernel)[:-1] or [1], quiet=True))
+    assert told.code == "wrong-shape" and re.search(r"Your result has \d+ numbers?; it should have \d+\.", told.message)
+    assert "sizes after each step" not in told.message
+
+
+def test_what_should_be_empty_is_told_so():
+    asked = find("multi_grid_rates").reference
+    told = check("multi_grid_rates", lambda *a: asked(*a) or [[1, 2, 3]], quiet=True).diagnoses
+    assert any("Your result should be empty; it has the shape 1×3." in d.message for d in told)
 
 
 def test_two_known_mistakes_are_both_named():
