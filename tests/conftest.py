@@ -37,6 +37,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # else some libraries say at Python's end that they were not taken apart
+
+
 @pytest.fixture(autouse=True)
 def same_random_numbers() -> None:
     """Every test draws the same numbers from torch, in whatever order the tests run."""
