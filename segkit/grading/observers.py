@@ -43,10 +43,11 @@ class Machine:
     """A machine with a clock of its own, so that measuring can be tried without waiting for anything.
 
     It does what it is handed in order. A processor waits until a call is done; others go on at once, as a GPU does,
-    and `synchronise` waits for all that was handed over.
+    and `synchronise` waits for all that was handed over. A batch that it has had before lies in its cache, and takes
+    half as long.
 
     Args:
-        work: seconds that each call of `run` takes, one after the other; the last one from there on.
+        work: seconds that the calls of `run` with batches of one size take, in turn; the last one from there on.
         loading: seconds until `load` has a batch ready.
         copying: seconds in which the machine fetches that batch.
         handing: seconds that it takes to hand a call over.
@@ -60,7 +61,7 @@ class Machine:
     waits: bool = False
     _now: float = field(default=100.0, compare=False)
     _free: float = field(default=0.0, compare=False)  # when all is done that was handed over
-    _calls: int = field(default=0, compare=False)
+    _had: list[list[int]] = field(default_factory=list, compare=False)  # batches, in the order of the calls
 
     def load(self, pictures: int) -> list[int]:
         """A batch of so many pictures."""
@@ -69,8 +70,10 @@ class Machine:
 
     def run(self, batch: list[int]) -> None:
         """The network on a batch."""
-        self._hand_over(self.handing, self.work[min(self._calls, len(self.work) - 1)])
-        self._calls += 1
+        calls = sum(len(had) == len(batch) for had in self._had)
+        known = any(had is batch for had in self._had)
+        self._hand_over(self.handing, self.work[min(calls, len(self.work) - 1)] / (2 if known else 1))
+        self._had.append(batch)
 
     def synchronise(self) -> None:
         """Wait until the machine has done all that it was handed."""

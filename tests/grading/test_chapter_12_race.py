@@ -59,13 +59,23 @@ def test_a_machine_runs_ahead_or_waits():
         seen = [machine.clock()]
         batch = machine.load(3)
         seen.append(machine.clock())
-        for _ in range(2):
-            machine.run(batch)
+        for other in (batch, [7, 8, 9]):
+            machine.run(other)
             seen.append(machine.clock())
         machine.synchronise()
         seen.append(machine.clock())
         ahead, done = [0.01, 0.012, 0.014, 0.56], [0.06, 0.462, 0.564, 0.564]
         assert [t - seen[0] for t in seen[1:]] == pytest.approx(done if waits else ahead) and len(batch) == 3
+
+
+def test_a_machine_is_slow_at_each_size_anew_and_fast_with_what_it_has_had():
+    machine, taken = Machine((0.4, 0.1), waits=True), []
+    one = machine.load(1)
+    for batch in (one, one, machine.load(1), machine.load(2), machine.load(2)):
+        began = machine.clock()
+        machine.run(batch)
+        taken.append(machine.clock() - began)
+    assert taken == pytest.approx([0.4, 0.05, 0.1, 0.4, 0.1])
 
 
 def test_a_machine_that_was_used_is_the_same_argument_and_travels_as_plain_data():

@@ -139,6 +139,26 @@ def _since_the_first(machine: Machine, pictures: int, warmup: int, repeats: int)
     return times
 
 
+def _one_batch(machine: Machine, pictures: int, warmup: int, repeats: int, *, fresh: bool = False) -> list[float]:
+    """The same pictures in every call; `fresh`: others after the warm-up."""
+    batch, times = machine.load(pictures), []
+    for call in range(warmup + repeats):
+        if fresh and call == warmup > 0:
+            batch = machine.load(pictures)
+        machine.synchronise()
+        began = machine.clock()
+        machine.run(batch)
+        machine.synchronise()
+        times.append(machine.clock() - began)
+    return times[warmup:]
+
+
+def _warmed_up_alone(machine: Machine, pictures: int, warmup: int, repeats: int) -> list[float]:
+    """A warm-up with single pictures."""
+    each_call(machine, 1, warmup, 0)
+    return each_call(machine, pictures, 0, repeats)
+
+
 def _with_warm_up(machine: Machine, pictures: int, warmup: int, repeats: int) -> list[float]:
     return each_call(machine, pictures, 0, warmup + repeats)
 
@@ -169,6 +189,8 @@ WAYS = {
     "calls-miscounted": changed(2, lambda warmup: warmup + 1)
     + changed(3, lambda repeats: repeats + 1, lambda repeats: max(repeats - 1, 1))
     + given(lambda m, n, warmup, repeats: (m, n, warmup + 1, max(repeats - 1, 1))),
+    "warm-up-of-another-size": _timed(_warmed_up_alone),
+    "batch-used-again": _timed(_one_batch, partial(_one_batch, fresh=True)),
     "end-not-synchronised": _one(_end_unsynchronised),
     "start-not-synchronised": _one(_start_unsynchronised) + _timed(_warmed_up_without_waiting),
     "loading-counted": _one(_with_loading, partial(_with_loading, waiting=True)),

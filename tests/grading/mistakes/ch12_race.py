@@ -138,7 +138,8 @@ def latency_loop(machine, pictures, warmup, repeats, *, wrong=""):
     for call in range(first + counted.get(wrong, repeats)):
         if wrong.startswith("loading"):
             start = machine.clock()
-        batch = machine.load(pictures)
+        if call == 0 or (wrong != "one batch" and (wrong != "two batches" or call == first)):
+            batch = machine.load(1 if wrong == "alone" and call < first else pictures)
         if wrong not in ("start", "start, warm-up", "loading at once"):
             machine.synchronise()
         if not wrong.startswith("loading") and not (wrong == "not restarted" and call > first):
@@ -369,6 +370,9 @@ WRONG = {
         "calls-miscounted too many": partial(latency_loop, wrong="one too many"),
         "calls-miscounted too few": partial(latency_loop, wrong="one too few"),
         "calls-miscounted shifted": partial(latency_loop, wrong="shifted"),
+        "warm-up-of-another-size": partial(latency_loop, wrong="alone"),
+        "batch-used-again": partial(latency_loop, wrong="one batch"),
+        "batch-used-again after the warm-up": partial(latency_loop, wrong="two batches"),
         "end-not-synchronised": partial(latency_loop, wrong="end"),
         "start-not-synchronised": partial(latency_loop, wrong="start"),
         "start-not-synchronised warm-up": partial(latency_loop, wrong="start, warm-up"),
