@@ -13,7 +13,7 @@ TASK = """ICNet's cascade for any number of maps, and the loss that guides it. m
 fine: a map of h rows is followed by one of 2h − 1 or 2h rows, likewise for columns, and cell i of the one stands on
 cell 2i of the next. labels, N×H×W, are one such step finer than the last map; they hold classes, and 255 for void.
 Begin with x = maps[0]. For each (refine, project, guide) of fusions, and the next map, fine: enlarge x to the size
-of fine, bilinearly: between two cells goes their mean, and after the last one that cell once more. The enlarged
+of fine, bilinearly: between two cells put their mean, and after the last one repeat it. The enlarged
 map goes through a 3×3 of rate 2, refine, P×C×3×3, padded by two zeros on every side; fine goes through a 1×1, project,
 P×D. Each of the two is normalised by itself: per channel, over all cells of all pictures, subtract the mean and
 divide by √(variance + 1e-5); the variance divides by the number of cells. ReLU of their sum is the next x. A 1×1,
@@ -164,9 +164,9 @@ last-loss-left-out: Only the guides' losses count. The last scores have one too,
 losses-averaged: You divide the sum of the losses by their number, or by the sum of the weights. Return the sum as it
     is.
 probabilities: You return probabilities. The scores themselves are asked for.
-results-exchanged: The two results have changed places: the scores, then the loss.
+results-exchanged: The two results have changed places. Return the scores, then the loss.
 first-picture-only: Only the first picture of the batch is worked on.
-left-flat: The dimensions of the scores are flat or in another order: N×K×rows×columns.
+left-flat: The dimensions of the scores are flat or in another order. They should be N×K×rows×columns.
 """
 
 EXERCISE = Exercise(

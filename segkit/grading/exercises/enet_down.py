@@ -15,7 +15,7 @@ The extension: a 2×2 convolution of stride 2 with project, R×C×2×2, where a 
 zeros on the right make odd sizes even; plus biases[0]; PReLU. Then a kernel k wide and 1 high, across, R×R×k, and
 one 1 wide and k high, down, R×R×k, each with k // 2 zeros at both ends and nothing between them; plus biases[1];
 PReLU. Then a 1×1 with expand, O×R, plus biases[2]. k is odd.
-The short-cut: the largest of each 2×2 cells of x, at an odd edge of those that are there; after its C channels come
+The shortcut: the largest of each 2×2 cells of x, at an odd edge of those that are there; after its C channels come
 O − C channels of zeros.
 The two are added, and PReLU follows. PReLU leaves positive numbers as they are and multiplies negative ones by
 their channel's slope, which may be any number. slopes has those of the three PReLUs, R, R and O numbers, and biases
@@ -90,7 +90,7 @@ slope-on-positive-numbers: Your PReLU multiplies positive numbers by the slope. 
 maximum-for-prelu: You write PReLU as the larger of y and slope · y. That is right for slopes up to 1 only; a learned
     one may be larger. Ask whether y is positive.
 prelu-before-the-sum: Your last PReLU acts on the extension alone. It belongs after the sum, so that it acts on the
-    short-cut as well.
+    shortcut as well.
 prelu-twice: The last PReLU acts on the extension, and once more on the sum. Apply it once, after the sum.
 last-prelu-missing: Nothing follows your sum. The last PReLU belongs there.
 first-prelu-missing: A PReLU is missing after the 2×2 convolution.
@@ -117,12 +117,12 @@ not-padded: The map shrinks in the two narrow kernels, and the sum is no longer 
     k // 2 zeros, and then both ends of each column.
 two-zeros-always: You always pad by two zeros. That fits a kernel of 5; for any k it is k // 2.
 border-not-zero: Your narrow kernels see the border of the map repeated. Pad it with zeros instead.
-average-pooled: Your short-cut takes the mean of the 2×2 cells. It should take the largest.
-shortcut-not-pooled: Your short-cut takes every second cell. It should take the largest of each 2×2.
-shortcut-missing: Nothing goes past the extension: there is no short-cut. Add the pooled map to it.
+average-pooled: Your shortcut takes the mean of the 2×2 cells. It should take the largest.
+shortcut-not-pooled: Your shortcut takes every second cell. It should take the largest of each 2×2.
+shortcut-missing: Nothing goes past the extension: there is no shortcut. Add the pooled map to it.
 zeros-first: The channels of zeros come first. Put them after the C pooled ones.
 channels-not-zero: What follows your C pooled channels is not zeros: you repeat them, or leave it to torch, which
-    repeats a single channel and stops at more. Add O − C channels of zeros there.
+    repeats a single channel and fails with several. Add O − C channels of zeros there.
 zeros-win: At an odd edge, your pooling takes a zero of the border for the largest where all cells that are there are
     negative. The zeros are for the convolution; let the pooling see only the cells that are there (`ceil_mode=True`).
 rounded-down: At an odd height or width the last row or column is lost. The result has ⌈H/2⌉ rows and ⌈W/2⌉ columns.
@@ -132,7 +132,7 @@ odd-zeros-in-front: The zeros with which you make odd sizes even lie above and o
     one. They belong below and on the right.
 odd-border-repeated: At an odd height or width you repeat the last row or column for the convolution. Put zeros there.
 first-picture-only: Only the first picture of the batch is worked on.
-left-flat: The dimensions of the result are flat or in another order: N×O×h×w.
+left-flat: The dimensions of the result are flat or in another order. They should be N×O×h×w.
 """
 
 EXERCISE = Exercise(

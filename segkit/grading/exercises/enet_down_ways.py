@@ -61,9 +61,9 @@ def bottleneck(
         x, project, across, down, expand, biases, slopes: as the task has them.
         narrow: narrow(x, project), of stride 2.
         middle: middle(y, across, down, bias, slope), both kernels and their bias.
-        past: past(x, outputs), the short-cut.
+        past: past(x, outputs), the shortcut.
         act: act(y, slope), PReLU.
-        close: close(short-cut, extension, act, slope).
+        close: close(shortcut, extension, act, slope).
         step: step(act, y, bias, slope), what follows the first convolution.
     """
     y = step(act, narrow(x, project), biases[0], slopes[0])  # N, R, h, w
@@ -126,7 +126,7 @@ def _copies(pooled: Tensor, outputs: int) -> Tensor:
 
 
 def _of_pooled(pool: Function) -> Function:
-    """The short-cut with another pooling: pool(x)."""
+    """The shortcut with another pooling: pool(x)."""
     return lambda x, outputs: F.pad(pool(x), (0, 0, 0, 0, 0, outputs - x.shape[1]))
 
 

@@ -94,7 +94,7 @@ kernel-flipped: The rows and columns of the depthwise kernels come in reverse or
 kernel-of-another-channel: A wide channel gets the kernel of another one. depthwise[j] goes with channel j.
 channels-not-alone: In your 3×3 a kernel sees the sum of all wide channels. Each sees its own: `groups=w`.
 first-picture-only: Only the first picture of the batch is worked on.
-left-flat: The dimensions of the result are flat or in another order: N×O×h×w.
+left-flat: The dimensions of the result are flat or in another order. They should be N×O×h×w.
 """
 
 EXERCISE = Exercise(

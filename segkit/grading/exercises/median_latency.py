@@ -111,7 +111,7 @@ extremes-for-quartiles: Your first and last numbers are the shortest and the lon
 not-milliseconds: The unit is wrong. The clock gives seconds, and a second has 1000 milliseconds.
 not-divided: Your numbers are for the whole batch, or multiplied by its size. Divide by the number of pictures.
 rate-not-latency: You give pictures per second. Give the time for one picture.
-results-exchanged: The three numbers have changed places: lower quartile, median, upper quartile.
+results-exchanged: The three numbers are out of order. Return lower quartile, median, upper quartile.
 """
 
 EXERCISE = Exercise(

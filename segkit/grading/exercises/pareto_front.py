@@ -89,7 +89,7 @@ best-only: Only the most accurate is left. A cheaper one is on the front too, as
 cheapest-only: Only the cheapest is left. A dearer one is on the front too, if it is more accurate than all that are
     cheaper.
 beaten-returned: You return those that are beaten. Return the others.
-errors-not-accuracies: Less accuracy counts as better in your comparison.
+errors-not-accuracies: Less accuracy counts as better in your comparison. More is better.
 rate-ignored: `rate` makes no difference. Where it is True, the second number is a speed, and more of it is better.
 rate-inverted: `rate` is taken the wrong way round: where it is False, less is better.
 slowest-first: With a rate the right entrants come in the wrong order: the fastest goes first, which is the largest

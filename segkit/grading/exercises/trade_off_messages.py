@@ -22,9 +22,8 @@ another-size: Row `{name}`: {value} is the cost of a picture of {h}×{w}. The sc
 fraction-not-percent: Row `{name}`: {value} is a fraction. Give it in %.{also}
 averaged-over-scenes: Row `{name}`: {value} is the mean of twenty mean IoUs, one for each scene. Put all scenes into one
     confusion matrix, and take the mean IoU of that.{also}
-accuracy-not-iou: Row `{name}`: {value} is the {which}, which forgives every pixel that is claimed wrongly. Give the
-    IoU.{also}
-from-the-file: Row `{name}`: {value} is what the file of the network says about itself, from {scenes} scenes. Measure on
+accuracy-not-iou: Row `{name}`: {value} is the {which}. Give the IoU.{also}
+from-the-file: Row `{name}`: {value} is what the network's file says about it, from {scenes} scenes. Measure on
     the first twenty of the test set.{also}
 training-scenes: Row `{name}`: {value} comes from the first twenty scenes of the training set. Take those of the test
     set.{also}
