@@ -31,13 +31,14 @@ OTHERS: dict[str, dict[str, Any]] = {
     "ICNet": {"name": "icnet", "encoder": "resnet18", "width": 16, "aux": True},
 }
 GUIDED = {**RECIPE, "aux": {"score_16": 0.16, "score_8": 0.4}}  # ICNet's cascade label guidance
-FREE = {**RECIPE, "decay": "weights"}  # weight decay would pull PReLU's slopes towards 0
+FREE = {**RECIPE, "decay": "weights", "compiled": True}  # weight decay would pull PReLU's slopes towards 0
 ENET = {"name": "enet", "width": 8}
 CHOICES: dict[str, dict[str, Any]] = {  # section 4 of the paper, in its order; each departs from "as released" in one
     "as released": {},
     "no early downsampling": {"early_downsampling": False},  # and a finer bottom
+    "twice as wide": {"width": 16},  # as many multiply-adds as without early downsampling
     "late downsampling": {"early_downsampling": False, "late_downsampling": True},  # the same bottom
-    "no early downsampling, half as wide": {"early_downsampling": False, "width": 4},  # the same multiply-adds
+    "stride 16": {"late_downsampling": True},  # a coarser bottom
     "twice the initial maps": {"initial": 16},
     "decoder as large as the encoder": {"decoder": "mirror"},
     "ReLU": {"activation": "relu"},
