@@ -58,7 +58,7 @@ def test_enet_is_light() -> None:
 
 @needs["enet_arguments"]
 def test_early_downsampling_costs_accuracy() -> None:
-    words = "early downsampling costs accuracy"
+    words = "stride 8 costs accuracy"
     run("12", words)
     refuted("12", words, results=recorded(enet_arguments=put("no early downsampling", "as released")))
 
@@ -110,7 +110,7 @@ def test_no_network_wins_on_every_axis() -> None:
 
 @needs["realtime_grid"]
 def test_a_ranking_that_one_can_rely_on() -> None:
-    words = "a ranking that you can rely on"
+    words = "a race that repeats"
     run("12", words)
     refuted("12", words, halfway=lambda old: dict(zip(old, reversed(old.values()), strict=True)))
     refuted("12", words, by_seed=lambda old: [dict(zip(old[0], reversed(old[0].values()), strict=True)), *old[1:]])
