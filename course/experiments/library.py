@@ -31,7 +31,7 @@ from torch import nn
 from segkit.analysis.baselines import fitted_ceiling, position_prior
 from segkit.data import Augmented
 from segkit.files import write_json, write_safetensors
-from segkit.models import create, save
+from segkit.models import create, save, unwrapped
 from segkit.training import Recipe, Trainer, provenance
 
 COURSE = Path(__file__).resolve().parents[1]
@@ -129,7 +129,7 @@ class Experiment:
             raise RuntimeError(
                 f"{checkpoint} is at step {trainer.step}, {until} was asked for; delete it to start again"
             )
-        write_safetensors(trainer.best.state_dict(), path, {"arm": arm, "seed": seed, "share": share})
+        write_safetensors(unwrapped(trainer.best).state_dict(), path, {"arm": arm, "seed": seed, "share": share})
         if share == 1:
             checkpoint.unlink()
 
