@@ -36,7 +36,7 @@ ENET = {"name": "enet", "width": 8}
 CHOICES: dict[str, dict[str, Any]] = {  # section 4 of the paper, in its order; each departs from "as released" in one
     "as released": {},
     "late downsampling": {"early_downsampling": False, "late_downsampling": True},  # the same bottom
-    "twice as wide": {"width": 16},  # no fewer multiply-adds than with late downsampling
+    "twice as wide": {"width": 16},  # as many multiply-adds as without early downsampling
     "stride 16": {"late_downsampling": True},  # a coarser bottom
     "twice the initial maps": {"initial": 16},
     "decoder as large as the encoder": {"decoder": "mirror"},
@@ -45,6 +45,7 @@ CHOICES: dict[str, dict[str, Any]] = {  # section 4 of the paper, in its order; 
     "whole 5×5 kernels": {"asymmetric": False},
     "no dilation": {"dilation": False},
     "rates that fit": {"rates": [1, 2, 3, 4]},  # maps of 12×16 cells
+    "no early downsampling": {"early_downsampling": False},  # and a bottom at stride 4
 }
 
 
