@@ -13,6 +13,7 @@ from torch import Tensor
 from segkit.checks import whole
 from segkit.encoders.alexnet import AlexNet, AlexNetEncoder
 from segkit.encoders.classifier import Classifier
+from segkit.encoders.densenet import DENSENETS, DenseNetEncoder
 from segkit.encoders.dilation import dilate_strides, dilate_strides_, set_rates
 from segkit.encoders.encoder import Encoder
 from segkit.encoders.mobilenet_v1 import MobileNetV1Encoder
@@ -30,6 +31,7 @@ _ENCODERS: dict[str, Any] = {  # under torchvision's names, where it has them
     **{f"vgg{depth}": partial(VGGEncoder, depth) for depth in VGGS},
     **{f"vgg{depth}_bn": partial(VGGEncoder, depth, batch_norm=True) for depth in VGGS},
     **{f"resnet{depth}": partial(ResNetEncoder, depth) for depth in RESNETS},
+    **{f"densenet{depth}": partial(DenseNetEncoder, depth) for depth in DENSENETS},
     "mobilenet_v1": MobileNetV1Encoder,
     "mobilenet_v2": MobileNetV2Encoder,
     "shufflenet": ShuffleNetEncoder,
@@ -39,7 +41,7 @@ _ENCODERS: dict[str, Any] = {  # under torchvision's names, where it has them
 _OWN = ("mobilenet_v1", "shufflenet", "xception", "xception65")  # torchvision has no network of this kind
 
 __all__ = [
-    "VGG", "AlexNet", "AlexNetEncoder", "Classifier", "Encoder", "MobileNetV1Encoder", "MobileNetV2",
+    "VGG", "AlexNet", "AlexNetEncoder", "Classifier", "DenseNetEncoder", "Encoder", "MobileNetV1Encoder", "MobileNetV2",
     "MobileNetV2Encoder", "ResNet", "ResNetEncoder", "ShuffleNetEncoder", "VGGEncoder", "Xception65Encoder",
     "XceptionEncoder", "available", "create", "dilate_strides", "dilate_strides_", "set_rates", "with_batch_norm",
 ]  # fmt: skip

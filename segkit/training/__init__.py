@@ -11,6 +11,7 @@ from segkit.training.losses import (
     dice_loss,
     ohem_cross_entropy,
 )
+from segkit.training.presence import presence_loss
 from segkit.training.provenance import provenance
 from segkit.training.recipe import Config, Recipe
 from segkit.training.sampling import keep_centre, sample_patches, sample_pixels
@@ -18,6 +19,6 @@ from segkit.training.weight_map import separate, unet_weight_map, weight_map_los
 
 __all__ = [
     "Config", "Recipe", "Trainer", "check_labels", "class_weights", "count_pixels", "cross_entropy", "dice_loss",
-    "evaluate", "keep_centre", "ohem_cross_entropy", "pick_device", "provenance", "recipes", "sample_patches",
-    "sample_pixels", "separate", "unet_weight_map", "weight_map_loss",
+    "evaluate", "keep_centre", "ohem_cross_entropy", "pick_device", "presence_loss", "provenance", "recipes",
+    "sample_patches", "sample_pixels", "separate", "unet_weight_map", "weight_map_loss",
 ]  # fmt: skip
