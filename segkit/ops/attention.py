@@ -62,7 +62,7 @@ def check_attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None,
     """Everything fits, or a message that names what does not."""
     named = {"query": query, "key": key, "value": value}
     for name, given in named.items():
-        floating(tensor(given, name, OP), OP)
+        floating(tensor(given, name, OP), OP, name)
         if given.ndim < 2:
             raise ValueError(f"{OP} got {name} of shape {tuple(given.shape)}; it takes …×length×channels")
     one_type(list(named.values()), OP)

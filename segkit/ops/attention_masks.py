@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from segkit.checks import chosen
 from segkit.ops.arguments import whole
 
 
@@ -36,9 +37,7 @@ def axis_mask(height: int, width: int, axis: str) -> Tensor:
         TypeError: a side is no whole number. ValueError: it is below 1, or another axis.
     """
     rows, columns = _places(height, width)
-    if axis not in ("row", "column"):
-        raise ValueError(f"axis_mask got axis={axis!r}; it takes 'row' or 'column'")
-    own = rows if axis == "row" else columns
+    own = rows if chosen(axis, "axis", "axis_mask", ("row", "column")) == "row" else columns
     return own[:, None] == own
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.ops.arguments import batched, floating, in_float32, one_type, whole
+from segkit.ops.arguments import batched, floating, in_float32, one_type, tensor, whole
 from segkit.ops.attention import softmax
 
 OP = "gate"
@@ -47,7 +47,10 @@ def check_gate(input: Tensor, scores: Tensor, splits: int) -> int:
     """The number of splits, where everything fits."""
     x, _ = batched(input, OP)
     floating(x, OP)
-    g, _ = batched(scores, OP)
+    if tensor(scores, "scores", OP).ndim not in (3, 4):
+        raise ValueError(f"{OP} got scores of shape {tuple(scores.shape)}; it takes N×C×1×1, with the input's height "
+                         "or width in place of a 1 where gates differ along it")  # fmt: skip
+    g = scores if scores.ndim == 4 else scores[None]
     one_type([x, g], OP)
     r = whole(splits, "splits", OP, 1)
     fits = all(b in (a, 1) for a, b in zip(x.shape[2:], g.shape[2:], strict=True))
