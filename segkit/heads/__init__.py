@@ -1,17 +1,19 @@
 """Heads: what several papers share to turn an encoder's maps into class scores."""
 
 from segkit.heads.aspp import ASPP, SummedASPP, rates_at
+from segkit.heads.attention import ChannelAttention, CrissCross, PositionAttention
 from segkit.heads.cascade import CascadeFusion
 from segkit.heads.decoder import Decoder
 from segkit.heads.enlarge import enlarge, enlarge_from_corners, to_picture, to_size
 from segkit.heads.fcn_head import FCNHead
 from segkit.heads.fully_connected import FullyConnectedHead
 from segkit.heads.global_feature import GlobalFeature
+from segkit.heads.object_context import ObjectContext
 from segkit.heads.pyramid import PyramidPooling
 from segkit.heads.skips import SummedMaps, SummedScores, upscaling
 
 __all__ = [
-    "ASPP", "CascadeFusion", "Decoder", "FCNHead", "FullyConnectedHead", "GlobalFeature", "PyramidPooling",
-    "SummedASPP", "SummedMaps", "SummedScores", "enlarge", "enlarge_from_corners", "rates_at", "to_picture", "to_size",
-    "upscaling",
+    "ASPP", "CascadeFusion", "ChannelAttention", "CrissCross", "Decoder", "FCNHead", "FullyConnectedHead",
+    "GlobalFeature", "ObjectContext", "PositionAttention", "PyramidPooling", "SummedASPP", "SummedMaps", "SummedScores",
+    "enlarge", "enlarge_from_corners", "rates_at", "to_picture", "to_size", "upscaling",
 ]  # fmt: skip

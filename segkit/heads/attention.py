@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from segkit.checks import chosen, whole
 from segkit.engine import engine
 from segkit.layers import Conv2d
+from segkit.ops.arguments import check_shape
 from segkit.ops.attention import softmax
 from segkit.typed import typed
 
@@ -124,6 +125,7 @@ class ChannelAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = x.flatten(2)  # N, C, H·W
+        check_shape(x, "ChannelAttention")
+        channels = x.flatten(-2)  # N, C, H·W
         heard = engine().attend(channels, channels, channels, scale=self.scale)  # N, C, H·W
         return self.gamma * heard.view_as(x) + x

@@ -19,10 +19,11 @@ def presence_loss(scores: Tensor, target: Tensor, ignore_index: int = VOID) -> T
 
     Args:
         scores: N×K×1×1 or N×K, one for each class of each picture.
-        target, ignore_index: labels as for `cross_entropy`; a class is present where a pixel has it.
+        target, ignore_index: labels as for `cross_entropy`; a class is present where a pixel has it, and in a picture
+            of void none is.
 
     Shape:
-        scalar.
+        scalar; 0 where there is no picture.
 
     Raises:
         TypeError: scores that are no floating-point numbers, labels that are no whole numbers. ValueError: shapes that
@@ -30,15 +31,16 @@ def presence_loss(scores: Tensor, target: Tensor, ignore_index: int = VOID) -> T
 
     Source: Zhang et al., "Context Encoding for Semantic Segmentation", CVPR 2018 (arXiv 1803.08904), section 3.1.
     """
-    flat = scores.flatten(1)  # N, K
     if not scores.is_floating_point():
         raise TypeError(
             f"presence_loss got scores of {scores.dtype}; they are floating-point scores, and labels come second"
         )
-    if scores.shape not in (flat.shape, (*flat.shape, 1, 1)) or len(target) != len(flat):
+    if tuple(scores.shape[2:]) not in ((), (1, 1)) or scores.ndim < 2 or target.shape[:1] != scores.shape[:1]:
         raise ValueError(f"presence_loss got scores {tuple(scores.shape)} and labels {tuple(target.shape)}; they must "
                          "be N×K×1×1 or N×K, and N×H×W of the same N")  # fmt: skip
+    flat = scores.flatten(1)  # N, K
     target = check_labels(target, flat.shape[1], ignore_index=ignore_index)
     classes = torch.arange(flat.shape[1], device=target.device)
     present = (target[:, None] == classes[:, None, None]).flatten(2).any(2)  # N, K
-    return F.binary_cross_entropy_with_logits(flat, present.to(flat))
+    total = F.binary_cross_entropy_with_logits(flat, present.to(flat), reduction="sum")
+    return total / max(1, flat.numel())
