@@ -8,12 +8,13 @@ from segkit.heads.enlarge import enlarge, enlarge_from_corners, to_picture, to_s
 from segkit.heads.fcn_head import FCNHead
 from segkit.heads.fully_connected import FullyConnectedHead
 from segkit.heads.global_feature import GlobalFeature
+from segkit.heads.height_gates import HeightGates
 from segkit.heads.object_context import ObjectContext
 from segkit.heads.pyramid import PyramidPooling
 from segkit.heads.skips import SummedMaps, SummedScores, upscaling
 
 __all__ = [
     "ASPP", "CascadeFusion", "ChannelAttention", "CrissCross", "Decoder", "FCNHead", "FullyConnectedHead",
-    "GlobalFeature", "ObjectContext", "PositionAttention", "PyramidPooling", "SummedASPP", "SummedMaps", "SummedScores",
-    "enlarge", "enlarge_from_corners", "rates_at", "to_picture", "to_size", "upscaling",
+    "GlobalFeature", "HeightGates", "ObjectContext", "PositionAttention", "PyramidPooling", "SummedASPP", "SummedMaps",
+    "SummedScores", "enlarge", "enlarge_from_corners", "rates_at", "to_picture", "to_size", "upscaling",
 ]  # fmt: skip

@@ -41,7 +41,7 @@ def seen_from_each(maps: Tensor, size: tuple[int, int]) -> Tensor:
     right = (columns[None, :] - columns[:, None] + size[1] // 2)[None, :, None, :]  # 1, w, 1, w
     inside = (down >= 0) & (down < size[0]) & (right >= 0) & (right < size[1])  # h, w, h, w
     place = torch.where(inside, down * size[1] + right, 0).flatten(2).flatten(0, 1)  # h·w, h·w
-    found = as_rows(maps).gather(2, place.expand(len(maps), -1, -1))  # N, h·w, h·w
+    found = as_rows(maps).gather(2, place.expand(maps.shape[0], -1, -1))  # N, h·w, h·w
     return torch.where(inside.flatten(2).flatten(0, 1), found, 0.0)
 
 

@@ -86,7 +86,18 @@ def told(module: nn.Module, given: dict[str, Any]) -> None:
     assert answer.shape == (2, 4, 5, 6) and not answer.any(), "the last convolution starts at zero"
 
 
+def gated(module: nn.Module, given: dict[str, Any]) -> None:
+    """Between nothing and all of what came, the same along each row."""
+    other = normal(Random(4), 2, given["out"], 8, 6)
+    share = module.eval()(normal(Random(3), 2, 4, 5, 6), other) / other
+    assert 0 < float(share.min()) <= float(share.max()) < 1
+    close(share, share[..., :1].expand_as(share))
+
+
 DOORS |= {
+    "heads.HeightGates": Door(
+        heads.HeightGates, lambda r: {"channels": 4, "out": r.randint(1, 4), "reduction": r.randint(1, 8)}, gated,
+        {**CHANNELS, "out": COUNT, "reduction": COUNT}),
     "heads.PositionAttention": Door(heads.PositionAttention, block, listening, {**CHANNELS, "reduced": COUNT}),
     "heads.CrissCross": Door(heads.CrissCross, lambda r: {**block(r), "recurrence": r.randint(1, 3)}, listening,
                              {**CHANNELS, "reduced": COUNT, "recurrence": COUNT}),
@@ -114,10 +125,11 @@ for name, own in OPTIONS.items():
         cls, lambda r, own=own: {"num_classes": r.randint(1, 4), "width": 4, **own, "in_channels": r.choice((1, 3))},
         scores, {key: values for key, values in WRONG.items() if key in takes},
     )  # fmt: skip
-DOORS["encoders.DenseNetEncoder"] = Door(
-    encoders.DenseNetEncoder, lambda r: {"width": 2, "output_stride": r.choice((8, 16, 32))}, maps,
-    {key: SMALL[key] for key in ("width", "in_channels", "output_stride", "depth")},
-)  # fmt: skip
+for name in ("DenseNetEncoder", "ResNeStEncoder"):
+    DOORS[f"encoders.{name}"] = Door(
+        getattr(encoders, name), lambda r: {"width": 2, "output_stride": r.choice((8, 16, 32))}, maps,
+        {**{key: SMALL[key] for key in ("width", "in_channels", "output_stride", "depth")}, "splits": COUNT},
+    )  # fmt: skip
 
 
 # the loss -------------------------------------------------------------------------------------------------------------
