@@ -56,8 +56,8 @@ class HeightGates(nn.Module):
     def forward(self, x: Tensor, gated: Tensor) -> Tensor:
         wanted = (x.shape[0], self.third.out_channels)
         if gated.ndim != 4 or tuple(gated.shape[:2]) != wanted or 0 in gated.shape[2:]:
-            raise ValueError(f"HeightGates got a map of shape {tuple(gated.shape)} to gate; for what it reads, of shape "
-                             f"{tuple(x.shape)}, it takes {wanted[0]}×{wanted[1]}×H×W")  # fmt: skip
+            raise ValueError(f"HeightGates got a map of shape {tuple(gated.shape)} to gate; beside "
+                             f"{tuple(x.shape)}, which it reads, it takes {wanted[0]}×{wanted[1]}×H×W")  # fmt: skip
         rows = self.first(engine().adaptive_avg_pool2d(x, (ROWS, 1)))  # N, hidden, 16, 1
         scores = self.third(self.second(rows + self.height))  # N, out, 16, 1
         gates = engine().interpolate(torch.sigmoid(scores), (gated.shape[-2], 1), mode="bilinear", align_corners=False)

@@ -94,7 +94,53 @@ def gated(module: nn.Module, given: dict[str, Any]) -> None:
     close(share, share[..., :1].expand_as(share))
 
 
+def same_size(*more: Any) -> Any:
+    """Finite, of the size and with the channels that it says, and the same in both engines."""
+
+    def right(module: nn.Module, given: dict[str, Any]) -> None:
+        import segkit
+
+        x = normal(Random(3), 2, given["channels"], 5, 6)
+        others = [x if other == "itself" else torch.ones(2, 1, 5, 6) for other in more]
+        found = module.eval()(x, *others)
+        found = found[0] if isinstance(found, tuple) else found
+        with segkit.use_engine("scratch"):
+            again = module(x, *others)
+            close(again[0] if isinstance(again, tuple) else again, found, 1e-3)
+        assert found.shape[::2] == (2, 5) and found.isfinite().all()
+        assert found.shape[1] == getattr(module, "out_channels", given.get("hidden", given["channels"]))
+
+    return right
+
+
+def again(module: nn.Module, given: dict[str, Any]) -> None:
+    x = normal(Random(3), 2, 3, 4, 5)
+    said = torch.zeros(2, 2, 4, 5)
+    for _ in range(given["times"]):
+        said = given["step"](torch.cat([x, said], 1))
+    close(module(x), said)
+
+
+AXIAL = {**CHANNELS, "reduced": COUNT, "axis": ("depth",)}
 DOORS |= {
+    "heads.AxialAttention": Door(
+        heads.AxialAttention, lambda r: {"channels": 4, "reduced": r.randint(1, 4), "axis": r.choice(("row", "column")),
+                                         "gated": r.random() < 0.5}, same_size("itself"), AXIAL),
+    "heads.ChannelizedAxialAttention": Door(
+        heads.ChannelizedAxialAttention, lambda r: {"channels": 4, "reduced": r.randint(1, 4)}, same_size(), AXIAL),
+    "heads.ContextPrior": Door(heads.ContextPrior, lambda r: {"channels": r.randint(1, 4), "size": (5, 6)}, same_size(),
+                               {**CHANNELS, "size": (0, (1, 2, 3))}),
+    "heads.Sweep": Door(
+        heads.Sweep, lambda r: {"channels": 4, "hidden": r.randint(1, 4), "cell": r.choice(("gru", "relu")),
+                                "direction": r.choice(("down", "left"))}, same_size(),
+        {**CHANNELS, "hidden": COUNT, "direction": ("north",), "cell": ("lstm",)}),
+    "heads.ReNet": Door(heads.ReNet, lambda r: {"channels": 4, "hidden": r.randint(1, 4)}, same_size(),
+                        {**CHANNELS, "hidden": COUNT}),
+    "heads.BoundarySweeps": Door(heads.BoundarySweeps, lambda r: {"channels": r.randint(1, 4)}, same_size("open"),
+                                 CHANNELS),
+    "heads.Feedback": Door(
+        heads.Feedback, lambda r: {"step": nn.Conv2d(5, 2, 3, padding=1), "channels": 2, "times": r.randint(1, 3)},
+        again, {"channels": COUNT, "times": COUNT, "step": (None, 3)}),
     "heads.HeightGates": Door(
         heads.HeightGates, lambda r: {"channels": 4, "out": r.randint(1, 4), "reduction": r.randint(1, 8)}, gated,
         {**CHANNELS, "out": COUNT, "reduction": COUNT}),
@@ -151,4 +197,16 @@ DOORS["training.presence_loss"] = Door(
     training.presence_loss, pictures, present,
     {"scores": (torch.zeros(2, K, 3, 3), torch.zeros(9, K), torch.zeros(2, K, dtype=torch.long)),
      "target": (torch.full((1, 9, 9), 7), torch.zeros(9, dtype=torch.long)), "ignore_index": MAPS["ignore_index"]},
+)  # fmt: skip
+
+
+def kinds(random: Random) -> dict[str, Any]:
+    n, h, w = random.randint(1, 2), random.randint(1, 3), random.randint(1, 4)
+    return {"scores": normal(random, n, h * w, h * w), "labels": labels(random, K, n, h, w)}
+
+
+DOORS["training.affinity_loss"] = Door(
+    training.affinity_loss, kinds, lambda loss, g: close(float(loss.isfinite() and loss >= 0), 1.0),
+    {"scores": (torch.zeros(1, 2, 3), torch.zeros(1, 99, 99)), "labels": (torch.zeros(9, 1, 1).long(),),
+     "ignore_index": MAPS["ignore_index"]},
 )  # fmt: skip

@@ -42,7 +42,7 @@ FINE = {
                      "metrics.picture_counts, all"), NO_PIXEL),
     **dict.fromkeys(("training.cross_entropy, all", "training.dice_loss, all", "training.ohem_cross_entropy, all"),
                     NO_LOSS),
-    **dict.fromkeys(("training.presence_loss, all", "training.presence_loss, target"),
+    **dict.fromkeys(("training.affinity_loss, all", "training.presence_loss, all", "training.presence_loss, target"),
                     "no pixel has a class, as in a picture of void: none is present"),
 }  # fmt: skip
 BATCHED = ("ops.", "layers.", "heads.", "encoders.", "models.")
