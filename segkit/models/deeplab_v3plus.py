@@ -105,7 +105,7 @@ class DeepLabV3Plus(Model):
         chosen(separable, "separable", who, SEPARABLE)
         places, cheap = rates_at(self.encoder.output_stride, rates), separable in ("both", "aspp")
         self.pyramid = ASPP(self.encoder.channels[-1], places, hidden, image_pooling, dropout, cheap)
-        self.gates = HeightGates(self.encoder.channels[-1], hidden) if height_gates else None
+        self.gates = HeightGates(self.encoder.channels[-1], hidden, reduction=width) if height_gates else None
         self.decoder = None
         if decoder:
             reduced = whole(scaled(48, width) if low_level is None else low_level, "low_level", who, 0)

@@ -66,19 +66,22 @@ def check_attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None,
         if given.ndim < 2:
             raise ValueError(f"{OP} got {name} of shape {tuple(given.shape)}; it takes …×length×channels")
     one_type(list(named.values()), OP)
-    before = {name: tuple(given.shape[:-2]) for name, given in named.items()}
-    shapes = ", ".join(f"{name} {tuple(given.shape)}" for name, given in named.items())
-    if any(dims != before["query"] for dims in before.values()):  # by comparison: sizes of an export have no hash
-        raise ValueError(f"{OP} got {shapes}; the dimensions before the last two are the same in all three")
+    before = query.shape[:-2]
+    if key.shape[:-2] != before or value.shape[:-2] != before:
+        raise ValueError(f"{OP} got {_shapes(named)}; the dimensions before the last two are the same in all three")
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or not query.shape[-1]:
         raise ValueError(
-            f"{OP} got {shapes}; it takes query …×L×E, key …×S×E and value …×S×D: as many channels (1 or more) in "
-            "query and key, as many rows in key and value"
+            f"{OP} got {_shapes(named)}; it takes query …×L×E, key …×S×E and value …×S×D: as many channels (1 or more) "
+            "in query and key, as many rows in key and value"
         )
     if scale is not None:
         finite(scale, "scale", OP)
     if mask is not None:
-        _check_mask(mask, (*before["query"], query.shape[-2], key.shape[-2]), query)
+        _check_mask(mask, (*before, query.shape[-2], key.shape[-2]), query)
+
+
+def _shapes(named: dict[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tuple(given.shape)}" for name, given in named.items())
 
 
 def _check_mask(mask: Tensor, whole: tuple[int, ...], query: Tensor) -> None:

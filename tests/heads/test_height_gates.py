@@ -66,7 +66,7 @@ def test_deeplab_v3plus_with_them(decoder: bool) -> None:
     """They are the only difference, and every one of their weights learns."""
     options = {"encoder": "resnet18", "width": 4, "decoder": decoder}
     plain, gated = create("deeplab_v3plus", 3, **options), create("deeplab_v3plus", 3, height_gates=True, **options)
-    assert parameters(gated) - parameters(plain) == parameters(HeightGates(32, 16))
+    assert parameters(gated) - parameters(plain) == parameters(HeightGates(32, 16, 4))
     x = torch.randn(2, 3, 40, 33)
     gated(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in gated.gates.parameters())

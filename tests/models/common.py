@@ -220,7 +220,7 @@ def _deeplab_v3plus() -> list[Case]:
         Case("deeplab_v3plus", {**RESNET18, **control}, fine),
         Case("deeplab_v3plus", {**RESNET18, **plain}, {"score": (32, CLASSES)}, side=65, rate=3e-2),
         Case("deeplab_v3plus", {"width": 8, "encoder": "mobilenet_v1", **other}, fine),
-        Case("deeplab_v3plus", {"width": 4, "encoder": "resnest50"}, fine),
+        Case("deeplab_v3plus", {"width": 8, "encoder": "resnest50"}, fine),
         Case("deeplab_v3plus", {**RESNET18, "height_gates": True}, fine),
         Case("deeplab_v3plus", {"width": 2, "encoder": "xception", "output_stride": 8}, fine),
         Case("deeplab_v3plus", {"width": 2, "encoder_options": {"variant": "paper"}}, fine),
