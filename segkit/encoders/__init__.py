@@ -101,7 +101,8 @@ def create(
         OSError: ImageNet weights are not in the cache and cannot be fetched.
     """
     if not isinstance(name, str) or name not in _ENCODERS:
-        near = difflib.get_close_matches(str(name), _ENCODERS, 1)
+        kin = [known for known in _ENCODERS if known.rstrip("0123456789") == str(name).rstrip("0123456789")]
+        near = difflib.get_close_matches(str(name), kin or _ENCODERS, 1)  # another depth before another network
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(
             f"there is no encoder={name!r}{hint}; segkit.encoders.available() gives {', '.join(available())}"
