@@ -186,6 +186,8 @@ def _compiled(model: Model, engine: str, device: torch.device) -> Any:
     """The network under torch.compile, which is tried out on one sum before a run begins with it."""
     if engine != "native":
         raise ValueError(f"--compile joins torch's layers; with --engine {engine} leave it out")
+    if processes.count() > 1:
+        raise ValueError(f"--compile is for one process, and here are {processes.count()}; leave it out")
     try:
         torch.compile(torch.add)(torch.zeros(1, device=device), 1)
     except Exception as error:  # what a compiler or a driver raises is of no known kind

@@ -15,6 +15,7 @@ from PIL import Image
 from segkit.cli import main
 from segkit.files import write_json
 from segkit.models import Model, available, create, load, read_header
+from segkit.training import processes
 
 TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu", "--limit", "6"]
 
@@ -358,6 +359,11 @@ def test_a_compiled_run_is_the_same_run_and_says_where_it_cannot_be(tmp_path, ca
     said(capsys)
     assert main(["train", *TINY, "--compile", "--engine", "scratch", "--out", str(tmp_path / "s")]) == 1
     assert "leave it out" in said(capsys).err
+
+    with monkeypatch.context() as two:
+        two.setattr(processes, "count", lambda: 2)
+        assert main(["train", *TINY, "--compile", "--out", str(tmp_path / "t")]) == 1
+    assert "--compile is for one process, and here are 2; leave it out" in said(capsys).err
 
     def fails(called):
         raise RuntimeError("No C++ compiler found\nand more")
