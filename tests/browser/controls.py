@@ -108,7 +108,7 @@ def point(book: Notebook, picture: Any) -> Iterator[None]:
     yield
 
 
-def differs(book: Notebook, control: Any, before: str, patience: float = 1.0) -> bool:
+def differs(book: Notebook, control: Any, before: str, patience: float = 5.0) -> bool:
     """Whether a picture beside the control looks different, now or a moment later: a busy browser sends late."""
     end = time.monotonic() + patience
     while book.digests(control) == before:
