@@ -224,6 +224,8 @@ def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
     )
     train.add_argument("--ema", type=float, help="average the weights with this decay, such as 0.99")
     train.add_argument("--engine", choices=("native", "scratch"), default="native", help="torch's kernels, or our own")
+    train.add_argument("--compile", action="store_true", help="join layers by torch.compile: the first step takes a "
+                       "minute, the others less (needs a C++ compiler, on a GPU Triton)")  # fmt: skip
     train.add_argument("--workers", type=int, help="processes that prepare pictures")
     train.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
     train.add_argument("--strategy", choices=("ddp", "fsdp"), default="ddp", help="of several processes that torchrun "

@@ -22,7 +22,7 @@ from segkit.files import check_room, naming, write_json
 from segkit.models import Model, load, load_exactly, load_torchvision, options, read_header, save
 from segkit.models import create as create_model
 from segkit.names import OWN
-from segkit.training import Recipe, Trainer, evaluate, processes, provenance, recipes
+from segkit.training import Recipe, Trainer, evaluate, pick_device, processes, provenance, recipes
 
 
 def train(o: argparse.Namespace) -> int:
@@ -44,7 +44,8 @@ def train(o: argparse.Namespace) -> int:
     look(val)
     start: dict[str, Any] = {"start": {"init": o.init, "pretrained": o.pretrained}}
     start |= scoring(o.val_every, len(val), checkpoint if resume else None, recipe.steps)
-    trainer = Trainer(model, train_set, recipe, facts=start, strategy=o.strategy)
+    runs = _compiled(model, o.engine, pick_device(recipe.device)) if o.compile else model
+    trainer = Trainer(runs, train_set, recipe, facts=start, strategy=o.strategy)
     size = sum(p.numel() for p in model.parameters()) / 1e6
     shared = f", shared by {processes.count()} processes" if processes.count() > 1 else ""
     print(
@@ -179,6 +180,18 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
             raise ValueError(f"--init {path} holds {held}, not {model.config}; give the options it was trained with")
         load_exactly(model, load(path).state_dict())
     return model
+
+
+def _compiled(model: Model, engine: str, device: torch.device) -> Any:
+    """The network under torch.compile, which is tried out on one sum before a run begins with it."""
+    if engine != "native":
+        raise ValueError(f"--compile joins torch's layers; with --engine {engine} leave it out")
+    try:
+        torch.compile(torch.add)(torch.zeros(1, device=device), 1)
+    except Exception as error:  # what a compiler or a driver raises is of no known kind
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"--compile: torch.compile does not work here ({why}); leave out --compile") from None
+    return torch.compile(model)
 
 
 def _pair(flag: str, text: str, example: str = "ema=0.99") -> tuple[str, Any]:

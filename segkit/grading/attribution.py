@@ -82,6 +82,10 @@ def in_common(pairs: list[tuple[float, float]]) -> str:
 
 def shape_difference(a: np.ndarray, b: np.ndarray, *, table: bool = False) -> str:
     """How two shapes differ, in a sentence."""
+    if b.shape == (0,):
+        return f"Your result should be empty; it has the shape {shape_text(a.shape)}."
+    if a.ndim == b.ndim == 1:
+        return f"Your result has {a.size} number{'s' * (a.size != 1)}; it should have {b.size}."
     text = f"Your result has the shape {shape_text(a.shape)}; it should be {shape_text(b.shape)}"
     if a.ndim != b.ndim:
         return f"{text}: {a.ndim} dimensions instead of {b.ndim}."

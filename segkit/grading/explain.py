@@ -71,7 +71,8 @@ def _which(exercise: Exercise, place: int) -> str:
 def _values(exercise: Exercise, outcome: Outcome, index: int) -> tuple[str, str]:
     which, got, want, told = _first_wrong(exercise, outcome, index)
     if got.array.shape != want.array.shape and want.array.ndim:
-        return "wrong-shape", which + told + " Write down the sizes after each step, and see where they go wrong."
+        hint = " Write down the sizes after each step, and see where they go wrong." if want.array.ndim > 1 else ""
+        return "wrong-shape", which + told + hint
     if "NaN" in told or "infinite" in told:
         return "nan", which + told
     lead = _NOT_THE_VALUES if want.array.ndim else "The number is not the right one."

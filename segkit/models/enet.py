@@ -43,8 +43,8 @@ class ENet(Model):
             3, 2 and 1 once more in reverse order on the way up, as SegNet has it.
         early_downsampling: True, the paper's: the initial block halves the picture. False: it keeps the size, so every
             stage works at twice the resolution, at four times the arithmetic; the last layer then enlarges nothing.
-        late_downsampling: True, without early downsampling: the map is halved before stage 3 instead, and doubled
-            behind it. The bottom is as coarse as the paper's, what comes before is finer.
+        late_downsampling: True: the map is halved once more before stage 3, and doubled behind it. The bottom is at
+            stride 16 then; without early downsampling at 8, like the paper's, and what comes before it is finer.
         dropout: probability of dropping a whole map at the end of each bottleneck of stages 2 and later; a tenth of it
             in stage 1. 0 for a network without this regularisation.
         in_channels: channels of the picture.
@@ -59,11 +59,11 @@ class ENet(Model):
             parameters (19 classes). "paper": PReLU and dropout there too, as the text has it, 336 slopes more.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "bottom" N×8·width×⌈H/8⌉×⌈W/8⌉ (H/4, W/4 without early or late
-        downsampling), what the encoder hands to the decoder.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "bottom" N×8·width×⌈H/8⌉×⌈W/8⌉ (4 in place of 8 without early
+        downsampling, twice as much with late), what the encoder hands to the decoder.
 
     Raises:
-        ValueError: a choice that is not there, a number below 1, other than four rates, or both early and late.
+        ValueError: a choice that is not there, a number below 1, or other than four rates.
 
     Source:
         ENet, section 3, Figure 2 and Table 1. The options are the arguments of section 4: early downsampling and the
@@ -101,8 +101,6 @@ class ENet(Model):
         self.num_classes = whole(num_classes, "num_classes", "ENet", 1)
         self.in_channels, width = whole(in_channels, "in_channels", "ENet", 1), whole(width, "width", "ENet", 1)
         first = width if initial is None else whole(initial, "initial", "ENet", 1, 4 * width)
-        if late_downsampling and early_downsampling:
-            raise ValueError("ENet got late_downsampling=True; it takes early_downsampling=False beside it")
         kinds = _kinds(asymmetric, rates if dilation else (1, 1, 1, 1))
         drop = finite(dropout, "dropout", "ENet", 0, 1)
         down = activation, drop
@@ -129,9 +127,8 @@ class ENet(Model):
         self.fullconv = (ConvTranspose2d if early_downsampling else Conv2d)(small, self.num_classes, *kernel)
 
     def _coarsest(self) -> list[tuple[int, nn.Module, str]]:
-        if self.down3 is not None:
-            return [(8, self.stage3, "stage 3")]
-        return [(4 * self.fullconv.stride[0], self.stage2, "stage 2")]
+        stride = 4 * self.fullconv.stride[0]
+        return [(stride, self.stage2, "stage 2") if self.down3 is None else (2 * stride, self.stage3, "stage 3")]
 
     def compute(self, x: Tensor) -> dict[str, Tensor]:
         x = self.initial(x)  # N, width, H/2, W/2

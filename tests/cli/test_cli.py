@@ -14,7 +14,7 @@ from PIL import Image
 
 from segkit.cli import main
 from segkit.files import write_json
-from segkit.models import available, create, read_header
+from segkit.models import Model, available, create, load, read_header
 
 TINY = ["--data", "street", "--width", "2", "--hidden", "8", "--batch-size", "2", "--device", "cpu", "--limit", "6"]
 
@@ -339,6 +339,33 @@ def test_doctor_sees_a_torchvision_that_was_built_for_another_torch(capsys, monk
     monkeypatch.setattr(importlib, "import_module", fails)
     assert main(["doctor"]) == 1
     assert "[!!] torchvision does not work with this torch (operator torchvision::nms" in said(capsys).out
+
+
+def test_a_compiled_run_is_the_same_run_and_says_where_it_cannot_be(tmp_path, capsys, monkeypatch):
+    """With the whole of torch.compile but its last step, which writes C++; a compiler that fails is told in a line."""
+    whole, seen = torch.compile, []
+
+    def lighter(called):
+        seen.append(called)
+        return whole(called, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", lighter)
+    for name, more in (("plain", []), ("compiled", ["--compile"])):
+        assert main(["train", *TINY, "--steps", "4", "--out", str(tmp_path / name), *more]) == 0
+    plain, compiled = (load(tmp_path / name / "weights.safetensors").state_dict() for name in ("plain", "compiled"))
+    torch.testing.assert_close(compiled, plain)
+    assert len(seen) == 2 and isinstance(seen[1], Model)
+    said(capsys)
+    assert main(["train", *TINY, "--compile", "--engine", "scratch", "--out", str(tmp_path / "s")]) == 1
+    assert "leave it out" in said(capsys).err
+
+    def fails(called):
+        raise RuntimeError("No C++ compiler found\nand more")
+
+    monkeypatch.setattr(torch, "compile", fails)
+    assert main(["train", *TINY, "--compile", "--out", str(tmp_path / "f")]) == 1
+    assert "torch.compile does not work here (No C++ compiler found); leave out --compile" in said(capsys).err
+    assert not (tmp_path / "f").exists()
 
 
 def test_the_scratch_engine_trains_too(tmp_path, capsys):

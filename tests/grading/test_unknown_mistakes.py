@@ -48,6 +48,18 @@ def test_the_smallest_example_is_shown():
     assert "(shape 1×1×3×3)" in told.example and "should give" in told.example and "and gave" in told.example
 
 
+def test_a_list_that_is_too_short_is_told_as_a_list():
+    told = only(check("pareto_front", lambda entrants, rate: [entrants[0][0]] if entrants else [], quiet=True))
+    assert told.code == "wrong-shape" and "Your result has 1 number; it should have 3." in told.message
+    assert "sizes after each step" not in told.message
+
+
+def test_what_should_be_empty_is_told_so():
+    asked = find("multi_grid_rates").reference
+    told = check("multi_grid_rates", lambda *a: asked(*a) or [[1, 2, 3]], quiet=True).diagnoses
+    assert any("Your result should be empty; it has the shape 1×3." in d.message for d in told)
+
+
 def test_two_known_mistakes_are_both_named():
     result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w.flip(2, 3), None, s, p, d), quiet=True)
     assert [d.code for d in result.diagnoses] == ["kernel-flipped", "bias-ignored"]

@@ -99,12 +99,13 @@ def _unet() -> list[Case]:
 def _enet() -> list[Case]:
     choices = [{}, {"activation": "relu"}, {"asymmetric": False}, {"decoder": "mirror"}, {"early_downsampling": False},
                {"early_downsampling": False, "late_downsampling": True, "rates": [1, 2, 3, 4]},
+               {"late_downsampling": True},
                {"variant": "paper", "dilation": False, "projection": "1x1", "initial": 16}]  # fmt: skip
     cases = [
         Case(
             "enet",
             {"width": 8, **choice},
-            {"bottom": (4 if list(choice) == ["early_downsampling"] else 8, 64)},
+            {"bottom": ({("early_downsampling",): 4, ("late_downsampling",): 16}.get(tuple(choice), 8), 64)},
             **QUICKLY,
         )
         for choice in choices

@@ -150,15 +150,17 @@ def test_early_downsampling_doubles_what_the_encoder_sees():
     assert strides == [8, 16] and fields[0] > 1.8 * fields[1]
 
 
-def test_late_downsampling_is_as_coarse_at_the_bottom_and_finer_before():
+def test_late_downsampling_instead_is_finer_before_and_besides_is_coarser_at_the_bottom():
     early, late = small().eval(), small(early_downsampling=False, late_downsampling=True).eval()
+    both = small(late_downsampling=True).eval()
     x, sides = torch.randn(1, 3, 64, 64), {}
-    for name, model in (("early", early), ("late", late)):
+    for name, model in (("early", early), ("late", late), ("both", both)):
         for part in ("stage1", "stage2", "stage3"):
             keep = lambda _, __, y, at=(name, part): sides.update({at: y.shape[-1]})  # noqa: E731
             model.get_submodule(part).register_forward_hook(keep)
         assert model(x).shape == (1, 5, 64, 64)
-    assert list(sides.values()) == [16, 8, 8, 32, 16, 8]
+    assert list(sides.values()) == [16, 8, 8, 32, 16, 8, 16, 8, 4]
+    assert both.outputs(x)["bottom"].shape[-1] == 4
 
 
 def test_rates_are_those_of_the_dilated_bottlenecks():
@@ -173,7 +175,6 @@ def test_rates_are_those_of_the_dilated_bottlenecks():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"late_downsampling": True}, "late_downsampling=True.*early_downsampling=False"),
         ({"rates": (2, 4)}, r"rates=\(2, 4\).*four"), ({"rates": (2, 4, 8, 0)}, "rates=0"),
         ({"activation": "elu"}, "activation='elu'"), ({"decoder": "large"}, "decoder='large'"),
         ({"in_channels": 0}, "in_channels=0"), ({"initial": 65}, r"initial=65.*from 1 to 64"),

@@ -96,7 +96,7 @@ kernel-flipped: The kernels' rows and columns come in reverse order. A layer of 
     dilated[i, :, :, 0, 0] with the upper left.
 first-channel-only: Only the first channel of x counts: sum over all C of them.
 first-picture-only: Only the first picture of the batch is worked on.
-left-flat: The dimensions of the result are flat or in another order: N×((R + 2)·K)×h×w.
+left-flat: The dimensions of the result are flat or in another order. They should be N×((R + 2)·K)×h×w.
 """
 
 EXERCISE = Exercise(

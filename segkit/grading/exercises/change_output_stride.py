@@ -114,7 +114,7 @@ not-refused-at-all: Nothing is refused. Give ([], []) where an ASPP rate is not 
 refuses-too-much: You refuse changes that can be made. Odd rates, other strides than 8, 16 and 32, and
     no ASPP at all are fine.
 refused-by-an-error: Your function stops with an error where it should refuse. Here a refusal is ([], []).
-columns-exchanged: The numbers of a layer have changed places: (stride, lost, rate).
+columns-exchanged: The numbers of a layer have changed places. The order is (stride, lost, rate).
 results-exchanged: Layers come first, ASPP's rates second.
 """
 

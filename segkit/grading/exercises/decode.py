@@ -105,7 +105,7 @@ channels-not-alone: In your depthwise step a kernel sees the sum of all channels
 pyramid-not-enlarged: The two maps cannot be joined: the pyramid's is still small. Enlarge it to the size of the
     low-level map.
 first-picture-only: Only the first picture of the batch is worked on.
-left-flat: The dimensions of the result are flat or in another order: N×K×rows×columns.
+left-flat: The dimensions of the result are flat or in another order. They should be N×K×rows×columns.
 """
 
 EXERCISE = Exercise(

@@ -40,7 +40,11 @@ def _cases() -> list[Case]:
         ("shortcut", (700, (2, 3, 3), [4], 2), (800, (3, 4, 3), [4], 3), (900, (1, 3, 3), [3], 1)),
         ("several parts", (1000, (3, 3), [2, 1], 2), (1100, (2, 4, 3), [1, 3], 3), (1200, (2, 3, 3), [2, 1, 2], 2)),
         ("stride", (1300, (4, 4), [2], 2, 2), (1400, (2, 5, 4), [3], 2, 2), (1500, (1, 5, 6), [2], 1, 2)),
-        ("stride", (1600, (2, 6, 7), [2, 2], 3, 3)),
+        (
+            "stride",
+            (1600, (2, 6, 7), [2, 2], 3, 3),
+            (1650, (2, 1, 1), [3], 2, 2),
+        ),  # one cell stays one
         ("ReLU6", (1700, (2, 3, 3), [3], 3, 1, True, 4.0), (1800, (3, 4, 3), [3, 2], 3, 1, True, 8.0)),
         ("batch", (1900, (2, 1, 3, 3), [2], 2), (2000, (3, 2, 3, 4), [3], 2, 2)),
         ("float64", (2100, (2, 2, 4, 3), [2, 3], 2, 1, True, 1.0, torch.float64)),
@@ -76,7 +80,8 @@ second-relu-missing: After the depthwise step there is no ReLU6.
 both-relus-missing: Neither of the two wide maps gets its ReLU6, so nothing but one linear map is left.
 relu-before-bias: In the first step ReLU6 comes before the bias. It comes after it.
 shortcut-missing: x is never added. It is where stride is 1 and the channels that come out are as many as come in.
-shortcut-always: x is added where it should not be. It is added where stride is 1 and O is C, and nowhere else.
+shortcut-always: x is added where it should not be. It is added where stride is 1 and O is C, and nowhere else: not
+    wherever the shapes agree, for a map of one cell keeps its size at stride 2.
 shortcut-in-each-part: x is added once for every part. The shortcut goes around all of them, once.
 bias-in-each-part: The last bias is added once for every part. It comes once, after their sum.
 bias-ignored: The last bias makes no difference.
@@ -94,7 +99,7 @@ kernel-flipped: The rows and columns of the depthwise kernels come in reverse or
 kernel-of-another-channel: A wide channel gets the kernel of another one. depthwise[j] goes with channel j.
 channels-not-alone: In your 3×3 a kernel sees the sum of all wide channels. Each sees its own: `groups=w`.
 first-picture-only: Only the first picture of the batch is worked on.
-left-flat: The dimensions of the result are flat or in another order: N×O×h×w.
+left-flat: The dimensions of the result are flat or in another order. They should be N×O×h×w.
 """
 
 EXERCISE = Exercise(

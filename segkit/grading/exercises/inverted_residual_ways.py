@@ -107,6 +107,11 @@ def _always(y: Tensor, x: Tensor, stride: int) -> Tensor:
     return y + x[:, :, ::stride, ::stride] if x.shape[1] == y.shape[1] else y
 
 
+def _by_shape(y: Tensor, x: Tensor, stride: int) -> Tensor:
+    """Added wherever the shapes agree, as those of a map of one cell do at any stride."""
+    return y + x if x.shape == y.shape else y
+
+
 def _in_each_part(x: Tensor, parts: list[Part], bias: Tensor, stride: int) -> Tensor:
     once = inverted(x, parts, bias, stride)
     return once + (len(parts) - 1) * x if stride == 1 and x.shape == once.shape else once
@@ -128,7 +133,7 @@ WAYS = {
     "both-relus-missing": does(partial(inverted, first_act=_same, second_act=_same)),
     "relu-before-bias": _steps("widen", _early),
     "shortcut-missing": _steps("carry", lambda y, *a: y),
-    "shortcut-always": _steps("carry", _always) + stops(partial(inverted, carry=lambda y, x, s: y + x)),
+    "shortcut-always": _steps("carry", _always, _by_shape) + stops(partial(inverted, carry=lambda y, x, s: y + x)),
     "shortcut-in-each-part": does(_in_each_part),
     "bias-in-each-part": given(lambda x, parts, bias, s: (x, parts, bias * len(parts), s)),
     "bias-ignored": changed(2, torch.zeros_like),

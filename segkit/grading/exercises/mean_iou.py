@@ -45,6 +45,7 @@ def _iou_cases() -> list[Case]:
     extra = [(p, torch.where(t == 2, 0, t)) for p, t in _pictures(8, 3, [(6, 5), (5, 5)])]
     loose = [(noncontiguous(p), noncontiguous(t)) for p, t in _pictures(9, 3, [(6, 5), (3, 8)])]
     small = [(torch.tensor([[0, 0, 0]]), torch.tensor([[0, 0, 1]])), (torch.tensor([[1, 0]]), torch.tensor([[1, 1]]))]
+    under = [(torch.tensor([[0, 1, 2], [1, 0, 0]]), torch.tensor([[0, 1, 255], [1, 1, 0]]))]  # class 2 on void alone
     void, seven = ([(torch.tensor([[0, 1, 1]]), torch.tensor([[0, 1, ignored]]))] for ignored in (255, 7))
     many = _pictures(17, 19, [(8, 9), (7, 9)], void=255)
     street = [(p.to(torch.uint8), t.to(torch.uint8)) for p, t in many]
@@ -57,6 +58,7 @@ def _iou_cases() -> list[Case]:
         ("one picture", (_pictures(1, 3, [(7, 9)]), 3, 255)),
         ("several pictures", (_pictures(2, 3, [(6, 6), (6, 6)]), 3, 255), (_pictures(3, 4, three), 4, 255)),
         ("void", (_pictures(4, 3, [(5, 6)], void=255), 3, 255), (_pictures(5, 4, two, void=255), 4, 255)),
+        ("void", (under, 3, 255)),
         ("another ignore_index", (_pictures(15, 3, two, void=11), 3, 11), (_pictures(16, 3, [(7, 5)]), 3, 0)),
         ("absent classes", (one, 5, 255), (gap, 4, 255)),
         ("a class never predicted", (missed, 3, 255)),
@@ -86,6 +88,13 @@ def _void_in_union(pairs: Pairs, k: int, ignore: int) -> Tensor:
     return (m.diag() / union.double()).nanmean()
 
 
+def _void_occurs(pairs: Pairs, k: int, ignore: int) -> Tensor:
+    """A class that is predicted on void pixels alone takes part, with an IoU of 0."""
+    m = total(pairs, k, ignore)
+    there = sum((torch.bincount(p.reshape(-1), minlength=k) for p, _ in pairs), m.sum(1)) > 0
+    return iou(m).nan_to_num()[there].mean()
+
+
 def _void_as(pairs: Pairs, k: int, ignore: int, label: int) -> tuple[Pairs, int, int]:
     return [(p, torch.where(t == ignore, label, t)) for p, t in pairs], k, -100
 
@@ -113,6 +122,8 @@ uint8-overflow: With uint8 labels the sum `num_classes * target + prediction` do
     at 0 after 255. Turn the labels into int64 first.
 void-in-union: What the network says on void pixels enlarges the union of the predicted class. Take void pixels out of
     prediction and target alike, before anything is counted.
+void-occurs: A class that is predicted on void pixels alone counts as one that occurs, with IoU 0. Void pixels count
+    nowhere: decide from the counts without them which classes occur.
 void-counted: Void pixels are counted as if they were a class. Leave them out before counting.
 overlap-counted-twice: Your union counts the common pixels twice: subtract the overlap once.
 dice-instead: This is the mean Dice score. For IoU the overlap is divided by the union.
@@ -147,6 +158,7 @@ WAYS = {
     ),
     "uint8-overflow": does(lambda q, k, i: iou(total(q, k, i, narrow)).nanmean()),
     "void-in-union": does(_void_in_union),
+    "void-occurs": does(_void_occurs),
     "void-counted": given(lambda q, k, i: _void_as(q, k, i, k - 1), lambda q, k, i: _void_as(q, k, i, 0))
     + does(
         lambda q, k, i: iou(total([(p, torch.where(t == i, k, t)) for p, t in q], k + 1, -100)).nanmean(),

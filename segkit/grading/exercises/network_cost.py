@@ -95,7 +95,7 @@ operations-doubled: You count a multiplication and an addition as two. Here they
 kernel-not-squared: A k×k kernel has k·k weights, and you count k.
 square-map: One side is used for both. The picture is height × width.
 not-summed: Your numbers are those of single layers. Give the sums over all of them.
-results-exchanged: The three numbers have changed places: weights, multiply-adds, bytes.
+results-exchanged: The three numbers are out of order. Return weights, multiply-adds, bytes.
 """
 
 EXERCISE = Exercise(

@@ -104,9 +104,9 @@ low-rectified: The low-level map has lost its negative numbers. It is what the s
 low-from-another-convolution: The low-level map is what the first or the last convolution made. It is what the second
     one made.
 low-is-the-sum: The low-level map is taken after the sum. It is what the second convolution made.
-results-exchanged: The two maps have changed places: low, then out.
+results-exchanged: The two maps have changed places. Return low, then out.
 first-picture-only: Only the first picture of the batch is worked on.
-left-flat: The dimensions of the results are flat or in another order: N×channels×rows×columns.
+left-flat: The dimensions of the results are flat or in another order. They should be N×channels×rows×columns.
 """
 
 EXERCISE = Exercise(

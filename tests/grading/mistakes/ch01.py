@@ -269,7 +269,7 @@ def dice_from_iou(matrix):
 def iou_sets(pairs, num_classes, ignore_index=255, *, wrong=""):
     """Intersections and unions counted class by class, without a matrix."""
     inter, union, true, claimed = (np.zeros(num_classes) for _ in range(4))
-    per_picture = []
+    per_picture, under_void = [], np.zeros(num_classes, bool)
     for prediction, target in pairs:
         if wrong in ("per picture", "last"):
             inter, union, true, claimed = (np.zeros(num_classes) for _ in range(4))
@@ -277,6 +277,7 @@ def iou_sets(pairs, num_classes, ignore_index=255, *, wrong=""):
         void = t == (255 if wrong == "fixed" else ignore_index)
         for c in range(num_classes):
             a, b = p == c, t == c
+            under_void[c] |= (a & void).any()
             if wrong == "void as 0" and c == 0:
                 b = b | void
             elif wrong == "void in union":
@@ -301,6 +302,8 @@ def iou_sets(pairs, num_classes, ignore_index=255, *, wrong=""):
     seen = {"only true": true > 0, "only claimed": claimed > 0}.get(wrong, union > 0)
     if wrong == "background":
         seen[0] = False
+    if wrong == "void occurs":
+        seen, union = seen | under_void, np.maximum(union, 1)
     with np.errstate(all="ignore"):
         iou = inter / union
     if wrong == "all":
@@ -529,6 +532,7 @@ WRONG = {
         "absent-class-one": partial(iou_sets, wrong="one"),
         "absent-class-nan": partial(iou_sets, wrong="nan"),
         "void-in-union": partial(iou_sets, wrong="void in union"),
+        "void-occurs": partial(iou_sets, wrong="void occurs"),
         "void-counted": partial(iou_sets, wrong="void as 0"),
         "void-counted as the last": lambda pairs, k, i: iou_void_as(pairs, k, i, label=k - 1),
         "void-counted as one more": lambda pairs, k, i: iou_void_as(pairs, k, i, label=k, rows=1),

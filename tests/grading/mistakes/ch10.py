@@ -535,6 +535,8 @@ def inverted_torch(x, parts, bias, stride, *, wrong=""):
         total = F.relu6(total)
     if wrong == "any":
         return total + x
+    if wrong == "by shape" and total.shape == x.shape:
+        return total + x
     if wrong == "always" and len(bias) == x.shape[1]:
         total = total + x[:, :, ::stride, ::stride]
     if stride == 1 and len(bias) == x.shape[1] and wrong not in ("no shortcut", "shortcut each", "always", "unpadded"):
@@ -798,6 +800,7 @@ WRONG = {
         "relu-not-capped first": partial(inverted_torch, wrong="first uncapped"),
         "relu-not-capped second": partial(inverted_torch, wrong="second uncapped"),
         "shortcut-always stops": partial(inverted_torch, wrong="any"),
+        "shortcut-always by shape": partial(inverted_torch, wrong="by shape"),
         **several("one-part-only", *altered(inverted_torch, 1, lambda parts: parts[-1:])),
         **several("stride-ignored", *altered(inverted_torch, 3, lambda stride: 1)),
         "kernel-flipped turned": partial(inverted_torch, wrong="turned"),
