@@ -9,7 +9,7 @@ python3 start.py refresh [NOTEBOOK ...]     run chapters again and store their o
 python3 start.py elsewhere [NOTEBOOK ...]   compare chapters under the arithmetic of three other machines
 python3 start.py render NOTEBOOK ... --to FOLDER [--run]   pages of a chapter as PNG pictures, as JupyterLab shows them
 python3 start.py site [--to FOLDER] [--pdf] build the course as a web site, in runs/site (needs npm once, for formulas)
-python3 start.py install [test] [teach]     install only, what a learner needs, or tests or teachers (nbgrader) as well
+python3 start.py install [test] [teach]     install only, what a learner needs, and what `test` or teachers need as well
 python3 start.py hosted OWNER/NAME          write the README's links to hosted notebooks, of the repository's address
 python3 start.py release VERSION            check that everything names this version, and tag it
 
@@ -232,7 +232,7 @@ def main(arguments: list[str]) -> int:
     if word in ALONE:
         return subprocess.run([sys.executable, "-m", ALONE[word], *rest], cwd=ROOT).returncode
     if word == "install" and set(rest) <= {"test", "teach"}:
-        install(extras | set(rest))
+        install(extras.union(rest, COMMANDS["test"][0] if "test" in rest else ()))
         return 0
     if word and not word.startswith("-") and word not in COMMANDS:
         sys.stderr.write(f"start.py does not know {' '.join(arguments)!r}\n\n{__doc__}\n")

@@ -94,9 +94,11 @@ def test(arguments: list[str]) -> int:
             passed = code == 0 or (code == 5 and arguments)  # 5: nothing to do, as after -k
             if not passed:
                 bad.append(name)
-            for key, number in outcome(report).items():
+            counts = outcome(report)
+            for key, number in counts.items():
                 total[key] += number
-            verdict = "passed" if passed else "FAILED" if code > 0 else f"ended by signal {-code}"
+            verdict = "passed" if counts["passed"] else "no test ran"
+            verdict = verdict if passed else "FAILED" if code > 0 else f"ended by signal {-code}"
             print(f"=== {name}: {verdict} in {time.time() - start:.0f} s ===", flush=True)
     if not bad and not total["passed"]:
         bad.append("no test ran")

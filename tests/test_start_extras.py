@@ -49,6 +49,15 @@ def test_the_tests_install_what_tests_and_teaching_need(checkout: Checkout) -> N
     assert code == 0 and "1 passed" in said, said
     assert [call.rpartition(" ")[2] for call in checkout.called()] == [".[course,site,teach,test]"]
     assert checkout.start()[0] == 0 and checkout.calls() == 1, "it holds what a learner needs as well"
+    assert checkout.start("install", "test")[0] == 0 and checkout.calls() == 1, "and that is all there is to install"
+
+
+def test_install_test_brings_all_that_the_tests_need(checkout: Checkout) -> None:
+    assert checkout.start("install", "test")[0] == 0
+    (checkout.root / "tests/test_a.py").write_text("def test_a(): pass\n", encoding="utf-8")
+    code, said = checkout.start("test", "tests/test_a.py", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert code == 0 and "1 passed" in said, said
+    assert [call.rpartition(" ")[2] for call in checkout.called()] == [".[course,site,teach,test]"]
 
 
 def test_without_a_network_the_course_opens_after_a_failed_addition(checkout: Checkout) -> None:
