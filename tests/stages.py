@@ -37,10 +37,9 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
         plan.append(("notebooks", [*strict, "--course-limits", f"--data-too={data or ''}", *chapters], bare))
         if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
             plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
-    pair = ["-n", str(min(2, CORES)), "--dist"]  # a kernel, a server and a browser each
-    browser, site = [*pair, "loadgroup"], [*pair, "loadscope"]
+    pair = ["-n", str(min(2, CORES)), "--dist", "loadgroup"]  # a kernel, a server and a browser each
     alone = {**one, "SEGKIT_DATA": empty}
-    for name, how, extra in (("benchmarks", [], {}), ("browser", browser, alone), ("site", site, one)):
+    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, alone), ("site", pair, one)):
         if list((ROOT / "tests" / name).glob("test_*.py")):
             plan.append((name, [f"tests/{name}", *how], extra))
     return plan
