@@ -24,7 +24,7 @@ def test_nothing_is_missing_of_what_is_there(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_a_name_that_nothing_has_everything_is_missing(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    name = "99" if kind == "chapter" else "nowhere"
+    name = "99" if kind == "chapter" else f"absent_{kind}"
     assert main([kind, name]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(KINDS[kind]) and all(re.match(r"[\w/*.]+: \w", line) for line in lines)
