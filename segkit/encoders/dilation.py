@@ -188,8 +188,8 @@ def strides_seen(encoder: nn.Module) -> list[tuple[str, Window, int]]:
         raise ValueError(
             f"dilate_strides got a {type(encoder).__name__} without a convolution; there is no stride to find"
         )
-    state = {name: weight for name, weight in encoder.named_parameters() if weight.is_meta}
-    state |= dict(encoder.named_buffers())  # BatchNorm would count what it saw
+    state: dict[str, Tensor] = {name: weight for name, weight in encoder.named_parameters() if weight.is_meta}
+    state |= encoder.named_buffers()  # BatchNorm would count what it saw
 
     def blank(like: Tensor, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=like.dtype, device="cpu" if like.is_meta else like.device)

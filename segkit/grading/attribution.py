@@ -32,8 +32,8 @@ def fails_when(facts: Facts, failed: set[int]) -> str:
         best = min(covers, key=lambda name: len(holds[name]))
         passing = len(holds[best]) - len(failed)
         return (
-            f"In all {len(failed)} cases that fail, {best}; that alone is not the cause, since {passing} other such "
-            f"{'case passes' if passing == 1 else 'cases pass'}."
+            f"In all {len(failed)} cases that fail, {best}. ({passing} other such "
+            f"{'case passes' if passing == 1 else 'cases pass'}: it takes more than that, or it does not show there.)"
             if len(failed) > 1 and passing <= len(failed)
             else ""
         )
