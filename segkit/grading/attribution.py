@@ -39,7 +39,7 @@ def fails_when(facts: Facts, failed: set[int]) -> str:
         )
     within = [name for name in names if holds[name] < failed and not any(word in name for word in _RARELY_THE_CAUSE)]
     best = max(within, key=lambda name: len(holds[name]), default="")
-    if best and 2 * len(holds[best]) > len(failed):
+    if best and 2 * len(holds[best]) > len(failed) and 4 * len(failed) <= 3 * len(facts):
         return f"It always fails when {best}, and in some other cases too."
     return ""
 

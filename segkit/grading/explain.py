@@ -42,9 +42,10 @@ def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
         return [Diagnosis(near.code, near.message, shown), *_generic(exercise, outcomes, failed - explained)]
     found, (part, cases) = _generic(exercise, outcomes, failed), evidence.in_part()
     if part and found[0].code == "wrong-values":
+        rest = "in the others something else" if cases < failed else "but a case is right that it would spoil"
         said = (
             f"{found[0].message} In {len(cases)} of the {len(failed)} cases that fail, this one among them, your "
-            f"function gives just what one mistake alone would give, and in the others something else: {part.message}"
+            f"function gives just what one mistake alone would give ({rest}): {part.message}"
         )
         return [Diagnosis(found[0].code, said, example(exercise, outcomes, cases)), *found[1:]]
     return found
