@@ -66,8 +66,8 @@ def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | Non
                 return Diagnosis(code, told, example(exercise, outcomes, {index}))
         exact = right and _given(exercise, index) == 64 and exercise.exact
         if exact and not all_exact(outcome.leaves, exercise.expected(index)):
-            told = number_added(exercise, outcomes) or _inexact(outcome.leaves, exercise.expected(index))
-            return replace(told, example=example(exercise, outcomes, {index}))
+            lost = number_added(exercise, outcomes) or _inexact(outcome.leaves, exercise.expected(index))
+            return replace(lost, example=example(exercise, outcomes, {index}))
     return None
 
 
