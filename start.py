@@ -61,9 +61,9 @@ for the build of the package index (6 GB); or say where the files are: PIP_FIND_
 TEXT = {"encoding": "utf-8", "errors": "replace"}  # of what other programs say
 
 
-def gigabytes(extras: set[str]) -> tuple[int, int]:
+def gigabytes(extras: set[str]) -> tuple[float, float]:
     """The disk that an install needs, with room for its downloads, and what it takes in the end."""
-    return (8, 6) if sys.platform == "linux" and "cpu" not in extras else (3, 2)  # Linux: torch with its CUDA parts
+    return (8, 6) if sys.platform == "linux" and "cpu" not in extras else (3, 1.2)  # Linux: torch with its CUDA parts
 
 
 def disk_full(extras: set[str]) -> str:

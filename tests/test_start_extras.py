@@ -92,7 +92,7 @@ def test_the_small_torch_is_asked_for_by_name_and_kept(checkout: Checkout) -> No
     (torch,), (vision,) = (re.findall(rf"^{name}==(.+)$", pins, re.MULTILINE) for name in ("torch", "torchvision"))
     code, said = checkout.start("--cpu", "--no-browser")
     (call,) = checkout.called()
-    assert code == 0 and "--no-browser" in said and "--cpu" not in said and "2 GB" in said
+    assert code == 0 and "--no-browser" in said and "--cpu" not in said and " 1.2 GB" in said
     asked = f"--extra-index-url https://download.pytorch.org/whl/cpu torch=={torch}+cpu torchvision=={vision}+cpu "
     assert asked in call and call.endswith(" .[course]")
     assert checkout.start()[0] == checkout.start("--cpu")[0] == 0 and checkout.calls() == 1

@@ -105,6 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     sets.add_argument("name", type=_data, metavar="NAME", help=sets_)
     sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
 
+    street = command("street", "write one of the course's own streets to a file", "segkit.cli.street:street")
+    street.add_argument("--scene", type=int, default=12, help="0 to 199, of the test split (default 12)")
+    street.add_argument("--to", default="street.png", metavar="FILE.png", help="default: street.png")
+
     grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
     grade.add_argument("notebook", metavar="NOTEBOOK", help="a solved assignment, such as ch02.ipynb")
     grade.epilog = "A whole class: segkit class"
