@@ -52,11 +52,11 @@ def take_steps(job: dict[str, Any], skip: Collection[int | str], tell: Tell) -> 
             seen[name] = None  # what it needs may come later
         tell((how, name, tried.plain()))
 
-    for number, code, exercise, helpers in job["steps"]:
+    for number, code, exercise, helpers, late in job["steps"]:
         if exercise:
             if exercise in namespace and exercise not in skip:
                 answer(exercise, "tried")
-        elif number not in skip:
+        elif number not in skip and not (late and all(seen.get(name) is not None for name in asked)):
             tell(("cell", number, None))
             code = plain_python(code)
             code = definitions(code, asked) if helpers else code

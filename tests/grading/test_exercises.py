@@ -114,6 +114,16 @@ def test_planted_mistake_gets_its_own_diagnosis(name, code, function):
     assert len(result.diagnoses[0].message) > 20
 
 
+@pytest.mark.parametrize(("name", "code", "function"), WRONG, ids=[f"{e}-{c}" for e, c, _ in WRONG])
+def test_a_named_slip_takes_three_fifths_at_most(name, code, function):
+    """Its aspects' share, and no more than that; never all, and never less than one aspect costs anybody else."""
+    result = judge(find(name), tried(name, function))
+    share = sum(result.groups.values()) / len(result.groups)
+    assert result.score == pytest.approx(max(share, 0.4), abs=1e-4), result.text()
+    assert 0.4 <= result.score <= 1 - 1 / len(result.groups) + 1e-4
+    assert ("three fifths of the marks" in result.text()) is (share < 0.4)
+
+
 @pytest.mark.parametrize("name", exercises())
 def test_every_diagnosis_is_planted(name):
     wrong = next(chapter.WRONG[name] for chapter in CHAPTERS if name in chapter.WRONG)
