@@ -48,7 +48,9 @@ def take_steps(job: dict[str, Any], skip: Collection[int | str], tell: Tell) -> 
         tell(("check", name, None))
         seen[name] = namespace[name]
         tried = attempt(asked[name], namespace[name], job["seconds"])
-        if all(outcome.kind in ("stub", "nothing", "raised") for outcome in tried.outcomes or []):
+        outcomes = tried.outcomes or []
+        nothing = all(outcome.kind in ("stub", "nothing", "raised") for outcome in outcomes)
+        if nothing or any(outcome.error == "NameError" for outcome in outcomes):
             seen[name] = None  # what it needs may come later
         tell((how, name, tried.plain()))
 
