@@ -122,6 +122,8 @@ def arrivals(
         person = roster.find(one.sender, one.made_for) if roster and one.sender.name else None
         if person:
             one.sender, one.listed = replace(one.sender, name=person.name), person.folder
+        elif one.made_for:
+            one.tell(f"not on the list of students; it was made for {one.made_for}")
     _name_folders(made, known)
     return made
 

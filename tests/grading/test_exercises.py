@@ -21,6 +21,8 @@ from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED
 CHAPTERS = [importlib.import_module(f"tests.grading.mistakes.{name}") for name in ASSIGNMENTS]
 RIGHT = [(e, s, f) for chapter in CHAPTERS for e, styles in chapter.RIGHT.items() for s, f in styles.items()]
 WRONG = [(e, c, f) for chapter in CHAPTERS for e, codes in chapter.WRONG.items() for c, f in codes.items()]
+# planted answers that are always one number, or an argument as it came: their diagnosis is right, and leaves no marks
+NOTHING = {("pixel_accuracy", "whole-number-division"), ("boundary_mask", "mask-returned")}
 # "code" or "code and a few words", where several mistakes have the same diagnosis
 
 
@@ -119,9 +121,21 @@ def test_a_named_slip_takes_three_fifths_at_most(name, code, function):
     """Its aspects' share, and no more than that; never all, and never less than one aspect costs anybody else."""
     result = judge(find(name), tried(name, function))
     share = sum(result.groups.values()) / len(result.groups)
-    assert result.score == pytest.approx(max(share, 0.4), abs=1e-4), result.text()
-    assert 0.4 <= result.score <= 1 - 1 / len(result.groups) + 1e-4
-    assert ("three fifths of the marks" in result.text()) is (share < 0.4)
+    assert result.score <= 1 - 1 / len(result.groups) + 1e-4
+    if (name, code) in NOTHING:
+        assert result.score == 0
+    else:
+        assert result.score == pytest.approx(max(share, 0.4), abs=1e-4), result.text()
+        assert ("three fifths of the marks" in result.text()) is (share < 0.4)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("pixel_accuracy", lambda m: 0), ("pixel_accuracy", lambda m: 1.0), ("boundary_mask", lambda mask, width: mask),
+     ("boundary_mask", lambda mask, width: mask & False)],
+)  # fmt: skip
+def test_an_answer_that_does_nothing_is_no_slip(name, function):
+    assert check(name, function, quiet=True).score == 0
 
 
 @pytest.mark.parametrize("name", exercises())

@@ -10,6 +10,7 @@ from segkit.cli import main
 from segkit.grading.notebook_files import NotebookError
 from segkit.teaching.roster import read_roster
 from segkit.teaching.senders import Sender
+from tests.teaching.made_class import notebook, packed, solutions
 from tests.teaching.test_collect import numbered, put, taken
 
 MOODLE = "First name,Last name,Email address\nAnna,Berg,aberg@uni.example\nJörg,de la Cruz,jcruz@uni.example\n"
@@ -77,10 +78,15 @@ def test_logins_find_their_students(tmp_path: Path, capsys: pytest.CaptureFixtur
     source = tmp_path / "in"
     put(source / "berganna_123_9_ch01.ipynb", numbered(1))
     put(source / "Homework_jcruz_attempt_2027-01-20-12-00-00_ch01.ipynb", numbered(2))
+    made = notebook({**solutions()})
+    made["metadata"]["segkit"]["variant"] = {"student": "Di-Eng"}
+    put(source / "uxy_77_9_ch01.ipynb", packed(made))
     put(tmp_path / "list.csv", (CANVAS + '"Eng, Di",125,s3,deng,CS7\n').encode())
     words = ["class", "collect", str(source), "--to", str(tmp_path / "class"), "--students", str(tmp_path / "list.csv")]
     assert main(words) == 0
-    assert taken(tmp_path / "class") == {"Anna-Berg/ch01/ch01.ipynb", "Jörg-de-la-Cruz/ch01/ch01.ipynb"}
+    known = {"Anna-Berg/ch01/ch01.ipynb", "Jörg-de-la-Cruz/ch01/ch01.ipynb"}
     said = capsys.readouterr().out
+    assert taken(tmp_path / "class") == known | {"uxy/ch01/ch01.ipynb"}
+    assert "not on the list of students; it was made for Di-Eng" in said
     assert "names are taken from 'student'" in said and "handed in nothing: Di-Eng" in said
-    assert "not on the list" not in said and "people are called" not in said
+    assert "not on the list of students: uxy" in said and "people are called" not in said
