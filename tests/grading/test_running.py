@@ -65,7 +65,7 @@ def test_an_answer_is_not_compared_where_the_student_s_code_has_run(grade: Any, 
 
     report = grade(change)
     assert points(report) == {**ALL, "conv2d": 1.2}, "what a named slip leaves of three marks"
-    assert report.rows[0].result.diagnoses[0].code == "kernel-flipped"
+    assert report.rows[0].result.diagnoses[0].code == "kernel-half-flipped"
 
 
 def test_answers_below_their_check_cells(grade: Any) -> None:
