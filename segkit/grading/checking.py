@@ -97,9 +97,7 @@ def mark(exercise: Exercise, outcomes: list[Outcome], *, stub: bool = True) -> R
     ]
     failed = {i for i, fine in enumerate(good) if not fine}
     diagnoses = diagnose(exercise, outcomes, failed)
-    slips = (
-        0 if any(told.code in GENERAL for told in diagnoses) or _does_nothing(exercise, outcomes) else len(diagnoses)
-    )
+    slips = 0 if any(told.code in GENERAL for told in diagnoses) or does_nothing(exercise, outcomes) else len(diagnoses)
     groups = {case.group: True for case in cases}
     for index in failed:
         groups[cases[index].group] = False
@@ -114,7 +112,7 @@ def mark(exercise: Exercise, outcomes: list[Outcome], *, stub: bool = True) -> R
     return Result(exercise.name, score, status, diagnoses, groups, _remarks(outcomes), printed, seconds)
 
 
-def _does_nothing(exercise: Exercise, outcomes: list[Outcome]) -> bool:
+def does_nothing(exercise: Exercise, outcomes: list[Outcome]) -> bool:
     """Whether an answer is always one number, or an argument as it came: no slip, whatever it looks like."""
     gave = [(case.args, one.leaves[0]) for case, one in zip(exercise.all_cases(), outcomes, strict=True) if one.leaves]
     numbers = [leaf.array.reshape(-1) for one in outcomes for leaf in one.leaves if leaf.array.dtype.kind in "biuf"]
