@@ -111,7 +111,7 @@ def test_messages_of_cells() -> None:
 
 
 def test_the_line_that_is_wrong_is_blamed_and_no_command_beside_it() -> None:
-    told = run_cell(7, plain_python("!pip install segkit\n%matplotlib inline\n\ndef f():\n    a = 1\n  return a"), {})
+    told = run_cell(7, plain_python("!pip install nothing\n%matplotlib inline\n\ndef f():\n    a = 1\n  return a"), {})
     assert told is not None and "cannot be read: line 6, `return a`" in told
 
 
