@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set the course up and open it, run its tests, or look after its notebooks. Needs Python 3.11+ and nothing else.
 
-python3 start.py [--no-browser]             open the course in JupyterLab (the first time: install it, 2 to 3 minutes)
+python3 start.py [--no-browser]             open the course in JupyterLab (the first time: install it, 2 to 15 minutes)
 python3 start.py --cpu ...                  install a torch without its parts for GPUs: 1.2 GB instead of 6 on Linux
 python3 start.py test [PYTEST ARGUMENTS]    run every test: units, notebooks, benchmarks, browser
 python3 start.py test --quick               run some tests of every room, one notebook and one assignment: 3 minutes
@@ -183,7 +183,7 @@ def install(needed: set[str]) -> None:
     extras |= needed
     if not known:
         room_for(extras)
-    print(f"installing into {VENV} (the first time 2 to 3 minutes and {gigabytes(extras)[1]} GB) ...", flush=True)
+    print(f"installing into {VENV} (the first time 2 to 15 minutes and {gigabytes(extras)[1]} GB) ...", flush=True)
     began = time.time()
     try:
         make_venv(extras)

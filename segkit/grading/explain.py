@@ -16,6 +16,11 @@ from segkit.grading.result_types import integer_for_float
 from segkit.grading.values import Leaf, same
 from segkit.grading.verdict import Diagnosis
 
+# what says where an answer is wrong, and not by what slip
+GENERAL = frozenset(
+    "wrong-values wrong-shape wrong-type wrong-arguments nan raises too-slow exits crashed returns-nothing "
+    "not-yet-done-here not-run".split()
+)
 _NOT_THE_VALUES = "The shape is right and the values are not."
 
 

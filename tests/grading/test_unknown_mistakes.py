@@ -150,6 +150,27 @@ def test_arguments_go_by_name_where_the_names_are_ours():
 def test_basic_case_wrong_earns_nothing():
     result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) + 1, quiet=True)
     assert (result.score, result.status) == (0.0, REJECTED)
+    assert "No marks yet: the other aspects count once `plain` is right." in result.text()
+
+
+def test_a_second_slip_takes_three_fifths_of_what_is_left():
+    def both(x, w, b, s, p, d):
+        return conv(x, w.flip(2, 3), None, s, p, d)
+
+    result = check("conv2d", both, quiet=True)
+    assert {told.code for told in result.diagnoses} == {"kernel-flipped", "bias-ignored"}
+    assert 0.16 <= result.score < 0.4, result.text()
+
+
+def test_a_slip_and_a_changed_argument_cost_both():
+    def both(x, w, b, s, p, d):
+        found = conv(x, w.flip(2, 3), b, s, p, d)
+        x += 1
+        return found
+
+    result = check("conv2d", both, quiet=True)
+    assert {told.code for told in result.diagnoses} == {"kernel-flipped", "input-changed"}
+    assert result.score == pytest.approx(0.4 - 1 / len(result.groups), abs=1e-3)
 
 
 def test_not_a_function():
