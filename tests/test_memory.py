@@ -83,5 +83,5 @@ def test_building_an_encoder_does_not_load_the_compiler() -> None:
         "encoders.create('resnet101', width=8, output_stride=16)\n"  # a deeper one is counted
         "print([name for name in ('torch._dynamo', 'sympy', 'triton') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]", done.stdout

@@ -40,13 +40,15 @@ def number_added(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | Non
 
 def _lost(exercise: Exercise, outcomes: list[Outcome], towards_one: bool) -> np.ndarray:
     """By what shares the numbers are too small, where rounding does not explain it; empty where it is no such thing."""
-    less, more, right = [_NONE], 0, 0
+    less, more, right, factors = [_NONE], 0, 0, [_NONE]
     for got, want in _fractions(exercise, outcomes):
         if not same_shape(got.array, want.array) or got.array.dtype.kind not in "biuf":
             return _NONE
         a, b = (leaf.array.astype(np.float64).reshape(-1) for leaf in (got, want))
         a, b = a[np.isfinite(b)], b[np.isfinite(b)]
-        a, b = (1 - a, 1 - b) if towards_one else (a, b)
+        if towards_one:
+            factors.append(a[b != 0] / b[b != 0])
+            a, b = 1 - a, 1 - b
         if not np.isfinite(a).all():
             return _NONE
         large = np.abs(b) > _SHARE * np.abs(b).max(initial=0.0)
@@ -57,6 +59,9 @@ def _lost(exercise: Exercise, outcomes: list[Outcome], towards_one: bool) -> np.
         right += int((np.abs(shares) <= rounding).sum()) if less[-1].size else 0
     found = np.concatenate(less)
     if found.size < max(_ENOUGH, 10 * more) or found.max() > 1 or np.median(found) > (0.02 if right > more else 0.2):
+        return _NONE
+    times = np.concatenate(factors)
+    if times.size and np.ptp(times) < 0.25 * abs(np.median(times) - 1):  # all times one number: another mistake
         return _NONE
     one_factor = np.ptp(found) < 0.01 * found.max() and found.max() < 1e-7  # a constant, rounded to float32
     return _NONE if one_factor else found
