@@ -115,6 +115,8 @@ def _put_in_order(known: Mapping[str, Any], columns: Mapping[str, int], rows: di
             if known[first].reads == [source] and len(readers[chain[-1]]) == 1:
                 groups.setdefault((source, readers[chain[-1]][0]), []).append(chain)
     for (source, target), chains in groups.items():
+        if max(map(len, chains)) > 3 * min(map(len, chains)):  # a way down and up again, and a skip beside it
+            continue
         inside = {name for chain in chains for name in chain}
         taken = {rows[n] for n in known if n not in inside and columns[source] < columns[n] < columns[target]}
         own = {rows[name] for name in inside}

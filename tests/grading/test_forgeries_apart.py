@@ -267,7 +267,7 @@ def test_a_grader_that_is_stopped_leaves_marks_and_nothing_running(
     assert rows == {"anna": ("20", ""), "ben": ("0", "not graded yet"), "carl": ("0", "not graded yet")}
     if how == signal.SIGINT:
         assert grader.returncode == 130 and "holds what was graded so far" in errors and "Traceback" not in errors
-        assert "not graded yet" in (tmp_path / "out" / "feedback" / "ben" / "ch02.md").read_text(encoding="utf-8")
+        assert "Not graded yet" in (tmp_path / "out" / "feedback" / "ben" / "ch02.md").read_text(encoding="utf-8")
     ends = time.monotonic() + 30
     while (processes_of(str(tmp_path / "tmp")) or list((tmp_path / "tmp").iterdir())) and time.monotonic() < ends:
         time.sleep(0.1)
