@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set the course up and open it, run its tests, or look after its notebooks. Needs Python 3.11+ and nothing else.
 
-python3 start.py [--no-browser]             open the course in JupyterLab (the first time: install it, 2 to 3 minutes)
+python3 start.py [--no-browser]             open the course in JupyterLab (the first time: install it, 2 to 15 minutes)
 python3 start.py --cpu ...                  install a torch without its parts for GPUs: 1.2 GB instead of 6 on Linux
 python3 start.py test [PYTEST ARGUMENTS]    run every test: units, notebooks, benchmarks, browser
 python3 start.py test --quick               run some tests of every room, one notebook and one assignment: 3 minutes
@@ -9,7 +9,7 @@ python3 start.py refresh [NOTEBOOK ...]     run chapters again and store their o
 python3 start.py elsewhere [NOTEBOOK ...]   compare chapters under the arithmetic of three other machines
 python3 start.py render NOTEBOOK ... --to FOLDER [--run]   pages of a chapter as PNG pictures, as JupyterLab shows them
 python3 start.py site [--to FOLDER] [--pdf] build the course as a web site, in runs/site (needs npm once, for formulas)
-python3 start.py install [test] [teach]     install only, what a learner needs, or tests or teachers (nbgrader) as well
+python3 start.py install [test] [teach]     install only, what a learner needs, and what `test` or teachers need as well
 python3 start.py hosted OWNER/NAME          write the README's links to hosted notebooks, of the repository's address
 python3 start.py release VERSION            check that everything names this version, and tag it
 
@@ -61,9 +61,9 @@ for the build of the package index (6 GB); or say where the files are: PIP_FIND_
 TEXT = {"encoding": "utf-8", "errors": "replace"}  # of what other programs say
 
 
-def gigabytes(extras: set[str]) -> tuple[int, int]:
+def gigabytes(extras: set[str]) -> tuple[float, float]:
     """The disk that an install needs, with room for its downloads, and what it takes in the end."""
-    return (8, 6) if sys.platform == "linux" and "cpu" not in extras else (3, 2)  # Linux: torch with its CUDA parts
+    return (8, 6) if sys.platform == "linux" and "cpu" not in extras else (3, 1.2)  # Linux: torch with its CUDA parts
 
 
 def disk_full(extras: set[str]) -> str:
@@ -183,7 +183,7 @@ def install(needed: set[str]) -> None:
     extras |= needed
     if not known:
         room_for(extras)
-    print(f"installing into {VENV} (the first time 2 to 3 minutes and {gigabytes(extras)[1]} GB) ...", flush=True)
+    print(f"installing into {VENV} (the first time 2 to 15 minutes and {gigabytes(extras)[1]} GB) ...", flush=True)
     began = time.time()
     try:
         make_venv(extras)
@@ -232,7 +232,7 @@ def main(arguments: list[str]) -> int:
     if word in ALONE:
         return subprocess.run([sys.executable, "-m", ALONE[word], *rest], cwd=ROOT).returncode
     if word == "install" and set(rest) <= {"test", "teach"}:
-        install(extras | set(rest))
+        install(extras.union(rest, COMMANDS["test"][0] if "test" in rest else ()))
         return 0
     if word and not word.startswith("-") and word not in COMMANDS:
         sys.stderr.write(f"start.py does not know {' '.join(arguments)!r}\n\n{__doc__}\n")

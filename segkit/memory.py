@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 F = TypeVar("F", bound=Callable[..., Any])
 ORDINARY = 1024  # a number of classes up to which nothing is looked at
@@ -80,7 +81,7 @@ def _count(init: Callable[..., None], cls: type[nn.Module], arguments: Any, name
 
     hook = register_module_parameter_registration_hook(add)
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), _NothingDrawn():
             init(cls.__new__(cls, *arguments, **named), *arguments, **named)
     except TooLarge:
         raise
@@ -89,6 +90,15 @@ def _count(init: Callable[..., None], cls: type[nn.Module], arguments: Any, name
             raise TooLarge(f"{cls.__name__} got {said}; no machine holds its weights: take a smaller number") from None
     finally:
         hook.remove()
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves random numbers out: on "meta" there are no values, and yet torch would load its compiler for them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _numbers(value: Any) -> Iterator[int]:

@@ -37,10 +37,9 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
         plan.append(("notebooks", [*strict, "--course-limits", f"--data-too={data or ''}", *chapters], bare))
         if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
             plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
-    pair = ["-n", str(min(2, CORES)), "--dist"]  # a kernel, a server and a browser each
-    browser, site = [*pair, "loadgroup"], [*pair, "loadscope"]
+    pair = ["-n", str(min(2, CORES)), "--dist", "loadgroup"]  # a kernel, a server and a browser each
     alone = {**one, "SEGKIT_DATA": empty}
-    for name, how, extra in (("benchmarks", [], {}), ("browser", browser, alone), ("site", site, one)):
+    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, alone), ("site", pair, one)):
         if list((ROOT / "tests" / name).glob("test_*.py")):
             plan.append((name, [f"tests/{name}", *how], extra))
     return plan
@@ -94,9 +93,11 @@ def test(arguments: list[str]) -> int:
             passed = code == 0 or (code == 5 and arguments)  # 5: nothing to do, as after -k
             if not passed:
                 bad.append(name)
-            for key, number in outcome(report).items():
+            counts = outcome(report)
+            for key, number in counts.items():
                 total[key] += number
-            verdict = "passed" if passed else "FAILED" if code > 0 else f"ended by signal {-code}"
+            verdict = "passed" if counts["passed"] else "no test ran"
+            verdict = verdict if passed else "FAILED" if code > 0 else f"ended by signal {-code}"
             print(f"=== {name}: {verdict} in {time.time() - start:.0f} s ===", flush=True)
     if not bad and not total["passed"]:
         bad.append("no test ran")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -71,3 +73,15 @@ def test_counting_changes_no_weight_and_no_random_number(monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="in_channels=0"), monkeypatch.context() as context:
         context.setattr(memory, "ORDINARY", 1)
         create("enet", 2000, in_channels=0)  # the network says itself what is wrong
+
+
+def test_building_an_encoder_does_not_load_the_compiler() -> None:
+    """What counts the weights beforehand, and what finds the strides, asks nothing of torch that would load it."""
+    code = (
+        "import sys; from segkit import encoders\n"
+        "encoders.create('vgg11_bn', width=16, pool=3); encoders.create('resnet50', width=8, output_stride=8)\n"
+        "encoders.create('resnet101', width=8, output_stride=16)\n"  # a deeper one is counted
+        "print([name for name in ('torch._dynamo', 'sympy', 'triton') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+    assert done.stdout.strip() == "[]", done.stdout

@@ -36,7 +36,7 @@ def test_the_first_cases_of_what_is_not_slow_room_by_room() -> None:
     ]
 
 
-def planted(tmp_path: Path, text: str, *options: str) -> str:
+def planted(tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
     (tmp_path / "test_planted.py").write_text(text, encoding="utf-8")
     command = [
         sys.executable,
@@ -51,15 +51,27 @@ def planted(tmp_path: Path, text: str, *options: str) -> str:
         *options,
     ]
     clean = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, encoding="utf-8").stdout
+    answer = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, encoding="utf-8")
+    return answer.returncode, answer.stdout
 
 
 def test_pytest_runs_the_chosen_ones_and_stops_when_the_time_is_up(tmp_path: Path) -> None:
     many = "import pytest\n@pytest.mark.parametrize('k', range(9))\ndef test_k(k): assert k < 3\n"
-    assert "3 passed, 6 deselected" in planted(tmp_path, many)
-    late = f"from tests import quick\nquick.LIMIT = -1\n{many}"
-    said = planted(tmp_path, late)
-    assert "3 skipped, 6 deselected" in said and "python3 start.py test runs everything" in said
+    assert "3 passed, 6 deselected" in planted(tmp_path, many)[1]
+    head = "import time\nfrom tests import quick\nquick.LIMIT = 0.2\ntime.sleep(0.3)\n"
+    slow = f"{head}{many.strip()}; time.sleep(0.3)\n"
+    code, said = planted(tmp_path, slow)
+    assert code == 0 and "1 passed, 2 skipped, 6 deselected" in said and "python3 start.py test runs everything" in said
+    assert "1 tests ran; 2 did not" in said, "the second that importing took is not counted"
+
+
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "1")], ids=["alone", "in a worker"])
+def test_it_is_an_error_if_none_ran(tmp_path: Path, options: tuple[str, ...]) -> None:
+    text = "from tests import quick\nquick.LIMIT = -1\ndef test_a(): pass\n"
+    code, said = planted(tmp_path, text, *options)
+    assert code == 1 and "0 tests ran; 1 did not" in said and "ERROR: no test ran" in said, said
+    assert planted(tmp_path, "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n", *options)[0] == 1
+    assert planted(tmp_path, "def test_a(): pass\n", *options)[0] == 0
 
 
 def test_slow_tests_are_known_from_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,7 @@ def test_test_runs_every_stage_and_reports_failures(checkout: Checkout) -> None:
     )
     code, said = checkout.start("test", **quick)
     assert code == 0 and "2 passed, 0 failed, 1 skipped" in said and "all passed" in said, said
+    assert "=== units: passed in" in said and "=== benchmarks: no test ran in" in said, said
     (tests / "browser/test_b.py").write_text("def test_b(): assert 0\n", encoding="utf-8")
     code, said = checkout.start("test", **quick)
     assert code == 1 and "FAILED: browser" in said and "=== units: passed" in said, said

@@ -49,6 +49,15 @@ def test_the_tests_install_what_tests_and_teaching_need(checkout: Checkout) -> N
     assert code == 0 and "1 passed" in said, said
     assert [call.rpartition(" ")[2] for call in checkout.called()] == [".[course,site,teach,test]"]
     assert checkout.start()[0] == 0 and checkout.calls() == 1, "it holds what a learner needs as well"
+    assert checkout.start("install", "test")[0] == 0 and checkout.calls() == 1, "and that is all there is to install"
+
+
+def test_install_test_brings_all_that_the_tests_need(checkout: Checkout) -> None:
+    assert checkout.start("install", "test")[0] == 0
+    (checkout.root / "tests/test_a.py").write_text("def test_a(): pass\n", encoding="utf-8")
+    code, said = checkout.start("test", "tests/test_a.py", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert code == 0 and "1 passed" in said, said
+    assert [call.rpartition(" ")[2] for call in checkout.called()] == [".[course,site,teach,test]"]
 
 
 def test_without_a_network_the_course_opens_after_a_failed_addition(checkout: Checkout) -> None:
@@ -83,7 +92,7 @@ def test_the_small_torch_is_asked_for_by_name_and_kept(checkout: Checkout) -> No
     (torch,), (vision,) = (re.findall(rf"^{name}==(.+)$", pins, re.MULTILINE) for name in ("torch", "torchvision"))
     code, said = checkout.start("--cpu", "--no-browser")
     (call,) = checkout.called()
-    assert code == 0 and "--no-browser" in said and "--cpu" not in said and "2 GB" in said
+    assert code == 0 and "--no-browser" in said and "--cpu" not in said and " 1.2 GB" in said
     asked = f"--extra-index-url https://download.pytorch.org/whl/cpu torch=={torch}+cpu torchvision=={vision}+cpu "
     assert asked in call and call.endswith(" .[course]")
     assert checkout.start()[0] == checkout.start("--cpu")[0] == 0 and checkout.calls() == 1

@@ -1,4 +1,4 @@
-"""The `segkit` command: train, eval, predict, crf, bench, data, grade, class, doctor."""
+"""The `segkit` command: train, eval, predict, crf, bench, data, street, grade, class, doctor."""
 
 from segkit.cli.main import main
 

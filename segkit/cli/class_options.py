@@ -35,17 +35,21 @@ def class_arguments(parser: argparse.ArgumentParser, run: Callable[[str], Callab
     made = step("generate", "write the notebooks that students get, and a page that says how to work with them")
     made.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="such as ch02 (default: all)")
     made.add_argument("--to", required=True, metavar="CLASS", help="the class's folder; writes CLASS/handout")
-    made.add_argument("--students", metavar="FILE", help="a name in each line: a notebook for each of them, with "
-                      "numbers of their own")  # fmt: skip
+    made.add_argument("--students", metavar="FILE", help="a name in each line, or a learning system's table: a "
+                      "notebook for each of them, with numbers of their own")  # fmt: skip
     made.add_argument("--course", action="store_true", help="also an archive of the course, without what is yours")
 
     came = step("collect", "sort a learning system's downloads into a folder for each student; say what came of each")
     came.add_argument("downloads", metavar="DOWNLOADS", help="a folder, or an archive as it was downloaded")
     came.add_argument("--to", required=True, metavar="CLASS", help="the class's folder; adds to CLASS/submitted")
     came.add_argument("--assignment", metavar="NAME", help="what was to be handed in, such as ch02")
-    came.add_argument("--deadline", type=_time, metavar="TIME", help='such as "2027-01-31 23:59"; to note what is late')
-    came.add_argument("--students", metavar="FILE", help="a name in each line, to see who is missing")
-
+    came.add_argument("--deadline", type=_time, metavar="TIME", help='such as "2027-01-31 23:59"; to note what is late '
+                      "(default: the one given before)")  # fmt: skip
+    came.add_argument(
+        "--in-time", action="store_true", help="what came in time counts, even where something came later"
+    )
+    came.add_argument("--students", metavar="FILE", help="a name in each line, or a learning system's table: to see "
+                      "who is missing, and whose a login is")  # fmt: skip
     marked = step("grade", "grade what was collected, each notebook apart from all else; go on where it was stopped")
     marked.add_argument("folder", metavar="CLASS", help="the class's folder, with CLASS/submitted")
     marked.add_argument("--again", action="store_true", help="grade all anew, also what has not changed")

@@ -8,16 +8,17 @@ from pathlib import Path
 from segkit.grading.assignments import ASSIGNMENTS
 from segkit.grading.classroom import grade_class
 from segkit.grading.notebook_files import NotebookError
+from segkit.teaching import adjustments
 from segkit.teaching.collecting import collect_downloads
 from segkit.teaching.handout import hand_out
 from segkit.teaching.returning import give_back
+from segkit.teaching.roster import Roster, read_roster
 from segkit.teaching.rubric import TABLE, update, write_answers
-from segkit.teaching.tables import read_names
 
 
 def generate(o: argparse.Namespace) -> int:
     """Run `segkit class generate`."""
-    students = read_names(Path(o.students)) if o.students else []
+    students = _roster(o.students).names if o.students else []
     written = hand_out(o.assignments or list(ASSIGNMENTS), o.to, students, o.course)
     notebooks = sum(path.suffix == ".ipynb" for path in written)
     print(f"{notebooks} notebooks{f' for {len(students)} students' if students else ''} in {Path(o.to) / 'handout'}")
@@ -30,9 +31,16 @@ def collect(o: argparse.Namespace) -> int:
     asked = o.assignment or ""
     if asked and asked not in ASSIGNMENTS:
         raise NotebookError(f"there is no assignment {asked!r}; the assignments are {', '.join(ASSIGNMENTS)}")
-    students = read_names(Path(o.students)) if o.students else None
-    print(collect_downloads(o.downloads, o.to, asked, o.deadline, students).text())
+    roster = _roster(o.students) if o.students else None
+    print(collect_downloads(o.downloads, o.to, asked, o.deadline, roster, o.in_time).text())
     return 0
+
+
+def _roster(path: str) -> Roster:
+    """The students of a list; what there is to know of how it was read is printed."""
+    roster = read_roster(Path(path))
+    print("\n".join(roster.said), end="\n" if roster.said else "")
+    return roster
 
 
 def grade(o: argparse.Namespace) -> int:
@@ -45,12 +53,18 @@ def grade(o: argparse.Namespace) -> int:
     if o.workers is not None and o.workers < 1:
         raise NotebookError(f"--workers is {o.workers}; at least one notebook is graded at a time")
     try:
-        result = grade_class(place / "submitted", place / "graded", o.workers, resume=not o.again, hidden=[place])
+        result = grade_class(
+            place / "submitted", place / "graded", o.workers, resume=not o.again, hidden=[place], pages=False
+        )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; the same command goes on: segkit class grade {place}") from None
+    adjustments.start(place)
     update(place / TABLE, result.submissions)
     write_answers(result.submissions, place)
     print(result.table())
+    if result.edited and not o.again:
+        print(f"\nmarks.csv was not as this command had written it, and is now {result.edited}. What somebody wrote "
+              f"there has no effect; changed marks go into {place / adjustments.TABLE}")  # fmt: skip
     print(f"\nwritten answers: read {place / 'written'}, mark in {place / TABLE}")
     print(f"pages for students: segkit class feedback {place}")
     return 0

@@ -101,9 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     _bench_arguments(bench)
 
     sets = command("data", "get or check a real data set, or check a folder of yours", "segkit.cli.datasets:datasets")
-    sets.add_argument("action", choices=("get", "check"))
-    sets.add_argument("name", type=_data, metavar="NAME", help=sets_)
-    sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
+    street = command("street", "write one of the course's own streets to a file", "segkit.cli.street:street")
+    _picture_arguments(sets, street, sets_)
 
     grade = command("grade", "grade an assignment notebook and print a table", "segkit.cli.grade:grade")
     grade.add_argument("notebook", metavar="NOTEBOOK", help="a solved assignment, such as ch02.ipynb")
@@ -114,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", "say what this machine can do, and what is missing", "segkit.cli.doctor:doctor")
     return parser
+
+
+def _picture_arguments(sets: argparse.ArgumentParser, street: argparse.ArgumentParser, known: str) -> None:
+    sets.add_argument("action", choices=("get", "check"))
+    sets.add_argument("name", type=_data, metavar="NAME", help=known)
+    sets.add_argument("--root", help="folder of the data sets (default: SEGKIT_DATA, else data/)")
+    street.add_argument("--scene", type=int, default=12, help="0 to 199, of the test split (default 12)")
+    street.add_argument("--to", default="street.png", metavar="FILE.png", help="default: street.png")
 
 
 def _eval_arguments(evaluate: argparse.ArgumentParser) -> None:

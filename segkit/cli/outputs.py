@@ -93,15 +93,15 @@ def _refuse(jobs: Sequence[Job], others: Sequence[Path]) -> None:
             raise ValueError(f"{path} would be written twice; give each output a name of its own")
         seen.add(place)
     for path in written[: len(written) - len(others)]:
-        if path.exists() and not _by_us(path):
+        if path.exists() and not by(_OURS, path):
             raise ValueError(f"{path} is there already, and not from `segkit predict`; name another file, or delete it")
 
 
-def _by_us(path: Path) -> bool:
-    """Whether `segkit predict` wrote a picture: a mask drawn by hand, or another photograph, is never replaced."""
+def by(program: str, path: Path) -> bool:
+    """Whether this command of segkit wrote a picture: a mask drawn by hand, or a photograph, is never replaced."""
     try:
         with Image.open(writable(path)) as picture:
-            return picture.getexif().get(_SOFTWARE) == _OURS
+            return picture.getexif().get(_SOFTWARE) == program
     except (OSError, SyntaxError, Image.DecompressionBombError):
         return False
 
@@ -159,9 +159,16 @@ def write_overlay(image: Tensor, labels: Tensor, palette: np.ndarray, alpha: flo
     write_bytes(buffer.getvalue(), path)
 
 
-def _signed() -> Image.Exif:
+def write_picture(picture: np.ndarray, path: Path, program: str) -> None:
+    """A picture H×W×3 of bytes as a PNG that says which command of segkit wrote it."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", exif=_signed(program))
+    write_bytes(buffer.getvalue(), path)
+
+
+def _signed(program: str = _OURS) -> Image.Exif:
     exif = Image.Exif()
-    exif[_SOFTWARE] = _OURS
+    exif[_SOFTWARE] = program
     return exif
 
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from segkit.checks import whole
-from segkit.cli.outputs import Job, Shares, figures_file, plan, write_labels, write_overlay, write_shares
+from segkit.cli.outputs import Job, Shares, by, figures_file, plan, write_labels, write_overlay, write_shares
 from segkit.cli.runs import find_weights
+from segkit.cli.street import OURS
 from segkit.crf import DenseCRF
 from segkit.data.files import faint, open_picture, to_pixels
 from segkit.inference import MultiScale, Segmenter
@@ -33,6 +34,7 @@ class Kit(NamedTuple):
     classes: tuple[str, ...]
     palette: np.ndarray
     name: str
+    streets_only: bool
 
 
 def predict(o: argparse.Namespace) -> int:
@@ -47,6 +49,12 @@ def predict(o: argparse.Namespace) -> int:
     if single:
         open_picture(o.picture)  # what is wrong with it is said before anything is loaded
     kit = _kit(o)
+    if kit.streets_only and not all(by(OURS, job.picture) for job in jobs):
+        tqdm.write(
+            f"segkit predict: note: {kit.name} was trained on made-up streets and knows nothing else; for photographs "
+            "take --pretrained, and `segkit street` writes such a street",
+            file=sys.stderr,
+        )
     found: list[Shares] = []
     for job in tqdm(jobs, desc="predict", unit="picture", disable=single):
         try:
@@ -81,6 +89,7 @@ def _kit(o: argparse.Namespace) -> Kit:
     short_side = None if o.short_side is None else whole(o.short_side, "--short-side", "segkit predict", 0)
     tile = None if o.tile is None else whole(o.tile, "--tile", "segkit predict", 0)
     options: dict[str, Any] = {"picture_max": 1}
+    streets_only = False
     if o.pretrained:
         from segkit.cli.pretrained import DEFAULT, pretrained
 
@@ -95,6 +104,7 @@ def _kit(o: argparse.Namespace) -> Kit:
         classes = tuple(header.get("classes") or (f"class {k}" for k in range(count)))
         palette = np.array(header.get("palette", default_palette(count)), np.uint8)
         options |= header.get("crf", {})
+        streets_only = header.get("data") == "street"
     options |= o.crf or {}
     if len(classes) > 255:
         raise ValueError(f"{name} has {len(classes)} classes; a label map has one byte a pixel, and 255 is void")
@@ -102,7 +112,7 @@ def _kit(o: argparse.Namespace) -> Kit:
     if o.scales or o.flip:
         network = MultiScale(network, o.scales or (1.0,), o.flip)
     refine = partial(_sharpen, DenseCRF(**options), bool(o.scales or o.flip)) if o.crf is not None else None
-    return Kit(Segmenter(network, short_side or None, tile, refine), classes, palette, name)
+    return Kit(Segmenter(network, short_side or None, tile, refine), classes, palette, name, streets_only)
 
 
 def _weights(run: str | None) -> Any:

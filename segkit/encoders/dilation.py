@@ -23,10 +23,9 @@ from torch import Tensor, nn
 
 from segkit.engine import engine, use_engine
 from segkit.layers import AvgPool2d, MaxPool2d
-from segkit.shapes import ShapesOnly
 from segkit.typed import typed
 
-PROBE = 256  # pixels; the picture from which the stride of each layer is read, never computed (meta tensors)
+PROBE = 256  # pixels; the picture from which the stride of each layer is read, never computed (a batch of none)
 Window = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
 
 
@@ -163,7 +162,10 @@ def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
 
 
 def strides_seen(encoder: nn.Module) -> list[tuple[str, Window, int]]:
-    """Each convolution and pooling with the stride of the map it reads, by a run on tensors without values."""
+    """Each convolution and pooling with the stride of the map it reads, by a run on no picture at all.
+
+    A batch of 0 has the shapes of any other and costs nothing. So has torch's "meta" device, which loads its compiler.
+    """
     seen: dict[str, tuple[nn.Module, int]] = {}
     windows = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.ConvTranspose2d, nn.FractionalMaxPool2d, nn.LPPool2d)
 
@@ -186,11 +188,16 @@ def strides_seen(encoder: nn.Module) -> list[tuple[str, Window, int]]:
         raise ValueError(
             f"dilate_strides got a {type(encoder).__name__} without a convolution; there is no stride to find"
         )
-    state = {**dict(encoder.named_parameters()), **dict(encoder.named_buffers())}
-    probe = torch.empty(2, first.in_channels, PROBE, PROBE, dtype=first.weight.dtype, device="meta")
+    state: dict[str, Tensor] = {name: weight for name, weight in encoder.named_parameters() if weight.is_meta}
+    state |= encoder.named_buffers()  # BatchNorm would count what it saw
+
+    def blank(like: Tensor, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=like.dtype, device="cpu" if like.is_meta else like.device)
+
+    probe = blank(first.weight, 0, first.in_channels, PROBE, PROBE)
     try:
-        with torch.no_grad(), use_engine("native"), ShapesOnly():
-            torch.func.functional_call(encoder, {key: value.to("meta") for key, value in state.items()}, (probe,))
+        with torch.no_grad(), use_engine("native"):
+            torch.func.functional_call(encoder, {name: blank(t, *t.shape) for name, t in state.items()}, (probe,))
     finally:
         for handle in handles:
             handle.remove()

@@ -32,14 +32,14 @@ def fails_when(facts: Facts, failed: set[int]) -> str:
         best = min(covers, key=lambda name: len(holds[name]))
         passing = len(holds[best]) - len(failed)
         return (
-            f"In all {len(failed)} cases that fail, {best}; that alone is not the cause, since {passing} other such "
-            f"{'case passes' if passing == 1 else 'cases pass'}."
+            f"In all {len(failed)} cases that fail, {best}. ({passing} other such "
+            f"{'case passes' if passing == 1 else 'cases pass'}: it takes more than that, or it does not show there.)"
             if len(failed) > 1 and passing <= len(failed)
             else ""
         )
     within = [name for name in names if holds[name] < failed and not any(word in name for word in _RARELY_THE_CAUSE)]
     best = max(within, key=lambda name: len(holds[name]), default="")
-    if best and 2 * len(holds[best]) > len(failed):
+    if best and 2 * len(holds[best]) > len(failed) and 4 * len(failed) <= 3 * len(facts):
         return f"It always fails when {best}, and in some other cases too."
     return ""
 

@@ -66,6 +66,15 @@ def owed(pid: int, seconds: float, began: float) -> float:
     return seconds - used if runnable and time.monotonic() < began + 5 * seconds else 0.0
 
 
+def waited() -> float:
+    """Seconds that this process has waited for a processor that others had, as far as the system counts them."""
+    try:
+        with open("/proc/self/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def receive(pid: int, stream: int, deadline: float, more: Callable[[], float] = lambda: 0.0) -> Any | None:
     """The next thing that a child says; None when it has ended or the deadline (monotonic seconds) has passed.
 

@@ -42,6 +42,7 @@ class ClassResult:
         barred: why their code could not be cut off from the system; empty where it was.
         seconds: how long the grading took.
         kept: how many have the marks of an earlier time, since nothing about them has changed.
+        edited: the new name of a marks.csv in which somebody had written; "" where nobody had.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class ClassResult:
     seconds: float = 0.0
     barred: str = ""
     kept: int = 0
+    edited: str = ""
 
     @property
     def csv(self) -> Path:
@@ -107,6 +109,7 @@ def grade_class(
     time_limit: float = 10.0,
     resume: bool = False,
     hidden: Sequence[Path] = (),
+    pages: bool = True,
 ) -> ClassResult:
     """Grade every submission in a folder; write marks.csv and feedback/STUDENT/ASSIGNMENT.md and .html.
 
@@ -120,6 +123,7 @@ def grade_class(
         time_limit: seconds for the calls of each exercise.
         resume: keep the marks of what was graded there before and has not changed since; nor has the grader.
         hidden: folders that the notebooks' code shall not see, besides these two.
+        pages: whether to write a page for each student as well.
 
     Raises:
         NotebookError: there are no submissions, what was kept cannot be read, or an instructor's notebook gives two
@@ -135,7 +139,7 @@ def grade_class(
     kept = records.take_over(result.submissions, result.folder, time_limit) if resume else None
     result.kept = kept or 0
     if kept is None or not records.untouched(result.csv):
-        keep(result.csv)
+        result.edited = keep(result.csv)
     try:
         _write(result, time_limit)
         with ThreadPoolExecutor(workers) as pool:
@@ -156,7 +160,8 @@ def grade_class(
     finally:
         tell_apart(result.submissions)
         _write(result, time_limit)
-        write_feedback(result.submissions, result.folder / "feedback")
+        if pages:
+            write_feedback(result.submissions, result.folder / "feedback")
     result.seconds = time.monotonic() - started
     return result
 

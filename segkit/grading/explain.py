@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from segkit.grading.attribution import fails_when, in_common, relation
+from segkit.grading.divisors import number_added
 from segkit.grading.examples import example, smallest
 from segkit.grading.exercise import Exercise
 from segkit.grading.outcome import Outcome
@@ -14,6 +16,11 @@ from segkit.grading.result_types import integer_for_float
 from segkit.grading.values import Leaf, same
 from segkit.grading.verdict import Diagnosis
 
+# what says where an answer is wrong, and not by what slip
+GENERAL = frozenset(
+    "wrong-values wrong-shape wrong-type wrong-arguments nan raises too-slow exits crashed returns-nothing "
+    "not-yet-done-here not-run".split()
+)
 _NOT_THE_VALUES = "The shape is right and the values are not."
 
 
@@ -31,11 +38,22 @@ def diagnose(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> l
     typed = integer_for_float(exercise, outcomes, failed)
     if typed:
         return [typed]
+    added = number_added(exercise, outcomes)
+    if added:
+        return [replace(added, example=example(exercise, outcomes, failed))]
     near, explained = evidence.nearest()
     if near:
         shown = example(exercise, outcomes, explained)
         return [Diagnosis(near.code, near.message, shown), *_generic(exercise, outcomes, failed - explained)]
-    return _generic(exercise, outcomes, failed)
+    found, (part, cases) = _generic(exercise, outcomes, failed), evidence.in_part()
+    if part and found[0].code == "wrong-values":
+        rest = "in the others something else" if cases < failed else "but a case is right that it would spoil"
+        said = (
+            f"{found[0].message} In {len(cases)} of the {len(failed)} cases that fail, this one among them, your "
+            f"function gives just what one mistake alone would give ({rest}): {part.message}"
+        )
+        return [Diagnosis(found[0].code, said, example(exercise, outcomes, cases)), *found[1:]]
+    return found
 
 
 def _generic(exercise: Exercise, outcomes: list[Outcome], failed: set[int]) -> list[Diagnosis]:

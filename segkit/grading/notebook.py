@@ -7,15 +7,18 @@ in `segkit.grading.assignments`. A cell that fails, or never ends, is noted and 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, marks, read_notebook
+from segkit.grading.notebook_cells import defines
+from segkit.grading.outcome import words
 from segkit.grading.running import run_notebook
 from segkit.grading.verdict import REJECTED, Diagnosis, Result
+
+HARMLESS = "it holds no answer, so it costs no marks by itself"  # said of a cell that stopped
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,19 @@ def grade_read(
     for exercise, points in worth.items():
         result = results.get(exercise) or _missing(exercise, notebook, problems)
         rows.append(Row(exercise, result.points(points), points, result))
-    return GradedNotebook(path, name, rows, list(problems.values()))
+    told = [f"{problem}{_which_cell(number, notebook, list(worth))}" for number, problem in problems.items()]
+    return GradedNotebook(path, name, rows, told)
+
+
+def _which_cell(number: int, notebook: Notebook, exercises: list[str]) -> str:
+    """How a cell begins, since JupyterLab shows no numbers, and whether marks hang on it."""
+    if not 0 < number <= len(notebook["cells"]):
+        return ""
+    source = notebook["cells"][number - 1]["source"]
+    first = next((line.strip() for line in source.split("\n") if line.strip()), "")
+    held = [f"`{name}`" for name in exercises if defines(source, name)]
+    costs = f"it holds {' and '.join(held)}" if held else HARMLESS
+    return f"; this cell begins `{words(first, 60)}`, and {costs}"
 
 
 def which_assignment(notebook: Notebook, path: Path) -> str:
@@ -133,7 +148,7 @@ def which_assignment(notebook: Notebook, path: Path) -> str:
     if isinstance(said, str) and said in ASSIGNMENTS:
         return said
     text = "\n".join(cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code")
-    counts = {name: sum(_defines(text, one) for one in exercises) for name, exercises in ASSIGNMENTS.items()}
+    counts = {name: sum(defines(text, one) for one in exercises) for name, exercises in ASSIGNMENTS.items()}
     best = max(counts, key=lambda name: counts[name])
     if counts[best]:
         return best
@@ -142,16 +157,12 @@ def which_assignment(notebook: Notebook, path: Path) -> str:
     raise NotebookError(f"{path} defines none of the functions that the assignments ask for; is it the right notebook?")
 
 
-def _defines(text: str, name: str) -> bool:
-    return bool(re.search(rf"^[ \t]*(def[ \t]+{name}\b|{name}[ \t]*=)", text, re.MULTILINE))
-
-
 def _missing(exercise: str, notebook: Notebook, problems: dict[int, str]) -> Result:
     message = f"The notebook defines no function `{exercise}`. Has its cell been deleted or renamed?"
     if problems.get(0):
         message = f"`{exercise}` was not tried: {problems[0]}."
     for number, problem in problems.items():
-        if 0 < number <= len(notebook["cells"]) and _defines(notebook["cells"][number - 1]["source"], exercise):
+        if 0 < number <= len(notebook["cells"]) and defines(notebook["cells"][number - 1]["source"], exercise):
             message = f"`{exercise}` is not defined, because its cell did not finish: {problem}."
     return Result(exercise, 0.0, REJECTED, [Diagnosis("missing", message)])
 

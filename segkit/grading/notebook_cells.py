@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import linecache
+import re
 from collections.abc import Collection
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
@@ -44,12 +45,28 @@ def plain_python(code: str) -> str:
         plain = TransformerManager().transform_cell(code)
         compile(plain, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except (SyntaxError, ValueError, RecursionError):
-        return code
+        return code if _compiles(code) else _COMMAND.sub(r"\1pass", code)  # so that what is wrong is blamed
     return plain
 
 
+_COMMAND = re.compile(r"^([ \t]*)[!%].*$", re.MULTILINE)
+
+
+def _compiles(code: str) -> bool:
+    try:
+        compile(code, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def defines(code: str, name: str) -> bool:
+    """Whether a cell seems to define a function of this name."""
+    return bool(re.search(rf"^[ \t]*(def[ \t]+{name}\b|{name}[ \t]*=)", code, re.MULTILINE))
+
+
 def definitions(code: str, known: Collection[str]) -> str:
-    """The imports and functions that a student wrote into a check cell, whose other lines are not run.
+    """The imports, functions and constants that a student wrote into a cell whose other lines are not run.
 
     Args:
         code: the cell.
@@ -61,8 +78,20 @@ def definitions(code: str, known: Collection[str]) -> str:
         return ""
     kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
     return "\n\n".join(
-        ast.unparse(part) for part in body if isinstance(part, kinds) and getattr(part, "name", "") not in known
-    )
+        ast.unparse(part) for part in body
+        if (isinstance(part, kinds) and getattr(part, "name", "") not in known) or _is_constant(part, known)
+    )  # fmt: skip
+
+
+def _is_constant(part: ast.stmt, known: Collection[str]) -> bool:
+    """Whether a line only gives a name to a number, a text, a list of such, or a small function."""
+    if not isinstance(part, ast.Assign) or not all(isinstance(one, ast.Name) for one in part.targets):
+        return False
+    if {one.id for one in part.targets if isinstance(one, ast.Name)} & {*known}:
+        return False
+    if isinstance(part.value, ast.Lambda):
+        return True
+    return not any(isinstance(one, (ast.Call, ast.Name, ast.Await, ast.BinOp)) for one in ast.walk(part.value))
 
 
 def run_cell(number: int, code: str, namespace: dict[str, Any], seconds: float = CELL_SECONDS) -> str | None:
@@ -92,5 +121,5 @@ def run_cell(number: int, code: str, namespace: dict[str, Any], seconds: float =
 
     outcome = guarded()(run, seconds)
     if outcome.kind == "timeout":
-        return f"cell {number} did not end in time"
+        return f"cell {number} did not end in time ({seconds:g} s)"
     return f"cell {number}{outcome.note}" if outcome.kind == "raised" else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,36 @@ _LARGEST = 1e15
 
 def numbers(notebook: Notebook) -> dict[str, float]:
     """What the last `own_numbers = {"name": number, …}` of a notebook says; what is no number is left out."""
-    found: dict[str, float] = {}
+    written = _written(notebook)
+    return _read(written) if written else {}
+
+
+def unread(notebook: Notebook) -> dict[str, str]:
+    """Why a number cannot be read, by its name, in words for its author; under "" what holds for all of them."""
+    written = _written(notebook)
+    cells = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    if written is None:
+        if not any(NAME in source for source in cells):
+            return {"": f"this notebook has no cell `{NAME} = …`, so it is not the one that was made for you"}
+        return {"": f"the cell `{NAME} = {{…}}` cannot be read; write it as it was handed out, with numbers in it"}
+    found = {}
+    for key, value in zip(written.keys, written.values, strict=True):
+        if isinstance(key, ast.Constant) and isinstance(key.value, str) and _number(value) is None:
+            found[key.value[:100]] = _why(key.value[:100], value, cells)
+    return found
+
+
+def _why(name: str, value: ast.expr, cells: list[str]) -> str:
+    if not isinstance(value, ast.Constant) or value.value is not None:
+        return f"`{ast.unparse(value)[:40]}` is no number, nor arithmetic with numbers"
+    beside = any(re.search(rf"^[ \t]*{re.escape(name)}[ \t]*=[^=]", source, re.MULTILINE) for source in cells)
+    inside = f'the number belongs into the dictionary, in place of `None`: "{name}": …'
+    return f"`{name} = …` stands beside it; {inside}" if beside else ""
+
+
+def _written(notebook: Notebook) -> ast.Dict | None:
+    """The last dictionary of that name; None where there is none that can be read."""
+    found = None
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code" and NAME in cell["source"]:
             try:
@@ -30,7 +60,7 @@ def numbers(notebook: Notebook) -> dict[str, float]:
             for line in lines:
                 targets = line.targets if isinstance(line, ast.Assign) else []
                 if any(getattr(one, "id", "") == NAME for one in targets) and isinstance(line.value, ast.Dict):
-                    found = _read(line.value)
+                    found = line.value
     return found
 
 

@@ -54,6 +54,15 @@ class Evidence:
                 best = mistake, hits
         return best
 
+    def in_part(self) -> tuple[Mistake | None, set[int]]:
+        """A mistake that gives just what the answer gives in a quarter of the failing cases, more than any other."""
+        hits = [(mistake, self._hits(variant)) for mistake, variant in self._suspects()]
+        most = max((len(cases) for _, cases in hits), default=0)
+        best = {mistake.code: (mistake, cases) for mistake, cases in hits if len(cases) == most}
+        return (
+            next(iter(best.values())) if most > 1 and 4 * most >= len(self.failed) and len(best) == 1 else (None, set())
+        )
+
     def telling(self, variant: Variant) -> set[int]:
         """The failing cases in which this mistake does its harm."""
         return {i for i in self.failed if self._shows(i, variant)} or self.failed

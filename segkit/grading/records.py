@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from segkit.files import write_json
-from segkit.grading.assignments import ASSIGNMENTS, PLACE, Notebook, NotebookError, source_path, student_folder
+from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, source_path
 from segkit.grading.class_files import marks_table
 from segkit.grading.notebook import GradedNotebook, Row
-from segkit.grading.notebook_files import read_notebook
-from segkit.grading.numbers_cell import numbers
+from segkit.grading.numbers_cell import numbers, unread
 from segkit.grading.submissions import Submission
 from segkit.grading.verdict import Diagnosis, Result
 
 NAME = "graded.json"
-_PLAIN = ("student", "assignment", "place", "page", "error", "note", "digest", "written", "answers", "variant")
+_PLAIN = ("student", "assignment", "place", "page", "error", "note", "digest", "shown", "answers", "variant")
 
 
 def digest(one: Submission, time_limit: float) -> str:
@@ -40,34 +39,6 @@ def grader() -> str:
     return total.hexdigest()
 
 
-def written(notebook: Notebook) -> dict[str, str]:
-    """What a student wrote where words are asked for, by the id of the cell; nothing where it is as it was handed out.
-
-    A cell without its id, as some programs save it, is known by how its text begins.
-    """
-    name = notebook["metadata"].get("segkit", {}).get("assignment")
-    places = handed_out(name) if isinstance(name, str) and name in ASSIGNMENTS else {}
-    found = {}
-    for cell in notebook["cells"]:
-        text = cell["source"].strip()
-        mark = str(cell.get("id"))
-        here = mark if mark in places else next(
-            (k for k, asked in places.items() if k not in found and text.startswith(asked)), None)  # fmt: skip
-        if here and cell["cell_type"] == "markdown" and (own := text.removeprefix(places[here]).strip()):
-            found[here] = own
-    return found
-
-
-@cache
-def handed_out(assignment: str) -> dict[str, str]:
-    """The cells of an assignment in which words are to be written, with the text that they are handed out with."""
-    path = source_path(assignment)
-    path = path if path.exists() else student_folder() / f"{assignment}.ipynb"
-    cells = read_notebook(path)["cells"] if path.exists() else []
-    return {str(c.get("id")): c["source"].strip() for c in cells
-            if c["cell_type"] == "markdown" and PLACE.match(c["source"])}  # fmt: skip
-
-
 def answers(notebook: Notebook) -> dict[str, str]:
     """A short sum of the code of each exercise, blank lines, comments and spaces left out; none of what is not done."""
     found = {}
@@ -84,12 +55,9 @@ def save(submissions: list[Submission], path: Path, time_limit: float) -> None:
     """Write what is known of all submissions."""
     for one in submissions:
         if one.notebook is not None and not one.digest:
-            one.digest, one.written, one.answers = (
-                digest(one, time_limit),
-                written(one.notebook),
-                answers(one.notebook),
-            )
-            one.variant = {"student": _owner(one.notebook), "numbers": numbers(one.notebook)}
+            one.digest, one.answers = digest(one, time_limit), answers(one.notebook)
+            one.variant = {"student": _owner(one.notebook), "numbers": numbers(one.notebook),
+                           "unread": unread(one.notebook)}  # fmt: skip
     told = [
         {name: getattr(one, name) for name in _PLAIN} | {"path": str(one.path), "report": _report(one.report)}
         for one in submissions
@@ -139,7 +107,7 @@ def load(path: Path) -> list[Submission]:
 def _submission(told: dict[str, Any]) -> Submission:
     one = Submission(told["student"], told["assignment"], Path(told["path"]))
     for name in _PLAIN:
-        setattr(one, name, told[name])
+        setattr(one, name, told.get(name, getattr(one, name)))
     if told["report"]:
         report = told["report"]
         rows = [Row(**{**row, "result": _result(row["result"])}) for row in report["rows"]]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 from torch import Tensor, nn
 
+from segkit.grading.divisors import number_added
 from segkit.grading.examples import example
 from segkit.grading.exercise import Exercise
 from segkit.grading.outcome import Outcome
@@ -17,6 +21,7 @@ NARROW = {
     "uint16": "starts again at 0 after 65,535",
 }
 _AS_GIVEN = "`torch.zeros(..., dtype=x.dtype)`, `x.new_zeros(...)`"
+FLOAT32 = 1e-5  # of the largest number: more than a few steps in float32 lose
 BITS = {"float16": 16, "bfloat16": 16, "float32": 32, "float64": 64, "float": 64, "double": 64, "half": 16}
 
 
@@ -61,12 +66,28 @@ def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | Non
                 return Diagnosis(code, told, example(exercise, outcomes, {index}))
         exact = right and _given(exercise, index) == 64 and exercise.exact
         if exact and not all_exact(outcome.leaves, exercise.expected(index)):
-            message = (
-                "The input is float64 and so is your result, but its numbers are only as exact as float32: something "
-                f"on the way is float32. Create tensors with the dtype of the input ({_AS_GIVEN})."
-            )
-            return Diagnosis("precision-lost", message, example(exercise, outcomes, {index}))
+            lost = number_added(exercise, outcomes) or _inexact(outcome.leaves, exercise.expected(index))
+            return replace(lost, example=example(exercise, outcomes, {index}))
     return None
+
+
+def _inexact(got: tuple[Leaf, ...], right: tuple[Leaf, ...]) -> Diagnosis:
+    """What is wrong with float64 numbers that are right to fewer digits than float64 holds."""
+    pairs = [(a.array.reshape(-1), b.array.reshape(-1)) for a, b in zip(got, right, strict=True)]
+    scale = max(float(np.abs(b[np.isfinite(b)]).max(initial=0.0)) for _, b in pairs)
+    off = max(float(np.nanmax(np.abs(a - b)[np.isfinite(b)], initial=0.0)) for a, b in pairs) / (scale or 1.0)
+    if off > FLOAT32:
+        return Diagnosis(
+            "inexact",
+            f"The numbers are close, but off by up to {off:.0e} of the largest, which is more than rounding does, even "
+            "in float32. Is a small number added on the way, or does something stop early?",
+        )
+    message = (
+        "The input is float64 and so is your result, but its numbers are only as exact as float32. As a rule something "
+        f"on the way is float32: create tensors with the dtype of the input ({_AS_GIVEN}). A small number that is "
+        "added on the way, such as 1e-6, shows in the same digits."
+    )
+    return Diagnosis("precision-lost", message)
 
 
 def _whole(kind: str, got: Leaf) -> str:

@@ -18,11 +18,12 @@ from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_noteb
 from segkit.grading.checking import judge
 from segkit.grading.exercise import Exercise, find
 from segkit.grading.hosting import ROOT, NotRun, Refused, Server, lent_server
-from segkit.grading.notebook_cells import CELL_SECONDS
+from segkit.grading.notebook_cells import CELL_SECONDS, defines
 from segkit.grading.outcome import Tried, read_tried, words
 from segkit.grading.sandbox import method
 from segkit.grading.verdict import REJECTED, Diagnosis, Result
 from segkit.grading.wire import Unreadable
+from segkit.grading.written import experiment_at
 
 Found = tuple[dict[str, Result], dict[int, str]]  # by exercise; by the number of the cell
 _judging = threading.Lock()  # torch's settings and the exercises' memory are one for all threads
@@ -37,16 +38,20 @@ class Step:
         code: what stands in it.
         exercise: the one to check.
         helpers: whether only the imports and functions of the cell are wanted.
+        late: whether even these are wanted only where an answer found no such name: a cell of the experiment.
     """
 
     number: int
     code: str = ""
     exercise: str = ""
     helpers: bool = False
+    late: bool = False
 
 
 def steps(notebook: Notebook, exercises: list[str], locked: dict[str, str] | None = None) -> list[Step]:
     """All code cells but the graded ones, and where each of those stands its exercise; what has none comes last.
+
+    The experiment does not run: of the cells from its heading on, only those that hold an exercise do.
 
     Args:
         notebook: the student's.
@@ -57,12 +62,16 @@ def steps(notebook: Notebook, exercises: list[str], locked: dict[str, str] | Non
     locked = locked or {}
     found = [Step(0, code) for code in locked.values()]
     left = list(exercises)
+    asked = next((name for name, known in ASSIGNMENTS.items() if left and left[0] in known), "")
+    experiment = experiment_at(notebook, asked)
     for number, cell in enumerate(notebook["cells"], 1):
         meta = cell["metadata"].get("nbgrader", {})
         if cell["cell_type"] != "code":
             continue
         ours = locked.get(str(meta.get("grade_id")))
-        if not meta.get("grade"):
+        if number > experiment and not meta and not any(defines(cell["source"], name) for name in exercises):
+            found.append(Step(number, cell["source"], helpers=True, late=True))
+        elif not meta.get("grade"):
             found += [] if cell["source"] == ours else [Step(number, cell["source"])]
             found += [Step(number, ours)] if ours is not None and ours != cell["source"] else []
         elif (name := str(meta.get("grade_id", "")).removeprefix("check-")) in left:
@@ -83,9 +92,10 @@ def locked_code(assignment: str) -> dict[str, str]:
 @dataclass
 class Heard:
     """What a process has told of the exercises `names`: what the answers did, where they are checked and in the end,
-    and the cells that failed."""
+    and the cells that failed; but not those of the experiment, `unheard`, from which only helpers are taken."""
 
     names: list[str]
+    unheard: set[int] = field(default_factory=set)
     tried: dict[str, dict[str, Tried]] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
     crashed: list[str] = field(default_factory=list)
@@ -97,7 +107,7 @@ class Heard:
         elif kind in ("tried", "tried late") and what in self.names:
             self.tried.setdefault(what, {})[kind] = read_tried(value)
         elif kind in ("ran", "stuck") and type(what) is int:
-            if value is not None and len(self.problems) < 1000:
+            if value is not None and what not in self.unheard and len(self.problems) < 1000:
                 told = " ".join(words(value, 500).split())
                 self.problems[what] = told if kind == "ran" or not what else f"cell {what} {told}"
         elif kind == "stuck" and what in self.names:
@@ -115,7 +125,7 @@ class Heard:
             best = max(judged, key=lambda when: judged[when].score)
             results[name] = judged[best]
             if best == "tried late":
-                results[name].remarks.append(f"`{name}` stands below its check cell; move it up.")
+                results[name].remarks.append(f"`{name}` stands below its check cell; move it up. This costs no marks.")
         for name in self.crashed:
             message = f"`{name}` ends Python itself (exit, crash or lack of memory), so it could not be tried."
             results[name] = Result(name, 0.0, REJECTED, [Diagnosis("crashed", message)])
@@ -140,7 +150,7 @@ def _settled(exercise: Exercise, tried: Tried) -> Tried:
 def _job(todo: list[Step], seconds: float, hidden: list[Path]) -> dict[str, Any]:
     names = [step.exercise for step in todo if step.exercise]
     return {
-        "steps": [(one.number, one.code, one.exercise, one.helpers) for one in todo],
+        "steps": [(one.number, one.code, one.exercise, one.helpers, one.late) for one in todo],
         "asked": [_asked(name) for name in names],
         "seconds": float(seconds),
         "cell_seconds": float(CELL_SECONDS),
@@ -175,7 +185,8 @@ def _run(server: Server, todo: list[Step], seconds: float, hidden: list[Path], p
     """
     with _judging:
         job = _job(todo, seconds, hidden)
-    heard, ends = Heard([step.exercise for step in todo if step.exercise]), time.monotonic() + job["limit"] + 60
+    heard = Heard([one.exercise for one in todo if one.exercise], {one.number for one in todo if one.late})
+    ends = time.monotonic() + job["limit"] + 60
     nonsense = ""
     try:
         server.send(job)

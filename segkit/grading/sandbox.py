@@ -8,7 +8,6 @@ process under a timer signal, or in a thread that is asked to stop; both end eve
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import signal
@@ -30,6 +29,7 @@ from segkit.grading.binding import bind
 from segkit.grading.capture import Printed, first_lines, message_of, student_lines
 from segkit.grading.child import end_child, fork_child, owed, receive
 from segkit.grading.finished import watched
+from segkit.grading.limits import TimeIsUp, in_thread, under_alarm
 from segkit.grading.outcome import Outcome, Tried, read_outcome
 from segkit.grading.stubs import is_stub, stops_as_stub
 from segkit.grading.values import Unusable, article, fresh, unchanged
@@ -37,10 +37,6 @@ from segkit.grading.wire import Unreadable
 
 GRACE = 0.4  # seconds for each further case once the time is used up
 PATIENCE = 2  # further cases that may run out of time before the rest is left out
-
-
-class TimeIsUp(BaseException):
-    """Not an Exception, so that a learner's `except Exception` does not catch it."""
 
 
 def method() -> str:
@@ -83,7 +79,7 @@ def guarded(how: str | None = None) -> Callable[[Callable[[], Outcome], float], 
     """The way to run something in this process with a time limit: `guarded()(work, seconds)`."""
     in_main = threading.current_thread() is threading.main_thread()
     alarm = how == "alarm" or (how != "thread" and in_main and hasattr(signal, "setitimer"))
-    return _under_alarm if alarm else _in_thread
+    return under_alarm if alarm else in_thread
 
 
 def call(function: Function, exercise: Asked, index: int) -> Outcome:
@@ -215,39 +211,3 @@ def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: f
             began = time.monotonic() if each else began
     finally:
         end_child(pid, stream)
-
-
-# In this process ---------------------------------------------------------------------------------------------------
-
-
-def _under_alarm(one: Callable[[], Outcome], seconds: float) -> Outcome:
-    def ring(number: int, frame: Any) -> None:
-        raise TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)  # rings again for code that catches everything
-        return one()
-    except TimeIsUp:
-        return Outcome("timeout", seconds=seconds)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _in_thread(one: Callable[[], Outcome], seconds: float) -> Outcome:
-    found: list[Outcome] = []
-
-    def work() -> None:
-        with suppress(TimeIsUp):
-            found.append(one())
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    for _ in range(10):
-        if not thread.is_alive():
-            break
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TimeIsUp))
-        thread.join(0.2)
-    return found[0] if found else Outcome("timeout", seconds=seconds)

@@ -48,15 +48,17 @@ def take_steps(job: dict[str, Any], skip: Collection[int | str], tell: Tell) -> 
         tell(("check", name, None))
         seen[name] = namespace[name]
         tried = attempt(asked[name], namespace[name], job["seconds"])
-        if all(outcome.kind in ("stub", "nothing", "raised") for outcome in tried.outcomes or []):
+        outcomes = tried.outcomes or []
+        nothing = all(outcome.kind in ("stub", "nothing", "raised") for outcome in outcomes)
+        if nothing or any(outcome.error == "NameError" for outcome in outcomes):
             seen[name] = None  # what it needs may come later
         tell((how, name, tried.plain()))
 
-    for number, code, exercise, helpers in job["steps"]:
+    for number, code, exercise, helpers, late in job["steps"]:
         if exercise:
             if exercise in namespace and exercise not in skip:
                 answer(exercise, "tried")
-        elif number not in skip:
+        elif number not in skip and not (late and all(seen.get(name) is not None for name in asked)):
             tell(("cell", number, None))
             code = plain_python(code)
             code = definitions(code, asked) if helpers else code

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError, read_notebook
-from segkit.grading.notebook import GradedNotebook
+from segkit.grading.notebook import HARMLESS, GradedNotebook
+from segkit.grading.written import shown
 
 
 @dataclass
@@ -17,7 +18,8 @@ class Submission:
     Args:
         student, assignment, path: whose, which and where; the file is not looked at again.
         place: where in the student's folder.
-        digest, written, answers, variant: what `records` keeps of it.
+        digest, answers, variant: what `records` keeps of it.
+        shown: what the student wrote and ran from the experiment on, as Markdown.
         notebook: what was read there; None where it could not be read.
         report: the marks.
         error: why there are none.
@@ -35,7 +37,7 @@ class Submission:
     page: str = ""
     place: str = ""
     digest: str = ""
-    written: dict[str, str] = field(default_factory=dict)
+    shown: str = ""
     answers: dict[str, str] = field(default_factory=dict)
     variant: dict[str, Any] = field(default_factory=dict)
 
@@ -51,9 +53,17 @@ class Submission:
     @property
     def notes(self) -> str:
         """All that the lecturer should know besides the marks."""
+        return self._notes(self.report.problems if self.report else [])
+
+    @property
+    def pressing(self) -> str:
+        """The same without cells that stopped and hold no answer."""
+        return self._notes([one for one in self.report.problems if HARMLESS not in one] if self.report else [])
+
+    def _notes(self, problems: list[str]) -> str:
         told = [self.error, self.note]
         if self.report:
-            told += self.report.problems
+            told += problems
             told += [f"{row.exercise}: {remark}" for row in self.report.rows for remark in row.result.remarks]
         return "; ".join(filter(None, told))
 
@@ -105,6 +115,7 @@ def _read(one: Submission) -> None:
         whole = read_notebook(one.path, links=False)
         cells = [{**{name: c.get(name) for name in ("cell_type", "source", "id")}, "metadata": _ours(c, "nbgrader")}
                  for c in whole["cells"]]  # fmt: skip
+        one.shown = shown(whole, one.assignment)
         one.notebook = {"cells": cells, "metadata": _ours(whole, "segkit")}  # what else there is only takes room
     except NotebookError as error:
         one.error = str(error)

@@ -200,7 +200,7 @@ def array_text(array: np.ndarray) -> str:
     if array.size > 36:
         return f"{shape_text(array.shape)} numbers"
     if array.ndim == 0:
-        return number_text(array)
+        return str(bool(array)) if array.dtype == bool else number_text(array)
     shown = array.astype(np.int64) if array.dtype == bool else array
     return np.array2string(shown, precision=4, suppress_small=True, separator=", ", max_line_width=100)
 

@@ -74,16 +74,27 @@ class Result:
         if self.groups and self.status in (PARTLY, REJECTED):
             marked = "  ".join(f"{'✓' if good else '✗'}\xa0{group}" for group, good in self.groups.items())
             lines.append(textwrap.indent("\n".join(textwrap.wrap(marked, 100, break_on_hyphens=False)), "  "))
+        lines += self._why()
         for diagnosis in self.diagnoses:
             lines.append("")
             lines.append(textwrap.indent(_wrap(f"[{diagnosis.code}] {diagnosis.message}"), "  "))
             if diagnosis.example:
                 lines.append(textwrap.indent(diagnosis.example, "    "))
         if self.remarks:
-            lines += ["", *(textwrap.indent(_wrap(f"(No marks lost: {remark})"), "  ") for remark in self.remarks)]
+            lines += ["", *(textwrap.indent(_wrap(f"(Noted: {remark})"), "  ") for remark in self.remarks)]
         if self.printed:
             lines += ["", textwrap.indent("Your function printed:\n" + self.printed, "  ")]
         return "\n".join(lines)
+
+    def _why(self) -> list[str]:
+        """Why the marks are not the share of the aspects that are right."""
+        right = sum(self.groups.values()) / len(self.groups) if self.groups else 0.0
+        if self.status == REJECTED and right:
+            first = next(iter(self.groups))
+            return [f"  No marks yet: the other aspects count once `{first}` is right."]
+        if self.status == PARTLY and self.score > right + 1e-3:
+            return ["  A slip that the check names takes three fifths of the marks at most."]
+        return []
 
     def __str__(self) -> str:
         return self.text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -13,12 +13,14 @@ from segkit.grading.assignments import ASSIGNMENTS, Notebook, NotebookError
 from segkit.grading.notebook import which_assignment
 from segkit.grading.notebook_files import parse_notebook
 from segkit.grading.numbers_cell import numbers
-from segkit.grading.records import answers, written
+from segkit.grading.records import answers
+from segkit.grading.written import own_cells
 from segkit.teaching.downloads import Download
+from segkit.teaching.roster import Roster
 from segkit.teaching.senders import Sender, by_pattern, by_stem, folder_name, is_container, named_assignment
 
-TAKEN, NO_NOTEBOOK, UNREADABLE, NOBODY, STRAY = (
-    "taken", "not a notebook", "cannot be read", "nobody's", "of no assignment")  # fmt: skip
+TAKEN, NO_NOTEBOOK, UNREADABLE, NOBODY, STRAY, OTHER = (
+    "taken", "not a notebook", "cannot be read", "nobody's", "of no assignment", "another assignment")  # fmt: skip
 _MAYBE = (".ipynb", ".txt", ".json")  # browsers save ch02.ipynb.txt
 
 
@@ -34,7 +36,10 @@ class Arrival:
         what: became of it.
         note: what the teacher should know besides.
         readable: whether it is a notebook that can be read.
-        filled: whether anything was done in it.
+        done: how much was done in it: exercises, the experiment, the student's own numbers; -1 where that is not known.
+        made_for: the student for whom it was made, where it was made for one.
+        listed: the folder of a student of the list; "" where it could not be recognised as one of these.
+        late: how late it is, in words; "" where it is in time.
         now: where it lies in the class's folder.
     """
 
@@ -48,8 +53,16 @@ class Arrival:
     what: str = TAKEN
     note: str = ""
     readable: bool = True
-    filled: bool = True
+    done: int = -1
+    made_for: str = ""
+    listed: str = ""
+    late: str = ""
     now: str = ""
+
+    @property
+    def filled(self) -> bool:
+        """Whether anything was done in it, as far as one knows."""
+        return self.done != 0
 
     @property
     def sha(self) -> str:
@@ -70,7 +83,13 @@ class Arrival:
         """For the report."""
         when = "" if self.time == datetime.min else self.time.isoformat(" ", "seconds")
         told = {"student": self.student, "name": self.sender.name, "number": self.sender.number, "now": self.now}
-        told |= {"assignment": self.assignment, "what": self.what, "note": self.note, "handed_in": when}
+        told |= {
+            "assignment": self.assignment,
+            "what": self.what,
+            "note": self.note,
+            "handed_in": when,
+            "late": self.late,
+        }
         return told | {"from": self.source, "sha256": self.sha}
 
     @classmethod
@@ -80,20 +99,31 @@ class Arrival:
         old = before.get((student, hashlib.sha256(data).hexdigest()), {})
         sender = Sender(old.get("name", student), old.get("number", ""))
         one = cls(path.name, old.get("from", "put there by hand"), data, time, sender, student, assignment)
-        one.note, one.readable = old.get("note", ""), _notebook(data, path.name) is not None
+        notebook = _notebook(data, path.name)
+        one.note, one.late, one.readable = old.get("note", ""), old.get("late", ""), notebook is not None
+        one.done = _done(notebook) if notebook else 0
         return one
 
 
-def arrivals(found: list[Download], asked: str, known: list[dict[str, str]]) -> list[Arrival]:
+def arrivals(
+    found: list[Download], asked: str, known: list[dict[str, str]], roster: Roster | None = None
+) -> list[Arrival]:
     """Say of each file whose it is, and what.
 
     Args:
         found: the files.
         asked: the assignment that was to be handed in, or "".
         known: rows of an earlier report, which tell people of one name apart.
+        roster: the students, by whose list names and logins are recognised.
     """
     heaps = _heaps(found)
-    made = [_arrival(one, _sender(one.parts, heaps), asked) for one in found]
+    made = [_arrival(one, _sender(one.parts, heaps, roster), asked) for one in found]
+    for one in made if roster else []:
+        person = roster.find(one.sender, one.made_for) if roster and one.sender.name else None
+        if person:
+            one.sender, one.listed = replace(one.sender, name=person.name), person.folder
+        elif one.made_for:
+            one.tell(f"not on the list of students; it was made for {one.made_for}")
     _name_folders(made, known)
     return made
 
@@ -109,22 +139,24 @@ def _heaps(found: list[Download]) -> set[tuple[str, ...]]:
     return {
         way
         for way, inner in below.items()
-        if (way[-1].lower().endswith(".zip") or (len(way) == 1 and len(tops) == 1))
-        and "" not in inner
-        and sum(not is_container(part) for part in inner) > 1
-    }
+        if (len(way) == 1 and len(tops) == 1 and way[-1].lower().endswith(".zip"))
+        or ((way[-1].lower().endswith(".zip") or (len(way) == 1 and len(tops) == 1))
+            and "" not in inner and sum(not is_container(part) for part in inner) > 1)
+    }  # fmt: skip
 
 
-def _sender(parts: tuple[str, ...], heaps: set[tuple[str, ...]]) -> Sender | None:
-    for part in parts:
-        stem = part[:-4] if part.lower().endswith(".zip") else part
-        if sender := by_pattern(part) or by_pattern(stem):
-            return sender
-    for depth, part in enumerate(parts[:-1], 1):
-        stem = part[:-4] if part.lower().endswith(".zip") else part
-        if parts[:depth] not in heaps and not is_container(stem):
-            return Sender(stem)
-    return by_stem(re.sub(r"(\.ipynb|\.txt|\.json)+$", "", parts[-1], flags=re.IGNORECASE))
+def _sender(parts: tuple[str, ...], heaps: set[tuple[str, ...]], roster: Roster | None) -> Sender | None:
+    """Who the names on the way say it is; where there is a list, the first of them that is on it."""
+    stems = [part[:-4] if part.lower().endswith(".zip") else part for part in parts]
+    known = [by_pattern(part) or by_pattern(stem) for part, stem in zip(parts, stems, strict=True)]
+    named = [Sender(stem) for stem in stems[:-1]]
+    plain = [one for depth, one in enumerate(named, 1) if parts[:depth] not in heaps and not is_container(one.name)]
+    own = by_stem(re.sub(r"(\.ipynb|\.txt|\.json)+$", "", parts[-1], flags=re.IGNORECASE))
+    if roster:
+        for one in filter(None, [*known, *named, own]):
+            if roster.find(one):
+                return one
+    return next(filter(None, [*known, *plain, own]), None)
 
 
 def _arrival(one: Download, sender: Sender | None, asked: str) -> Arrival:
@@ -157,9 +189,9 @@ def _read_assignment(made: Arrival, notebook: Notebook | None, asked: str) -> No
         try:
             made.assignment = which_assignment(notebook, Path(made.name))
             metas = [cell["metadata"].get("nbgrader", {}) for cell in notebook["cells"]]
-            made.filled = bool(answers(notebook) or written(notebook) or numbers(notebook)) or not any(
-                m.get("solution") for m in metas
-            )
+            made.done = _done(notebook) if any(m.get("solution") for m in metas) else -1
+            told = notebook["metadata"].get("segkit", {}).get("variant")
+            made.made_for = str(told.get("student", "")) if isinstance(told, dict) else ""
             if not any(meta.get("grade") for meta in metas):
                 made.tell("none of the assignment's check cells is in it; the chapter, perhaps, or cells were deleted")
         except NotebookError:
@@ -169,10 +201,16 @@ def _read_assignment(made: Arrival, notebook: Notebook | None, asked: str) -> No
             made.tell(f"named {named}, but holds {made.assignment}")
         if not made.filled:
             made.tell("nothing in it is filled in")
-    if asked and made.assignment != asked:
-        made.tell(f"{asked} was asked for")
     if made.assignment not in ASSIGNMENTS:
         made.what = UNREADABLE if notebook is None else STRAY
+    elif asked and made.assignment != asked:
+        made.what = OTHER
+        made.tell(f"{asked} was asked for; to take it all the same, collect again without --assignment")
+
+
+def _done(notebook: Notebook) -> int:
+    """How many exercises hold something; one more for the experiment, and for the student's own numbers."""
+    return len(answers(notebook)) + bool(own_cells(notebook)) + bool(numbers(notebook))
 
 
 def _notebook(data: bytes, name: str) -> Notebook | None:
@@ -194,12 +232,13 @@ def _name_folders(made: list[Arrival], known: list[dict[str, str]]) -> None:
             numbers[key, row["assignment"]].add(row["number"])
             before[key, row["assignment"], row["number"]] = row["student"]
     for one in made:
-        if one.sender.name:
+        if one.sender.name and not one.listed:
             key = folder_name(one.sender.name).casefold()
             spelling.setdefault(key, folder_name(one.sender.name))
             numbers[key, one.assignment].add(one.sender.number)
     for one in made:
-        if one.sender.name:
+        one.student = one.listed
+        if one.sender.name and not one.listed:
             key = folder_name(one.sender.name).casefold()
             alike = len(numbers[key, one.assignment]) > 1
             plain = f"{spelling[key]}-{one.sender.number}" if alike and one.sender.number else spelling[key]

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from segkit.files import write_bytes
 from segkit.grading.notebook_files import NotebookError
-from segkit.teaching.arrivals import TAKEN, Arrival, arrivals
+from segkit.teaching.arrivals import TAKEN, UNREADABLE, Arrival, arrivals
 from segkit.teaching.downloads import downloads, is_left_behind
+from segkit.teaching.roster import Roster
 from segkit.teaching.senders import folder_name
 from segkit.teaching.tables import read_table, write_table
 
-COLUMNS = ("student", "name", "number", "assignment", "what", "note", "handed_in", "from", "now", "sha256")
-REPORT = "collected.csv"
+COLUMNS = ("student", "name", "number", "assignment", "what", "note", "handed_in", "late", "from", "now", "sha256")
+REPORT, DEADLINES = "collected.csv", "deadlines.csv"
 SAME = "the same again"
 
 
@@ -65,7 +66,8 @@ def collect_downloads(
     folder: str | Path,
     assignment: str = "",
     deadline: datetime | None = None,
-    students: list[str] | None = None,
+    roster: Roster | None = None,
+    in_time: bool = False,
 ) -> Collected:
     """Copy what students handed in into folder/submitted, and everything else that they sent into folder/aside.
 
@@ -76,8 +78,9 @@ def collect_downloads(
         source: a folder of downloads, or one archive.
         folder: the class's folder.
         assignment: what was to be handed in; "" where notebooks say it themselves.
-        deadline: what came later is taken too, and noted.
-        students: names, to see who is missing.
+        deadline: what came later is taken too, and noted. It is kept in deadlines.csv and holds the next time as well.
+        roster: the students, to see who is missing and whose a login is.
+        in_time: whether what came in time counts where something came later.
 
     Raises:
         NotebookError: there are no downloads.
@@ -85,22 +88,49 @@ def collect_downloads(
     folder, left_behind = Path(folder), 0
     if folder.resolve() == Path(source).resolve():
         raise NotebookError(f"{source} is both the downloads and the class's folder; name another folder with --to")
-    known = read_table(folder / REPORT, COLUMNS) if (folder / REPORT).exists() else []
+    known = read_table(folder / REPORT, COLUMNS, ("late",)) if (folder / REPORT).exists() else []
     found = downloads(Path(source))
     left_behind = sum(is_left_behind(one.parts) for one in found)
     found = [one for one in found if not is_left_behind(one.parts)]
     if not found:
         raise NotebookError(f"{source} is empty: there is nothing to collect; give the folder of the downloads")
-    new = arrivals(found, assignment, known)
+    new = arrivals(found, assignment, known, roster)
+    ends = _deadlines(folder, assignment, deadline)
     for one in new:
-        if deadline and one.time > deadline and one.what == TAKEN:
-            one.tell(f"handed in {_span(one.time - deadline)} late")
-    rows = _sort_out(new, folder, known)
+        _tell_late(one, ends)
+    rows = _sort_out(new, folder, known, in_time)
     result = Collected(folder / REPORT, rows, left_behind)
-    if students is not None:
-        _compare(result, students, folder)
+    if roster is not None:
+        _compare(result, roster, folder)
     write_table(result.report, COLUMNS, rows)
     return result
+
+
+def _deadlines(folder: Path, assignment: str, deadline: datetime | None) -> dict[str, datetime]:
+    """The deadline of each assignment, and under "" that of all others: those given before, and the one of today."""
+    path, ends = folder / DEADLINES, dict[str, datetime]()
+    for row in read_table(path, ("assignment", "deadline")) if path.exists() else []:
+        try:
+            ends[row["assignment"]] = datetime.fromisoformat(row["deadline"]).replace(tzinfo=None)
+        except ValueError:
+            raise NotebookError(
+                f"{path}: the deadline of {row['assignment'] or 'all'} is {row['deadline']!r}; write a day and a time, "
+                "such as 2027-01-31 23:59"
+            ) from None
+    if deadline:
+        ends[assignment] = deadline
+        rows = [{"assignment": name, "deadline": end.isoformat(" ", "minutes")} for name, end in sorted(ends.items())]
+        write_table(path, ("assignment", "deadline"), rows)
+    return ends
+
+
+def _tell_late(one: Arrival, ends: dict[str, datetime]) -> None:
+    end = ends.get(one.assignment, ends.get(""))
+    if one.what == TAKEN and end and one.time > end:
+        one.late = _span(one.time - end)
+        one.tell(f"handed in {one.late} late")
+    elif one.what == TAKEN and one.sender.late:
+        one.late = "as the learning system says"
 
 
 def _span(late: object) -> str:
@@ -108,7 +138,7 @@ def _span(late: object) -> str:
     return f"{days} d {rest // 3600} h" if days else f"{rest // 3600} h {rest % 3600 // 60} min"
 
 
-def _sort_out(new: list[Arrival], folder: Path, known: list[dict[str, str]]) -> list[dict[str, str]]:
+def _sort_out(new: list[Arrival], folder: Path, known: list[dict[str, str]], in_time: bool) -> list[dict[str, str]]:
     """Copy each file to its place; a row for every one of this time and of earlier times."""
     rows = {(row["student"], row["sha256"], row["from"]): row for row in known}
     before = {(row["student"], row["sha256"]): row for row in known}
@@ -117,7 +147,7 @@ def _sort_out(new: list[Arrival], folder: Path, known: list[dict[str, str]]) -> 
         groups[one.student, one.assignment if one.what == TAKEN else ""].append(one)
     _tell_equal(new)
     for (student, assignment), group in sorted(groups.items()):
-        chosen = _choose(group, folder, student, assignment, before) if assignment else None
+        chosen = _choose(group, folder, student, assignment, before, in_time) if assignment else None
         if student:
             (folder / "submitted" / student).mkdir(parents=True, exist_ok=True)  # who sent a picture has a row, too
         for one in group:
@@ -133,28 +163,48 @@ def _sort_out(new: list[Arrival], folder: Path, known: list[dict[str, str]]) -> 
 
 
 def _choose(
-    group: list[Arrival], folder: Path, student: str, assignment: str, before: dict[tuple[str, str], dict[str, str]]
-) -> Arrival:
-    """The latest that can be read, of what arrives and of what lies there; the others are noted as what they are."""
+    group: list[Arrival], folder: Path, student: str, assignment: str, before: dict[tuple[str, str], dict[str, str]],
+    in_time: bool,
+) -> Arrival:  # fmt: skip
+    """The latest that can be read and in which something was done, of what arrives and of what lies there.
+
+    The others are noted as what they are.
+    """
     path = folder / "submitted" / student / assignment / f"{assignment}.ipynb"
     there = Arrival.lying(path, student, assignment, before) if path.exists() else None
     by_sha = {one.sha: one for one in group}  # the last of equal ones
     if there and there.sha not in by_sha:
         group.append(there)
-    order = sorted(group, key=lambda one: (one.readable, one.time, one.attempt, one.name))
+    order = sorted(group, key=lambda one: (one.readable, one.filled, in_time and not one.late, one.time, one.attempt,
+                                           one.name))  # fmt: skip
     chosen = order[-1]
     for one in order[:-1]:
-        if one.sha == chosen.sha:
-            one.what = SAME
-        elif not one.readable and one.time > chosen.time:
-            one.what = "cannot be read"
-            chosen.tell("a later one cannot be read, and lies in aside")
-        else:
-            one.what = "an earlier version" if one.readable else "cannot be read"
+        _compare_with(one, chosen)
     if there and there is not chosen and there.sha != chosen.sha:
         chosen.tell("in place of one that was collected before")
         _aside(there.data, folder, student, there.name, there.time)  # before its place is taken
     return chosen
+
+
+def _compare_with(one: Arrival, chosen: Arrival) -> None:
+    """Say what a notebook is that does not count, and of the one that does what speaks against it."""
+    later = one.time > chosen.time
+    if one.sha == chosen.sha:
+        one.what = SAME
+    elif not one.readable:
+        one.what = UNREADABLE
+        if later:
+            chosen.tell("a later one cannot be read, and lies in aside")
+    elif later and not one.filled:
+        one.what = "nothing filled in"
+        chosen.tell("a later one has nothing filled in, and lies in aside")
+    else:
+        one.what = "a late version" if later else "an earlier version"
+    if chosen.late and one.readable and not one.late and one.done > chosen.done:
+        chosen.tell(
+            f"it came late and holds less ({chosen.done} parts) than one that came in time ({one.done} parts), which "
+            "lies in aside; --in-time takes that one"
+        )
 
 
 def _tell_equal(new: list[Arrival]) -> None:
@@ -187,9 +237,9 @@ def _aside(data: bytes, folder: Path, student: str, name: str, time: datetime) -
     raise AssertionError("unreachable")
 
 
-def _compare(result: Collected, students: list[str], folder: Path) -> None:
+def _compare(result: Collected, roster: Roster, folder: Path) -> None:
     """Who is missing, with an empty folder for each so that the marks show it; and who is not on the list."""
-    listed = {folder_name(name).casefold(): folder_name(name) for name in students}
+    listed = {one.folder.casefold(): one.folder for one in roster.people}
     came = {row["student"]: folder_name(row["name"] or row["student"]).casefold() for row in result.rows}
     result.missing = [name for key, name in listed.items() if key not in came.values()]
     result.unknown = sorted(student for student, key in came.items() if student and key not in listed)

@@ -28,17 +28,26 @@ _README = """# Your assignments
 
 {table}
 
-1. Install the course, if you have not yet: unpack it and run `python3 start.py` in its folder. Nothing else is needed,
-   and no GPU.
-2. Put the notebook into the course's folder `course/assignments/student`, and open it in JupyterLab. (Elsewhere it
-   works as well; only the links to the chapters do not.)
-3. Replace what says `# YOUR CODE HERE`, and run the check below it as often as you like. `segkit grade {first}.ipynb`
-   shows all marks at once; your teacher's grader gives the same.
+1. Install the course, if you have not yet: unpack it and run `python3 start.py` in its folder (on Windows
+   `py start.py`). It needs Python 3.11 or newer, 8 GB of disk and the internet; how long it takes is a matter of the
+   network, from two minutes to a quarter of an hour. No GPU is needed: on Linux, `python3 start.py --cpu` leaves out
+   what only GPUs use, and 3 GB are enough.
+2. Put the notebook into the course's folder `course/assignments/student`, and open it in JupyterLab.{instead}
+   (Elsewhere it works as well; only the links to the chapters do not.)
+3. Replace what says `# YOUR CODE HERE`, and run the check below it as often as you like. In a terminal of JupyterLab
+   (*File → New → Terminal*), `segkit grade {first}.ipynb` shows all marks at once; your teacher's grader gives the
+   same. In another terminal, in the course's folder, the command is `.venv/bin/segkit`, on Windows
+   `.venv\\Scripts\\segkit`.
 4. Save, and hand in the notebook itself under its own name, `{first}.ipynb`: no archive, no PDF, and not the chapter.
    If you hand in twice, the later one counts.
 
-Leave the check cells where they are. What you write into them does not count.
+Leave the check cells where they are. What you write into them does not count. The experiment is not run again when it
+is graded: save the notebook with its outputs, so that your tables and pictures are in it.
 {own}"""
+_INSTEAD = (
+    " A notebook\n   of that name that lies there already is the course's own copy, without your numbers: put yours "
+    "in its place."
+)
 _OWN = """
 The last part, *Your own numbers*, is made for you alone: another's numbers are wrong in your notebook, and yours in
 theirs.
@@ -82,7 +91,7 @@ def hand_out(assignments: list[str], place: str | Path, students: list[str], cou
         )
     made: dict[Path, Notebook] = {}
     plain = {name: student_notebook(name) for name in dict.fromkeys(assignments)}
-    secret = keep_students(place, names) if names else ""
+    secret = keep_students(place, names, dict(zip(names, students, strict=True))) if names else ""
     for name, notebook in plain.items():
         for student in names or [""]:
             path = place / "handout" / student / f"{name}.ipynb"
@@ -108,7 +117,8 @@ def _readme(notebooks: dict[str, Notebook], own: bool) -> str:
         title = re.search(r"^# (?:Assignment \d+: )?(.*)", text, re.MULTILINE)
         effort = re.search(r"^About [^.]*\.", text, re.MULTILINE)
         rows.append(f"| `{name}.ipynb` | {title[1] if title else ''} | {effort[0] if effort else ''} |")
-    return _README.format(table="\n".join(rows), first=next(iter(notebooks)), own=_OWN if own else "")
+    told = {"own": _OWN if own else "", "instead": _INSTEAD if own else ""}
+    return _README.format(table="\n".join(rows), first=next(iter(notebooks)), **told)
 
 
 def _course() -> bytes:

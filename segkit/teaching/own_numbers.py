@@ -26,6 +26,7 @@ from segkit.grading.submissions import Submission
 
 KEPT = "own_numbers.json"  # in the class's folder: the secret and the list of students
 POINTS = 2.0
+DRAWS = 1000  # at most, until the typical mistakes of a question are mistakes
 Numbers = Mapping[str, float]
 Judged = dict[tuple[str, str], tuple[float, list[str]]]  # by student and page: points, and lines of feedback
 
@@ -74,8 +75,19 @@ def random_of(secret: str, student: str, assignment: str) -> Random:
 
 
 def drawn(question: Question, secret: str, student: str) -> dict[str, Any]:
-    """What varies, for one student."""
-    return question.draw(random_of(secret, student, question.assignment))
+    """What varies, for one student: the first draw with which each typical mistake gives a wrong number."""
+    random = random_of(secret, student, question.assignment)
+    values = question.draw(random)
+    for _ in range(DRAWS):
+        if all(_differs(question, values, wrong) for _, wrong in question.mistakes.values()):
+            break
+        values = question.draw(random)
+    return values
+
+
+def _differs(question: Question, values: dict[str, Any], wrong: Callable[..., Numbers]) -> bool:
+    right, made = question.answer(**values), wrong(**values)
+    return any(not same(made[name], number) for name, number in right.items() if name in made)
 
 
 def own_seeds(question: Question, secret: str, student: str) -> list[int]:
@@ -84,14 +96,41 @@ def own_seeds(question: Question, secret: str, student: str) -> list[int]:
     return sorted(random.sample(range(100, 1000), question.seeds))
 
 
-def keep_students(place: Path, students: list[str]) -> str:
+def seeds_of(place: Path, assignment: str) -> dict[str, list[int]]:
+    """The seeds of all students of a class for the experiment of an assignment; nothing where they have none."""
+    known, question = _kept(place), questions().get(assignment)
+    if not known or not question or not question.seeds:
+        return {}
+    return {student: own_seeds(question, known["secret"], student) for student in known["students"]}
+
+
+def has(place: Path, student: str, assignment: str) -> bool:
+    """Whether a student was given numbers of their own for an assignment."""
+    known = _kept(place)
+    return bool(known and student in known["students"] and assignment in questions())
+
+
+def names_of(place: Path) -> dict[str, str]:
+    """How students write their names, by the name of their folder, as far as it was kept."""
+    told = (_kept(place) or {}).get("names", {})
+    return {str(key): str(name) for key, name in told.items()} if isinstance(told, dict) else {}
+
+
+def keep_students(place: Path, students: list[str], names: Mapping[str, str] | None = None) -> str:
     """Write the list of students and the secret, which stays what it was; the secret.
+
+    Args:
+        place: the class's folder.
+        students: the names of their folders.
+        names: how they write their names, by folder.
 
     Raises:
         NotebookError: the file is there and cannot be read.
     """
     known = _kept(place) or {"secret": secrets.token_hex(8), "students": []}
     known["students"] = sorted({*known["students"], *students})
+    if names:
+        known["names"] = {**known.get("names", {}), **names}
     write_json(known, place / KEPT)
     return str(known["secret"])
 
@@ -147,7 +186,10 @@ def same(found: float | None, right: float) -> bool:
     return found is not None and isclose(found, right, rel_tol=2e-3, abs_tol=2e-3 * (right == 0))
 
 
-def judge(question: Question, secret: str, student: str, found: Numbers, others: list[str]) -> tuple[float, list[str]]:
+def judge(
+    question: Question, secret: str, student: str, found: Numbers, others: list[str],
+    unread: Mapping[str, str] | None = None,
+) -> tuple[float, list[str]]:  # fmt: skip
     """Points, and what to tell the student, as lines of Markdown.
 
     Args:
@@ -156,13 +198,16 @@ def judge(question: Question, secret: str, student: str, found: Numbers, others:
         student: whose numbers count.
         found: the student's answer.
         others: names of the others, whose numbers these may be.
+        unread: why a number of the student's could not be read, by its name; under "" for all.
     """
+    unread = unread or {}
     values = drawn(question, secret, student)
     right = question.answer(**values)
     good = {name: same(found.get(name), number) for name, number in right.items()}
     points = round(POINTS * sum(good.values()) / len(good), 2)
     lines = [f"## Your own numbers: {points:g} of {POINTS:g}", ""]
-    lines += [f"- {name}: {_verdict(found.get(name), good[name])}" for name in right]
+    lines += [f"- {name}: {_verdict(found.get(name), good[name], unread.get(name, ''))}" for name in right]
+    lines += [f"- {unread['']}"] if unread.get("") else []
     if not all(good.values()):
         for code, (message, wrong) in question.mistakes.items():
             made = wrong(**values)
@@ -174,8 +219,10 @@ def judge(question: Question, secret: str, student: str, found: Numbers, others:
     return points, [*lines, ""]
 
 
-def _verdict(found: float | None, good: bool) -> str:
-    return "not answered" if found is None else f"{found:g} is {'right' if good else 'not right'}"
+def _verdict(found: float | None, good: bool, why: str) -> str:
+    if found is None:
+        return f"not answered{': ' if why else ''}{why}"
+    return f"{found:.10g} is {'right' if good else 'not right'}"
 
 
 def _owner(question: Question, secret: str, found: Numbers, others: list[str]) -> str:
@@ -197,8 +244,8 @@ def judged(submissions: list[Submission], place: Path) -> Judged:
             student = one.student if one.student in names else owner if owner in names else ""
             if student:
                 others = [name for name in names if name != student]
-                found = one.variant.get("numbers") or {}
-                told[one.student, one.page] = judge(question, known["secret"], student, found, others)
+                found, unread = one.variant.get("numbers") or {}, one.variant.get("unread") or {}
+                told[one.student, one.page] = judge(question, known["secret"], student, found, others, unread)
     return told
 
 
@@ -209,4 +256,6 @@ def odd(one: Submission, told: Judged) -> list[str]:
     owner = one.variant.get("student", "")
     if told and owner and owner != one.student:
         lines.append(f"hands in the notebook that was made for {owner}")
+    if found and (one.variant.get("unread") or {}).get(""):
+        lines.append("hands in a notebook without a readable cell of their own numbers, perhaps the course's own copy")
     return [f"- {one.student}, {one.assignment}: {line}" for line in lines]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segkit.files import write_bytes
@@ -13,8 +13,10 @@ from segkit.grading import records
 from segkit.grading.assignments import ASSIGNMENTS
 from segkit.grading.class_files import page, word
 from segkit.grading.submissions import Submission
-from segkit.teaching import own_numbers
+from segkit.teaching import adjustments, own_numbers
+from segkit.teaching.arrivals import TAKEN
 from segkit.teaching.collecting import COLUMNS, REPORT
+from segkit.teaching.pages import Standing, student_page
 from segkit.teaching.rubric import TABLE, Given, Marks, rubric, update, write_answers
 from segkit.teaching.tables import read_table
 
@@ -23,104 +25,146 @@ BINS = 5  # of the distribution of marks
 
 @dataclass
 class Returned:
-    """What was written."""
+    """What was written.
+
+    Args:
+        folder: the class's.
+        pages: how many.
+        summary: the page for the teacher.
+        warnings: what they should know at once.
+    """
 
     folder: Path
     pages: int
     summary: Path
+    warnings: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        return (
+        told = (
             f"{self.pages} pages in {self.folder / 'feedback'}, one for each student and assignment; "
-            f"read {self.summary} first\nmarks for written answers go into {self.folder / TABLE}; then run this again"
+            f"read {self.summary} first\nmarks for written answers go into {self.folder / TABLE}, changes of other "
+            f"marks into {self.folder / adjustments.TABLE}; then run this again"
         )
+        return "\n".join([*self.warnings, told])
 
 
 def give_back(folder: str | Path) -> Returned:
     """Write feedback/STUDENT/ASSIGNMENT.html and .md, totals.csv, written/ASSIGNMENT.md and summary.md and .html.
 
-    Nothing is graded again. Marks that stand in rubric.csv are part of all of it.
+    Nothing is graded again. What stands in rubric.csv and adjustments.csv is part of all of it.
 
     Args:
         folder: the class's folder, as `segkit class grade` left it.
 
     Raises:
-        NotebookError: nothing was graded there, or rubric.csv has a mark that is none.
+        NotebookError: nothing was graded there, or rubric.csv or adjustments.csv has a line that cannot be followed.
     """
     folder = Path(folder)
     submissions = records.load(folder / "graded" / records.NAME)
+    warnings = _edited(folder / "graded" / "marks.csv")
+    changes = adjustments.adjust(submissions, folder)
     marks = update(folder / TABLE, submissions)
     numbers = own_numbers.judged(submissions, folder)
-    for one in submissions:
-        told = "\n".join([_feedback(one), *numbers.get((one.student, one.page), (0, []))[1], *_by_hand(one, marks)])
-        for ending, content in ((".md", told), (".html", page(f"{one.student}, {one.assignment}", told))):
-            write_bytes(content.encode("utf-8", "replace"), folder / "feedback" / one.student / f"{one.page}{ending}")
+    standings = _standings(submissions, marks, numbers, changes, folder)
+    for it in standings:
+        _write_page(it, folder / "feedback" / it.one.student)
     write_answers(submissions, folder)
-    _write_totals(submissions, marks, numbers, folder / "totals.csv")
-    text = summary(submissions, marks, _notes(folder), numbers)
+    _write_totals(standings, folder / "totals.csv")
+    text = summary(submissions, marks, _notes(folder), numbers, warnings)
     write_bytes(text.encode("utf-8", "replace"), folder / "summary.md")
     write_bytes(page("Summary", text).encode("utf-8", "replace"), folder / "summary.html")
-    return Returned(folder, len(submissions), folder / "summary.html")
+    return Returned(folder, len({(it.one.student, it.one.page) for it in standings}), folder / "summary.html", warnings)
 
 
-def _feedback(one: Submission) -> str:
-    return one.report.feedback() if one.report else f"# {one.page}: not graded\n\n{one.error or 'not graded yet'}\n"
-
-
-def _by_hand(one: Submission, marks: Marks) -> list[str]:
-    """A person's marks, as far as there are any, and what the student wrote."""
-    given = marks.get((one.student, one.assignment), [])
-    if not one.report or not any(part.mark is not None or part.comment for part in given):
+def _edited(marks: Path) -> list[str]:
+    """Say that what somebody wrote into marks.csv has no effect, and where it would have one."""
+    if not marks.exists() or records.untouched(marks):
         return []
-    total, most = sum(part.mark or 0 for part in given), sum(part.part.out_of for part in given)
-    waiting = any(part.mark is None for part in given)
-    lines = [f"## Written answer: {total:g} of {most:g}{' so far' if waiting else ''}", ""]
-    for part in given:
-        mark = "not marked yet" if part.mark is None else f"{part.mark:g} of {part.part.out_of:g}"
-        lines.append(f"- {mark}: {part.part.what}{f' — {part.comment}' if part.comment else ''}")
-    return [*lines, ""]
+    table = marks.parent.parent / adjustments.TABLE
+    return [f"{marks} is not as `segkit class grade` wrote it. What was changed there has no effect: write the "
+            f"mark into {table} ({', '.join(adjustments.COLUMNS)}), where it stays"]  # fmt: skip
 
 
-def _write_totals(submissions: list[Submission], marks: Marks, numbers: own_numbers.Judged, path: Path) -> None:
+def _standings(
+    submissions: list[Submission], marks: Marks, numbers: own_numbers.Judged, changes: adjustments.Adjustments,
+    folder: Path,
+) -> list[Standing]:  # fmt: skip
+    """All that is known of each notebook; of who handed in nothing, for each assignment that others handed in."""
+    names, late = _names(folder), {(row["student"], row["assignment"]): row["late"] for row in _taken(folder)}
+    asked = sorted({one.assignment for one in submissions} & ASSIGNMENTS.keys())
+    made = []
+    for one in submissions:
+        name = names.get(one.student, one.student.replace("-", " "))
+        for assignment in [one.assignment] if one.assignment else asked or [""]:
+            key, place = (one.student, assignment), (one.student, one.page)
+            given = marks.get(key) or [Given(part) for part in rubric(assignment)]
+            own = numbers.get(place) or ((0.0, []) if own_numbers.has(folder, one.student, assignment) else None)
+            made.append(Standing(one, assignment, name, given, own, changes.get(place, []), late.get(key, "")))
+    return made
+
+
+def _names(folder: Path) -> dict[str, str]:
+    """How students write their names, by folder: as the list says, or else as the learning system does."""
+    told = {row["student"]: row["name"] for row in _collected(folder) if row["name"]}
+    return told | own_numbers.names_of(folder)
+
+
+def _write_page(it: Standing, folder: Path) -> None:
+    """Write a page, and remove the one that says that nothing has come where something has."""
+    text = student_page(it)
+    for ending, content in ((".md", text), (".html", page(f"{it.name}, {it.assignment or 'nothing'}", text))):
+        write_bytes(content.encode("utf-8", "replace"), folder / f"{it.one.page}{ending}")
+        if it.one.assignment:
+            (folder / f"nothing{ending}").unlink(missing_ok=True)
+
+
+def _write_totals(standings: list[Standing], path: Path) -> None:
     """One line for each notebook: the grader's marks, those for the student's own numbers, a person's, and all."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    heads = "student assignment exercises out_of own_numbers own_out_of written written_out_of total waiting"
+    heads = (
+        "student assignment exercises out_of own_numbers own_out_of written written_out_of adjusted total waiting late"
+    )
     writer.writerow(heads.split())
-    for one in submissions:
-        given = marks.get((one.student, one.assignment), [])
-        by_hand = sum(part.mark or 0 for part in given)
-        of, waiting = (one.report.out_of if one.report else 0), sum(part.mark is None for part in given)
-        own = numbers[one.student, one.page][0] if (one.student, one.page) in numbers else None
-        told = [word(one.student), word(one.assignment), f"{one.points:g}", of]
-        told += ["" if own is None else f"{own:g}", "" if own is None else f"{own_numbers.POINTS:g}"]
-        total = round(one.points + (own or 0) + by_hand, 2)
-        written = [f"{by_hand:g}", f"{sum(part.part.out_of for part in given):g}"]
-        writer.writerow([*told, *written, f"{total:g}", waiting])
+    for it in standings:
+        told = [word(it.one.student), word(it.assignment), f"{it.one.points:g}", it.out_of]
+        told += [f"{it.own[0]:g}", f"{own_numbers.POINTS:g}"] if it.own else ["", ""]
+        told += [f"{it.written:g}", f"{it.written_out_of:g}", f"{it.adjusted:g}" if it.changes else ""]
+        writer.writerow([*told, f"{it.total:g}", it.waiting, it.late])
     write_bytes(buffer.getvalue().encode("utf-8"), path)
+
+
+def _collected(folder: Path) -> list[dict[str, str]]:
+    path = folder / REPORT
+    return read_table(path, COLUMNS, ("late",)) if path.exists() else []
+
+
+def _taken(folder: Path) -> list[dict[str, str]]:
+    """The rows of the files that count."""
+    return [row for row in _collected(folder) if row["what"] == TAKEN]
 
 
 def _notes(folder: Path) -> list[str]:
     """What was said of the files when they were collected, if they were."""
-    path = folder / REPORT
-    rows = read_table(path, COLUMNS) if path.exists() else []
     return [
         f"- {row['student'] or 'nobody'}, {row['assignment'] or 'no assignment'}: "
         f"{row['note'] or row['what']} ({row['from']})"
-        for row in rows
+        for row in _collected(folder)
         if row["note"] or row["what"] not in ("taken", "the same again", "an earlier version")
     ]
 
 
-def summary(submissions: list[Submission], marks: Marks, collected: list[str], numbers: own_numbers.Judged) -> str:
+def summary(
+    submissions: list[Submission], marks: Marks, collected: list[str], numbers: own_numbers.Judged, warnings: list[str]
+) -> str:
     """What the teacher should know of the class, as Markdown."""
-    lines = ["# Summary", ""]
+    lines = ["# Summary", "", *(part for warning in warnings for part in (warning, ""))]
     for assignment in sorted({one.assignment for one in submissions} & ASSIGNMENTS.keys()):
         mine = [one for one in submissions if one.assignment == assignment]
         lines += [f"## {assignment}", "", *_distribution(mine), "", *_diagnoses(mine), ""]
         lines += _waiting(mine, marks, assignment)
     lines += ["## To look at by hand", ""]
-    by_hand = [f"- {one.student}, {one.assignment or 'nothing'}: {one.notes}" for one in submissions if one.notes]
+    by_hand = [f"- {one.student}, {one.assignment or 'nothing'}: {one.pressing}" for one in submissions if one.pressing]
     by_hand += [line for one in submissions for line in own_numbers.odd(one, numbers)]
     lines += by_hand + _alike(submissions) or ["- nothing"]
     lines += ["", "## What was noted while collecting", "", *collected] if collected else []
@@ -163,10 +207,13 @@ def _waiting(mine: list[Submission], marks: Marks, assignment: str) -> list[str]
     given: dict[str, list[Given]] = {
         one.student: marks.get((one.student, assignment), []) for one in mine if one.report
     }
-    wrote = {one.student for one in mine if one.written}
+    wrote = {one.student for one in mine if one.shown}
     waits = [name for name, parts in given.items() if name in wrote and any(part.mark is None for part in parts)]
     silent = [name for name in given if name not in wrote]
+    old = [name for name, parts in given.items() if any(part.outdated for part in parts)]
     lines = [f"Written answers: {len(waits)} wait for marks{': ' + ', '.join(waits) if waits else ''}"]
+    lines += [f"Marked, and the answer has changed since: {', '.join(old)}. Read it again and change the mark; if "
+              f"it is to stay, empty the cell `answer` in {TABLE}."] if old else []  # fmt: skip
     lines += [f"No written answer: {', '.join(silent)}"] if silent else []
     return [*(part for line in lines for part in (line, "")), f"They are in written/{assignment}.md.", ""]
 

@@ -13,7 +13,11 @@ _MOODLE = re.compile(r"(?P<name>[^/]+?)_(?P<number>\d+)_assignsubmission_[a-z]+(
 _BLACKBOARD = re.compile(r".+?_(?P<name>[^_]+)_attempt_(?P<time>\d{4}(?:-\d\d){5})(?:[_.](?P<rest>.*))?")
 _CANVAS = re.compile(r"(?P<name>[^\W\d_]+)_(?P<late>LATE_)?(?P<number>\d+)_\d+_(?P<rest>.+)")
 _ASSIGNMENT = re.compile(r"(?<![a-z])ch\d\d(?!\d)", re.IGNORECASE)
-_CONTAINERS = re.compile(r"(submissions?|submitted|downloads?|assignments?|notebooks?|homework|course|student)", re.I)
+_CONTAINERS = {
+    *("submission", "submissions", "submitted", "download", "downloads", "assignment", "assignments", "notebook"),
+    *("notebooks", "homework", "course", "student", "students", "canvas", "moodle", "blackboard", "export", "all"),
+    *("files", "week", "abgabe", "abgaben", "copy"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,9 @@ def by_stem(stem: str) -> Sender | None:
 
 
 def is_container(part: str) -> bool:
-    """Whether a folder's name is that of an assignment or of a heap, and nobody's."""
-    return bool(_CONTAINERS.fullmatch(part) or _ASSIGNMENT.fullmatch(part))
+    """Whether a folder's name is that of an assignment or of a heap ("canvas submissions (2)"), and nobody's."""
+    words = re.findall(r"[^\W\d_]+", _ASSIGNMENT.sub(" ", part).casefold())
+    return all(word in _CONTAINERS for word in words) if words else bool(_ASSIGNMENT.search(part))
 
 
 def named_assignment(text: str) -> str:

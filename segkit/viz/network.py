@@ -48,6 +48,7 @@ def network(
         raise ValueError("viz.network got no parts; give it segkit.analysis.anatomy(model)")
     columns = _columns(known)
     rows = _rows(known, columns)
+    _put_in_order(known, columns, rows)
     over = any(columns[p.name] - columns[r] > 1 and rows[p.name] == rows[r] == 0 for p in parts for r in p.reads)
     top, bottom = max(*rows.values(), 0.6 * over) + 0.75, min(rows.values()) - 0.75
     figure = plt.figure(figsize=(width, 0.95 * (top - bottom)), facecolor="white")
@@ -100,6 +101,31 @@ def _rows(known: Mapping[str, Any], columns: Mapping[str, int]) -> dict[str, int
             taken = {rows[other] for other in rows if columns[other] in passed}
             rows[name] = next(r for r in [*before, *free] if r not in taken)
     return rows
+
+
+def _put_in_order(known: Mapping[str, Any], columns: Mapping[str, int], rows: dict[str, int]) -> None:
+    """Parallel branches from top to bottom in their order, with row 0 free where an arrow goes past all of them."""
+    readers = {name: [other for other, part in known.items() if name in part.reads] for name in known}
+    groups: dict[tuple[str, str], list[list[str]]] = {}
+    for source in known:
+        for first in readers[source]:
+            chain = [first]
+            while len(readers[chain[-1]]) == 1 and len(known[readers[chain[-1]][0]].reads) == 1:
+                chain += readers[chain[-1]]
+            if known[first].reads == [source] and len(readers[chain[-1]]) == 1:
+                groups.setdefault((source, readers[chain[-1]][0]), []).append(chain)
+    for (source, target), chains in groups.items():
+        if max(map(len, chains)) > 3 * min(map(len, chains)):  # a way down and up again, and a skip beside it
+            continue
+        inside = {name for chain in chains for name in chain}
+        taken = {rows[n] for n in known if n not in inside and columns[source] < columns[n] < columns[target]}
+        own = {rows[name] for name in inside}
+        if source in known[target].reads and rows[source] == rows[target] == 0:
+            own = {k for j in range(1, len(known)) for k in (j, -j)} - taken
+            own = set(sorted(own, key=lambda k: (abs(k), -k))[: len(chains)])
+        if len(chains) > 1 and len(own) == len(chains):
+            for row, chain in zip(sorted(own, reverse=True), chains, strict=True):
+                rows.update(dict.fromkeys(chain, row))
 
 
 def _block(axes: Axes, part: Any, place: tuple[float, float], name: str | None, small: float) -> tuple[float, float]:

@@ -51,5 +51,5 @@ QUESTION = Question(
         "places-counted-twice": ("27 ways lead down, but some of them end at the same cell.", all_ways),
         "one-of-three-terms": ("M₂ is the largest of *three* terms; M₃ − 2·r₂ is one of them.", first_term),
     },
-    seeds=2,
+    seeds=3,
 )

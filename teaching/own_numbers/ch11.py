@@ -36,5 +36,5 @@ QUESTION = Question(
         "rounded-down": ("A padded stride rounds up.", partial(answer, down=True)),
         "low-forgotten": ("Both maps go in, one beside the other.", partial(answer, low_forgotten=True)),
     },
-    seeds=2,
+    seeds=3,
 )

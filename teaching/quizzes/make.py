@@ -4,7 +4,8 @@
     python teaching/quizzes/make.py [CHAPTER ...] [--to FOLDER]
 
 For each chapter NN.html, a page that runs by itself in any browser, without a network; NN.md, a sheet to hand out;
-and NN_answers.md, the same with the answers. A question is written down once, in NN.toml:
+and NN_answers.md, the same with the answers, for you. They come into FOLDER, or else into a folder
+`quizzes` where you are. A question is written down once, in NN.toml:
 
     section = "2.5"                    # of the chapter; the page names it after the first answer
     objective = "compute output stri"  # how one of the things begins that "you can" do after the chapter
@@ -195,7 +196,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make the quizzes: a page, a sheet and its answers for each chapter.")
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="02, for instance; without any: all of them")
     parser.add_argument(
-        "--to", type=Path, default=Path("quizzes"), metavar="FOLDER", help="where to (default: quizzes)"
+        "--to", type=Path, default=Path("quizzes"), metavar="FOLDER", help="where to (default: quizzes, where you are)"
     )
     given = parser.parse_args(words)
     files = {path.stem: path for path in sorted(HERE.glob("[0-9][0-9].toml"))}
@@ -210,7 +211,8 @@ def main(words: list[str] | None = None) -> None:
         made = {".html": page(quiz), ".md": sheet(quiz, False), "_answers.md": sheet(quiz, True)}
         for ending, text in made.items():
             (given.to / f"{chapter}{ending}").write_text(text, encoding="utf-8")
-        print(f"{given.to / chapter}.html, .md and _answers.md: {len(quiz.questions)} questions")
+        print(f"{given.to.resolve() / chapter}.html, .md and _answers.md: {len(quiz.questions)} questions")
+    print("hand out the page (.html) or the sheet (.md); what ends in _answers.md is yours")
 
 
 if __name__ == "__main__":

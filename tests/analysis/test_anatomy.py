@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from segkit import viz
 from segkit.analysis import Part, anatomy
 from segkit.heads import PyramidPooling
 from segkit.models import create
+
+drawing: Any = importlib.import_module("segkit.viz.network")  # the name is its function's, too
 
 
 class Twice(nn.Module):
@@ -166,3 +169,20 @@ def test_what_comes_from_far_passes_no_block_on_its_way(name: str, options: dict
         start, *_, end = arrow.get_path().vertices[:5]  # up, around a corner, along
         between = [block for block in blocks if start[0] < block.x0 and block.x1 < end[0] - 10]
         assert between and not any(block.y0 - 10 < end[1] < block.y1 + 10 for block in between)
+
+
+def test_branches_stand_in_their_order_and_an_arrow_past_them_has_its_own_row() -> None:
+    """PSPNet's poolings from 1×1 down to 6×6, with row 0 for the map itself; DeepLab v2's rates from the first down."""
+    parts = anatomy(create("pspnet", 5, encoder="resnet18", width=4).eval(), (65, 97))
+    known = {part.name: part for part in parts}
+    columns = drawing._columns(known)
+    rows = drawing._rows(known, columns)
+    drawing._put_in_order(known, columns, rows)
+    pools = [rows[f"pool {n}×{n}"] for n in (1, 2, 3, 6)]
+    assert pools == [2, 1, -1, -2] and rows["encoder.layer4"] == rows["concat"] == 0
+    assert [rows[f"pyramid.branches.{i}"] for i in range(4)] == pools, "each branch keeps its row"
+    known = {part.name: part for part in anatomy(create("deeplab_v2", 5, encoder="vgg11", width=4).eval(), (65, 97))}
+    columns = drawing._columns(known)
+    rows = drawing._rows(known, columns)
+    drawing._put_in_order(known, columns, rows)
+    assert [rows[f"pyramid.branches.{i}"] for i in range(4)] == [2, 1, 0, -1]

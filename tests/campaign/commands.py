@@ -54,6 +54,7 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "data": {"--root": (".", "none", "file")},
     "class": {"--to": ("c", "file", "run", ""), "--assignment": ("ch01", "ch99"), "--deadline": ("2027-01-31", "x"),
               "--students": ("none", "photo.png", "set/classes.txt"), "--again": (), "--workers": ("0", "x")},
+    "street": {"--scene": NUMBERS, "--to": ("s.png", "s.jpg", "photo.png", "file/s.png", "new/s.png", ".", "")},
     "grade": {}, "doctor": {}, "": {"--version": (), "--help": (), "x": ()},
 }  # fmt: skip
 FIRST: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -69,6 +70,7 @@ FIRST: dict[str, tuple[tuple[str, ...], ...]] = {
               ("collect", ".", "--to", "c"), ("grade", "run"), ("feedback", "run"), ("generate", "ch99", "--to", "c"),
               ("generate", "ch01", "--to", "c"), ("slides", "77", "--to", "c"), ("slides", "bad.ipynb", "--to", "c"),
               ("slides", "08", "--to", "file"), ("hand",), ()),
+    "street": ((), ("x",)),
     "grade": (("none.ipynb",), ("photo.png",), ("empty",), ("bad.ipynb",)), "doctor": ((), ("x",)), "": ((),),
 }  # fmt: skip
 MODELS = ("run", "w.safetensors", "plain.safetensors", "none", "photo.png", "checkpoint.safetensors")

@@ -1,6 +1,6 @@
 """What the course makes of the five reading notes: read from tags in the notebooks, written as course/coverage.md.
 
-python -m tests.course.coverage     writes the page, or says what is wrong with the tags
+python -m tests.course.coverage     writes the page, and says what is missing or wrong in the tags
 
 course/statements.json lists what the notes say, one statement a line, in our words. The cell of a chapter that answers
 a statement names it in its metadata, with a verdict and the words (or figures) of that cell that answer it:
@@ -155,7 +155,8 @@ def complaints(book: Mapping[str, Any], found: Sequence[Answer], there: Mapping[
         elif tagged[name] and (s.get("open") or waits):
             out.append(f"{name} is answered: take its `open` or `part` out of statements.json")
         elif not tagged[name] and not s.get("open") and not waits:
-            out.append(f"{name} is answered nowhere: tag the cell that does, or say `open`: {s['statement']}")
+            of = f", though chapter {s['part']} is there" if "part" in s else ""
+            out.append(f"{name} is answered nowhere{of}: tag the cell that does, or say `open`: {s['statement']}")
     return out
 
 
@@ -231,14 +232,19 @@ def read(course: Path = COURSE) -> tuple[dict[str, Any], list[Answer], dict[int,
     return book, [a for path in there.values() for a in answers(path)], there
 
 
-def main() -> int:
-    found = read()
-    wrong = complaints(*found)
-    if wrong:
-        print(*wrong, sep="\n", file=sys.stderr)
-        return 1
-    (COURSE / "coverage.md").write_text(page(*found), encoding="utf-8")
-    return 0
+def main(course: Path = COURSE) -> int:
+    """Write the page from the tags that fit, and say what does not fit and what has no answer."""
+    book, found, there = read(course)
+    wrong, known = complaints(book, found, there), {s["id"] for s in book["statements"]}
+    good = [a for a in found if a.id in known and a.verdict in VERDICTS and a.heading]
+    (course / "coverage.md").write_text(page(book, good, there), encoding="utf-8")
+    print(*wrong, sep="\n", end="\n" * bool(wrong), file=sys.stderr)
+    waiting = Counter(s["part"] for s in book["statements"] if s.get("part", 0) not in (0, *there))
+    for number, count in sorted(waiting.items()):
+        print(f"{count} statements wait for chapter {number}, {book['parts'][str(number)]}")
+    still = f"; {len(wrong)} faults are named above" if wrong else ""
+    print(f"wrote coverage.md: {len({a.id for a in good})} of {len(known)} statements are answered{still}")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

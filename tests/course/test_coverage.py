@@ -85,6 +85,22 @@ def test_a_small_course(tmp_path: Path) -> None:
     assert page.endswith("### thirteen\n\n- n2-001: That is n2-001.\n") and "- n2-002: That is n2-002." in page
 
 
+def test_the_command_writes_the_page_and_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book, cells = small()
+    assert coverage.main(course(tmp_path, book, cells)) == 0
+    said = capsys.readouterr()
+    assert said.err == "" and "1 statements wait for chapter 13, thirteen" in said.out
+    assert "4 of 6 statements are answered" in said.out
+    cells[2]["metadata"]["segkit"]["statements"] = {"n9-001": "confirmed: two", "n1-001": "proved: two"}
+    (tmp_path / "coverage.md").unlink()
+    assert coverage.main(course(tmp_path, book, cells)) == 1
+    said = capsys.readouterr()
+    assert "n9-001: statements.json has no such statement" in said.err and "2 faults are named above" in said.out
+    assert "n1-002" in (tmp_path / "coverage.md").read_text(encoding="utf-8")
+
+
 Edit = Callable[[list[dict[str, Any]], list[dict[str, Any]]], object]
 
 
@@ -106,7 +122,7 @@ PLANTED: dict[str, tuple[Edit, str]] = {
     "answered and open": (tag(3, n2_002="refined: did"), "n2-002 is answered: take its `open`"),
     "answered and waiting": (tag(3, n2_001="refined: did"), "n2-001 is answered: take its `open` or `part`"),
     "not answered": (lambda s, c: c[2]["metadata"].clear(), "n1-001 is answered nowhere"),
-    "its chapter is there": (lambda s, c: s[2].update(part=7), "n2-001 is answered nowhere"),
+    "its chapter is there": (lambda s, c: s[2].update(part=7), "n2-001 is answered nowhere, though chapter 7 is"),
     "unknown part": (lambda s, c: s[2].update(part=14), "waits for part 14, which `parts` does not name"),
     "unsteady": (lambda s, c: c[2]["metadata"].update(tags=["nbval-ignore-output"]), "the cell does not say"),
     "twice": (lambda s, c: s.insert(1, dict(s[0])), "n1-001 stands behind n1-001"),

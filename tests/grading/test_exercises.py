@@ -9,7 +9,7 @@ import pytest
 
 from segkit.grading import check, describe, exercises
 from segkit.grading.assignments import ASSIGNMENTS
-from segkit.grading.checking import judge
+from segkit.grading.checking import does_nothing, judge
 from segkit.grading.exercise import catalogue, does, find, registry
 from segkit.grading.outcome import Tried
 from segkit.grading.recognise import Evidence
@@ -112,6 +112,29 @@ def test_planted_mistake_gets_its_own_diagnosis(name, code, function):
     assert result.diagnoses[0].code == code, result.text()
     assert {d.code for d in result.diagnoses} == {code}, "and no other"
     assert len(result.diagnoses[0].message) > 20
+
+
+@pytest.mark.parametrize(("name", "code", "function"), WRONG, ids=[f"{e}-{c}" for e, c, _ in WRONG])
+def test_a_named_slip_takes_three_fifths_at_most(name, code, function):
+    """Its aspects' share, and no more than that; never all, and never less than one aspect costs anybody else."""
+    answer = tried(name, function)
+    result = judge(find(name), answer)
+    share = sum(result.groups.values()) / len(result.groups)
+    assert result.score <= 1 - 1 / len(result.groups) + 1e-4
+    if does_nothing(find(name), answer.outcomes):  # its diagnosis is right, and leaves no marks
+        assert result.score == 0 or next(iter(result.groups.values()))
+    else:
+        assert result.score == pytest.approx(max(share, 0.4), abs=1e-4), result.text()
+        assert ("three fifths of the marks" in result.text()) is (share < 0.4)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("pixel_accuracy", lambda m: 0), ("pixel_accuracy", lambda m: 1.0), ("boundary_mask", lambda mask, width: mask),
+     ("boundary_mask", lambda mask, width: mask & False)],
+)  # fmt: skip
+def test_an_answer_that_does_nothing_is_no_slip(name, function):
+    assert check(name, function, quiet=True).score == 0
 
 
 @pytest.mark.parametrize("name", exercises())

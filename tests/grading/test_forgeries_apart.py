@@ -17,7 +17,7 @@ import pytest
 from segkit.grading import hosting
 from segkit.grading.assignments import read_notebook, source_path
 from segkit.grading.classroom import grade_class
-from segkit.grading.notebook import _defines
+from segkit.grading.notebook_cells import defines
 from segkit.grading.sandbox import method
 from segkit.grading.submissions import Submission, tell_apart
 from segkit.grading.wire import HEAD
@@ -235,7 +235,7 @@ def test_a_changed_wire_says_nothing_that_counts(graded: Any, student: str) -> N
 
 def test_what_would_keep_the_grader_busy_or_stop_it(notebook: dict[str, Any], tmp_path: Path) -> None:
     began = time.monotonic()
-    assert not _defines("\n" * 1_000_000 + " " * 1_000_000, "conv2d") and time.monotonic() - began < 5
+    assert not defines("\n" * 1_000_000 + " " * 1_000_000, "conv2d") and time.monotonic() - began < 5
     long = {"anna": with_cell(notebook, "#" * HEAD), "ben": json.dumps(notebook)}
     result = grade_class(write_class(tmp_path, long), tmp_path / "graded", workers=1)
     assert [one.points for one in result.submissions] == [0, 20] and "its code is too long (a message of" in row(
@@ -267,7 +267,7 @@ def test_a_grader_that_is_stopped_leaves_marks_and_nothing_running(
     assert rows == {"anna": ("20", ""), "ben": ("0", "not graded yet"), "carl": ("0", "not graded yet")}
     if how == signal.SIGINT:
         assert grader.returncode == 130 and "holds what was graded so far" in errors and "Traceback" not in errors
-        assert "not graded yet" in (tmp_path / "out" / "feedback" / "ben" / "ch02.md").read_text(encoding="utf-8")
+        assert "Not graded yet" in (tmp_path / "out" / "feedback" / "ben" / "ch02.md").read_text(encoding="utf-8")
     ends = time.monotonic() + 30
     while (processes_of(str(tmp_path / "tmp")) or list((tmp_path / "tmp").iterdir())) and time.monotonic() < ends:
         time.sleep(0.1)

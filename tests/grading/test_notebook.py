@@ -132,7 +132,8 @@ def test_endless_cell_is_passed_over(edited, monkeypatch):
 
 def test_a_cell_that_ends_python_is_passed_over(edited):
     report = grade_notebook(edited({}, extra=[(2, "import os\nos._exit(1)")]))
-    assert points(report) == ALL and report.problems == ["cell 3 ended Python (exit, crash or lack of memory)"]
+    (problem,) = report.problems
+    assert points(report) == ALL and problem.startswith("cell 3 ended Python (exit, crash or lack of memory);")
 
 
 def test_one_exercise_uses_another(edited):
@@ -140,7 +141,7 @@ def test_one_exercise_uses_another(edited):
     report = grade_notebook(
         edited({"confusion_matrix": lambda s: s.replace("num_classes)\n", "num_classes).T\n")}, name="ch01")
     )
-    assert points(report)["confusion_matrix"] == 0 and points(report)["mean_iou"] > 0
+    assert points(report)["confusion_matrix"] == 1.6 and points(report)["mean_iou"] > 0
 
 
 def test_which_assignment(edited, tmp_path):
@@ -183,4 +184,4 @@ def test_in_a_new_python(edited):
     results, problems = in_new_python(path, todo, 10.0)
     direct = grade_notebook(path)
     assert {name: result.points(ALL[name]) for name, result in results.items()} == points(direct)
-    assert list(problems.values()) == direct.problems
+    assert [one.split(";")[0] for one in direct.problems] == list(problems.values())

@@ -150,6 +150,27 @@ def test_arguments_go_by_name_where_the_names_are_ours():
 def test_basic_case_wrong_earns_nothing():
     result = check("conv2d", lambda x, w, b, s, p, d: conv(x, w, b, s, p, d) + 1, quiet=True)
     assert (result.score, result.status) == (0.0, REJECTED)
+    assert "No marks yet: the other aspects count once `plain` is right." in result.text()
+
+
+def test_a_second_slip_takes_three_fifths_of_what_is_left():
+    def both(x, w, b, s, p, d):
+        return conv(x, w.flip(2, 3), None, s, p, d)
+
+    result = check("conv2d", both, quiet=True)
+    assert {told.code for told in result.diagnoses} == {"kernel-flipped", "bias-ignored"}
+    assert 0.16 <= result.score < 0.4, result.text()
+
+
+def test_a_slip_and_a_changed_argument_cost_both():
+    def both(x, w, b, s, p, d):
+        found = conv(x, w.flip(2, 3), b, s, p, d)
+        x += 1
+        return found
+
+    result = check("conv2d", both, quiet=True)
+    assert {told.code for told in result.diagnoses} == {"kernel-flipped", "input-changed"}
+    assert result.score == pytest.approx(0.4 - 1 / len(result.groups), abs=1e-3)
 
 
 def test_not_a_function():
@@ -163,9 +184,11 @@ def test_fails_when():
     assert fails_when(facts, {0}) == "", "one case says nothing about a cause"
     assert fails_when(facts, {0, 1, 2}) == "It always fails when a, and in some other cases too."
     assert fails_when(facts, {0, 1, 2, 3}) == ""
+    nearly = [{"a": i < 4, "b": i % 2 == 0} for i in range(6)]
+    assert fails_when(nearly, {0, 1, 2, 3, 4}) == "", "where nearly all fails, what always fails tells nothing"
     both = [{"a": i < 5, "b": True} for i in range(6)]
     assert fails_when(both, {0, 1, 2, 3}) == (
-        "In all 4 cases that fail, a; that alone is not the cause, since 1 other such case passes."
+        "In all 4 cases that fail, a. (1 other such case passes: it takes more than that, or it does not show there.)"
     )
     alike = [{"a": i < 2, "b": i < 2, "c": i == 0} for i in range(4)]
     assert (
@@ -436,3 +459,24 @@ def test_an_unknown_mistake_of_chapter_09(exercise, student, words):
     told = only(check(exercise, student, quiet=True))
     assert told.code in ("wrong-values", "wrong-shape") and words in told.message, told
     assert f"{exercise}(" in told.example and "should give" in told.example and "and gave" in told.example
+
+
+def test_three_slips_at_once_show_one_of_them_where_it_is_alone():
+    """x and y exchanged, the end a cell too late, and the bins before the channels: together in no catalogue."""
+
+    def student(features, regions, stride, bins):
+        rows = []
+        for y0, x0, y1, x1 in regions.tolist():
+            (top, bottom), (left, right) = (
+                (low // stride + 1, -(-high // stride)) for low, high in ((y0, y1), (x0, x1))
+            )
+            top, left = min(top, bottom - 1), min(left, right - 1)
+            part = features[:, top : bottom + 1, left : right + 1]
+            rows.append(torch.cat([F.adaptive_max_pool2d(part, b).permute(1, 2, 0).flatten() for b in bins]))
+        return torch.stack(rows)
+
+    told = only(check("spatial_pyramid_pool", student, quiet=True))
+    assert told.code == "wrong-values" and "higher or wider by another number" not in told.message
+    assert re.search(
+        r"In \d+ of the \d+ cases that fail, this one among them, your function gives just what one", told.message
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import re
 from pathlib import Path
@@ -111,14 +112,24 @@ def test_both_engines_have_the_same_functions_and_signatures() -> None:
         assert signature(ops, name) == signature(native, name)
 
 
+def arguments(name: str) -> list[str]:
+    """Of torch's function: as its signature has them, or its documentation where it is built in."""
+    function = getattr(F, f"{name}_with_indices", getattr(F, name))  # the poolings that choose between two functions
+    with contextlib.suppress(ValueError):
+        return list(inspect.signature(function).parameters)
+    form = re.search(rf"(?m)^\s*{name}\((.*?)\) ->", function.__doc__ or "")
+    assert form, f"neither a signature nor the documentation of torch's {name} says its arguments"
+    return re.findall(r"(\w+)(?:=[^,]*)?(?:,|$)", form.group(1))
+
+
 @pytest.mark.parametrize("name", [n for n in ops.__all__ if hasattr(F, n)])
 def test_arguments_have_torchs_names_and_order(name: str) -> None:
-    """As torch's signature has them, or its documentation where the function is built in."""
-    ours = list(inspect.signature(getattr(ops, name)).parameters)
-    if name in ("interpolate", "adaptive_avg_pool2d", "adaptive_max_pool2d", "max_unpool2d"):
-        theirs = list(inspect.signature(getattr(F, name.replace("max_pool2d", "max_pool2d_with_indices"))).parameters)
-        assert ours == theirs[: len(ours)] and set(theirs[len(ours) :]) <= {"antialias"}
-    else:
-        form = re.search(rf"(?m)^\s*{name}\((.*?)\) ->", getattr(F, name).__doc__ or "")
-        written = form.group(1) if form else "input, kernel_size, stride, padding, dilation, ceil_mode, return_indices"
-        assert ours == re.findall(r"(\w+)(?:=[^,]*)?(?:,|$)", written)
+    ours, theirs = list(inspect.signature(getattr(ops, name)).parameters), arguments(name)
+    assert ours == theirs[: len(ours)] and set(theirs[len(ours) :]) <= {"antialias"}
+
+
+def test_arguments_that_torch_says_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(F, "quiet", min, raising=False)  # built in, and of another name
+    assert arguments("max_pool2d")[-1] == "return_indices" and arguments("avg_pool2d")[-1] == "divisor_override"
+    with pytest.raises(AssertionError, match="torch's quiet"):
+        arguments("quiet")

@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
-from tests.browser.lab import CHROMIUM, FLAGS, HOW_TO_GET_CHROMIUM
+from tests.browser.lab import CHROMIUM, HOW_TO_GET_CHROMIUM
 from tests.site.alive import EXPORTED, SITE, exported
 
 import explorers  # isort: skip
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM),
-    pytest.mark.xdist_group("live"),  # one export and one Chromium for all
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM)
 written = explorers.written
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>an explorer</title>
@@ -48,14 +45,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for key, figure in figures.items():
         (folder / f"{key}.html").write_text(PAGE + figure, encoding="utf-8")
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--no-sandbox"])
-        yield running
-        running.close()
 
 
 @contextmanager

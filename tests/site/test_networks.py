@@ -30,7 +30,10 @@ from tests.site.served import QUIET, REFUSED, Served, bare, check_labels, drop, 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = shipped(ROOT / "course" / "weights")
 OLD = tuple(int(n) for n in torch.__version__.split(".")[:2]) < (2, 8)
-pytestmark = pytest.mark.skipif(OLD, reason="torch before 2.8 exports no network of open sizes")
+pytestmark = [
+    pytest.mark.skipif(OLD, reason="torch before 2.8 exports no network of open sizes"),
+    pytest.mark.xdist_group("networks"),  # one page with all that it has loaded
+]
 for module in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(module, reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
 SIZES = ((96, 128), (networks.LEAST, 49), (75, 131), (200, 97))

@@ -15,6 +15,8 @@ from segkit.teaching.returning import give_back
 from segkit.teaching.rubric import read_marks, rubric
 from tests.teaching.made_class import DEADLINE, Student, made_class, write_downloads
 
+NOT_GRADED = ("empty", "broken", "wrong file", "another chapter's")
+
 
 def table(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as file:
@@ -65,7 +67,24 @@ def test_a_class_of_thirty(thirty: tuple[list[Student], Path], capsys: pytest.Ca
     assert page.startswith("<!doctype html>") and "http" not in page and "20 of 20" in page
     written = (room / "written" / "ch01.md").read_text(encoding="utf-8")
     assert "## Berg-Anna-101\n\nAll three vary by a point." in written
-    assert "## Diaz-Cy\n\n(no written answer)" in written
+    assert "## Diaz-Cy\n\n(nothing was written or run below" in written
+    assert not any(row["student"] == "Diaz-Cy" for row in table(room / "rubric.csv")), "nothing to mark"
+    assert not (room / "graded" / "feedback").exists(), "there is one folder of pages"
+    totals = {row["student"]: row for row in table(room / "totals.csv")}
+    for student in ("Lee-Kai", "Fox-Ed", "Ito-Hana"):  # no notebook, a broken one, one of another assignment
+        told = {key: totals[student][key] for key in ("assignment", "exercises", "out_of", "written_out_of", "waiting")}
+        assert told == {"assignment": "ch01", "exercises": "0", "out_of": "20", "written_out_of": "10", "waiting": "0"}
+    assert totals["Hu-Gus"]["late"] == "2 d 8 h" and totals["Diaz-Cy"]["waiting"] == "0"
+    page = (room / "feedback" / "Hu-Gus" / "ch01.md").read_text(encoding="utf-8")
+    assert page.startswith("# Assignment 01: Counting right\n\nHu Gus: 20 of 30 marks\n")
+    assert "Handed in late (2 d 8 h)." in page and "- experiment: nothing was handed in, 0 of 10" in page
+    page = (room / "feedback" / "Fox-Ed" / "ch01.md").read_text(encoding="utf-8")
+    assert str(room) not in page and "save it, and hand in the file ch01.ipynb itself" in page
+    assert (
+        (room / "feedback/Lee-Kai/nothing.md")
+        .read_text(encoding="utf-8")
+        .startswith("# Lee Kai: nothing was handed in")
+    )
 
 
 def test_everything_that_came_lies_somewhere(thirty: tuple[list[Student], Path]) -> None:
@@ -78,7 +97,13 @@ def test_everything_that_came_lies_somewhere(thirty: tuple[list[Student], Path])
             assert data in lying or name.endswith(".zip") or not data, (one.folder, name)
     rows = table(room / "collected.csv")
     assert all((room / row["now"]).is_file() for row in rows if row["now"])
-    assert {row["what"] for row in rows} == {"taken", "an earlier version", "not a notebook", "nobody's"}
+    assert {row["what"] for row in rows} == {
+        "taken",
+        "an earlier version",
+        "not a notebook",
+        "nobody's",
+        "another assignment",
+    }
     assert not any("MACOSX" in row["from"] for row in rows)
 
 
@@ -115,7 +140,7 @@ def test_grading_again_keeps_what_has_not_changed(
     before = table(room / "graded" / "marks.csv")
     assert main(["class", "grade", str(room)]) == 0
     said = capsys.readouterr().out
-    graded = sum(1 for one in students if one.folder and one.kind not in ("empty", "broken", "wrong file"))
+    graded = sum(1 for one in students if one.folder and one.kind not in NOT_GRADED)
     assert f"{graded} of them have not changed" in said
     assert table(room / "graded" / "marks.csv") == before
     assert not (room / "graded" / "marks-1.csv").exists(), "nobody had written into it"
@@ -139,16 +164,17 @@ def test_marks_for_written_answers_survive(thirty: tuple[list[Student], Path]) -
     text = path.read_text(encoding="utf-8")
     mine = text.splitlines()
     place = next(i for i, line in enumerate(mine) if line.startswith("Berg-Anna-101,ch01,1,2,"))
-    mine[place] = mine[place][:-1] + '1.5,"clear, if late"'
+    head, _, _, answer = mine[place].rsplit(",", 3)
+    mine[place] = f'{head},1.5,"clear, if late",{answer}'
     left = "Gone,ch01,2,2,what,2,left the class"
     path.write_text("\ufeff" + "\n".join([*mine, left]), encoding="utf-8")  # as a spreadsheet saves it
     for words in (["grade", str(room)], ["feedback", str(room)]):
         assert main(["class", *words]) == 0
     kept = read_marks(path)
-    assert kept["Berg-Anna-101", "ch01", 1] == (1.5, "clear, if late")
-    assert kept["Gone", "ch01", 2] == (2.0, "left the class")
+    assert kept["Berg-Anna-101", "ch01", 1] == (1.5, "clear, if late", answer)
+    assert kept["Gone", "ch01", 2][:2] == (2.0, "left the class")
     page = (room / "feedback" / "Berg-Anna-101" / "ch01.md").read_text(encoding="utf-8")
-    assert "Written answer: 1.5 of 10 so far" in page and "clear, if late" in page
+    assert "Experiment: 1.5 of 10 so far" in page and "clear, if late" in page
     totals = {row["student"]: row for row in table(room / "totals.csv")}
     assert totals["Berg-Anna-101"]["total"] == "21.5" and totals["Berg-Anna-101"]["waiting"] == "4"
 
@@ -171,7 +197,7 @@ def test_a_mark_that_is_none_is_named(change: str, said: str, tmp_path: Path) ->
 def test_a_table_with_semicolons_and_decimal_commas_is_read(tmp_path: Path) -> None:
     path = tmp_path / "rubric.csv"
     path.write_bytes("student;assignment;part;out_of;for;mark;comment\nÖz;ch01;1;2;what;1,5;gut\n".encode("cp1252"))
-    assert read_marks(path) == {("Öz", "ch01", 1): (1.5, "gut")}
+    assert read_marks(path) == {("Öz", "ch01", 1): (1.5, "gut", "")}
 
 
 @pytest.mark.parametrize(

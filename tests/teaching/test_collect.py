@@ -16,8 +16,8 @@ from segkit.cli import main
 from segkit.grading.notebook_files import NotebookError
 from segkit.teaching.collecting import collect_downloads
 from segkit.teaching.downloads import downloads
+from segkit.teaching.roster import read_roster
 from segkit.teaching.senders import Sender, by_pattern, by_stem, folder_name, named_assignment
-from segkit.teaching.tables import read_names
 from tests.teaching.made_class import archive, notebook, packed, solutions
 
 NOON = datetime(2027, 1, 20, 12).timestamp()
@@ -147,9 +147,9 @@ def test_who_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_lists_of_names(tmp_path: Path) -> None:
     for text, names in (("Anna Berg\n\nBo\n", ["Anna Berg", "Bo"]), ("id,name\n1,Anna\n2,Bo\n", ["Anna", "Bo"])):
-        assert read_names(put(tmp_path / "list", text.encode())) == names
+        assert read_roster(put(tmp_path / "list", text.encode())).names == names
     with pytest.raises(NotebookError, match="names nobody; write the name of a student in each line"):
-        read_names(put(tmp_path / "list", b"\n"))
+        read_roster(put(tmp_path / "list", b"\n"))
 
 
 def test_an_archive_that_would_fill_the_memory_is_not_unpacked(tmp_path: Path) -> None:
@@ -190,3 +190,65 @@ def test_a_report_that_is_none_is_named(tmp_path: Path) -> None:
     put(tmp_path / "class/collected.csv", json.dumps([1]).encode())
     with pytest.raises(NotebookError, match="has no column student"):
         collect_downloads(tmp_path / "in", tmp_path / "class")
+
+
+def test_an_archive_s_own_name_is_nobody(tmp_path: Path) -> None:
+    inside = [(f"{k}/ch01.ipynb", numbered(k), (2027, 1, 20, 12, 0, 0)) for k in (1, 2)]
+    flat = [(f"ch01-{k}.ipynb", numbered(k), (2027, 1, 20, 12, 0, 0)) for k in (3, 4)]
+    put(tmp_path / "all" / "Class of 2027.zip", archive(flat))
+    collect_downloads(tmp_path / "all", tmp_path / "class")
+    put(tmp_path / "two" / "canvas submissions (1).zip", archive(flat))
+    put(tmp_path / "two" / "canvas submissions.zip", archive(inside[:1]))
+    collect_downloads(tmp_path / "two", tmp_path / "class")
+    assert taken(tmp_path / "class") <= {"1/ch01/ch01.ipynb"}, "a folder may be called by a number"
+    assert len(list((tmp_path / "class/aside/nobody").iterdir())) == 2
+
+
+def test_another_assignment_is_set_aside(tmp_path: Path) -> None:
+    other = packed(notebook(solutions("ch02"), assignment="ch02"))
+    put(tmp_path / "in/Anna/ch01.ipynb", other)
+    found = collect_downloads(tmp_path / "in", tmp_path / "class", "ch01")
+    assert [row["what"] for row in found.rows] == ["another assignment"]
+    assert "collect again without --assignment" in found.rows[0]["note"]
+    assert (tmp_path / "class/aside/Anna/ch01.ipynb").read_bytes() == other and not taken(tmp_path / "class")
+    collect_downloads(tmp_path / "in", tmp_path / "class")
+    assert taken(tmp_path / "class") == {"Anna/ch02/ch02.ipynb"}
+
+
+def test_lateness_survives_and_a_deadline_is_kept(tmp_path: Path) -> None:
+    put(tmp_path / "in/Anna/ch01.ipynb", numbered(1), later=2 * 86400)
+    ends = datetime.fromtimestamp(NOON)
+    assert "2 d 0 h late" in collect_downloads(tmp_path / "in", tmp_path / "class", "ch01", ends).rows[0]["note"]
+    put(tmp_path / "in/Bo/ch01.ipynb", numbered(2), later=3600)
+    late = {row["student"]: row["late"] for row in collect_downloads(tmp_path / "in", tmp_path / "class").rows}
+    assert late == {"Anna": "2 d 0 h", "Bo": "1 h 0 min"}
+    put(tmp_path / "class/deadlines.csv", b"assignment,deadline\nch01,soon\n")
+    with pytest.raises(NotebookError, match="the deadline of ch01 is 'soon'; write a day and a time"):
+        collect_downloads(tmp_path / "in", tmp_path / "class")
+
+
+def test_a_late_and_emptier_notebook_is_told_and_an_empty_one_does_not_count(tmp_path: Path) -> None:
+    one = packed(notebook({"dice": solutions()["dice"]}))
+    put(tmp_path / "in/Anna/ch01.ipynb", numbered(1))
+    put(tmp_path / "in/Anna/again/ch01.ipynb", one, later=7200)
+    put(tmp_path / "in/Bo/ch01.ipynb", numbered(2))
+    put(tmp_path / "in/Bo/again/ch01.ipynb", packed(notebook({})), later=7200)
+    ends = datetime.fromtimestamp(NOON + 3600)
+    found = collect_downloads(tmp_path / "in", tmp_path / "class", "ch01", ends)
+    told = {(row["student"], row["what"]): row["note"] for row in found.rows}
+    assert "it came late and holds less (1 parts) than one that came in time (6 parts)" in told["Anna", "taken"]
+    assert "a later one has nothing filled in" in told["Bo", "taken"] and ("Bo", "nothing filled in") in told
+    place = tmp_path / "class/submitted"
+    assert (place / "Anna/ch01/ch01.ipynb").read_bytes() == one
+    assert (place / "Bo/ch01/ch01.ipynb").read_bytes() == numbered(2)
+    found = collect_downloads(tmp_path / "in", tmp_path / "class", "ch01", in_time=True)
+    assert (place / "Anna/ch01/ch01.ipynb").read_bytes() == numbered(1)
+    assert {row["what"] for row in found.rows if row["student"] == "Anna"} == {"taken", "a late version"}
+
+
+def test_an_answer_in_a_cell_of_one_s_own_is_something_filled_in(tmp_path: Path) -> None:
+    made = notebook({})
+    place = next(i for i, cell in enumerate(made["cells"]) if "Experiment" in cell["source"])
+    made["cells"].insert(place + 1, {"cell_type": "markdown", "metadata": {}, "source": "I expect a point."})
+    put(tmp_path / "in/Anna/ch01.ipynb", packed(made))
+    assert "nothing in it is filled in" not in collect_downloads(tmp_path / "in", tmp_path / "class").text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from torch import nn
 
 from segkit.cli import main
 from segkit.files import write_json
-from segkit.grading.assignments import ASSIGNMENTS, read_notebook, write_notebook
+from segkit.grading.assignments import ASSIGNMENTS, read_notebook, student_folder, write_notebook
 from segkit.grading.notebook_files import NotebookError
-from segkit.grading.numbers_cell import numbers
+from segkit.grading.numbers_cell import numbers, unread
 from segkit.ops.windows import bin_bounds
 from segkit.teaching.handout import hand_out
 from segkit.teaching.own_numbers import KEPT, drawn, judge, keep_students, own_seeds, questions, same
@@ -276,3 +277,45 @@ def test_a_copy_of_the_course_holds_nothing_of_the_teachers(tmp_path: Path) -> N
 def test_the_generator_is_the_same_everywhere() -> None:
     """A change here would make the numbers that students hold another's."""
     assert drawn(questions()["ch09"], "secret", "Anna-Berg") == {"height": 16, "width": 28, "rate": 5}
+
+
+def asked_seeds(assignment: str) -> int:
+    """How many seeds an assignment asks for, in words or by their numbers."""
+    text = " ".join(cell["source"] for cell in read_notebook(student_folder() / f"{assignment}.ipynb")["cells"])
+    words = {"three": 3, "four": 4, "five": 5}
+    told = [words[one] for one in re.findall(r"(three|four|five) seeds", text)]
+    return max([*told, *(3 for _ in re.findall(r"seeds 0, 1 and 2", text))], default=0)
+
+
+@pytest.mark.parametrize("assignment", list(AGAIN))
+def test_students_get_as_many_seeds_as_the_experiment_asks_for(assignment: str) -> None:
+    assert questions()[assignment].seeds >= asked_seeds(assignment)
+
+
+@pytest.mark.parametrize("assignment", list(AGAIN))
+def test_no_typical_mistake_is_right_for_anybody(assignment: str) -> None:
+    question = questions()[assignment]
+    for student in [f"Somebody-{number}" for number in range(200)]:
+        values = drawn(question, "secret", student)
+        right = question.answer(**values)
+        for code, (_, wrong) in question.mistakes.items():
+            made = wrong(**values)
+            assert any(not same(made[name], right[name]) for name in made), (student, code, values)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('own_numbers = {"a": "about 20", "b": 2}', {"a": "`'about 20'` is no number"}),
+        ('a = 12\nown_numbers = {"a": None, "b": None}', {"a": "`a = …` stands beside it", "b": ""}),
+        ("own_numbers = {", {"": "cannot be read"}),
+        ("x = 1", {"": "has no cell `own_numbers = …`"}),
+        ('own_numbers = {"a": 1}', {}),
+    ],
+)
+def test_why_a_number_counts_as_not_answered(written: str, said: dict[str, str]) -> None:
+    found = unread({"cells": [{"cell_type": "code", "source": written}]})
+    assert found.keys() == said.keys() and all(said[key] in found[key] for key in said)
+    question = questions()["ch05"]
+    lines = judge(question, "secret", "Anna", {}, [], {"map_bytes": "`x` is no number", "": "all of it"})[1]
+    assert "- map_bytes: not answered: `x` is no number" in lines and "- all of it" in lines

@@ -14,6 +14,13 @@ from tests.browser.lab import CHROMIUM, FLAGS, HOW_TO_GET_CHROMIUM
 
 pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM), pytest.mark.xdist_group("quiz pages")]
 FILES = {path.stem: path for path in sorted(make.HERE.glob("[0-9][0-9].toml"))}
+TELL = """asked => asked.map(([i, chosen]) => {
+    const form = document.forms[i], boxes = [...form.querySelectorAll('input')];
+    if (typeof chosen === 'string') boxes[0].value = chosen;
+    else boxes.forEach((box, j) => {
+        if (box.checked !== chosen.includes(j) && (box.type !== 'radio' || chosen.includes(j))) box.click(); });
+    form.querySelector('button').click();
+    return form.innerText; })"""
 
 
 class Opened:
@@ -28,7 +35,7 @@ class Opened:
         page.goto(file.as_uri())
 
     def answer(self, i: int, chosen: list[int] | str) -> str:
-        """Choose these choices of question i, or write this number; give what the page says about it."""
+        """Choose these choices of question i with the mouse, or write this number; give what the page says about it."""
         form = self.page.locator("form").nth(i)
         if isinstance(chosen, str):
             form.get_by_role("textbox").fill(chosen)
@@ -39,6 +46,10 @@ class Opened:
                     boxes.nth(j).click()
         form.get_by_role("button", name="Check").click()
         return form.inner_text()
+
+    def answers(self, asked: list[tuple[int, list[int] | str]]) -> list[str]:
+        """The same for many, in the page itself: ten times as fast as a hand that waits for the page to stand still."""
+        return self.page.evaluate(TELL, asked)
 
     def score(self) -> str:
         return self.page.locator("#score").inner_text() if self.page.locator("#score").is_visible() else ""
@@ -84,15 +95,21 @@ def test_right_answers_give_the_full_score(page, chapter: str, tmp_path: Path) -
 @pytest.mark.parametrize("chapter", FILES)
 def test_every_wrong_answer_gets_its_own_sentence_and_no_point(page, chapter: str, tmp_path: Path) -> None:
     opened = Opened(page, chapter, tmp_path)
+    asked: list[tuple[int, list[int] | str]] = []
+    sentences = []
     for i, question in enumerate(opened.quiz.questions):
         wrong = [j for j, (_, good, _) in enumerate(question.choices) if not good]
         tries = [(f"{n}", why) for n, why in question.slips] or [([j], question.choices[j][2]) for j in wrong]
-        for chosen, sentence in tries or [("-12345", "Not this number.")]:
-            said = opened.answer(i, chosen)
-            assert shown(sentence) in said and "✗ No." in said and "✓" not in said, said
-        assert "Show the answer" in said and f"Section {question.section}" in said
+        asked += [(i, chosen) for chosen, _ in tries or [("-12345", "")]]
+        sentences += [sentence for _, sentence in tries] or ["Not this number."]
+    for (i, _), sentence, said in zip(asked, sentences, opened.answers(asked), strict=True):
+        assert shown(sentence) in said and "✗ No." in said and "✓" not in said, said
+        assert "Show the answer" in said and f"Section {opened.quiz.questions[i].section}" in said
+    late = []  # later answers do not count
+    for i, question in enumerate(opened.quiz.questions):
         right = [j for j, (_, good, _) in enumerate(question.choices) if good]
-        opened.answer(i, f"{question.number}" if question.kind == "number" else right)  # later answers do not count
+        late.append((i, f"{question.number}" if question.kind == "number" else right))
+    assert all("✓ Right." in said for said in opened.answers(late))
     assert f"0 of {len(opened.quiz.questions)}" in opened.score() and "Sections to read again" in opened.score()
 
 

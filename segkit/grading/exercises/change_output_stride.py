@@ -99,7 +99,7 @@ all-scaled: Layers are scaled by the whole factor between the two strides. Each 
 own-rate-lost: The dilation that a layer has of its own is lost. What is lost before it multiplies it.
 rates-added: Own dilation and lost strides are added. They multiply.
 strides-not-multiplied: Where several strides are lost, the last or largest one counts, or they add. They multiply.
-always-two: Each lost stride counts as 2, whatever it was.
+always-two: You count each lost stride as 2, whatever it was. Count it as what it was.
 lost-not-noted: The middle number of a layer is wrong: it says which stride the layer has lost in the new plan, 1 where
     none.
 one-stride-too-many: You stop at another stride: layers keep their full stride until these multiply to output_stride,

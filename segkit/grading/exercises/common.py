@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.grading.exercise import gives
+from segkit.grading.exercise import Function, Ways, gives, stops
 
 FIRST_PICTURE = gives(
     lambda r, *a: r[:1], lambda r, *a: r[:1].expand_as(r), lambda r, *a: torch.cat([r[:1], torch.zeros_like(r[1:])])
@@ -26,3 +26,8 @@ def squared(x: Tensor, axis: int) -> Tensor:
     if x.shape[5 - axis] < x.shape[axis]:
         raise IndexError(f"an axis of {x.shape[5 - axis]} read up to {x.shape[axis]}")
     return x[..., : x.shape[axis], : x.shape[axis]]
+
+
+def refuses_none(place: int, right: Function) -> Ways:
+    """Right where an argument is there, and an error where it is None, as it may be."""
+    return stops(lambda *args: [][0] if args[place] is None else right(*args))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives
 from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
-from segkit.grading.exercises.common import FIRST_PICTURE, squared
+from segkit.grading.exercises.common import FIRST_PICTURE, refuses_none, squared
 
 TASK = """The convolution of torch.nn.functional.conv2d (groups left out): x is N×C×H×W, weight is
 C_out×C×k_h×k_w, bias has C_out numbers or is None; stride, padding (with zeros, on all four sides)
@@ -114,6 +114,7 @@ padding-doubled: There is twice as much padding as asked for: `padding` is per s
 padding-not-zero: Your padding repeats or mirrors the picture, or is not 0. It should be zeros.
 padding-always-same: Your output is always as large as the picture, whatever `padding` says.
 bias-ignored: `bias` makes no difference in your function.
+bias-needed: `bias` may be None, and then your function stops with an error. Ask for that before you add it.
 bias-repeated: The bias is added again for each input channel or each weight. It belongs to the finished sum, once.
 bias-first-only: All output channels get the same bias. Each has its own.
 stride-ignored: `stride` makes no difference in your function.
@@ -162,6 +163,7 @@ WAYS = {
     ),
     "padding-always-same": does(_same),
     "bias-ignored": given(lambda x, w, b, *a: (x, w, None, *a)),
+    "bias-needed": refuses_none(2, F.conv2d),
     "bias-repeated": gives(
         _plus(lambda x, w: x.shape[1]), _plus(lambda x, w: w[0, 0].numel()), _plus(lambda x, w: w[0].numel())
     ),

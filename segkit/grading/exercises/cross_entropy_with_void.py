@@ -10,6 +10,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Args, grouped, labels, numbers, quarters, with_void
+from segkit.grading.exercises.common import refuses_none
 
 TASK = """The cross-entropy of a label map, as torch.nn.functional.cross_entropy computes it: logits is
 N×K×H×W (scores, not probabilities; they may be in the hundreds), target N×H×W with classes 0 … K −
@@ -142,6 +143,7 @@ divided-by-count: With class weights the mean is a weighted one: divide by the s
 divided-by-all-pixels: You divide by the number of all pixels. Void pixels do not count, and the others count with their
     weights.
 weights-ignored: `weight` makes no difference in your function.
+weights-needed: `weight` may be None, and then your function stops with an error. All classes then weigh 1.
 weights-squared: The class weights are multiplied in twice, or you divide by them.
 weights-on-logits: The weights multiply the scores. They belong to the loss of each pixel, after the softmax.
 summed: The losses of the pixels are added up. Their mean is asked for, or a large picture would count more.
@@ -175,6 +177,7 @@ WAYS = {
     "divided-by-count": does(lambda *a: _sum(*a) / _terms(*a)[2].sum()),
     "divided-by-all-pixels": does(lambda *a: _sum(*a) / a[1].numel()),
     "weights-ignored": given(lambda z, t, w, i: (z, t, None, i)),
+    "weights-needed": refuses_none(2, loss),
     "weights-squared": _power(2, -1),
     "weights-on-logits": given(lambda z, t, w, i: (z if w is None else z * w[:, None, None], t, None, i)),
     "summed": does(_sum),

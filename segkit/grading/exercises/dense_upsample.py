@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Args, Shape, grouped, layer
-from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE, refuses_none
 from segkit.grading.exercises.mechanical import changed, ignored
 from segkit.grading.exercises.moved_numbers import rearranged
 
@@ -165,6 +165,7 @@ kernel-flipped: The kernel is turned by 180°. In a network's convolution weight
 kernel-transposed: Rows and columns of the kernel have changed places.
 middle-weight-only: Only the middle weight of each kernel is used: that is a 1×1 convolution.
 bias-ignored: `bias` makes no difference in your function.
+bias-needed: `bias` may be None, and then your function stops with an error. Ask for that before you add it.
 one-bias-per-class: All d² positions of a class get the same bias. Each score has its own, bias[k·d² + a·d + b].
 channels-not-summed: Not every input channel counts, or you take their mean. Each score is the sum over all of them.
 activation-added: Something is done to the scores at the end. They are logits and stay as they are.
@@ -205,6 +206,7 @@ WAYS = {
     "kernel-transposed": changed(1, lambda w: w.mT),
     "middle-weight-only": _convolved(lambda x, w, b: F.conv2d(x, w[:, :, 1:2, 1:2], b)),
     "bias-ignored": ignored(2, None),
+    "bias-needed": refuses_none(2, duc),
     "one-bias-per-class": does(
         lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[: len(b) // (d * d), None, None]),
         lambda x, w, b, d, z: duc(x, w, None, d, z) + (0 if b is None else b[:: d * d, None, None]),

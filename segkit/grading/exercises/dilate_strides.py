@@ -65,7 +65,7 @@ some-not-dilated: Some layers after a lost stride keep their dilation. All of th
 next-layer-only: Only the next layer is dilated. The grid stays fine from there on, so all later layers are.
 strides-not-multiplied: Where several strides go, their factors multiply: after two strides of 2 the dilation is 4.
     Yours add, or the last or largest one counts.
-always-two: Each lost stride doubles the dilation, whatever the stride was. It multiplies by the stride.
+always-two: Your dilation doubles for each lost stride, whatever that stride was. Multiply it by the stride itself.
 factor-squared: The dilation grows where no stride is lost: with every layer, or by the dilation that a layer has
     already. Only a lost stride makes it grow.
 kernel-of-one-skipped: The stride of a layer with a kernel of 1 goes, and nothing behind it is dilated for that. Its own

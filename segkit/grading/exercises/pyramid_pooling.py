@@ -70,7 +70,7 @@ def _facts(x: Tensor, sizes: Tensor, bins: list[int], weights: Tensor, align: bo
 MESSAGES = """
 padding-averaged: The padding enters the averages. Cut each picture out of the batch, [:h, :w], before you pool it.
 padding-only-in-count: The padding counts as zeros: you set it to 0 and then pool over all of H×W. Cut each picture out,
-    [:h, :w].
+    [:h, :w], or divide by the cells that lie in it.
 padding-kept: Beyond a picture's h×w your result is not 0. The channels of x, and the enlarged levels, end where the
     picture ends.
 padding-kept-in-x: In the channels of x the padding is still there. It becomes 0 in all channels.

@@ -90,6 +90,11 @@ def _zeros_pooled(x: Tensor, sizes: Tensor, *rest: Any) -> Tensor:
     return whole(x * inside(x, sizes), sizes, *rest) * inside(x, sizes)
 
 
+def _zeros_then_own_size(x: Tensor, sizes: Tensor, *rest: Any) -> Tensor:
+    """The padding set to 0 and pooled, and the levels enlarged to each picture."""
+    return pyramid(x * inside(x, sizes), sizes, *rest, cut=lambda x, n, h, w: x[n : n + 1])
+
+
 def _padding_in_x(r: Tensor, x: Tensor, *rest: Any) -> Tensor:
     return torch.cat([x, r[:, x.shape[1] :]], 1)
 
@@ -139,7 +144,9 @@ def _stops_when_small(part: Tensor, b: int) -> Tensor:
 
 WAYS = {
     "padding-averaged": does(_whole_masked, whole, partial(pyramid, cut=lambda x, n, h, w: x[n : n + 1])),
-    "padding-only-in-count": does(_zeros_pooled),
+    "padding-only-in-count": does(
+        _zeros_pooled, _zeros_then_own_size, lambda x, sizes, *rest: whole(x * inside(x, sizes), sizes, *rest)
+    ),
     "padding-kept": does(_stretched),
     "padding-kept-in-x": gives(_padding_in_x),
     "enlarged-to-the-batch": does(_cut_late),

@@ -106,6 +106,11 @@ def _free(at: Tensor, length: int) -> Tensor:
     return at
 
 
+def _fraction_outside(at: Tensor, length: int) -> Tensor:
+    """The first pixel, and still the fraction of a place before it."""
+    return torch.where(at < 0, at - at.floor(), at).clamp(max=length - 1)
+
+
 def _zero_outside(x: Tensor, at: Tensor) -> Tensor:
     """As if zeros lay around the picture."""
     return sampled(torch.nn.functional.pad(x, (1, 1, 1, 1)), at + 1)
@@ -123,6 +128,8 @@ half-pixel: Your places are half a pixel off. Here 0 is the centre of the first 
 outside-zero: Outside you give 0, or mix zeros in. A place outside counts as the nearest place of the edge.
 outside-extended: Outside you go on along the line of the last two pixels. Keep the places within 0 … H − 1 before you
     mix.
+outside-mixed: Before the first pixel you mix the first two. The neighbours are kept inside, but their shares come from
+    the place outside: keep the place within 0 … H − 1 first, and take its whole and its fraction then.
 last-pixel-lost: The last row and column are never reached: places are kept within 0 … H − 1, not H − 2.
 weights-exchanged: The nearer pixel gets the smaller share.
 nearest: You take the nearest pixel. Mix four.
@@ -143,6 +150,7 @@ WAYS = {
     "half-pixel": given(lambda x, at: (x, at - 0.5), lambda x, at: (x, at + 0.5)),
     "outside-zero": does(_zero_outside, _none_outside),
     "outside-extended": does(partial(sampled, place=_free)),
+    "outside-mixed": does(partial(sampled, place=_fraction_outside)),
     "last-pixel-lost": does(partial(sampled, place=lambda at, length: at.clamp(0, max(length - 2, 0)))),
     "weights-exchanged": does(partial(sampled, share=lambda part: 1 - part)),
     "nearest": does(

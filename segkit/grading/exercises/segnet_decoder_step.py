@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segkit.grading.exercise import Case, Exercise, Function, Ways, catalogue, does, each, given, gives, stops
 from segkit.grading.exercises.case_tensors import Args, Shape, distinct, grouped, normal, numbers
-from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE
+from segkit.grading.exercises.common import FIRST_CHANNEL, FIRST_PICTURE, refuses_none
 from segkit.grading.exercises.moved_numbers import COPIED, DOUBLED, MIXED_UP, unpool
 
 TASK = """One step of SegNet's decoder. x is N×C×h×w; indices has its shape and says where the encoder's 2×2
@@ -113,6 +113,7 @@ relu-too-early: The ReLU works on x, before the convolution. It belongs after th
     only.
 other-activation: The activation is not a ReLU, which gives 0 for negative numbers and leaves the others alone.
 bias-ignored: `bias` makes no difference in your function.
+bias-needed: `bias` may be None, and then your function stops with an error. Ask for that before you add it.
 bias-after-relu: The bias is added after the ReLU. It belongs to the convolution: first add it, then cut off what is
     negative.
 bias-per-channel: You add the bias once for each input channel. Add it to the sum over the channels.
@@ -154,6 +155,7 @@ WAYS = {
         torch.abs, F.leaky_relu, torch.sigmoid, torch.tanh, F.elu, F.gelu, F.softplus, lambda r: r.clamp(max=0)
     ),
     "bias-ignored": given(lambda x, i, z, w, b: (x, i, z, w, None)),
+    "bias-needed": refuses_none(4, step),
     "bias-after-relu": _then(lambda u, w, b: _finish(u, w, None) + (0 if b is None else b[:, None, None])),
     "bias-per-channel": _then(_per_tap),
     "padding-missing": _then(lambda u, w, b: F.conv2d(u, w, b).relu()),

@@ -65,7 +65,7 @@ def _facts(features: Tensor, regions: Tensor, stride: int, bins: list[int]) -> d
         "there is more than one level": len(bins) > 1,
         "there is more than one channel": len(features) > 1,
         "there is more than one region": len(regions) > 1,
-        "a region is higher or wider by another number of cells": any(
+        "a region has more rows of cells than columns, or fewer": any(
             a != b for a, b in zip(counts[::2], counts[1::2], strict=True)
         ),
         "all values are negative": bool(features.max() < 0),

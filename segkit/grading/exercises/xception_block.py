@@ -71,6 +71,7 @@ MESSAGES = """
 shortcut-rectified: What you add has lost its negative numbers: the first ReLU has reached the shortcut. Does it work in
     place (`relu_`, `inplace=True`)? x is added as it came.
 shortcut-missing: Nothing is added to what the convolutions make, or nothing where shortcut is None. Then x itself is.
+shortcut-needed: `shortcut` may be None, and then your function stops with an error. What is added then is x itself.
 shortcut-weights-ignored: x is added as it is where there are weights for the shortcut. It goes through that 1×1 first.
 shortcut-does-not-stride: The two maps cannot be added: the shortcut keeps its size where the block strides. Its 1×1
     has the same stride.

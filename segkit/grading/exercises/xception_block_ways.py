@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.grading.exercise import Function, Ways, does, each, gives, stops
+from segkit.grading.exercises.common import refuses_none
 from segkit.grading.exercises.mechanical import changed, ignored, replaced
 
 Convs = list[tuple[Tensor, Tensor]]  # depthwise, pointwise
@@ -135,6 +136,7 @@ WAYS = {
     "shortcut-rectified": _step("past", lambda x, *how: _way_past(x.relu(), *how)) + does(_in_place),
     "shortcut-missing": _step("past", lambda x, shortcut, stride: 0 * _way_past(x, shortcut, stride))
     + _step("past", lambda x, shortcut, stride: _way_past(x * (shortcut is not None), shortcut, stride)),
+    "shortcut-needed": refuses_none(2, block),
     "shortcut-weights-ignored": stops(partial(block, past=lambda x, shortcut, stride: x[:, :, ::stride, ::stride])),
     "shortcut-does-not-stride": stops(partial(block, past=lambda x, shortcut, stride: _way_past(x, shortcut, 1))),
     "shortcut-averaged": _step("past", _averaged),

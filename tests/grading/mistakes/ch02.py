@@ -399,6 +399,7 @@ WRONG = {
         "padding-one-sided": partial(conv_loops, wrong="pad left"),
         "padding-not-zero": partial(conv_loops, wrong="replicate"),
         "bias-ignored": partial(conv_loops, wrong="no bias"),
+        "bias-needed": lambda *a: (a[2].shape, conv_loops(*a))[1],
         "bias-repeated": partial(conv_loops, wrong="bias often"),
         "stride-ignored": partial(conv_loops, wrong="no stride"),
         "dilation-ignored": partial(conv_loops, wrong="no dilation"),

@@ -175,11 +175,11 @@ def _looked_up(picture, y, z, wrong):
     if wrong == "zero" and not (0 <= y <= h - 1 and 0 <= z <= w - 1):
         return torch.zeros(len(picture), dtype=picture.dtype)
     short = 2 if wrong == "last lost" else 1
-    if wrong != "extended":
+    if wrong not in ("extended", "mixed"):
         y, z = min(max(y, 0), max(h - short, 0)), min(max(z, 0), max(w - short, 0))
     top, left = (min(max(int(np.floor(v)), 0), size - 1) for v, size in ((y, h), (z, w)))
     below, right = min(top + 1, h - 1), min(left + 1, w - 1)
-    dy, dz = y - top, z - left
+    dy, dz = (y % 1, z % 1) if wrong == "mixed" else (y - top, z - left)
     dy, dz = {
         "weights": (1 - dy, 1 - dz),
         "nearest": (round(dy), round(dz)),
@@ -472,6 +472,7 @@ WRONG = {
         "outside-zero": partial(sample_loops, wrong="zero"),
         "outside-zero mixed in": sample_zero_padded,
         "outside-extended": partial(sample_loops, wrong="extended"),
+        "outside-mixed": partial(sample_loops, wrong="mixed"),
         "last-pixel-lost": partial(sample_loops, wrong="last lost"),
         "weights-exchanged": partial(sample_loops, wrong="weights"),
         "nearest": partial(sample_loops, wrong="nearest"),

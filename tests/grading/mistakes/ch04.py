@@ -562,6 +562,7 @@ WRONG = {
         "divided-by-count": partial(loss_loops, wrong="count"),
         "divided-by-all-pixels": partial(loss_loops, wrong="all pixels"),
         "weights-ignored": partial(loss_loops, wrong="no weights"),
+        "weights-needed": lambda *a: (a[2].shape, loss_loops(*a))[1],
         "weights-squared": partial(loss_loops, wrong="squared"),
         "weights-squared inverse": partial(loss_loops, wrong="inverse"),
         "weights-on-logits": partial(loss_all_softmaxes, wrong="weighted scores"),

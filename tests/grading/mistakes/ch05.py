@@ -478,6 +478,7 @@ WRONG = {
         },
         "other-activation negative": partial(decoder_ended, activation=lambda r: torch.where(r < 0, r, 0.0)),
         "bias-ignored": partial(decoder_loops, wrong="no bias"),
+        "bias-needed": lambda *a: (a[4].shape, decoder_loops(*a))[1],
         "bias-after-relu": partial(decoder_loops, wrong="bias last"),
         "bias-per-channel": partial(decoder_loops, wrong="bias often"),
         "padding-missing": partial(decoder_loops, wrong="valid"),

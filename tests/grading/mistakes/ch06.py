@@ -750,6 +750,7 @@ WRONG = {
         "kernel-transposed": partial(duc_loops, wrong="mT"),
         "middle-weight-only": partial(duc_loops, wrong="middle"),
         "bias-ignored": partial(duc_loops, wrong="no bias"),
+        "bias-needed": lambda *a: (a[2].shape, duc_loops(*a))[1],
         "one-bias-per-class": partial(duc_loops, wrong="class bias"),
         "channels-not-summed": partial(duc_loops, wrong="one channel"),
         "activation-added": partial(duc_loops, wrong="relu"),

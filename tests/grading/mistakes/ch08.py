@@ -379,11 +379,16 @@ def ppm_by(
     return answer
 
 
-def ppm_whole(x, sizes, *rest, before=False, after=False):
-    """PSPNet's module on the whole batch; the padding set to 0 before it, or after it."""
+def inside_of(x, sizes):
     mask = torch.zeros_like(x[:, :1])
     for one, (h, w) in zip(mask, sizes.tolist(), strict=True):
         one[:, :h, :w] = 1
+    return mask
+
+
+def ppm_whole(x, sizes, *rest, before=False, after=False):
+    """PSPNet's module on the whole batch; the padding set to 0 before it, or after it."""
+    mask = inside_of(x, sizes)
     full = torch.tensor([x.shape[2:]] * len(x))
     out = ppm_torch(x * mask if before else x, full, *rest)
     return out * mask if after else out
@@ -532,7 +537,7 @@ def tiled_along(axis):
 
 def other_lengths():
     """What people add to a length so that it is not 0."""
-    for e in (1e-6, 1e-4):
+    for e in (1e-7, 1e-6, 1e-4, 1e-3, 1e-2):
         yield lambda x, e=e: x / (x.norm(dim=1, keepdim=True) + e)
     for e in (1e-8, 1e-5):
         yield lambda x, e=e: x / torch.sqrt((x * x).sum(1, keepdim=True) + e)
@@ -816,6 +821,10 @@ WRONG = {
         "padding-averaged in the whole batch": ppm_whole,
         "padding-averaged and removed": partial(ppm_whole, after=True),
         "padding-only-in-count": partial(ppm_whole, before=True, after=True),
+        "padding-only-in-count kept": partial(ppm_whole, before=True),
+        "padding-only-in-count own size": lambda x, sizes, *rest: ppm_loops(
+            x * inside_of(x, sizes), sizes, *rest, wrong="padding"
+        ),
         "padding-kept": ppm_spread,
         **several("one-size-for-all", *altered(ppm_torch, 1, lambda sizes: sizes[-1:].repeat(len(sizes), 1))),
         **several("height-for-width", *altered(ppm_by(), 1, lambda sizes: sizes[:, [1, 0]])),

@@ -420,6 +420,7 @@ WRONG = {
         "shortcut-rectified": partial(block_torch, wrong="rectified"),
         "shortcut-rectified in place": block_own_copy,
         "shortcut-missing": partial(block_torch, wrong="alone"),
+        "shortcut-needed": lambda *a: (a[2].shape, block_torch(*a))[1],
         "shortcut-missing identity": partial(block_torch, wrong="no identity"),
         "shortcut-weights-ignored": partial(block_torch, wrong="as it is"),
         "shortcut-does-not-stride": partial(block_torch, wrong="full size"),
