@@ -223,7 +223,7 @@ def test_the_packages_tools_earn_less_than_half(exercise, code):
 @pytest.mark.parametrize(
     ("exercise", "student", "words"),
     [
-        ("pareto_front", lambda *a: front_pairs(*a)[:2], "it should be 3"),
+        ("pareto_front", lambda *a: front_pairs(*a)[:2], "it should have 3"),
         (
             "pareto_front",
             lambda entrants, rate: [n + rate for n in front_pairs(entrants, rate)],
