@@ -60,7 +60,8 @@ def test_both_engines_give_the_same_logits_and_gradients(case: Case) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-10)
     silent = {name for name, g in zip(["x", *learned], gradients[0], strict=True) if not g.any()}
     slopes = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, torch.nn.PReLU)}
-    assert silent <= slopes, "only the slope for negative numbers may have had none to learn from"
+    keys = {name for name in learned if name.endswith("key.bias")}  # moves all products of a query alike
+    assert silent <= slopes | keys, "only the slope for negative numbers may have had none to learn from"
 
 
 @every_case
