@@ -126,7 +126,7 @@ class _Reader:
             if coarser or self._read_elsewhere(node, name, path):  # where a chain of layers is cut
                 self.latest[path] = self._enter(node, path, value, before)
             else:
-                self._continue(node, name, value)
+                self._continue(node, name, value, before)
         elif self._pointwise(path) and len(before) == 1 and before[0] != "picture":
             self.owner[node] = before[0]
         else:
@@ -154,8 +154,10 @@ class _Reader:
         else:
             self.owner[node] = before[0]
 
-    def _continue(self, node: Any, name: str, value: Tensor) -> None:
+    def _continue(self, node: Any, name: str, value: Tensor, before: list[str]) -> None:
         part = self.parts[name]
+        earlier = list(self.parts)[: list(self.parts).index(name)]
+        part.reads += [other for other in before if other in earlier and other not in part.reads]  # branches that meet
         self.owner[node] = name
         part.channels, (part.height, part.width) = value.shape[1], _sides(value)
         part.stride = self._stride(part.height)

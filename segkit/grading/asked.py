@@ -6,15 +6,16 @@ This much of an exercise goes into the process that runs a student's code, as pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from segkit.grading import observers
-from segkit.grading.observers import Network
-from segkit.grading.values import Leaf, fresh, leaves
+from segkit.grading.observers import Machine, Network
+from segkit.grading.outcome import Outcome
+from segkit.grading.values import Leaf, Unusable, fresh, leaves
 
 Function = Callable[..., Any]
 
@@ -74,6 +75,14 @@ class Asked:
         """
         return leaves(self.observe(result, *args) if self.observe else result, self.parts)
 
+    def settled(self, found: tuple[Leaf, ...], args: tuple[Any, ...]) -> tuple[Leaf, ...]:
+        """The result of a call, of the arrays that `read` gave; the same, where no right answer is known."""
+        return found
+
+    def unsettled(self) -> Asked:
+        """What calls an answer: all of this, without what the results are made of afterwards."""
+        return self
+
     def plain(self) -> dict[str, Any]:
         """As plain data, for another process."""
         seen = self.observe.__name__ if self.observe else None
@@ -94,8 +103,18 @@ class Told(Asked):
         return self._cases
 
 
+def settled(exercise: Asked, outcome: Outcome, args: tuple[Any, ...]) -> Outcome:
+    """An outcome whose result is made of what came from where no right one is known."""
+    if outcome.kind != "value":
+        return outcome
+    try:
+        return replace(outcome, leaves=exercise.settled(outcome.leaves, fresh(args)))
+    except Unusable as odd:
+        return replace(outcome, kind="odd", leaves=(), note=str(odd))
+
+
 def _plain(value: Any) -> Any:
-    """An argument as plain data: tensors with their order in memory, the two kinds of layers by their parts."""
+    """An argument as plain data: tensors with their order in memory, layers and machines by their parts."""
     if isinstance(value, Tensor):
         kept = fresh(value)
         values = kept.detach().contiguous().numpy()
@@ -104,6 +123,8 @@ def _plain(value: Any) -> Any:
         return {"linear": _plain(value.weight), "bias": _plain(value.bias)}
     if isinstance(value, Network):
         return {"network": _plain(value.weight), "stride": value.stride, "pooled": value.pooled}
+    if isinstance(value, Machine):
+        return {"machine": value.script()}
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(item) for item in value)
     return value
@@ -120,6 +141,8 @@ def _value(plain: Any) -> Any:
         return made.requires_grad_(plain["grad"])
     if "network" in plain:
         return Network(_value(plain["network"]), plain["stride"], plain["pooled"])
+    if "machine" in plain:
+        return Machine(**plain["machine"])
     weight, bias = _value(plain["linear"]).detach(), _value(plain["bias"])
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=weight.dtype)
     with torch.no_grad():

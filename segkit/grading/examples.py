@@ -32,7 +32,9 @@ def example(exercise: Exercise, outcomes: list[Outcome], indices: set[int]) -> s
             short.append(name)
             shape = f"shape {shape_text(value.shape)}" if hasattr(value, "shape") else ""
             long.append(_flow(f"  {name} = ", text if "numbers" not in text[:24] else f"a tensor of {shape}"))
-    lines = [f"{exercise.name}({', '.join(short)})", *long, *_parts("  should give ", exercise.expected(index))]
+    lines, expected = [f"{exercise.name}({', '.join(short)})", *long], exercise.expected(index)
+    if all(part.origin != "any" for part in expected):  # else it is the learner who says what it should give
+        lines += _parts("  should give ", expected)
     if outcomes[index].kind == "value":
         lines += _parts("  and gave    ", outcomes[index].leaves)
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,71 @@ class Network:
         return id(self)
 
 
+@dataclass(repr=False)
+class Machine:
+    """A machine with a clock of its own, so that measuring can be tried without waiting for anything.
+
+    It does what it is handed in order. A processor waits until a call is done; others go on at once, as a GPU does,
+    and `synchronise` waits for all that was handed over. A batch that it has had before lies in its cache, and takes
+    half as long.
+
+    Args:
+        work: seconds that the calls of `run` with batches of one size take, in turn; the last one from there on.
+        loading: seconds until `load` has a batch ready.
+        copying: seconds in which the machine fetches that batch.
+        handing: seconds that it takes to hand a call over.
+        waits: whether `run` and `load` wait until the machine is done, as on a processor.
+    """
+
+    work: tuple[float, ...]
+    loading: float = 0.0
+    copying: float = 0.0
+    handing: float = 0.0
+    waits: bool = False
+    _now: float = field(default=100.0, compare=False)
+    _free: float = field(default=0.0, compare=False)  # when all is done that was handed over
+    _had: list[list[int]] = field(default_factory=list, compare=False)  # batches, in the order of the calls
+
+    def load(self, pictures: int) -> list[int]:
+        """A batch of so many pictures."""
+        self._hand_over(self.loading, self.copying)
+        return list(range(pictures))
+
+    def run(self, batch: list[int]) -> None:
+        """The network on a batch."""
+        calls = sum(len(had) == len(batch) for had in self._had)
+        known = any(had is batch for had in self._had)
+        self._hand_over(self.handing, self.work[min(calls, len(self.work) - 1)] / (2 if known else 1))
+        self._had.append(batch)
+
+    def synchronise(self) -> None:
+        """Wait until the machine has done all that it was handed."""
+        self._now = max(self._now, self._free)
+
+    def clock(self) -> float:
+        """Seconds since some moment in the past."""
+        return self._now
+
+    def _hand_over(self, here: float, there: float) -> None:
+        self._now += here
+        self._free = max(self._now, self._free) + there
+        if self.waits:
+            self.synchronise()
+
+    def script(self) -> dict[str, Any]:
+        """What it was made with."""
+        return {"work": self.work, "loading": self.loading, "copying": self.copying, "handing": self.handing,
+                "waits": self.waits}  # fmt: skip
+
+    def __repr__(self) -> str:
+        told = {name: value for name, value in self.script().items() if value}
+        return f"Machine({', '.join(f'{name}={value}' for name, value in told.items())})"
+
+
 def rows(result: Any, *args: Any) -> Any:
     """Results that came as the rows of one tensor or array, one by one."""
-    return tuple(result) if isinstance(result, (Tensor, np.ndarray)) and result.ndim else result
+    plain = isinstance(result, Tensor) or (isinstance(result, np.ndarray) and result.dtype != object)
+    return tuple(result) if plain and result.ndim else result
 
 
 def pair(result: Any, *args: Any) -> Any:
@@ -99,3 +161,34 @@ def probe(layer: Any, linear: nn.Linear, c: int, h: int, w: int) -> tuple[Any, .
     nothing = torch.zeros(0)
     kept = (nothing if one is None else one.detach() for one in (weight, bias))
     return (*results, [int(fact) for fact in facts], *kept)
+
+
+WORD, ROWS = 60, 40  # characters that are kept of a word, rows that a report may have
+
+
+def written(result: Any, *args: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A dictionary as two tables of characters, a row for each entry: the keys, and the values written out.
+
+    A number has a # before it, so that it is not taken for a word.
+
+    Raises:
+        Unusable: it is no dictionary, or a key or value is neither a word nor a number.
+    """
+    if not isinstance(result, dict) or not 0 < len(result) <= ROWS:
+        told = f"a dictionary of {len(result)} entries" if isinstance(result, dict) else article(type(result).__name__)
+        raise Unusable(f"{told} where a dictionary with an entry for each network is asked for")
+    tables = np.zeros((2, len(result), WORD), np.int64)
+    for row, entry in enumerate(result.items()):
+        for table, one in zip(tables, entry, strict=True):
+            letters = [ord(letter) for letter in _word(one)[:WORD]]
+            table[row, : len(letters)] = letters
+    return tables[0], tables[1]
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    found = leaf(value).array
+    if found.size != 1 or found.dtype.kind not in "biuf":
+        raise Unusable(f"{article(type(value).__name__)} in a dictionary of words and numbers")
+    return f"#{found.reshape(-1)[0].item()!r}"

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from segkit.grading.asked import settled
 from segkit.grading.assignments import ASSIGNMENTS, Notebook, folder, read_notebook, source_path, student_folder
 from segkit.grading.checking import judge
 from segkit.grading.exercise import Exercise, find
@@ -20,7 +21,6 @@ from segkit.grading.hosting import ROOT, NotRun, Refused, Server, lent_server
 from segkit.grading.notebook_cells import CELL_SECONDS, defines
 from segkit.grading.outcome import Tried, read_tried, words
 from segkit.grading.sandbox import method
-from segkit.grading.values import Unusable
 from segkit.grading.verdict import REJECTED, Diagnosis, Result
 from segkit.grading.wire import Unreadable
 from segkit.grading.written import experiment_at
@@ -141,10 +141,7 @@ def _settled(exercise: Exercise, tried: Tried) -> Tried:
         if case is None or outcome is None:
             raise Unreadable("more or fewer results than there are cases")
         try:
-            leaves = exercise.settled(outcome.leaves, case.args) if outcome.kind == "value" else ()
-            outcomes.append(replace(outcome, leaves=leaves))
-        except Unusable as odd:
-            outcomes.append(replace(outcome, kind="odd", leaves=(), note=str(odd)))
+            outcomes.append(settled(exercise, outcome, case.args))
         except Exception as error:
             raise Unreadable(f"a result that is none ({type(error).__name__})") from None
     return replace(tried, outcomes=outcomes)

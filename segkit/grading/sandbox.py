@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from segkit.grading.asked import Asked, Function
+from segkit.grading.asked import Asked, Function, settled
 from segkit.grading.binding import bind
 from segkit.grading.capture import Printed, first_lines, message_of, student_lines
 from segkit.grading.child import end_child, fork_child, owed, receive
@@ -52,7 +52,9 @@ def attempt(exercise: Asked, function: Any, seconds: float) -> Tried:
     kind = type(function).__name__
     if not callable(function):
         return Tried(kind)
-    return Tried(kind, run_cases(function, exercise, seconds), is_stub(function))
+    outcomes = run_cases(function, exercise.unsettled(), seconds)
+    pairs = zip(exercise.all_cases(), outcomes, strict=True)
+    return Tried(kind, [settled(exercise, outcome, case.args) for case, outcome in pairs], is_stub(function))
 
 
 def run_cases(function: Function, exercise: Asked, seconds: float, how: str | None = None) -> list[Outcome]:

@@ -193,6 +193,26 @@ dial_shift cells-rounded-down: -(-size // stride) → size // stride
 dial_shift align-corners-inverted: if align_corners else → if not align_corners else
 dial_shift trained-ignored: - shown(c, trained) for → - c for
 dial_shift cells-of-trained: range(0, size, tested) → range(0, size, trained)
+enet_down maximum-for-prelu: torch.where(y > 0, y, slope[:, None, None] * y)
+    → torch.maximum(y, slope[:, None, None] * y)
+enet_down zeros-first: 0, len(expand) - C) → len(expand) - C, 0)
+enet_down prelu-before-the-sum: prelu(main + y, slopes[2]) → main + prelu(y, slopes[2])
+enet_down zeros-win: max_pool2d(x, 2, ceil_mode=True) → max_pool2d(pad(x, (0, W % 2, 0, H % 2)), 2)
+cascade_fusion unbiased-variance: correction=0, →
+cascade_fusion rate-ignored: padding=2, dilation=2 → padding=1
+cascade_fusion weights-reversed: weights[::-1] → weights
+cascade_fusion all-void-breaks: if (own != 255).any(): → if True:
+pareto_front rate-ignored: -1 if rate else 1 → 1
+pareto_front beaten-by-itself: and a[1:] != b[1:] →
+pareto_front nan-kept: if one[1] == one[1] and one[2] == one[2]] → ]
+pareto_front not-sorted: sorted(front, key=lambda one: sign * one[1]) → front
+median_latency start-not-synchronised: machine.synchronise()  # the batch is there → pass
+median_latency end-not-synchronised: machine.synchronise()  # the network is done → pass
+median_latency warm-up-counted: if call >= warmup: → if True:
+median_latency not-divided: float(value) / pictures → float(value)
+trade_off buffers-counted: 615431 → 616641
+trade_off front-beaten: False, "chosen" → True, "chosen"
+trade_off not-one-chosen: "chosen"), → "worse"),
 """
 
 

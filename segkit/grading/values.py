@@ -177,7 +177,9 @@ def _alike(before: Any, after: Any) -> bool:
         return old.keys() == new.keys() and all(_alike(old[key], new[key]) for key in old)
     if isinstance(before, (list, tuple)):
         return len(before) == len(after) and all(_alike(a, b) for a, b in zip(before, after, strict=True))
-    return True if callable(before) else bool(before == after)
+    if callable(before) or (before != before and after != after):  # NaN is still NaN
+        return True
+    return bool(before == after)
 
 
 def shape_text(shape: Any) -> str:

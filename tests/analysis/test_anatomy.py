@@ -89,6 +89,13 @@ def test_the_drawing_has_a_block_and_a_name_for_each_part() -> None:
     assert tall.get_height() > wide.get_height() and tall.get_width() < wide.get_width()
 
 
+def test_branches_that_meet_inside_a_module_are_both_read() -> None:
+    parts = {part.name: part for part in anatomy(create("enet", 5, width=8), (64, 96))}
+    assert parts["up4#2"].reads == ["stage3", "up4#1"] and parts["up5#2"].reads == ["stage4", "up5#1"]
+    read = {name for part in parts.values() for name in part.reads}
+    assert set(parts) - read == {"fullconv"}, "every map but the scores goes somewhere"
+
+
 @pytest.mark.parametrize(
     ("parts", "words"),
     [([], "no parts"), ([Part("a", 1, 2, 2, 1, ["b"])], "read b")],
@@ -147,7 +154,7 @@ def test_blocks_do_not_lie_on_each_other() -> None:
         ("deeplab_v3plus", {"encoder": "resnet18", "width": 4, "rates": (1, 2, 3)}),
         ("fcn8s", {"encoder": "vgg11", "width": 4, "hidden": 8}),
         ("segnet", {"encoder": "vgg11", "width": 4}),
-        ("enet", {}),
+        ("icnet", {"encoder": "resnet18", "width": 4}),
     ],
 )
 def test_what_comes_from_far_passes_no_block_on_its_way(name: str, options: dict[str, Any]) -> None:

@@ -33,6 +33,8 @@ SCRIPTS = {
     "deeplab_v3plus": ("decoder", ["both separable"]),
     "lineage": ("lineage", ["FCN-32s"]),
     "camvid": ("cpu", ["DeepLab v3+"]),
+    "realtime": ("grid", ["ICNet"]),
+    "realtime, ENet": ("arguments", ["as released"]),
 }
 
 
@@ -40,7 +42,7 @@ SCRIPTS = {
 def test_script(script, folder, monkeypatch):
     monkeypatch.setenv("SEGKIT_DATA", str(folder))
     write(camvid_files({"train": 4, "test": 4}, (48, 64)), folder / "CamVid")
-    module, (name, arms) = importlib.import_module(script), SCRIPTS[script]
+    module, (name, arms) = importlib.import_module(script.partition(",")[0]), SCRIPTS[script]
     make = partial(module.parts, name) if script == "cells" else getattr(module, name)
     experiment = make(options(folder))
     experiment.arms = {arm: experiment.arms[arm] for arm in arms or experiment.arms}
@@ -61,6 +63,7 @@ def scripts():
         "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes", "aux_loss"),
         "deeplab_v3": ("image_pooling", "output_stride", "multi_grid", "batch_norm"),
         "cheap": ("blocks", "steps"), "deeplab_v3plus": ("decoder", "dial"), "lineage": ("lineage",),
+        "realtime": ("grid",),
     }.items():  # fmt: skip
         yield from (getattr(importlib.import_module(script), name) for name in names)
     cells, camvid = importlib.import_module("cells"), importlib.import_module("camvid")

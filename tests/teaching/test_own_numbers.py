@@ -115,6 +115,13 @@ def again_11(size: int, stride: int, high: int, low: int, width: int) -> dict[st
     return {"low_cells": fine, "high_cells": halved(stride.bit_length() - 1), "multiply_adds": fine**2 * weights}
 
 
+def again_12(rate: int, batch: int, times: list[int]) -> dict[str, float]:
+    call = float(np.quantile(times[2:], 0.5))
+    come = [1000 * picture / rate for picture in range(batch)]
+    each = call / batch
+    return {"call_ms": call, "latency_ms": max(come) + call - min(come), "throughput": 1000 / each}
+
+
 AGAIN = {name.replace("again_", "ch"): value for name, value in list(globals().items()) if name.startswith("again_")}
 
 
