@@ -36,13 +36,19 @@ def device_name() -> str:
     return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
 
 
+def program() -> str:
+    """The name of the program that runs: `segkit` also where it is run as `python -m segkit`."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name
+
+
 def provenance(command: str | None = None) -> dict[str, Any]:
     """Command, date, commit, device and versions, for a result's JSON file."""
     import numpy
     import torchvision
 
     return {
-        "command": command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command or " ".join([program(), *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
         "commit": commit(),
         "device": device_name(),

@@ -11,6 +11,7 @@ import segkit
 from segkit import data, models
 from segkit.cli import main
 from segkit.names import MODELS, SETS
+from segkit.training import provenance
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -23,6 +24,16 @@ def test_the_module_is_the_command() -> None:
     version, wrong = run("--version"), run("no-such-command")
     assert (version.returncode, version.stdout) == (0, f"segkit {segkit.__version__}\n")
     assert wrong.returncode == 2 and wrong.stderr.startswith("usage: segkit ") and "no-such-command" in wrong.stderr
+
+
+@pytest.mark.parametrize(("started", "told"), [
+    ("/home/ada/course/segkit/__main__.py", "segkit bench unet"),  # python -m segkit
+    ("/home/ada/.venv/bin/segkit", "segkit bench unet"),
+    ("course/experiments/camvid.py", "camvid.py bench unet"),
+])  # fmt: skip
+def test_results_name_the_command_that_made_them(started: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [started, "bench", "unet"])
+    assert provenance()["command"] == told
 
 
 HEAVY = ("torch", "torchvision", "matplotlib", "scipy", "PIL")
