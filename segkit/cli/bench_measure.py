@@ -24,7 +24,8 @@ MEMORY = {
     "elsewhere": "the bytes of the tensors alive at the busiest moment of an eager run, weights included, counted "
     "(segkit.analysis.peak_bytes): without what kernels take for themselves, and not for compiled or training rows",
 }
-_FAILURES = (RuntimeError, ValueError, TypeError, MemoryError)  # out of memory, a compiler that is not there, …
+# out of memory, a compiler that is not there, one that made something wrong and noticed, …
+_FAILURES = (RuntimeError, ValueError, TypeError, MemoryError, AssertionError)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.encoders.encoder import Encoder
 from segkit.engine import engine
+from segkit.layers.borders import last_again
 
 
 def to_picture(score: Tensor, encoder: Encoder, height: int, width: int, align_corners: bool = True) -> Tensor:
@@ -76,7 +76,7 @@ def enlarge_from_corners(score: Tensor, stride: int) -> Tensor:
     """
     _check(score, stride, "enlarge_from_corners")
     h, w = score.shape[-2:]
-    score = F.pad(score, (0, 1, 0, 1), mode="replicate")  # N, K, h + 1, w + 1
+    score = last_again(score)  # N, K, h + 1, w + 1
     return engine().interpolate(score, (stride * h + 1, stride * w + 1), mode="bilinear", align_corners=True)
 
 

@@ -24,8 +24,21 @@ def mirrored(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
         n = x.shape[axis]
         places = torch.arange(-before, n + after, device=x.device)
         there_and_back = torch.full_like(places, max(2 * n - 2, 1))  # a tensor, which ONNX can divide by at any size
-        x = x.index_select(axis, n - 1 - (places % there_and_back - (n - 1)).abs())  # N, C, H + …, W + …
+        places = places % there_and_back
+        x = x.index_select(axis, torch.minimum(places, there_and_back - places))  # N, C, H + …, W + …
     return x
+
+
+def last_again(x: Tensor) -> Tensor:
+    """A map whose last row and last column stand there twice.
+
+    Shape:
+        N×C×H×W → N×C×(H + 1)×(W + 1).
+    """
+    if torch.compiler.is_dynamo_compiling():  # there, channels-last, the gradient of F.pad has strides nobody expects
+        x = torch.cat((x, x[..., -1:]), -1)  # N, C, H, W + 1
+        return torch.cat((x, x[..., -1:, :]), -2)  # N, C, H + 1, W + 1
+    return F.pad(x, (0, 1, 0, 1), mode="replicate")
 
 
 def centre_crop(x: Tensor, height: int, width: int) -> Tensor:

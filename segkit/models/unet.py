@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segkit import encoders
@@ -22,7 +21,7 @@ from segkit.checks import finite, whole
 from segkit.encoders.encoder import picture_size
 from segkit.engine import engine
 from segkit.layers import Conv2d, ConvTranspose2d
-from segkit.layers.borders import centre_crop, cut, mirrored
+from segkit.layers.borders import centre_crop, cut, last_again, mirrored
 from segkit.models.base import Model, register
 
 PADDINGS, UPS, SKIPS = ("valid", "same"), ("transposed", "bilinear"), ("concat", "sum", "none")
@@ -257,7 +256,7 @@ class UpConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.bilinear:
             x = engine().interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)  # N, C, 2H, 2W
-            x = F.pad(x, (0, 1, 0, 1), mode="replicate")  # N, C, 2H + 1, 2W + 1
+            x = last_again(x)  # N, C, 2H + 1, 2W + 1
         return self.conv(x)  # N, out, 2H, 2W
 
 

@@ -116,21 +116,25 @@ def test_rows_of_other_settings_or_machines_are_never_mixed(tmp_path, capsys, me
     assert "holds results of something else" in capsys.readouterr().err
 
 
-def test_a_network_that_fails_becomes_its_reason_and_the_others_go_on(tmp_path, capsys, measured, monkeypatch):
-    def short_of_memory(model, *words):
+@pytest.mark.parametrize(("error", "reason"), [
+    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nand so on"), "out of memory"),
+    (AssertionError("expected size 13==13, stride 1==768 at dim=1"), "expected size 13==13, stride 1==768 at dim=1"),
+])  # fmt: skip
+def test_a_network_that_fails_becomes_its_reason_and_the_others_go_on(
+    error, reason, tmp_path, capsys, measured, monkeypatch
+):
+    def failing(model, *words):
         if type(model).__name__ == "ENet":
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nand so on")
+            raise error
         return cost(model, *words)
 
     out = tmp_path / "b.json"
     command = ["bench", "enet", "rtseg", *TINY, "--out", str(out)]
-    monkeypatch.setattr(bench_measure, "cost", short_of_memory)
+    monkeypatch.setattr(bench_measure, "cost", failing)
     assert main(command) == 0
-    assert "not measured: enet: out of memory" in capsys.readouterr().out
+    assert f"not measured: enet: {reason}" in capsys.readouterr().out
     found = of(out)
-    assert found["extra"]["failed"] == {ROW.format("enet"): "out of memory"} and list(found["arms"]) == [
-        ROW.format("rtseg")
-    ]
+    assert found["extra"]["failed"] == {ROW.format("enet"): reason} and list(found["arms"]) == [ROW.format("rtseg")]
     assert main(["bench", "enet", *TINY]) == 1, "nothing at all was measured"
     monkeypatch.setattr(bench_measure, "cost", cost)
     assert main(command) == 0 and measured[-1] == ["enet"] and of(out)["extra"]["failed"] == {}

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 import segkit
+from segkit.layers.borders import last_again, mirrored
 from segkit.models import available, create
 from tests.models.common import CASES, CLASSES, Case
 
@@ -156,12 +157,18 @@ def test_a_compiled_model_follows_the_engine(name: str) -> None:
             assert not torch.equal(model(x), native), "the engines round alike here: the test sees nothing"
 
 
-def test_compiled_by_inductor_it_trains_the_same() -> None:
-    """The logits and gradients of a training step of a small U-Net, in float64."""
+@pytest.fixture
+def inductor() -> None:
+    """Skip where there is no C++ compiler, or no headers of Python."""
     try:
         torch.compile(lambda x: x + 1)(torch.ones(1))
-    except Exception as error:  # of whatever kind: no C++ compiler, no headers of Python
+    except Exception as error:  # of whatever kind
         pytest.skip(f"inductor does not work here: {type(error).__name__} {error}")
+
+
+@pytest.mark.usefixtures("inductor")
+def test_compiled_by_inductor_it_trains_the_same() -> None:
+    """The logits and gradients of a training step of a small U-Net, in float64."""
     model = create("unet", CLASSES, width=2, levels=2, padding="same", dropout=0.0).double()
     x, target = torch.randn(2, 3, 9, 13, dtype=torch.float64), torch.arange(2 * 9 * 13).view(2, 9, 13) % CLASSES
     outcomes = []
@@ -170,3 +177,18 @@ def test_compiled_by_inductor_it_trains_the_same() -> None:
         loss = F.cross_entropy(logits, target)
         outcomes.append([logits.detach(), *torch.autograd.grad(loss, list(net.parameters()))])
     torch.testing.assert_close(*outcomes, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.usefixtures("inductor")
+def test_inductor_continues_borders_channels_last() -> None:
+    """Where it made strides wrong (the gradient of padding) and lost its way (a remainder): a training step of both."""
+
+    def bordered(x: Tensor) -> Tensor:
+        return last_again(mirrored(2 * x, 92, 95, 92, 95)).square()
+
+    x = torch.rand(2, 3, 192, 256).to(memory_format=torch.channels_last).requires_grad_()
+    outcomes = []
+    for function in (bordered, torch.compile(bordered, fullgraph=True)):
+        found = function(x)
+        outcomes.append((found.detach(), *torch.autograd.grad(found.sum(), x)))
+    torch.testing.assert_close(*outcomes)
