@@ -13,7 +13,7 @@ from tests.course.claims import COURSE, put, recorded, refuted, run
 
 needs = {
     name: pytest.mark.skipif(not (COURSE / "results" / f"{name}.json").is_file(), reason=f"{name} is not recorded yet")
-    for name in ("lineage", "realtime_grid", "enet_arguments")
+    for name in ("lineage", "realtime_grid", "enet_arguments", "bench_training_cpu")
 }
 
 
@@ -114,3 +114,18 @@ def test_a_ranking_that_one_can_rely_on() -> None:
     run("12", words)
     refuted("12", words, halfway=lambda old: dict(zip(old, reversed(old.values()), strict=True)))
     refuted("12", words, by_seed=lambda old: [dict(zip(old[0], reversed(old[0].values()), strict=True)), *old[1:]])
+
+
+def twice_as_slow(found: dict[str, Any]) -> None:
+    """Every network of ours takes twice as long as it did."""
+    for row in found["runs"]:
+        if " like " in row["arm"]:
+            row["scores"]["ratio"] = [2 * value for value in row["scores"]["ratio"]]
+
+
+@needs["bench_training_cpu"]
+@pytest.mark.parametrize("name", ["bench_cpu", "bench_training_cpu"])
+def test_as_fast_as_other_libraries(name: str) -> None:
+    words = "no slower than other libraries"
+    run("12", words)
+    refuted("12", words, results=recorded(**{name: twice_as_slow}))

@@ -14,7 +14,8 @@ import pytest
 
 from tests.course.evidence import ROOT, Offence, Result, form, offences
 
-FILES = sorted((ROOT / "course" / "results").glob("*.json"))
+TABLES = sorted((ROOT / "course" / "results").glob("bench*.json"))  # made by `segkit bench`, with nothing trained
+FILES = [path for path in sorted((ROOT / "course" / "results").glob("*.json")) if path not in TABLES]
 
 
 def of(path):
@@ -25,6 +26,16 @@ def of(path):
 def test_form(path):
     assert form(of(path)) == []
     assert of(path)["experiment"] == path.stem
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda p: p.stem)
+def test_form_of_tables(path):
+    """Whole, from one machine, and made as a reader would make it."""
+    found = of(path)
+    assert form(found) == [] and found["experiment"] == "bench" and found["extra"]["failed"] == {}
+    rows = [found["provenance"], *(run["provenance"] for run in found["runs"])]
+    assert all(row["command"].startswith("segkit bench ") and path.name in row["command"] for row in rows)
+    assert len({(row["device"], json.dumps(row["versions"])) for row in rows}) == 1
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)

@@ -63,7 +63,7 @@ def scripts():
         "pyramids": ("pyramid_pooling", "parsenet", "aspp_rates", "spp_sizes", "aux_loss"),
         "deeplab_v3": ("image_pooling", "output_stride", "multi_grid", "batch_norm"),
         "cheap": ("blocks", "steps"), "deeplab_v3plus": ("decoder", "dial"), "lineage": ("lineage",),
-        "realtime": ("grid",),
+        "realtime": ("grid", "arguments"),
     }.items():  # fmt: skip
         yield from (getattr(importlib.import_module(script), name) for name in names)
     cells, camvid = importlib.import_module("cells"), importlib.import_module("camvid")
@@ -82,7 +82,8 @@ def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
         for arm, its in recorded.arms.items():
             assert its["data"] == told["arms"][arm]["data"], (experiment.name, arm)
     on_a_gpu = {"lineage_gpu", "camvid_gpu", *(f"gpu_{step}" for step in gpu_steps.STEPS)}  # where there has been one
-    assert names == {path.stem for path in results.RESULTS.glob("*.json")} - on_a_gpu
+    benched = {"bench_cpu", "bench_training_cpu"}  # by `segkit bench`
+    assert names == {path.stem for path in results.RESULTS.glob("*.json")} - on_a_gpu - benched
 
 
 def test_the_gpu_tier_computes_on_its_device(folder, other_device):
