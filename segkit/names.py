@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 SETS = {  # name: module, class; imported on use
     "street": ("segkit.data.street", "StreetScenes"),
     "camvid": ("segkit.data.camvid", "CamVid"),
@@ -25,6 +27,8 @@ def known_set(name: str) -> str:
     Raises:
         ValueError: it does not.
     """
+    if name not in SETS and Path(name).is_dir():
+        raise ValueError(f"{name} is a folder; for pictures of your own write {OWN}{name}")
     if name not in SETS and not (name.startswith(OWN) and name != OWN):
         raise ValueError(
             f"there is no data set {name!r}; there are {', '.join(SETS)}, and {OWN}PATH for pictures of your own"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
+from segkit.analysis.baselines import position_prior
 from segkit.cli.outputs import figures_file
 from segkit.cli.runs import data_of, find_weights, first, same_classes
 from segkit.data import create
@@ -29,12 +32,31 @@ def evaluate(o: argparse.Namespace) -> int:
         "mean_accuracy": matrix.mean_accuracy(), "frequency_weighted_iou": matrix.frequency_weighted_iou(),
     }  # fmt: skip
     iou = {c: None if v != v else v for c, v in zip(dataset.classes, matrix.iou().tolist(), strict=True)}  # no NaN
+    prior = _prior(first(create(name, split="train"), o.limit), dataset, header) if o.prior else None
     print(f"{path} on {name} {whole.split}: {len(dataset)} pictures, one matrix over all of them, void ignored")
+    if prior:
+        print(f"{'':28s}network   position prior")
     for metric, value in figures.items():
-        print(f"  {metric.replace('_', ' '):24s}{100 * value:6.1f} %")
+        print(f"  {metric.replace('_', ' '):24s}{100 * value:6.1f} %{_beside(prior, metric)}")
     for label, share in iou.items():
-        print(f"  IoU {label:20s}" + ("    in no picture" if share is None else f"{100 * share:6.1f} %"))
+        said = "    in no picture" if share is None else f"{100 * share:6.1f} %{_beside(prior and prior['iou'], label)}"
+        print(f"  IoU {label:20s}{said}")
     if o.json and processes.rank() == 0:
         facts = {"weights": str(path), "config": header["config"], "data": name, "split": whole.split}
-        write_json({**facts, "void": "ignored", **figures, "iou": iou, "provenance": provenance()}, o.json)
+        more = {"position_prior": prior} if prior else {}
+        write_json({**facts, "void": "ignored", **figures, "iou": iou, **more, "provenance": provenance()}, o.json)
     return 0
+
+
+def _prior(train: Any, dataset: Any, header: Mapping[str, Any]) -> dict[str, Any]:
+    """What the most weighty class at each place scores, weighted as the network's loss was."""
+    weighting = header.get("recipe", {}).get("class_weights", "none")
+    found = position_prior(train, dataset, weighting, trimap=())
+    iou = {c: None if v != v else v for c, v in zip(dataset.classes, found.iou.tolist(), strict=True)}
+    return {**found.scores, "iou": iou}
+
+
+def _beside(scores: Mapping[str, Any] | None, key: str) -> str:
+    """A second column; empty where there is none, or nothing to say in it."""
+    value = scores.get(key) if scores else None
+    return "" if value is None else f"{100 * value:14.1f} %"

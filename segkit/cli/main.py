@@ -131,6 +131,11 @@ def _eval_arguments(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--split", help="default: test, or val where test is missing or has no labels")
     evaluate.add_argument("--limit", type=int, help="only this many pictures, to try things out")
     evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument(
+        "--prior",
+        action="store_true",
+        help="also score the position prior of the training pictures, a map that sees no picture",
+    )
     evaluate.add_argument("--json", help="also write the figures to this file")
 
 

@@ -54,6 +54,7 @@ def train(o: argparse.Namespace) -> int:
     )
     if resume:
         trainer.resume(checkpoint)
+        print(f"goes on from step {trainer.step} of {recipe.steps}")
     facts: dict[str, Any] = {
         "data": wherever(o.data), "classes": list(train_set.classes), "palette": train_set.palette.tolist(),
         "seed": recipe.seed, "recipe": recipe.as_dict(),

@@ -197,6 +197,8 @@ _TASKS: dict[str, tuple[Callable[..., SetReport], Callable[..., SetReport]]] = {
 def _task(name: str, number: int) -> Callable[..., SetReport]:
     if name.startswith(OWN):
         raise ValueError(f"{name} is yours: there is nothing to fetch; `segkit data check {name}` says what is in it")
+    if name not in _TASKS and Path(name).is_dir():
+        raise ValueError(f"{name} is a folder; for pictures of your own write {OWN}{name}")
     if name not in _TASKS:
         raise ValueError(f"there is no data set {name!r} to fetch or check; there are {', '.join(_TASKS)}")
     return _TASKS[name][number]

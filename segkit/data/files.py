@@ -27,11 +27,12 @@ class UnknownLabel(ValueError):
     Args:
         message: names the file, the label and the place.
         found: all numbers (or packed colours) of the mask, ascending.
+        lacking: those of them that the data set lacks.
     """
 
-    def __init__(self, message: str, found: list[int]) -> None:
+    def __init__(self, message: str, found: list[int], lacking: list[int]) -> None:
         super().__init__(message)
-        self.found = found
+        self.found, self.lacking = found, lacking
 
 
 class LabelTable:
@@ -89,6 +90,7 @@ class LabelTable:
                 f"{path} has the {'colour' if in_colours else 'label'} {first} at row {y}, column {x}"
                 f"{also and f' (also {also})'}; {'classes.txt lacks it' if in_colours else self.meaning}",
                 np.unique(numbers).tolist(),
+                np.unique(numbers[wrong]).tolist(),
             )
         return torch.from_numpy(labels)
 

@@ -126,6 +126,9 @@ def _lines(path: Path) -> tuple[list[str], list[Colour]]:
             raise ValueError(f"{path}, name {place}: {line!r} would be a class; there are no comments, delete the line")
         found = _COLOUR.fullmatch(line)
         name = found[1] if found else line
+        if name[-1] in ":;,=":
+            good = " ".join(part.strip(":;,= ") for part in (name, line[len(name) :]) if part.strip(":;,= "))
+            raise ValueError(f"{path}, name {place}: {line!r} has {name[-1]!r} after the name; write {good!r}")
         name = "void" if name.lower() == "void" else name
         if found:
             values = tuple(found[2][i : i + 2] for i in (0, 2, 4)) if found[2] else found.groups()[2:]

@@ -91,7 +91,7 @@ def _pairs(layout: Layout, part: str) -> dict[str, Pair]:
         (of_mask, of_picture, "mask without a picture"),
     ):
         if lonely := [path for stem, path in here.items() if stem not in there]:
-            alike = _renaming(of_picture, lonely) if here is of_mask else ""
+            alike = _renaming(of_picture, lonely) if here is of_mask else "; move them elsewhere until they have one"
             layout.problems.append(f"{what} of the same name: {_some(layout, lonely)}{alike}")
     lossy = {stem: path for stem, path in of_mask.items() if path.suffix.lower() in _LOSSY}
     if lossy:

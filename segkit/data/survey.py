@@ -18,6 +18,9 @@ from segkit.data.verify import SetReport
 
 _KINDS = {"1": "black and white", "L": "grey numbers", "P": "palette", "RGB": "colours", "RGBA": "colours"}
 _EACH = 3  # masks with unknown labels that have a line each; of more, the first one speaks for all
+_FEW, _MANY = 3, 8  # unknown labels: a forgotten class or two, and what no drawing program writes
+_SMOOTH = ". Such numbers come from smoothing: change the size of masks by the nearest pixel, never use JPEG"
+_VOID = {"unlabelled", "unlabeled", "unknown", "ignore", "ignored", "none", "not labelled", "not labeled"}
 
 
 def survey(path: str | Path, progress: bool = True) -> SetReport:
@@ -116,7 +119,8 @@ class _Tally:
             "masks the numbers of classes" for split in ("train", "val") if self.labelled.get(split) == 0
         ]  # fmt: skip
         separate = self.unknown if len(self.unknown) <= _EACH else self.unknown[:1]
-        found += [str(error) for _, error in separate]
+        alone = len(separate) == len(self.unknown)
+        found += [f"{error}{_SMOOTH * (alone and len(error.lacking) > _MANY)}" for _, error in separate]
         if rest := self.unknown[len(separate) :]:
             names = ", ".join(path.name for path, _ in rest[:8])
             found[-1] += f" (and {len(rest)} more masks with labels that are not known: {names}){self._why()}"
@@ -127,8 +131,10 @@ class _Tally:
         each = [set(error.found) - {0} for _, error in self.unknown]
         if sum(len(numbers) >= 0.8 * max(numbers) for numbers in each) > len(each) / 2:
             return f". {OBJECTS}"
-        if sum(len(numbers) > 8 for numbers in each) > len(each) / 2:
-            return ". Such numbers come from smoothing: change the size of masks by the nearest pixel, never use JPEG"
+        if sum(len(error.lacking) > _MANY for _, error in self.unknown) > len(each) / 2:
+            return _SMOOTH
+        if len(set().union(*(error.lacking for _, error in self.unknown))) <= _FEW:
+            return ". They all lack the same: is a class missing from classes.txt?"
         return ""
 
     def facts(self) -> list[str]:
@@ -143,6 +149,8 @@ class _Tally:
             return found
         if self.key.binary:
             found[-1] += f"; 0/255 read as 0/1: 255 is {self.key.classes[1]}, not void"
+        if not self.read:
+            return [*found, "note: no mask could be counted"]
         total, all_ = max(1, self.pixels.sum()), self.read
         for k, name in [*enumerate(self.key.classes), (VOID, "void")]:
             absent = "" if self.learnt[k] or k == VOID else ": nothing can be learnt about it"
@@ -151,6 +159,15 @@ class _Tally:
             found.append(
                 f"{label}: {self.pixels[k] / total:.2%} of pixels, in {self.pictures[k]} of {all_} masks{absent}"
             )
+        return found + self._notes(self.key.classes)
+
+    def _notes(self, classes: tuple[str, ...]) -> list[str]:
+        """What is worth a second look, one note per line."""
+        found = [
+            f"note: {name} counts as a class; if nobody labelled those pixels, call it void, in its place"
+            for name in classes
+            if name.lower() in _VOID
+        ]
         if self.read < sum(self.kinds.values()):
             found.append(f"note: counted over the {self.read} masks without a fault")
         if dim := faint("I;16", self.brightest):
@@ -160,7 +177,7 @@ class _Tally:
             found.append(f"note: splits share pictures, so scores are too good: {', '.join(self.twice[:4])}{more}")
         if self.doubtful and self.pictures[1]:
             found.append(
-                f"note: 255 is void, as some masks hold 1; does it mean {self.key.classes[1]} in those without 1? Then "
+                f"note: 255 is void, as some masks hold 1; does it mean {classes[1]} in those without 1? Then "
                 f"change it there: {', '.join(self.doubtful[:8])}{', …' * (len(self.doubtful) > 8)}"
             )
         return found

@@ -152,7 +152,7 @@ class Trainer:
                 check_room(out, 2 * self.bytes_kept()[0], f"checkpoints in {out}")
         processes.same({"step": self.step, "last step": last})
         silent = quiet or processes.rank() > 0
-        bar = tqdm(total=last, initial=self.step, desc="train", unit="step", disable=silent)
+        bar = tqdm(total=self.recipe.steps, initial=self.step, desc="train", unit="step", disable=silent)
         with bar, modes_back_on_error(self.model), interrupts_wait(out is not None) as interrupts:
             self.model.train()
             for batch in self._batches(last):

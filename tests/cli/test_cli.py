@@ -12,7 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from segkit.analysis.baselines import position_prior
 from segkit.cli import main
+from segkit.cli.runs import first
+from segkit.data import StreetScenes
 from segkit.files import write_json
 from segkit.models import Model, available, create, load, read_header
 from segkit.training import processes
@@ -91,6 +94,19 @@ def test_eval_prints_the_four_metrics_and_every_class(run, capsys, tmp_path):
     text, facts = said(capsys).out, json.loads(figures.read_text(encoding="utf-8"))
     assert "void ignored" in text and len(re.findall(r"  IoU ", text)) == len(facts["iou"])
     assert 0 <= facts["mean_iou"] <= facts["pixel_accuracy"] <= 1
+
+
+def test_eval_beside_a_map_that_sees_no_picture(run, capsys, tmp_path):
+    words = ["eval", str(run), "--device", "cpu", "--limit", "3", "--prior", "--json", str(tmp_path / "f.json")]
+    assert main(words) == 0
+    weighting = read_header(run / "weights.safetensors")["recipe"]["class_weights"]
+    prior = position_prior(*(first(StreetScenes(split), 3) for split in ("train", "test")), weighting)
+    told = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))["position_prior"]
+    assert told["mean_iou"] == prior.scores["mean_iou"] > 0.05
+    text = said(capsys).out
+    assert re.search(rf"mean iou +[\d.]+ % +{100 * prior.scores['mean_iou']:.1f} %", text)
+    assert re.search(rf"IoU sky +[\d.]+ % +{100 * float(prior.iou[0]):.1f} %", text)
+    assert re.search(r"mean accuracy +[\d.]+ %\n", text)
 
 
 OPTIONS = {
@@ -220,7 +236,9 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, capsys, monkey
     monkeypatch.setattr(Trainer, "_one_step", one_step)
     assert main([*command, "--out", str(cut)]) == 1
     assert "interrupted" in said(capsys).err
+    said(capsys)
     assert main([*command, "--out", str(cut), "--resume"]) == 0
+    assert "goes on from step 4 of 6\n" in said(capsys).out
     from segkit.models import load
 
     a, b = (load(d / "weights.safetensors").state_dict() for d in (whole, cut))

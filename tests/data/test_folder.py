@@ -264,7 +264,7 @@ def test_everything_wrong_is_listed_in_one_go_with_file_and_value(tmp_path):
     for words in (
         "p0.png has the label 7 at row 2, column 3 (also 9); 0 is background and 255 is nucleus here",
         "p1.png is 40×40 pixels, its picture 48×40",
-        "picture without a mask of the same name: images/p2.png",
+        "picture without a mask of the same name: images/p2.png; move them elsewhere until they have one",
         "mask without a picture of the same name: masks/p3.png",
         "images/p4.png is not a picture that can be read",
         "masks/p5.png is not a picture that can be read",
@@ -296,7 +296,8 @@ def smooth(k):
 
 @pytest.mark.parametrize(("masks", "why"), [(objects, "If they number objects, write the number of its class"),
                                             (smooth, "Such numbers come from smoothing"),
-                                            (lambda k: numbers(k) * 7, None)])  # fmt: skip
+                                            (lambda k: numbers(k) * 7, "is a class missing from classes.txt?"),
+                                            (lambda k: numbers(k, 6) * 7, None)])  # fmt: skip
 def test_unknown_labels_in_many_masks_are_one_line_that_says_why(tmp_path, masks, why):
     folder = make(tmp_path, masks)
     (line,) = problems(folder)
@@ -308,6 +309,43 @@ def test_unknown_labels_in_many_masks_are_one_line_that_says_why(tmp_path, masks
     assert len(report.problems) == 3, "of a few, each has its line"
     assert "note: counted over the 7 masks without a fault" in report.facts
     assert any("in 7 of 7 masks" in fact for fact in report.facts)
+
+
+COLOURS = [(0, 9, 9), (0, 200, 0), (0, 0, 250), (64, 0, 128), (7, 70, 7), (1, 2, 3), (90, 80, 70), (5, 5, 5), (6, 6, 6)]
+
+
+def test_a_class_that_was_forgotten_and_one_mask_that_was_smoothed(tmp_path):
+    """Both beside many classes: neither is taken for the other."""
+
+    def painted(k):
+        return Image.fromarray(np.array(COLOURS, np.uint8)[numbers(k, 9)])
+
+    folder = make(tmp_path, painted, "".join(f"c{k} {r} {g} {b}\n" for k, (r, g, b) in enumerate(COLOURS) if k != 3))
+    (line,) = problems(folder)
+    assert "the colour 64 0 128" in line and line.endswith(
+        "They all lack the same: is a class missing from classes.txt?"
+    )
+    report = check(f"folder:{folder}", progress=False)
+    assert "note: no mask could be counted" in report.facts and not any("0.00%" in fact for fact in report.facts)
+    (folder / "classes.txt").write_text("".join(f"c{k} {r} {g} {b}\n" for k, (r, g, b) in enumerate(COLOURS)))
+    save(folder / "masks/p0.png", painted(0).resize((20, 16)).resize((48, 40), Image.Resampling.BILINEAR))
+    (line,) = problems(folder)
+    assert "p0.png has the colour" in line and "Such numbers come from smoothing" in line
+
+
+@pytest.mark.parametrize(("line", "good"), [
+    ("sky: 9 9 9", "sky 9 9 9"), ("sky, 9, 9, 9", "sky 9, 9, 9"), ("sky = #090909", "sky #090909"), ("sky:", "sky"),
+])  # fmt: skip
+def test_a_sign_after_a_name_is_not_part_of_it(tmp_path, line, good):
+    folder = make(tmp_path, palette_mask, f"{line}\nb 0 200 0\nc 0 0 250")
+    (problem,) = [p for p in problems(folder) if "classes.txt" in p]
+    assert f"name 1: {line!r} has " in problem and problem.endswith(f"write {good!r}")
+
+
+@pytest.mark.parametrize("name", ["unlabelled", "Unlabeled", "ignore"])
+def test_a_class_whose_name_says_that_it_is_none(tmp_path, name):
+    said = check(f"folder:{make(tmp_path, classes=f'nucleus{chr(10)}{name}{chr(10)}')}", progress=False).facts
+    assert f"note: {name} counts as a class; if nobody labelled those pixels, call it void, in its place" in said
 
 
 def test_masks_that_carry_more_than_the_pictures_name(tmp_path):
@@ -516,6 +554,11 @@ def test_check_train_eval_predict(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["train", "--data", "coco"])
     assert "there is no data set 'coco'; there are street" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "--data", "./own"])
+    assert "./own is a folder; for pictures of your own write folder:./own" in capsys.readouterr().err
+    assert main(["data", "check", "own"]) == 1
+    assert "own is a folder; for pictures of your own write folder:own" in capsys.readouterr().err
 
 
 @pytest.mark.data

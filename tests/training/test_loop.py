@@ -1,5 +1,6 @@
 """Runs that are functions of their seed, and that resume to the same weights bit for bit."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -339,3 +340,9 @@ def test_after_an_error_each_module_has_the_mode_it_had_before(before, data, los
     with pytest.raises(error):
         run.fit(quiet=True)
     assert [module.training for module in model.modules()] == modes
+
+
+def test_the_bar_counts_to_the_end_of_the_run(capsys):
+    """Also where it stops on the way: what it says of the time left is then right."""
+    trainer(steps=4).fit(until=2)
+    assert re.search(r"50%.*\| 2/4 ", capsys.readouterr().err)
