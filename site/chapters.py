@@ -14,7 +14,7 @@ from typing import Any
 VIEW = "application/vnd.jupyter.widget-view+json"
 EXPLORER = re.compile(r"(\w+Explorer)\(")
 FORMULA = re.compile(r"(?<=[^\n])\n(\$\$[^$]+\$\$)[ \t]*(?=\n|$)")  # MyST takes $$ under a line of text for inline
-WORDS = re.compile(r"^\*(?:What to see|How to read)[^:\n]*: (.*?)(?:\n\s*\n|\Z)", re.S | re.M)  # a paragraph
+WORDS = re.compile(r"^\*(?:What to see|How to read)(?:\. |[^.:\n]*: )(.*?)(?:\n\s*\n|\Z)", re.S | re.M)  # a paragraph
 MINUTES = re.compile(r"\*\*Minutes:\*\* (\d+) to read")
 Cell = dict[str, Any]
 

@@ -79,6 +79,8 @@ def test_the_words_for_a_picture() -> None:
         return str(cell["metadata"]["mystnb"]["image"]["alt"])
 
     assert alt("show(x, caption='not this')", see) == "The ghost, and x^2 in blue."
+    rows = words("*What to see. Left: a dog. Right: a cat.*")
+    assert alt("show(x)", rows) == "Left: a dog. Right: a cat."
     assert alt("show(x, caption='A cat.', titles=['a', 'b'])", words("Next.")) == "Figure: A cat. a; b"
     assert alt("show(x, titles=[f'{n} left', 'b'])").endswith("described in the text below")
     assert alt("e.static()") == "The explorer above as a picture; described in the text below"
