@@ -118,7 +118,10 @@ def _put_in_order(known: Mapping[str, Any], columns: Mapping[str, int], rows: di
         if max(map(len, chains)) > 3 * min(map(len, chains)):  # a way down and up again, and a skip beside it
             continue
         inside = {name for chain in chains for name in chain}
-        taken = {rows[n] for n in known if n not in inside and columns[source] < columns[n] < columns[target]}
+        taken = {  # by blocks that stand beside the branches, and by arrows that pass them: they run in their end's row
+            rows[end] for end, part in known.items() if end not in inside
+            for start in (end, *part.reads) if columns[start] < columns[target] and columns[source] < columns[end]
+        }  # fmt: skip
         own = {rows[name] for name in inside}
         if source in known[target].reads and rows[source] == rows[target] == 0:
             own = {k for j in range(1, len(known)) for k in (j, -j)} - taken
