@@ -320,14 +320,17 @@ def test_a_class_that_was_forgotten_and_one_mask_that_was_smoothed(tmp_path):
     def painted(k):
         return Image.fromarray(np.array(COLOURS, np.uint8)[numbers(k, 9)])
 
-    folder = make(tmp_path, painted, "".join(f"c{k} {r} {g} {b}\n" for k, (r, g, b) in enumerate(COLOURS) if k != 3))
+    lines = [f"c{k} {r} {g} {b}\n" for k, (r, g, b) in enumerate(COLOURS)]
+    folder = make(tmp_path, painted, "".join(lines[:3] + lines[4:]))
     (line,) = problems(folder)
     assert "the colour 64 0 128" in line and line.endswith(
         "They all lack the same: is a class missing from classes.txt?"
     )
     report = check(f"folder:{folder}", progress=False)
     assert "note: no mask could be counted" in report.facts and not any("0.00%" in fact for fact in report.facts)
-    (folder / "classes.txt").write_text("".join(f"c{k} {r} {g} {b}\n" for k, (r, g, b) in enumerate(COLOURS)))
+    (folder / "classes.txt").write_text(
+        "".join(f"c{k} {r} {g} {b}\n" for k, (r, g, b) in enumerate(COLOURS)), encoding="utf-8"
+    )
     save(folder / "masks/p0.png", painted(0).resize((20, 16)).resize((48, 40), Image.Resampling.BILINEAR))
     (line,) = problems(folder)
     assert "p0.png has the colour" in line and "Such numbers come from smoothing" in line
@@ -554,11 +557,12 @@ def test_check_train_eval_predict(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["train", "--data", "coco"])
     assert "there is no data set 'coco'; there are street" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["train", "--data", "./own"])
-    assert "./own is a folder; for pictures of your own write folder:./own" in capsys.readouterr().err
-    assert main(["data", "check", "own"]) == 1
-    assert "own is a folder; for pictures of your own write folder:own" in capsys.readouterr().err
+    for words in (["train", "--data"], ["data", "check"], ["eval", "--data"]):
+        with pytest.raises(SystemExit):
+            main([*words, "./own"])
+        assert "./own is a folder; for pictures of your own write folder:./own" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="own is a folder; for pictures of your own write folder:own"):
+        check("own")
 
 
 @pytest.mark.data
