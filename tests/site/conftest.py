@@ -76,8 +76,12 @@ class Visit:
         self.page.route("**/*", self._let)
         self.page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self.faults.append(f"script: {str(error)[:300]}"))
-        self.page.on("requestfailed", lambda r: self.faults.append(f"failed: {r.url}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("response", lambda r: self.faults.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left before its icon had come
+            self.faults.append(f"failed: {request.url}")
 
     def _let(self, route: Route, request: Request) -> None:
         if request.url.startswith((self.address, "data:", "blob:")):
