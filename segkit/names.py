@@ -21,15 +21,24 @@ MODELS = (  # what segkit.models registers
 )  # fmt: skip
 
 
+def refuse_folder(name: str) -> None:
+    """Say what to write, where a folder was given in place of a data set's name.
+
+    Raises:
+        ValueError: it is a folder.
+    """
+    if Path(name).is_dir():
+        raise ValueError(f"{name} is a folder; for pictures of your own write {OWN}{name}")
+
+
 def known_set(name: str) -> str:
     """The name itself, if `segkit.data.create` takes it.
 
     Raises:
         ValueError: it does not.
     """
-    if name not in SETS and Path(name).is_dir():
-        raise ValueError(f"{name} is a folder; for pictures of your own write {OWN}{name}")
     if name not in SETS and not (name.startswith(OWN) and name != OWN):
+        refuse_folder(name)
         raise ValueError(
             f"there is no data set {name!r}; there are {', '.join(SETS)}, and {OWN}PATH for pictures of your own"
         )

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from segkit.analysis.baselines import position_prior
 from segkit.cli.outputs import figures_file
 from segkit.cli.runs import data_of, find_weights, first, same_classes
@@ -31,7 +33,7 @@ def evaluate(o: argparse.Namespace) -> int:
         "mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy(),
         "mean_accuracy": matrix.mean_accuracy(), "frequency_weighted_iou": matrix.frequency_weighted_iou(),
     }  # fmt: skip
-    iou = {c: None if v != v else v for c, v in zip(dataset.classes, matrix.iou().tolist(), strict=True)}  # no NaN
+    iou = _by_class(dataset, matrix.iou())
     prior = _prior(first(create(name, split="train"), o.limit), dataset, header) if o.prior else None
     print(f"{path} on {name} {whole.split}: {len(dataset)} pictures, one matrix over all of them, void ignored")
     if prior:
@@ -52,8 +54,12 @@ def _prior(train: Any, dataset: Any, header: Mapping[str, Any]) -> dict[str, Any
     """What the most weighty class at each place scores, weighted as the network's loss was."""
     weighting = header.get("recipe", {}).get("class_weights", "none")
     found = position_prior(train, dataset, weighting, trimap=())
-    iou = {c: None if v != v else v for c, v in zip(dataset.classes, found.iou.tolist(), strict=True)}
-    return {**found.scores, "iou": iou}
+    return {**found.scores, "iou": _by_class(dataset, found.iou)}
+
+
+def _by_class(dataset: Any, iou: Tensor) -> dict[str, float | None]:
+    """Class → its IoU; None where it is in no picture, as JSON has no NaN."""
+    return {c: None if v != v else v for c, v in zip(dataset.classes, iou.tolist(), strict=True)}
 
 
 def _beside(scores: Mapping[str, Any] | None, key: str) -> str:

@@ -24,7 +24,7 @@ from segkit.data.folders import data_root, occupied
 from segkit.data.survey import survey
 from segkit.data.unpack import UnsafeArchive, discard, place, unpack, workshop
 from segkit.data.verify import SetReport
-from segkit.names import OWN
+from segkit.names import OWN, refuse_folder
 
 _COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 _FEW = 40  # files that are repaired singly rather than by the archive
@@ -197,8 +197,7 @@ _TASKS: dict[str, tuple[Callable[..., SetReport], Callable[..., SetReport]]] = {
 def _task(name: str, number: int) -> Callable[..., SetReport]:
     if name.startswith(OWN):
         raise ValueError(f"{name} is yours: there is nothing to fetch; `segkit data check {name}` says what is in it")
-    if name not in _TASKS and Path(name).is_dir():
-        raise ValueError(f"{name} is a folder; for pictures of your own write {OWN}{name}")
     if name not in _TASKS:
+        refuse_folder(name)
         raise ValueError(f"there is no data set {name!r} to fetch or check; there are {', '.join(_TASKS)}")
     return _TASKS[name][number]

@@ -134,7 +134,7 @@ class _Tally:
         if sum(len(error.lacking) > _MANY for _, error in self.unknown) > len(each) / 2:
             return _SMOOTH
         if len(set().union(*(error.lacking for _, error in self.unknown))) <= _FEW:
-            return ". They all lack the same: is a class missing from classes.txt?"
+            return ". Only the same few turn up: is a class missing from classes.txt?"
         return ""
 
     def facts(self) -> list[str]:

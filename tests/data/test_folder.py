@@ -323,14 +323,11 @@ def test_a_class_that_was_forgotten_and_one_mask_that_was_smoothed(tmp_path):
     lines = [f"c{k} {r} {g} {b}\n" for k, (r, g, b) in enumerate(COLOURS)]
     folder = make(tmp_path, painted, "".join(lines[:3] + lines[4:]))
     (line,) = problems(folder)
-    assert "the colour 64 0 128" in line and line.endswith(
-        "They all lack the same: is a class missing from classes.txt?"
-    )
+    assert "the colour 64 0 128" in line
+    assert line.endswith(". Only the same few turn up: is a class missing from classes.txt?")
     report = check(f"folder:{folder}", progress=False)
     assert "note: no mask could be counted" in report.facts and not any("0.00%" in fact for fact in report.facts)
-    (folder / "classes.txt").write_text(
-        "".join(f"c{k} {r} {g} {b}\n" for k, (r, g, b) in enumerate(COLOURS)), encoding="utf-8"
-    )
+    (folder / "classes.txt").write_text("".join(lines), encoding="utf-8")
     save(folder / "masks/p0.png", painted(0).resize((20, 16)).resize((48, 40), Image.Resampling.BILINEAR))
     (line,) = problems(folder)
     assert "p0.png has the colour" in line and "Such numbers come from smoothing" in line
