@@ -11,6 +11,7 @@ from typing import Any
 
 from torch.utils.data import Subset
 
+from segkit.cli.validation import BEST
 from segkit.data import SeenThrough
 from segkit.names import OWN
 
@@ -35,7 +36,9 @@ def find_weights(run: str | None) -> Path:
     if path.is_dir():
         path = path / "weights.safetensors"
         if not path.exists() and (path.parent / "checkpoint.safetensors").exists():
-            raise FileNotFoundError(f"the run in {run} is not finished; repeat its `segkit train` with --resume")
+            best = path.with_name(BEST)
+            kept = f", or take the best weights so far: {best}" if best.exists() else ""
+            raise FileNotFoundError(f"the run in {run} is not finished; repeat its `segkit train` with --resume{kept}")
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}; `segkit train` makes them")
     return path

@@ -28,6 +28,8 @@ OBJECTS = "If they number objects, write the number of its class for each object
 class Folder(PairedSet):
     """Pictures of your own in images/, their masks in masks/, paired by the name before the dot.
 
+    All masks may carry the same ending after it: a_mask.png for a.jpg.
+
     Masks are PNG (or BMP, TIFF, GIF) of numbers (grey, or a palette's) or, with colours in classes.txt, of colours.
     Where there are two classes and the masks hold 255 but no 1, 0 and 255 are read as the classes 0 and 1.
 

@@ -14,6 +14,7 @@ from segkit.kinds import what_is
 SPLITS = ("train", "val", "test")
 _LOSSY = (".jpg", ".jpeg", ".webp")
 _KINDS = (*_LOSSY, ".png", ".tif", ".tiff", ".bmp", ".gif")
+_SIGNS = "_-. "  # what may follow a picture's name in its mask's
 _ONE_IN = 5  # pictures of which one is val, where nothing says which
 Pair = tuple[Path, Path]
 
@@ -86,6 +87,9 @@ def _pairs(layout: Layout, part: str) -> dict[str, Pair]:
     """Picture and mask by stem."""
     folder, masks = layout.folder / "images" / part, layout.folder / "masks" / part
     of_picture, of_mask = _by_stem(layout, folder), _by_stem(layout, masks)
+    if ending := _ending(of_picture, of_mask):
+        of_mask = {stem.removesuffix(ending): path for stem, path in of_mask.items()}
+        layout.notes.append(f"the name of each mask is its picture's and {ending}")
     for here, there, what in (
         (of_picture, of_mask, "picture without a mask"),
         (of_mask, of_picture, "mask without a picture"),
@@ -104,11 +108,21 @@ def _pairs(layout: Layout, part: str) -> dict[str, Pair]:
     return {stem: (of_picture[stem], of_mask[stem]) for stem in of_picture if stem in of_mask and stem not in lossy}
 
 
+def _ending(of_picture: dict[str, Path], of_mask: dict[str, Path]) -> str:
+    """What the names of all masks carry after their pictures', such as _mask in a_mask.png for a.jpg; else nothing."""
+    for stem in () if of_mask.keys() & of_picture.keys() else of_mask:
+        for name in of_picture:
+            ending = stem.removeprefix(name)
+            if ending != stem and ending[0] in _SIGNS and all(other.endswith(ending) for other in of_mask):
+                return ending
+    return ""
+
+
 def _renaming(of_picture: dict[str, Path], lonely: list[Path]) -> str:
-    """What to call masks that carry a picture's name and more, such as a_mask.png for a.jpg."""
+    """What to call masks of which only some carry more than a picture's name, such as a_mask.png for a.jpg."""
     for mask in lonely:
         for stem in of_picture:
-            if mask.stem.startswith(tuple(stem + sign for sign in "_-. ")):
+            if mask.stem.startswith(tuple(stem + sign for sign in _SIGNS)):
                 return f"; does {mask.name} belong to {of_picture[stem].name}? Then call it {stem}{mask.suffix}"
     return ""
 

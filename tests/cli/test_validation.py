@@ -55,6 +55,15 @@ def test_an_interrupted_run_keeps_its_scores(tmp_path, monkeypatch, stop):
     assert scores(out) == scores(tmp_path / "whole")
 
 
+def test_an_interrupted_run_points_to_its_best_weights(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "cut"
+    interrupted(out, monkeypatch, 3, "--val-every", "2")
+    capsys.readouterr()
+    assert main(["eval", str(out), "--limit", "2"]) == 1
+    assert f"or take the best weights so far: {out / 'best.safetensors'}" in capsys.readouterr().err
+    assert main(["eval", str(out / "best.safetensors"), "--limit", "2", "--device", "cpu"]) == 0
+
+
 def in_an_older_form(checkpoint, *lost):
     """The same checkpoint as a version wrote it that did not record these facts."""
     header, tensors = read_safetensors(checkpoint)

@@ -357,6 +357,28 @@ def test_masks_that_carry_more_than_the_pictures_name(tmp_path):
     assert "p12.png belong" not in problems(folder)[1], "p1 with a figure more is another name"
 
 
+@pytest.mark.parametrize("ending", ["_mask", ".label", "_gtFine_labelIds"])
+def test_masks_that_all_carry_the_same_ending(tmp_path, ending):
+    folder = make(tmp_path)
+    for mask in (folder / "masks").iterdir():
+        mask.rename(mask.with_name(f"{mask.stem}{ending}.png"))
+    assert problems(folder) == []
+    assert f"note: the name of each mask is its picture's and {ending}" in check(f"folder:{folder}").facts
+    for picture, mask in Folder(folder).pairs:
+        assert mask.name == f"{picture.stem}{ending}.png"
+    (folder / f"masks/p1{ending}.png").rename(folder / f"masks/q{ending}.png")
+    without, alone = problems(folder)
+    assert "picture without a mask of the same name: images/p1.png" in without
+    assert "mask without a picture of the same name: masks/q" in alone
+
+
+def test_one_name_that_begins_like_another_is_no_ending(tmp_path):
+    folder = make(tmp_path)
+    for k in range(10):
+        (folder / f"masks/p{k}.png").rename(folder / f"masks/p{k}_{k}.png")
+    assert len(problems(folder)) == 2, "each mask would have an ending of its own"
+
+
 def test_a_class_that_only_val_has_and_pictures_that_use_little_of_16_bits(tmp_path):
     folder = make(tmp_path, lambda k: numbers(k) if k == 3 else numbers(k) * 0)
     (folder / "val.txt").write_text("p3", encoding="utf-8")
