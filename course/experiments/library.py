@@ -243,7 +243,7 @@ def main(description: str | None, experiments: Mapping[str, Callable[[argparse.N
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", nargs="?", choices=tuple(experiments), default=next(iter(experiments)))
     parser.add_argument("--steps", type=int, help="of the longest training, to try the script out")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="for each arm; some experiments give close arms more")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the pictures, to try the script out")
     parser.add_argument(
         "--tier", choices=("cpu", "gpu"), default="cpu", help="network, size and device, where it has both"

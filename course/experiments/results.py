@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ class Result:
         """Mean ± spread of each arm, and a line for each baseline of their data.
 
         Args:
-            metrics: metric → head of its column; "%" in it asks for per cent, "number" for counts without spread.
+            metrics: metric → head of its column; "%" in it asks for per cent, "number" for counts of things.
             arms: which, in which order; all of them where not given.
             more: further columns: head → arm → what stands there.
             at: share of the budget.
@@ -150,9 +151,8 @@ class Result:
         """Nothing, one number, or a mean and its spread: per cent, a count of things, or a share."""
         if not summary:
             return "–"
-        if "%" in title:
-            return " ± ".join(f"{100 * value:.1f}" for value in summary)
-        return f"{summary[0]:.0f}" if "number" in title else " ± ".join(f"{value:.3f}" for value in summary)
+        times, digits = (100, 1) if "%" in title else (1, 1) if "number" in title else (1, 3)
+        return " ± ".join(f"{times * value:.{digits}f}" for value in summary)
 
     def plot(self, axis: Any, metric: str, arms: Iterable[str] | None = None, colours: Iterable[str] = ()) -> None:
         """A row for each arm: dots for the seeds, a tick for their mean, dotted lines for the baselines."""
@@ -167,10 +167,14 @@ class Result:
         axis.set(yticks=range(len(shown)), yticklabels=shown, ylim=(len(shown) - 0.5, -0.5))
 
     def made_by(self) -> str:
-        """Steps, machine, versions and date on one line, the command on the next."""
+        """Steps, machine, versions and date on one line; then the command, and how many seeds if it does not say so."""
         facts = self.provenance
         where = f"{facts['device']}, torch {facts['versions']['torch']}, {facts['date']}"
-        return f"{self.recipe()['steps']} steps; {where}\nmade by: {facts['command']}"
+        counts = sorted({sum(run["arm"] == arm for run in self.runs) for arm in self.arms})
+        asked = re.search(r"--seeds (\d+)", facts["command"])
+        seeds = f" (seeds for each network: {' or '.join(map(str, counts))})"
+        more = "" if asked and counts == [int(asked[1])] else seeds
+        return f"{self.recipe()['steps']} steps; {where}\nmade by: {facts['command']}{more}"
 
 
 def load(name: str, folder: Path = RESULTS) -> Result:

@@ -34,7 +34,7 @@ def test_the_shipped_decoders_differ_in_the_indices():
 
 
 def test_two_bits_bring_every_value_back():
-    words = "2 bits for each 2×2 pooling window"
+    words = "2 bits a window must be enough"
     run("05", words)
 
     def without_rows(pack):
@@ -49,7 +49,7 @@ def test_two_bits_bring_every_value_back():
 
 @pytest.mark.parametrize("always", ["same", "valid"])
 def test_tiles_fit_only_without_padding(always):
-    words = "overlap-tile strategy"
+    words = "padding must be felt, or the test shows nothing"
     run("05", words)
 
     def one_kind(create):

@@ -226,10 +226,19 @@ def test_every_table_shows_the_baselines():
 
 
 @pytest.mark.parametrize(
-    ("title", "cell"), [("mean IoU (%)", "55.2 ± 0.1"), ("mean IoU", "0.552 ± 0.001"), ("number of", "1")]
+    ("title", "cell"), [("mean IoU (%)", "55.2 ± 0.1"), ("mean IoU", "0.552 ± 0.001"), ("number of", "0.6 ± 0.0")]
 )
 def test_columns_say_how_they_are_printed(title, cell):
     assert cell in Result(good()).table({"mean_iou": title}).splitlines()[1]
+
+
+def test_how_a_result_was_made_says_how_many_seeds_there_are():
+    found = good()
+    found["provenance"]["command"] = "python e.py good --seeds 3"
+    assert Result(found).made_by() == "100 steps; CPU, torch 2, d\nmade by: python e.py good --seeds 3"
+    found["runs"] += [{**run, "seed": run["seed"] + 3} for run in found["runs"] if run["arm"] == "b"][:2]
+    assert Result(found).made_by().endswith("--seeds 3 (seeds for each network: 3 or 5)")
+    assert Result(one_seed()).made_by().endswith("made by: c (seeds for each network: 1)"), "no number in the command"
 
 
 def test_early_rounding_is_made_good():
