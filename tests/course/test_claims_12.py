@@ -13,7 +13,7 @@ from tests.course.claims import COURSE, put, recorded, refuted, run
 
 needs = {
     name: pytest.mark.skipif(not (COURSE / "results" / f"{name}.json").is_file(), reason=f"{name} is not recorded yet")
-    for name in ("lineage", "realtime_grid", "enet_arguments", "bench_training_cpu")
+    for name in ("lineage", "realtime_grid", "enet_arguments", "bench_training_cpu", "camvid")
 }
 
 
@@ -120,6 +120,22 @@ def test_a_ranking_that_one_can_rely_on() -> None:
     run("12", words)
     refuted("12", words, halfway=lambda old: dict(zip(old, reversed(old.values()), strict=True)))
     refuted("12", words, by_seed=lambda old: [dict(zip(old[0], reversed(old[0].values()), strict=True)), *old[1:]])
+
+
+@needs["camvid"]
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [
+        ("DeepLab v3+", "U-Net"),
+        ("DeepLab v3+", "smp DeepLabV3Plus, MobileNet v2"),
+        ("DeepLab v3+", "torchvision LR-ASPP, MobileNet v3"),
+        ("DeepLab v3+, scales and flips", "DeepLab v3+"),
+    ],
+)
+def test_real_streets_have_another_winner(target: str, source: str) -> None:
+    words = "ahead after the same minutes"
+    run("12", words)
+    refuted("12", words, results=recorded(camvid=put(target, source)))
 
 
 def twice_as_slow(found: dict[str, Any]) -> None:

@@ -51,6 +51,12 @@ def test_a_good_chapter_passes(tmp_path: Path) -> None:
     assert complaints(good(), tmp_path) == []
 
 
+def test_a_recorded_result_may_have_the_name_of_a_data_set(tmp_path: Path) -> None:
+    book = good()
+    book.cells[1].update(source="x = results.load('camvid')\nassert x")
+    assert complaints(book, tmp_path) == []
+
+
 def stream(text: str) -> nbformat.NotebookNode:
     return new_output("stream", text=text)
 
