@@ -30,10 +30,12 @@ def train(o: argparse.Namespace) -> int:
     out = Path(o.out or f"runs/{o.model}-{run_name(o.data)}")
     checkpoint = out / "checkpoint.safetensors"
     resume = checkpoint.exists() if o.resume == "auto" or processes.restarted() else bool(o.resume)
-    if o.data.startswith(OWN) and not resume and not (report := check(o.data)).ok:
-        raise ValueError(
-            "\n  ".join([f"{o.data} is not ready, see `segkit data check {o.data}`:", *report.problems[:8]])
-        )
+    if o.data.startswith(OWN) and not resume:
+        _refuse(out, checkpoint, resume)  # before every picture is read
+        if not (report := check(o.data)).ok:
+            raise ValueError(
+                "\n  ".join([f"{o.data} is not ready, see `segkit data check {o.data}`:", *report.problems[:8]])
+            )
     recipe = _recipe(o)
     if o.val_every is not None:
         whole(o.val_every, "--val-every", "segkit train", 1)

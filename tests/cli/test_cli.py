@@ -47,6 +47,12 @@ def test_train_does_not_overwrite_a_run(run, capsys):
     assert "holds a finished run" in said(capsys).err
 
 
+def test_a_taken_folder_is_refused_before_pictures_of_ones_own_are_read(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("segkit.cli.train.check", lambda data: pytest.fail("all pictures were read first"))
+    assert main(["train", "--data", f"folder:{tmp_path}", "--out", str(run)]) == 1
+    assert "holds a finished run; choose another --out" in said(capsys).err
+
+
 @pytest.mark.parametrize("name", ["history.json", "best.safetensors", "validation.json"])
 def test_train_does_not_overwrite_what_lies_in_its_folder(name, tmp_path, capsys):
     (tmp_path / name).write_text("diary", encoding="utf-8")
