@@ -211,7 +211,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _train_arguments(train: argparse.ArgumentParser, sets: str) -> None:
-    train.add_argument("--model", default="fcn8s", choices=MODELS)
+    train.add_argument("--model", default="fcn8s", choices=MODELS, help="default: %(default)s")
     train.add_argument("--data", default="street", type=_data, metavar="NAME", help=sets)
     train.add_argument("--out", help="folder of the run (default: runs/MODEL-DATA)")
     train.add_argument("--recipe", metavar="NAME|FILE", help="how to train: a named recipe or a JSON file (default: "

@@ -13,6 +13,7 @@ from torch.utils.data import Subset
 
 from segkit.cli.validation import BEST
 from segkit.data import SeenThrough
+from segkit.files import read_header as read_checkpoint_header
 from segkit.names import OWN
 
 
@@ -38,10 +39,20 @@ def find_weights(run: str | None) -> Path:
         if not path.exists() and (path.parent / "checkpoint.safetensors").exists():
             best = path.with_name(BEST)
             kept = f", or take the best weights so far: {best}" if best.exists() else ""
-            raise FileNotFoundError(f"the run in {run} is not finished; repeat its `segkit train` with --resume{kept}")
+            again = f"repeat its `segkit train` with --resume{kept}{started_with(path.parent)}"
+            raise FileNotFoundError(f"the run in {run} is not finished; {again}")
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}; `segkit train` makes them")
     return path
+
+
+def started_with(folder: Path) -> str:
+    """The command that started the run in a folder, for the end of a message; nothing where that is not known."""
+    try:
+        command = read_checkpoint_header(folder / "checkpoint.safetensors").get("command")
+    except (OSError, ValueError):
+        command = None
+    return f"; it was started with: {command}" if command else ""
 
 
 @contextmanager

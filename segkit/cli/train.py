@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import shlex
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import torch
 
 import segkit
 from segkit.checks import whole
-from segkit.cli.runs import alone, find_weights, first, run_name, wherever
+from segkit.cli.runs import alone, find_weights, first, run_name, started_with, wherever
 from segkit.cli.validation import BEST, SCORES, better, scoring, train_and_score
 from segkit.data import create
 from segkit.data.download import check
@@ -23,6 +25,8 @@ from segkit.models import Model, load, load_exactly, load_torchvision, options, 
 from segkit.models import create as create_model
 from segkit.names import OWN
 from segkit.training import Recipe, Trainer, evaluate, pick_device, processes, provenance, recipes
+from segkit.training.checkpoint import read_run
+from segkit.training.provenance import program
 
 
 def train(o: argparse.Namespace) -> int:
@@ -40,6 +44,8 @@ def train(o: argparse.Namespace) -> int:
     if o.val_every is not None:
         whole(o.val_every, "--val-every", "segkit train", 1)
     _refuse(out, checkpoint, resume)
+    if resume and (held := _network(checkpoint)) not in ("", o.model):
+        raise ValueError(f"--resume: {out} holds a run of {held}, not of {o.model}{started_with(out)}")
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)
@@ -48,6 +54,7 @@ def train(o: argparse.Namespace) -> int:
     start |= scoring(o.val_every, len(val), checkpoint if resume else None, recipe.steps)
     runs = _compiled(model, o.engine, pick_device(recipe.device)) if o.compile else model
     trainer = Trainer(runs, train_set, recipe, facts=start, strategy=o.strategy)
+    trainer.told = {"command": shlex.join([program(), *sys.argv[1:]])}
     size = sum(p.numel() for p in model.parameters()) / 1e6
     shared = f", shared by {processes.count()} processes" if processes.count() > 1 else ""
     print(
@@ -55,7 +62,10 @@ def train(o: argparse.Namespace) -> int:
         f"{recipe.steps} steps of {trainer.order.batch} on {trainer.device}{shared}\n{recipe}"
     )
     if resume:
-        trainer.resume(checkpoint)
+        try:
+            trainer.resume(checkpoint)
+        except ValueError as error:
+            raise ValueError(f"{error}{started_with(out)}") from None
         print(f"goes on from step {trainer.step} of {recipe.steps}")
     facts: dict[str, Any] = {
         "data": wherever(o.data), "classes": list(train_set.classes), "palette": train_set.palette.tolist(),
@@ -111,6 +121,12 @@ def _recipe(o: argparse.Namespace) -> Recipe:
     if recipe.norm == "frozen" and not (o.pretrained or o.init):
         print("note: BatchNorm is frozen as it starts, at random; --pretrained or --init gives it values worth keeping")
     return recipe
+
+
+def _network(checkpoint: Path) -> str:
+    """Name of the model that a checkpoint is of; nothing where it does not say so."""
+    model = read_run(checkpoint).get("model")
+    return str(model.get("name") or "") if isinstance(model, dict) else ""
 
 
 def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:

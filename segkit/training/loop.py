@@ -55,6 +55,9 @@ class Trainer:
         facts: what else a checkpoint must have been made with to be resumed, JSON.
         strategy: of several processes: "ddp", each has the whole network; "fsdp", each has a piece of its weights and
             of the optimizer's state. The files are the same.
+
+    Attributes:
+        told: what else its checkpoints say, JSON; resuming neither compares nor changes it.
     """
 
     @typed
@@ -74,6 +77,7 @@ class Trainer:
         self.inner = unwrapped(self.model)  # what is stored and averaged, whatever compiles or distributes it
         self.recipe, self.data = recipe, describe(train_set)
         self.facts = {**(facts or {}), "loss": "the recipe's" if loss is None else "one of its own"}
+        self.told: dict[str, Any] = {}
         if (scores := getattr(self.inner, "num_classes", self.data.num_classes)) != self.data.num_classes:
             raise ValueError(
                 f"the model has {scores} classes, {self.data.name} has {self.data.num_classes}: "
@@ -267,7 +271,7 @@ class Trainer:
         return weights + averaged + state_bytes(self.optimizer) + 160 * self.recipe.steps, weights
 
     def _save(self, out: str | Path) -> None:
-        facts = {"step": self.step, "history": self.history, "run": self._facts()}
+        facts = {**self.told, "step": self.step, "history": self.history, "run": self._facts()}
         save_checkpoint(out, self.inner, self.optimizer, self.ema, self.scaler, **facts)
 
     def resume(self, out: str | Path | None) -> None:
@@ -286,3 +290,4 @@ class Trainer:
             )
         header = load_checkpoint(out, self.inner, self.optimizer, self.ema, self.scaler)
         self.step, self.history = header["step"], header["history"]
+        self.told = {key: header.get(key, value) for key, value in self.told.items()}

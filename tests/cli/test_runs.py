@@ -45,6 +45,10 @@ def test_a_run_clears_what_a_killed_one_left_half_written(tmp_path: Path) -> Non
     }  # fmt: skip
 
 
+def stop(self: Trainer, batch: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_run_is_resumed_only_from_where_it_started_and_scored_as_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,10 +57,6 @@ def test_a_run_is_resumed_only_from_where_it_started_and_scored_as_it_was(
         save(create("fcn32s", 13, width=1, hidden=2, batch_norm=True), tmp_path / f"{name}.safetensors")
     first, other = (["--init", str(tmp_path / f"{name}.safetensors")] for name in ("a", "b"))
     words, scored = [*TINY[:-1], "2", "--out", str(tmp_path / "run")], ["--val-every", "1"]
-
-    def stop(self: Trainer, batch: object) -> None:
-        raise KeyboardInterrupt
-
     step = Trainer._one_step
     monkeypatch.setattr(Trainer, "_one_step", lambda self, batch: stop(self, batch) if self.step else step(self, batch))
     assert main([*words, "--save-every", "1", *first, *scored]) == 130
@@ -71,6 +71,27 @@ def test_a_run_is_resumed_only_from_where_it_started_and_scored_as_it_was(
         assert main([*words, "--resume", *changed]) == 1, changed
         assert named in (said := capsys.readouterr().err) and "before → now" in said, (changed, said)
     assert main([*words, "--resume", *first, *scored]) == 0
+
+
+def test_resuming_with_other_words_says_what_the_run_was_started_with(tmp_path, capsys, monkeypatch) -> None:
+    out = str(tmp_path / "run")
+    first = [*TINY[:-1], "2", "--save-every", "1", "--out", out]
+    monkeypatch.setattr("sys.argv", ["segkit", *first])
+    step = Trainer._one_step
+    monkeypatch.setattr(Trainer, "_one_step", lambda self, batch: stop(self, batch) if self.step else step(self, batch))
+    assert main(first) == 130
+    monkeypatch.setattr(Trainer, "_one_step", step)
+    for words, why in (
+        (["train", "--model", "enet", "--out", out, "--resume"], "holds a run of fcn32s, not of enet"),
+        ([*first, "--resume", "--lr", "0.5"], "belongs to a run with other settings: recipe.lr"),
+    ):
+        monkeypatch.setattr("sys.argv", ["segkit", *words])
+        capsys.readouterr()
+        assert main(words) == 1
+        said = capsys.readouterr().err
+        assert why in said and said.strip().endswith(f"it was started with: segkit {' '.join(first)}"), said
+    monkeypatch.setattr("sys.argv", ["segkit", *first, "--resume"])
+    assert main([*first, "--resume"]) == 0, "and these words do it"
 
 
 def test_resume_auto_starts_a_run_or_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

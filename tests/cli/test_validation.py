@@ -60,7 +60,8 @@ def test_an_interrupted_run_points_to_its_best_weights(tmp_path, monkeypatch, ca
     interrupted(out, monkeypatch, 3, "--val-every", "2")
     capsys.readouterr()
     assert main(["eval", str(out), "--limit", "2"]) == 1
-    assert f"or take the best weights so far: {out / 'best.safetensors'}" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"or take the best weights so far: {out / 'best.safetensors'}; it was started with: " in told
     assert main(["eval", str(out / "best.safetensors"), "--limit", "2", "--device", "cpu"]) == 0
 
 
