@@ -44,8 +44,8 @@ def train(o: argparse.Namespace) -> int:
     if o.val_every is not None:
         whole(o.val_every, "--val-every", "segkit train", 1)
     _refuse(out, checkpoint, resume)
-    if resume and (held := _network(checkpoint)) not in ("", o.model):
-        raise ValueError(f"--resume: {out} holds a run of {held}, not of {o.model}{started_with(out)}")
+    if resume:
+        _same_network(checkpoint, o.model)
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)
@@ -62,11 +62,7 @@ def train(o: argparse.Namespace) -> int:
         f"{recipe.steps} steps of {trainer.order.batch} on {trainer.device}{shared}\n{recipe}"
     )
     if resume:
-        try:
-            trainer.resume(checkpoint)
-        except ValueError as error:
-            raise ValueError(f"{error}{started_with(out)}") from None
-        print(f"goes on from step {trainer.step} of {recipe.steps}")
+        _go_on(trainer, checkpoint)
     facts: dict[str, Any] = {
         "data": wherever(o.data), "classes": list(train_set.classes), "palette": train_set.palette.tolist(),
         "seed": recipe.seed, "recipe": recipe.as_dict(),
@@ -123,10 +119,22 @@ def _recipe(o: argparse.Namespace) -> Recipe:
     return recipe
 
 
-def _network(checkpoint: Path) -> str:
-    """Name of the model that a checkpoint is of; nothing where it does not say so."""
+def _same_network(checkpoint: Path, name: str) -> None:
+    """Refuse a run of another model before anything is made for it."""
     model = read_run(checkpoint).get("model")
-    return str(model.get("name") or "") if isinstance(model, dict) else ""
+    held = model.get("name") if isinstance(model, dict) else None
+    if held not in (None, name):
+        out = checkpoint.parent
+        raise ValueError(f"--resume: {out} holds a run of {held}, not of {name}{started_with(out)}")
+
+
+def _go_on(trainer: Trainer, checkpoint: Path) -> None:
+    """Take up a run; where its settings are others, the error says what it was started with."""
+    try:
+        trainer.resume(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"{error}{started_with(checkpoint.parent)}") from None
+    print(f"goes on from step {trainer.step} of {trainer.recipe.steps}")
 
 
 def _refuse(out: Path, checkpoint: Path, resume: bool) -> None:
