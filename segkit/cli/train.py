@@ -36,10 +36,7 @@ def train(o: argparse.Namespace) -> int:
     resume = checkpoint.exists() if o.resume == "auto" or processes.restarted() else bool(o.resume)
     if o.data.startswith(OWN) and not resume:
         _refuse(out, checkpoint, resume)  # before every picture is read
-        if not (report := check(o.data)).ok:
-            raise ValueError(
-                "\n  ".join([f"{o.data} is not ready, see `segkit data check {o.data}`:", *report.problems[:8]])
-            )
+        _ready(o.data)
     recipe = _recipe(o)
     if o.val_every is not None:
         whole(o.val_every, "--val-every", "segkit train", 1)
@@ -117,6 +114,12 @@ def _recipe(o: argparse.Namespace) -> Recipe:
     if recipe.norm == "frozen" and not (o.pretrained or o.init):
         print("note: BatchNorm is frozen as it starts, at random; --pretrained or --init gives it values worth keeping")
     return recipe
+
+
+def _ready(data: str) -> None:
+    """Refuse a folder of one's own that training would not get through."""
+    if not (report := check(data)).ok:
+        raise ValueError("\n  ".join([f"{data} is not ready, see `segkit data check {data}`:", *report.problems[:8]]))
 
 
 def _same_network(checkpoint: Path, name: str) -> None:
