@@ -136,6 +136,8 @@ def _eval_arguments(evaluate: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also score the position prior of the training pictures, a map that sees no picture",
     )
+    evaluate.add_argument("--worst", type=int, default=0, metavar="N", help="also name the N pictures with the lowest "
+                          "mean IoU within the picture")  # fmt: skip
     evaluate.add_argument("--json", help="also write the figures to this file")
 
 
@@ -149,6 +151,7 @@ def _predict_arguments(predict: argparse.ArgumentParser) -> None:
                          help="torchvision's published weights for the 21 classes of VOC (downloads once)")  # fmt: skip
     predict.add_argument("--labels", metavar="LABELS.png|FOLDER",
                          help="also write the class numbers, one byte a pixel, with the palette inside")  # fmt: skip
+    predict.add_argument("--legend", metavar="LEGEND.png", help="also write which colour is which class")
     predict.add_argument("--alpha", type=float, default=0.5, help="opacity of the colours, 0 to 1 (default 0.5)")
     predict.add_argument("--crf", nargs="?", type=options_file, const={}, metavar="FILE.json", help="sharpen the "
                          "labels with a dense CRF; widths and weights as `segkit crf search` wrote them")  # fmt: skip

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from segkit.files import naming, writable, write_bytes, write_json
 from segkit.kinds import what_is
-from segkit.viz import overlay
+from segkit.viz import legend, overlay
 
 _SOFTWARE, _OURS = 305, "segkit predict"  # EXIF's tag for the program that wrote a picture
 _ROWS = 512  # of an overlay that are mixed at a time
@@ -106,6 +106,21 @@ def by(program: str, path: Path) -> bool:
         return False
 
 
+def legend_file(name: str) -> Path:
+    """Where a legend may be written: a PNG that is not there yet, or one that this command wrote.
+
+    Raises:
+        ValueError: it is something else. OSError: nothing can be written there.
+    """
+    path = writable(name)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--legend {name} is a picture; let its name end in .png")
+    if path.exists() and not by(_OURS, path):
+        raise ValueError(f"--legend {name} is there already, and not from `segkit predict`; name another file, or "
+                         "delete it")  # fmt: skip
+    return path
+
+
 def figures_file(flag: str, name: str, *keys: str) -> Path:
     """Where figures may be written: a file that is not there yet, or one of figures that the same command wrote.
 
@@ -157,6 +172,18 @@ def write_overlay(image: Tensor, labels: Tensor, palette: np.ndarray, alpha: flo
     else:
         picture.save(buffer, "PNG", compress_level=3, exif=_signed())
     write_bytes(buffer.getvalue(), path)
+
+
+def write_legend(classes: Sequence[str], palette: np.ndarray, path: Path) -> None:
+    """The colour and the name of each class, one below the other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    size = 0.7 + 0.09 * max(map(len, classes)), 0.2 + 0.19 * len(classes)  # inches
+    canvas = FigureCanvasAgg(Figure(size, dpi=150, facecolor="white"))
+    legend(canvas.figure.add_axes((0, 0, 1, 1)), classes, palette)
+    canvas.draw()
+    write_picture(np.asarray(canvas.buffer_rgba())[..., :3], path, _OURS)
 
 
 def write_picture(picture: np.ndarray, path: Path, program: str) -> None:

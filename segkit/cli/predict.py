@@ -14,7 +14,18 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from segkit.checks import whole
-from segkit.cli.outputs import Job, Shares, by, figures_file, plan, write_labels, write_overlay, write_shares
+from segkit.cli.outputs import (
+    Job,
+    Shares,
+    by,
+    figures_file,
+    legend_file,
+    plan,
+    write_labels,
+    write_legend,
+    write_overlay,
+    write_shares,
+)  # fmt: skip
 from segkit.cli.runs import find_weights
 from segkit.cli.street import OURS
 from segkit.crf import DenseCRF
@@ -41,10 +52,11 @@ def predict(o: argparse.Namespace) -> int:
     """Run the command; 0 when every picture was segmented."""
     if not 0 <= o.alpha <= 1:
         raise ValueError(f"--alpha {o.alpha} is not a share; give 0 (picture alone) to 1 (colours alone)")
-    jobs = plan(o.picture, o.output, o.labels, (o.json, o.csv))
-    for flag, name, key in (("--json", o.json, "pictures"), ("--csv", o.csv, "picture")):
+    jobs = plan(o.picture, o.output, o.labels, (o.json, o.csv, o.legend))
+    key = legend_file(o.legend) if o.legend else None
+    for flag, name, column in (("--json", o.json, "pictures"), ("--csv", o.csv, "picture")):
         if name:
-            figures_file(flag, name, key)
+            figures_file(flag, name, column)
     single = not Path(o.picture).is_dir()
     if single:
         open_picture(o.picture)  # what is wrong with it is said before anything is loaded
@@ -65,6 +77,8 @@ def predict(o: argparse.Namespace) -> int:
             tqdm.write(f"segkit predict: {error}", file=sys.stderr)
         else:
             tqdm.write(str(found[-1]))
+    if key:
+        write_legend(kit.classes, kit.palette, key)
     write_shares(found, {"model": kit.name, "classes": list(kit.classes)}, o.json, o.csv)
     if not single:
         print(f"{len(found)} of {len(jobs)} pictures segmented; see {jobs[0].overlay.parent}")

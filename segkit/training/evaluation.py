@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,7 @@ _WAITING = 4  # batches' worth of pictures that may wait for others of their siz
 @typed
 def evaluate(
     model: nn.Module, dataset: Any, batch_size: int = 8, device: str = "auto", quiet: bool = True,
-    also: Sequence[BoundaryIoU | TrimapIoU] = (),
+    also: Sequence[BoundaryIoU | TrimapIoU] = (), each: Callable[[str, Tensor, Tensor], None] | None = None,
 ) -> ConfusionMatrix:  # fmt: skip
     """The confusion matrix of a model over a whole data set, void left out.
 
@@ -42,6 +42,7 @@ def evaluate(
         device: as `pick_device`.
         quiet: no progress bar.
         also: metrics that count the same answers, near the edges.
+        each: called for each picture that this process scores, with its name, the answer and the labels, both H×W.
 
     Raises:
         ValueError: the model has another number of classes than the data, gives NaN, or no pixel has a label.
@@ -61,6 +62,9 @@ def evaluate(
             answers = logits.argmax(1).cpu()  # N, H, W
             for metric in (matrix, *also):
                 metric.update(answers, labels)
+            if each is not None:
+                for picture in zip(batch.name, answers, labels, strict=True):
+                    each(*picture)
             voids += (labels == VOID).sum()
             bar.update(len(batch.image))
     matrix.matrix, voids = processes.total(matrix.matrix), processes.total(voids)

@@ -17,6 +17,7 @@ from segkit.cli import main
 from segkit.cli.runs import first
 from segkit.data import StreetScenes
 from segkit.files import write_json
+from segkit.metrics import ConfusionMatrix
 from segkit.models import Model, available, create, load, read_header
 from segkit.training import processes
 
@@ -51,6 +52,22 @@ def test_a_taken_folder_is_refused_before_pictures_of_ones_own_are_read(run, tmp
     monkeypatch.setattr("segkit.cli.train.check", lambda data: pytest.fail("all pictures were read first"))
     assert main(["train", "--data", f"folder:{tmp_path}", "--out", str(run)]) == 1
     assert "holds a finished run; choose another --out" in said(capsys).err
+
+
+def test_eval_names_the_worst_pictures(run, tmp_path, capsys):
+    words = ["eval", str(run), "--device", "cpu", "--limit", "6", "--worst", "4", "--json", str(tmp_path / "f.json")]
+    assert main(words) == 0
+    text, told = said(capsys).out, json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))["worst"]
+    network, found = load(run / "weights.safetensors"), {}
+    for sample in first(StreetScenes("test"), 6):
+        matrix = ConfusionMatrix(network.num_classes)
+        matrix.update(network(sample.image[None]).argmax(1)[0], sample.labels)
+        found[sample.name] = matrix.mean_iou()
+    expected = sorted(found, key=found.get)[:4]
+    assert [row["picture"] for row in told] == expected and len(set(found.values())) == 6
+    assert [row["mean_iou"] for row in told] == pytest.approx([found[name] for name in expected])
+    assert f"{100 * found[expected[0]]:6.1f} %  {expected[0]}\n" in text
+    assert main([*words[:-4], "--worst", "-1"]) == 1 and "--worst" in said(capsys).err
 
 
 @pytest.mark.parametrize("name", ["history.json", "best.safetensors", "validation.json"])

@@ -54,6 +54,25 @@ def test_without_o_the_answer_stands_beside_the_photograph(run, tmp_path, capsys
     assert said.out.startswith("street_segmented.png: ") and "%" in said.out and not said.err
 
 
+def test_a_legend_has_the_colour_of_each_class(run, tmp_path, capsys):
+    picture, key = photograph(tmp_path / "p.png"), tmp_path / "key.png"
+    words = picture, "-o", tmp_path / "o.png", "--model", run
+    assert predict(*words, "--legend", key) == 0 == predict(*words, "--legend", key), "and again over its own"
+    with Image.open(key) as image:
+        shown = np.asarray(image.convert("RGB"))
+    rows = [np.flatnonzero((shown == colour).all(-1).any(1)) for colour in PALETTE]
+    assert all(len(found) > 5 for found in rows)
+    assert rows[0].max() < rows[1].min() and rows[1].max() < rows[2].min(), "one below the other, in their order"
+    dark = (shown.max(-1) < 100) & ~(shown == PALETTE[2]).all(-1)
+    assert dark[:, shown.shape[1] // 2 :].sum() > 50, "with a name beside it"
+    capsys.readouterr()
+    for name, why in (("key.jpg", "let its name end in .png"), ("p.png", "the photograph itself"), ("o.png", "twice")):
+        assert predict(*words, "--legend", tmp_path / name) == 1 and why in capsys.readouterr().err, name
+    Image.new("L", (4, 4)).save(tmp_path / "mine.png")
+    assert predict(*words, "--legend", tmp_path / "mine.png") == 1
+    assert "not from `segkit predict`" in capsys.readouterr().err
+
+
 def test_labels_carry_the_palette_and_shares_are_counted(run, tmp_path):
     picture, labels, shares, table = (
         photograph(tmp_path / "p.png"),
