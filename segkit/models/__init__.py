@@ -11,6 +11,7 @@ from segkit.models.duc_hdc import DUCHDC
 from segkit.models.enet import ENet
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
 from segkit.models.fcn_resnet import FCNResNet
+from segkit.models.hrnet import HRNet
 from segkit.models.icnet import ICNet
 from segkit.models.parsenet import ParseNet
 from segkit.models.pspnet import PSPNet
@@ -23,7 +24,7 @@ from segkit.models.weights import load, load_torchvision, read_header, save, shi
 
 __all__ = [
     "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "DeepLabV2", "DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus",
-    "Dilated", "ENet", "FCNResNet", "ICNet", "Model", "PSPNet", "ParseNet", "RTSeg", "SPPNet", "SegNet", "UNet",
+    "Dilated", "ENet", "FCNResNet", "HRNet", "ICNet", "Model", "PSPNet", "ParseNet", "RTSeg", "SPPNet", "SegNet", "UNet",
     "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly",
     "load_torchvision", "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped",
     "torchvision_options", "unwrapped",
