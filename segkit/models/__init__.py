@@ -24,8 +24,8 @@ from segkit.models.weights import load, load_torchvision, read_header, save, shi
 
 __all__ = [
     "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "DeepLabV2", "DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus",
-    "Dilated", "ENet", "FCNResNet", "HRNet", "ICNet", "Model", "PSPNet", "ParseNet", "RTSeg", "SPPNet", "SegNet", "UNet",
-    "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly",
+    "Dilated", "ENet", "FCNResNet", "HRNet", "ICNet", "Model", "PSPNet", "ParseNet", "RTSeg", "SPPNet", "SegNet",
+    "UNet", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly",
     "load_torchvision", "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped",
     "torchvision_options", "unwrapped",
 ]  # fmt: skip
