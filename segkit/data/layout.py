@@ -110,12 +110,12 @@ def _pairs(layout: Layout, part: str) -> dict[str, Pair]:
 
 def _ending(of_picture: dict[str, Path], of_mask: dict[str, Path]) -> str:
     """What the names of all masks carry after their pictures', such as _mask in a_mask.png for a.jpg; else nothing."""
-    for stem in () if of_mask.keys() & of_picture.keys() else of_mask:
-        for name in of_picture:
-            ending = stem.removeprefix(name)
-            if ending != stem and ending[0] in _SIGNS and all(other.endswith(ending) for other in of_mask):
-                return ending
-    return ""
+    if of_mask.keys() & of_picture.keys():
+        return ""
+    one = next(iter(of_mask), "")
+    endings = [one[i:] for i, sign in enumerate(one) if sign in _SIGNS]
+    shared = [ending for ending in endings if all(stem.endswith(ending) for stem in of_mask)]
+    return next((e for e in shared if any(stem.removesuffix(e) in of_picture for stem in of_mask)), "")
 
 
 def _renaming(of_picture: dict[str, Path], lonely: list[Path]) -> str:

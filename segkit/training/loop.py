@@ -57,7 +57,7 @@ class Trainer:
             of the optimizer's state. The files are the same.
 
     Attributes:
-        told: what else its checkpoints say, JSON; resuming neither compares nor changes it.
+        told: what else its checkpoints say, JSON; a run that is resumed goes on saying what it said.
     """
 
     @typed

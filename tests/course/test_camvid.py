@@ -48,6 +48,7 @@ def tried(experiment, folder, **recipe):
     """A trial of an experiment on small windows, as recorded."""
     for arm in experiment.arms.values():
         arm["recipe"] = {**arm["recipe"], "batch_size": 4, "crop": [32, 64], "workers": 0, **recipe}
+    experiment.claims = [c for c in experiment.claims if {c["better"], c["worse"]} <= experiment.arms.keys()]
     library.scaled(experiment, 0.001, 4)
     library.perform(experiment, options(folder))
     found = results.load(experiment.name, folder / "results")
@@ -98,6 +99,7 @@ def test_what_cannot_be_built_here_is_left_out_with_a_sentence(folder, monkeypat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == camvid.SMP else there(name, *a))
     experiment = camvid.cpu(options(folder))
     experiment.prepare()
+    assert {claim["worse"] for claim in experiment.claims} <= set(experiment.arms), "nothing is said of them"
     assert set(camvid.cpu(options(folder)).arms) - set(experiment.arms) == {
         "smp DeepLabV3Plus, MobileNet v2", PRETRAINED,
     }  # fmt: skip

@@ -367,7 +367,7 @@ def test_masks_that_all_carry_the_same_ending(tmp_path, ending):
     for picture, mask in Folder(folder).pairs:
         assert mask.name == f"{picture.stem}{ending}.png"
     (folder / f"masks/p1{ending}.png").rename(folder / f"masks/q{ending}.png")
-    without, alone = problems(folder)
+    without, alone = problems(folder)  # the others still pair
     assert "picture without a mask of the same name: images/p1.png" in without
     assert "mask without a picture of the same name: masks/q" in alone
 
