@@ -201,7 +201,7 @@ enet_down zeros-win: max_pool2d(x, 2, ceil_mode=True) → max_pool2d(pad(x, (0, 
 cascade_fusion unbiased-variance: correction=0, →
 cascade_fusion rate-ignored: padding=2, dilation=2 → padding=1
 cascade_fusion weights-reversed: weights[::-1] → weights
-cascade_fusion all-void-breaks: if (own != 255).any(): → if True:
+cascade_fusion all-void-breaks: if (own != 255).any() → if True
 pareto_front rate-ignored: -1 if rate else 1 → 1
 pareto_front beaten-by-itself: and a[1:] != b[1:] →
 pareto_front nan-kept: if one[1] == one[1] and one[2] == one[2]] → ]
