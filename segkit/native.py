@@ -15,16 +15,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segkit.ops.arguments import check_shape
+from segkit.ops.attention import check_attend
+from segkit.ops.encoding import check_encode
+from segkit.ops.gating import check_gate
 from segkit.ops.masks import pool_by_masks
 from segkit.ops.stitching import shifted_maps, stitched_size
+from segkit.ops.sweeping import DIRECTIONS, check_sweep
 
 IntOrPair = int | Sequence[int]
 exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 cannot tell
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "bed_of_nails", "channel_shuffle", "conv2d",
-    "conv_transpose2d", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "prelu",
-    "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "attend", "avg_pool2d", "bed_of_nails", "channel_shuffle", "conv2d",
+    "conv_transpose2d", "encode", "gate", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle",
+    "pixel_unshuffle", "prelu", "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool", "sweep",
 ]  # fmt: skip
 
 
@@ -211,3 +215,60 @@ def shift_and_stitch(network: Callable[[Tensor], Tensor], input: Tensor, stride:
     phases = [F.pad(scores, (0, w - scores.shape[3], 0, h - scores.shape[2])) for row in maps for scores in row]
     dense = F.pixel_shuffle(torch.stack(phases, dim=2).flatten(1, 2), stride)[..., :H, :W]  # N, K, H, W
     return dense if input.ndim == 4 else dense[0]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None, mask: Tensor | None = None) -> Tensor:
+    """`torch.nn.functional.scaled_dot_product_attention`; see `segkit.ops.attend`."""
+    check_attend(query, key, value, scale, mask)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+
+
+def gate(input: Tensor, scores: Tensor, splits: int = 1) -> Tensor:
+    """See `segkit.ops.gate`."""
+    check_gate(input, scores, splits)
+    if splits == 1:
+        return input * scores.sigmoid()
+    x, shares = (t.unflatten(-3, (splits, -1)) for t in (input, scores))  # …, r, C, H, W
+    return (x * F.softmax(shares, -4)).sum(-4)
+
+
+def encode(input: Tensor, codewords: Tensor, scale: Tensor) -> Tensor:
+    """The sums as two products, ΣA·X − (ΣA)·d; see `segkit.ops.encode`."""
+    pixels = check_encode(input, codewords, scale).flatten(2).mT  # N, H·W, C
+    squares = torch.stack([(pixels - word).square().sum(-1) for word in codewords], -1)  # N, H·W, K
+    shares = F.softmax(scale * squares, -1)
+    found = shares.mT @ pixels - shares.sum(1)[..., None] * codewords  # N, K, C
+    return found if input.ndim == 4 else found[0]
+
+
+def sweep(
+    input: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    direction: str = "down",
+    cell: str = "gru",
+    open: Tensor | None = None,
+) -> Tensor:
+    """`torch.gru_cell` or `torch.rnn_relu_cell`, line by line; see `segkit.ops.sweep`."""
+    x, gates = check_sweep(input, weight_ih, weight_hh, bias_ih, bias_hh, direction, cell, open)
+    axis, backwards = DIRECTIONS[direction]
+    biases = [b if b is not None else weight_hh.new_zeros(len(weight_hh)) for b in (bias_ih, bias_hh)]
+
+    def lines(maps: Tensor) -> Tensor:
+        found = maps.permute(2, 0, 3, 1) if axis == -2 else maps.permute(3, 0, 2, 1)  # lines, N, L, C
+        return (found.flip(0) if backwards else found).flatten(1, 2)  # lines, N·L, C
+
+    passed = None if gates is None else lines(gates)
+    step = torch.gru_cell if cell == "gru" else torch.rnn_relu_cell
+    long = x.shape[-1 if axis == -2 else -2]
+    state = x.new_zeros(len(x) * long, weight_hh.shape[1])  # N·L, U
+    steps = []
+    for place, line in enumerate(lines(x)):
+        state = step(line, state if passed is None else state * passed[place], weight_ih, weight_hh, *biases)
+        steps.append(state)
+    written = torch.stack(steps)  # lines, N·L, U
+    written = (written.flip(0) if backwards else written).unflatten(1, (len(x), long))  # lines, N, L, U
+    found = written.permute(1, 3, 0, 2) if axis == -2 else written.permute(1, 3, 2, 0)  # N, U, H, W
+    return (found if input.ndim == 4 else found[0]).contiguous()

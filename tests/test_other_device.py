@@ -101,7 +101,11 @@ OPS = [case for case in gpu_equal.OPERATORS if case[0] != "shift_and_stitch"]  #
 
 @pytest.mark.parametrize(("name", "tensors", "arguments"), OPS, ids=lambda it: it if isinstance(it, str) else "")
 def test_operators(name: str, tensors: list[Tensor], arguments: dict[str, Any]) -> None:
-    compare(lambda *leaves: getattr(ops, name)(*leaves, **arguments), *tensors)
+    def compute(*leaves: Tensor) -> Any:
+        told = {k: v.to(leaves[0].device) if isinstance(v, Tensor) else v for k, v in arguments.items()}
+        return getattr(ops, name)(*leaves, **told)
+
+    compare(compute, *tensors)
 
 
 @pytest.mark.parametrize("case", [*CASES, *CLASSIFIERS], ids=str)

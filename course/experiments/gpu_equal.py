@@ -104,6 +104,8 @@ PLACES = torch.arange(9).view(3, 3).expand(2, 4, 3, 3).contiguous()
 OPERATORS: list[tuple[str, list[Tensor], dict[str, Any]]] = [
     ("adaptive_avg_pool2d", [X], {"output_size": (4, 5)}),
     ("adaptive_max_pool2d", [X], {"output_size": (4, 5), "return_indices": True}),
+    ("attend", [X, X.flip(-1), X], {}),
+    ("attend", [X / 8, X.flip(-1) / 8, X], {"scale": 1.0, "mask": torch.eye(21).cumsum(0) > 0}),
     ("avg_pool2d", [X], {"kernel_size": 3, "padding": 1, "ceil_mode": True}),
     ("avg_pool2d", [X], {"kernel_size": 3, "padding": 1, "ceil_mode": True, "count_include_pad": False}),
     ("bed_of_nails", [X], {"stride": (2, 3)}),
@@ -116,6 +118,9 @@ OPERATORS: list[tuple[str, list[Tensor], dict[str, Any]]] = [
     ("conv2d", [X, W[:, :1], B], {"groups": 4, "stride": 2, "padding": 1}),
     ("conv_transpose2d", [X, W, B], {"padding": 1}),
     ("conv_transpose2d", [X, W, B], {"stride": 2, "padding": 1}),
+    ("encode", [X / 8, W[..., 0, 0], -B.abs() / 8], {}),
+    ("gate", [X, X[..., :1]], {"splits": 2}),
+    ("gate", [X, X[..., :1, :1]], {}),
     ("interpolate", [X], {"scale_factor": 2.5}),
     ("interpolate", [X], {"size": (30, 7), "mode": "bilinear"}),
     ("interpolate", [X], {"size": (30, 7), "mode": "bilinear", "align_corners": True}),
@@ -130,6 +135,8 @@ OPERATORS: list[tuple[str, list[Tensor], dict[str, Any]]] = [
     ("spatial_pyramid_pool", [X], {"bins": (30, 6, 1)}),
     ("spatial_pyramid_pool", [X], {"bins": (6, 1)}),
     ("spatial_pyramid_pool", [X], {"mode": "avg"}),
+    ("sweep", [X / 8, W[:3, :, 0, 0], W[:3, :1, 1, 1], B[:3]], {"direction": "left"}),
+    ("sweep", [X / 8, W[..., 0, 0] / 4, W[..., 1, 1] / 4], {"cell": "relu", "open": (X[:, :1] > 0).double()}),
 ]
 TYPES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 5e-3}
 
@@ -144,6 +151,10 @@ def operators() -> Iterator[Check]:
 
 def operator(device: str, name: str, tensors: list[Tensor], arguments: dict[str, Any], dtype: torch.dtype) -> Answers:
     moved = [t.to(dtype) if t.is_floating_point() else t for t in tensors]
+    arguments = {
+        k: v.to(device, dtype if v.is_floating_point() else v.dtype) if isinstance(v, Tensor) else v
+        for k, v in arguments.items()
+    }
     leaves = [t.to(device).requires_grad_(t.is_floating_point()) for t in moved]
     if name == "shift_and_stitch":
         answer = ops.shift_and_stitch(arguments["network"], leaves[0], arguments["stride"])
@@ -159,13 +170,16 @@ def operator(device: str, name: str, tensors: list[Tensor], arguments: dict[str,
 
 
 def small(name: str) -> nn.Module:
-    """A model with few channels, none of its layers zero: behind zeros every comparison would hold."""
+    """A model with few channels, none of its layers or factors zero: behind zeros every comparison would hold."""
     torch.manual_seed(0)
     usual = {"width": 4, "hidden": 16, "batch_norm": True, "dropout": 0.0}
     model = create(name, CLASSES, **{k: v for k, v in usual.items() if k in options(name)})
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and not module.weight.any():
             nn.init.normal_(module.weight)
+    for factor in model.parameters():
+        if factor.numel() == 1 and not factor.any():
+            nn.init.constant_(factor, 0.5)
     return model.eval()
 
 

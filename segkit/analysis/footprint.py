@@ -48,14 +48,14 @@ def gradient_footprint(
 
 
 def _positive(network: nn.Module) -> dict[str, Tensor]:
-    """Every weight near 1 / fan-in, no biases; BatchNorm passes its input through."""
+    """Every weight near 1 / fan-in, no biases, nothing to be less than; BatchNorm passes its input through."""
     new: dict[str, Tensor] = {}
     generator = torch.Generator().manual_seed(0)
     for name, p in [*network.named_parameters(), *network.named_buffers()]:
         if p.is_floating_point():
             end = name.rpartition(".")[2]
             fan = p[0].numel() if p.ndim > 1 else 1
-            size = 0.0 if end in ("running_mean", "bias") else 1.0 / fan
+            size = 0.0 if end in ("running_mean", "bias", "codewords") else 1.0 / fan
             spread = 0.5 + torch.rand(p.shape, generator=generator, dtype=torch.float64)  # alike ones cancel
             new[name] = spread.mul_(size).to(p.device)
     return new

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from segkit.analysis import taps
+from segkit.analysis import silence, taps
 from segkit.analysis.carry import joined, over_channels, reduced, spread, through
 from segkit.analysis.fields import Field
 from segkit.checks import pair
@@ -60,6 +60,10 @@ Rule = Callable[[Call], "list[Field | None]"]
 def pointwise(call: Call) -> list[Field | None]:
     """Element by element, with broadcasting: the union of the operands' fields."""
     parts = call.tracked()
+    if call.func._schema.name in ("aten::add", "aten::add_"):
+        for other in call.named.values():
+            if isinstance(other, Tensor) and call.field(other) is None:
+                silence.remember(call.out, silence.closed_by(other, call.out.shape))
     return [joined(parts, call.out.shape) if parts else None]
 
 
@@ -139,6 +143,10 @@ def along(call: Call) -> list[Field | None]:
     """Softmax, sort, cumulative sums …: the shape stays, every element sees the whole of one dimension."""
     x = call.first()
     dim = call.named.get("dim", -1)
+    closed = silence.silent(next(iter(call.named.values()))) if "softmax" in call.func._schema.name else None
+    if closed is not None and dim % len(x.shape) == len(x.shape) - 1:
+        silence.remember(call.out, closed)
+        return [spread(silence.rows_heard(x, closed), call.out.shape)]
     whole = reduced(x, [dim], keepdim=True)
     return [spread(whole, out.shape) for out in call.outs]
 
@@ -162,16 +170,22 @@ def normalisation(call: Call) -> list[Field | None]:
 
 def contraction(call: Call) -> list[Field | None]:
     """Matrix products: element (i, j) sees row i of the left and column j of the right operand."""
-    *added, left, right = (call.field(v) for v in call.named.values() if isinstance(v, Tensor))
+    given = [v for v in call.named.values() if isinstance(v, Tensor)]
+    *added, left, right = map(call.field, given)
+    closed = silence.silent(given[-2])
     parts = [reduced(left, [-1], True)] if left else []
-    parts += [reduced(right, [-2], True)] if right else []
+    if right:
+        parts.append(reduced(right, [-2], True) if closed is None else silence.values_heard(right, closed))
     return [joined([*parts, *(f for f in added if f)], call.out.shape)]
 
 
 def attention(call: Call) -> list[Field | None]:
-    """softmax(QKᵀ)V in one operation: query i sees itself and all keys and values."""
+    """softmax(QKᵀ)V in one operation: query i sees itself, and all keys and values that a mask leaves open."""
     q, k, v = (call.field(call.named[name]) for name in ("query", "key", "value"))
-    parts = [reduced(f, [-1], True) for f in [q] if f] + [reduced(f, [-2, -1], True) for f in [k, v] if f]
+    mask = call.named.get("attn_mask", call.named.get("attn_bias"))
+    closed = None if mask is None or call.field(mask) else silence.closed_by(mask, mask.shape)
+    parts = [reduced(q, [-1], True)] if q else []
+    parts += [reduced(f, [-2, -1], True) if closed is None else silence.values_heard(f, closed) for f in [k, v] if f]
     return [joined(parts, call.outs[0].shape), *[None] * (len(call.outs) - 1)]
 
 

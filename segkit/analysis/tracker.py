@@ -33,7 +33,7 @@ def _rules() -> dict[str, Rule]:
         rules.resizing("linear"): "upsample_bilinear2d",
         rules.resizing("cubic"): "upsample_bicubic2d",
         rules.reduction: "sum mean amax amin max min var std var_mean logsumexp prod any all linalg_vector_norm",
-        rules.along: "_softmax _log_softmax cumsum sort topk",
+        rules.along: "_softmax _safe_softmax _log_softmax cumsum sort topk",
         rules.normalisation: "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
         "cudnn_batch_norm _batch_norm_no_update native_layer_norm native_group_norm",
         rules.contraction: "mm addmm bmm baddbmm mv",
@@ -44,7 +44,7 @@ def _rules() -> dict[str, Rule]:
         rules.pointwise: "hardswish _prelu_kernel _to_copy masked_fill clone detach alias native_dropout",
         moves.view: "view _unsafe_view unsqueeze squeeze",
         moves.permuted: "permute transpose t",
-        moves.sliced: "slice select split split_with_sizes unbind",
+        moves.sliced: "slice select split split_with_sizes unsafe_split unbind",
         moves.padded: "constant_pad_nd reflection_pad2d replication_pad2d",
         moves.concatenated: "cat stack",
         moves.shuffled: "pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle",

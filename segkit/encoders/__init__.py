@@ -13,10 +13,12 @@ from torch import Tensor
 from segkit.checks import whole
 from segkit.encoders.alexnet import AlexNet, AlexNetEncoder
 from segkit.encoders.classifier import Classifier
+from segkit.encoders.densenet import DENSENETS, DenseNetEncoder
 from segkit.encoders.dilation import dilate_strides, dilate_strides_, set_rates
 from segkit.encoders.encoder import Encoder
 from segkit.encoders.mobilenet_v1 import MobileNetV1Encoder
 from segkit.encoders.mobilenet_v2 import MobileNetV2, MobileNetV2Encoder
+from segkit.encoders.resnest import RESNESTS, ResNeStEncoder
 from segkit.encoders.resnet import BLOCKS as RESNETS
 from segkit.encoders.resnet import ResNet, ResNetEncoder
 from segkit.encoders.shufflenet import ShuffleNetEncoder
@@ -30,18 +32,27 @@ _ENCODERS: dict[str, Any] = {  # under torchvision's names, where it has them
     **{f"vgg{depth}": partial(VGGEncoder, depth) for depth in VGGS},
     **{f"vgg{depth}_bn": partial(VGGEncoder, depth, batch_norm=True) for depth in VGGS},
     **{f"resnet{depth}": partial(ResNetEncoder, depth) for depth in RESNETS},
+    **{f"densenet{depth}": partial(DenseNetEncoder, depth) for depth in DENSENETS},
+    **{f"resnest{depth}": partial(ResNeStEncoder, depth) for depth in RESNESTS},
     "mobilenet_v1": MobileNetV1Encoder,
     "mobilenet_v2": MobileNetV2Encoder,
     "shufflenet": ShuffleNetEncoder,
     "xception": XceptionEncoder,
     "xception65": Xception65Encoder,
 }
-_OWN = ("mobilenet_v1", "shufflenet", "xception", "xception65")  # torchvision has no network of this kind
+_OWN = (
+    "mobilenet_v1",
+    "shufflenet",
+    "xception",
+    "xception65",
+    *(f"resnest{d}" for d in RESNESTS),
+)  # torchvision has none
 
 __all__ = [
-    "VGG", "AlexNet", "AlexNetEncoder", "Classifier", "Encoder", "MobileNetV1Encoder", "MobileNetV2",
-    "MobileNetV2Encoder", "ResNet", "ResNetEncoder", "ShuffleNetEncoder", "VGGEncoder", "Xception65Encoder",
-    "XceptionEncoder", "available", "create", "dilate_strides", "dilate_strides_", "set_rates", "with_batch_norm",
+    "VGG", "AlexNet", "AlexNetEncoder", "Classifier", "DenseNetEncoder", "Encoder", "MobileNetV1Encoder",
+    "MobileNetV2", "MobileNetV2Encoder", "ResNeStEncoder", "ResNet", "ResNetEncoder", "ShuffleNetEncoder",
+    "VGGEncoder", "Xception65Encoder", "XceptionEncoder", "available", "create", "dilate_strides",
+    "dilate_strides_", "set_rates", "with_batch_norm",
 ]  # fmt: skip
 
 
@@ -90,7 +101,8 @@ def create(
         OSError: ImageNet weights are not in the cache and cannot be fetched.
     """
     if not isinstance(name, str) or name not in _ENCODERS:
-        near = difflib.get_close_matches(str(name), _ENCODERS, 1)
+        kin = [known for known in _ENCODERS if known.rstrip("0123456789") == str(name).rstrip("0123456789")]
+        near = difflib.get_close_matches(str(name), kin or _ENCODERS, 1)  # another depth before another network
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(
             f"there is no encoder={name!r}{hint}; segkit.encoders.available() gives {', '.join(available())}"

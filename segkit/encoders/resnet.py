@@ -147,7 +147,7 @@ class ResNetEncoder(Encoder):
         self.channels = (2 * width if deep else width, *wide)
         self.strides = tuple(2**i for i in range(1, 6 + extra))
         self.torchvision = f"resnet{depth}" if not deep and (stride_in == "3x3" or depth < 50) else ""
-        self.conv1 = (_deep_stem if deep else _plain_stem)(in_channels, width)
+        self.conv1 = (deep_stem if deep else _plain_stem)(in_channels, width)
         self.bn1 = nn.BatchNorm2d(self.channels[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = MaxPool2d(3, 2, padding=1)
@@ -229,7 +229,7 @@ def _plain_stem(in_channels: int, width: int) -> nn.Module:
     return Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
 
 
-def _deep_stem(in_channels: int, width: int) -> nn.Sequential:
+def deep_stem(in_channels: int, width: int) -> nn.Sequential:
     """Three 3×3 convolutions that see 11 pixels instead of one 7×7 that sees 7; bn1 and a ReLU come after the last."""
     layers: list[nn.Module] = []
     for before, channels, stride in ((in_channels, width, 2), (width, width, 1)):

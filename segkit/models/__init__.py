@@ -1,19 +1,29 @@
 """Models by name: `create("fcn8s", num_classes=12, width=16)`; one file per paper."""
 
 from segkit.encoders.weights import load_exactly
+from segkit.models.ann import ANN
 from segkit.models.base import Model, available, create, options, register, unwrapped
+from segkit.models.ccnet import CCNet
+from segkit.models.danet import DANet
 from segkit.models.deeplab_v1 import DeepLabV1
 from segkit.models.deeplab_v2 import DeepLabV2
 from segkit.models.deeplab_v3 import DeepLabV3, DeepLabV3Cascade
 from segkit.models.deeplab_v3plus import DeepLabV3Plus
+from segkit.models.denseaspp import DenseASPP
 from segkit.models.dilated import ContextModule, Dilated
 from segkit.models.duc_hdc import DUCHDC
+from segkit.models.encnet import EncNet
 from segkit.models.enet import ENet
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
 from segkit.models.fcn_resnet import FCNResNet
+from segkit.models.gcn import GCN
 from segkit.models.icnet import ICNet
+from segkit.models.ocnet import OCNet
+from segkit.models.ocrnet import OCRNet
 from segkit.models.parsenet import ParseNet
+from segkit.models.psanet import PSANet
 from segkit.models.pspnet import PSPNet
+from segkit.models.refinenet import RefineNet
 from segkit.models.rtseg import RTSeg
 from segkit.models.segnet import SegNet
 from segkit.models.sppnet import SPPNet
@@ -22,9 +32,10 @@ from segkit.models.unet import UNet
 from segkit.models.weights import load, load_torchvision, read_header, save, shipped
 
 __all__ = [
-    "DUCHDC", "FCN", "ContextModule", "DeepLabV1", "DeepLabV2", "DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus",
-    "Dilated", "ENet", "FCNResNet", "ICNet", "Model", "PSPNet", "ParseNet", "RTSeg", "SPPNet", "SegNet", "UNet",
-    "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly",
-    "load_torchvision", "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped",
-    "torchvision_options", "unwrapped",
+    "ANN", "DUCHDC", "FCN", "GCN", "CCNet", "ContextModule", "DANet", "DeepLabV1", "DeepLabV2", "DeepLabV3",
+    "DeepLabV3Cascade", "DeepLabV3Plus", "DenseASPP", "Dilated", "ENet", "EncNet", "FCNResNet", "ICNet", "Model",
+    "OCNet", "OCRNet", "PSANet", "PSPNet", "ParseNet", "RTSeg", "RefineNet", "SPPNet", "SegNet", "UNet", "available",
+    "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision",
+    "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped", "torchvision_options",
+    "unwrapped",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from torch import Tensor
 from segkit import encoders
 from segkit.checks import chosen, whole
 from segkit.encoders.encoder import scaled
-from segkit.heads import ASPP, Decoder, rates_at, to_picture, to_size
+from segkit.heads import ASPP, Decoder, HeightGates, rates_at, to_picture, to_size
 from segkit.layers import Conv2d
 from segkit.layers.blocks import score_layer
 from segkit.layers.borders import cut
@@ -54,6 +54,7 @@ class DeepLabV3Plus(Model):
         in_channels: channels of the picture.
         align_corners: True: each cell stands where the encoder puts it, so that moving to another output stride moves
             nothing. False: maps are spread over each other with half-pixel centres.
+        height_gates: HANet's module: the rows of the last map, and how high they are, gate the channels of the pyramid.
 
     Shape:
         N×C×H×W → N×K×H×W, any H, W ≥ 1; on 16k + 1 pixels, as the paper's 513, the last cell is the last pixel. By
@@ -92,6 +93,7 @@ class DeepLabV3Plus(Model):
         encoder_options: Mapping[str, Any] | None = None,
         in_channels: int = 3,
         align_corners: bool = True,
+        height_gates: bool = False,
     ) -> None:
         super().__init__()
         who = "DeepLabV3Plus"
@@ -103,6 +105,7 @@ class DeepLabV3Plus(Model):
         chosen(separable, "separable", who, SEPARABLE)
         places, cheap = rates_at(self.encoder.output_stride, rates), separable in ("both", "aspp")
         self.pyramid = ASPP(self.encoder.channels[-1], places, hidden, image_pooling, dropout, cheap)
+        self.gates = HeightGates(self.encoder.channels[-1], hidden, reduction=width) if height_gates else None
         self.decoder = None
         if decoder:
             reduced = whole(scaled(48, width) if low_level is None else low_level, "low_level", who, 0)
@@ -114,10 +117,15 @@ class DeepLabV3Plus(Model):
         H, W = x.shape[-2:]
         stand = self.encoder.corner_aligned, self.align_corners
         if self.decoder is None:
-            score = self.score(self.pyramid(self.encoder(x)[-1]))  # N, K, H/d, W/d
+            score = self.score(self.context(self.encoder(x)[-1]))  # N, K, H/d, W/d
             return {"logits": to_picture(score, self.encoder, H, W, self.align_corners), "score": score}
         low, last = self.encoder.with_low_level(x)  # N, low_channels, H/4, W/4 and N, channels, H/d, W/d
         h, w = low.shape[-2:]
-        wide = to_size(self.pyramid(last), self.encoder.output_stride // 4, h, w, *stand)
+        wide = to_size(self.context(last), self.encoder.output_stride // 4, h, w, *stand)
         score = self.score(self.decoder(cut(wide, h, w), low))  # N, K, H/4, W/4
         return {"logits": to_size(score, 4, H, W, *stand), "score": score}
+
+    def context(self, last: Tensor) -> Tensor:
+        """The pyramid over the last map, and where there are height gates, what they let through."""
+        found = self.pyramid(last)  # N, head_width, H/d, W/d
+        return found if self.gates is None else self.gates(last, found)

@@ -31,10 +31,10 @@ def tensor(value: Any, name: str, op: str) -> Tensor:
     return value
 
 
-def floating(value: Tensor, op: str) -> None:
+def floating(value: Tensor, op: str, name: str = "input") -> None:
     """Averages and blends are not whole numbers."""
     if not value.is_floating_point():
-        raise TypeError(f"{op} got input of type {value.dtype}; it takes floating-point numbers (input.float())")
+        raise TypeError(f"{op} got {name} of type {value.dtype}; it takes floating-point numbers ({name}.float())")
 
 
 def batched(input: Any, op: str, empty_channels: bool = False) -> tuple[Tensor, bool]:

@@ -32,7 +32,8 @@ from segkit.training.class_balance import training_weights
 from segkit.training.device import pick_device
 from segkit.training.identity import differences, fingerprint
 from segkit.training.interrupts import interrupts_wait
-from segkit.training.losses import check_labels, objective
+from segkit.training.losses import check_labels
+from segkit.training.objective import objective
 from segkit.training.optimizer import frozen_modules, make_optimizer
 from segkit.training.order import Order, in_parts
 from segkit.training.recipe import Config as Config

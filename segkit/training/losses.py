@@ -1,22 +1,16 @@
-"""Losses over the pixels that are not void, and the objective that a recipe makes of them."""
+"""Losses over the pixels that are not void."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from segkit.checks import whole
-from segkit.data import VOID, Batch
-from segkit.engine import engine
-from segkit.heads import enlarge
+from segkit.data import VOID
 from segkit.labels import whole_numbers
-from segkit.layers.borders import cut
-from segkit.models import unwrapped
-from segkit.training.recipe import Recipe
 from segkit.typed import typed
 
 
@@ -188,47 +182,3 @@ def dice_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, igno
     w = (seen > 0).to(p) if weight is None else (seen > 0) * weight.to(p)
     dice = 2 * overlap / size.clamp_min(torch.finfo(p.dtype).tiny)
     return (w * (1 - dice)).sum() / w.sum().clamp_min(torch.finfo(p.dtype).tiny)
-
-
-def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Module, Batch], Tensor]:
-    """What a recipe asks a network to minimise: its losses on the logits, and cross-entropy on auxiliary outputs.
-
-    Args:
-        recipe: `losses`, `aux`, `ohem_threshold` and `ohem_kept` are read.
-        weight: K class weights.
-
-    Returns:
-        callable (model, batch) → scalar; it raises a ValueError for an auxiliary output that the model does not have,
-        or that gives no class scores.
-    """
-    hard = partial(ohem_cross_entropy, threshold=recipe.ohem_threshold, kept=recipe.ohem_kept)
-    kinds: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "ohem": hard, "dice": dice_loss}
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        outputs = model(batch.image, outputs=True) if recipe.aux else {"logits": model(batch.image)}
-        logits, labels = outputs.pop("logits"), batch.labels
-        terms = [share * kinds[name](logits, labels, weight) for name, share in recipe.losses.items()]
-        outputs = {name: scores for name, scores in outputs.items() if scores.shape[1:2] == logits.shape[1:2]}
-        for name, share in recipe.aux.items():
-            if name not in outputs:
-                raise ValueError(
-                    f"the recipe weighs the auxiliary output {name!r}; this model has {', '.join(outputs) or 'none'} "
-                    f"with scores of {logits.shape[1]} classes"
-                )
-            terms.append(share * cross_entropy(_at_pixels(outputs[name], labels, model), labels, weight))
-        return torch.stack(terms).sum()
-
-    return loss
-
-
-def _at_pixels(scores: Tensor, labels: Tensor, model: nn.Module) -> Tensor:
-    """Auxiliary scores at the size of the labels, each cell where the model has those of its logits."""
-    H, W = labels.shape[-2:]
-    network = unwrapped(model)
-    if not getattr(network, "align_corners", True):  # as torchvision trains them
-        return engine().interpolate(scores, (H, W), mode="bilinear", align_corners=False)
-    strides = [s for s in (1, 2, 4, 8, 16, 32, 64) if (-(-H // s), -(-W // s)) == tuple(scores.shape[-2:])]
-    if not strides:
-        raise ValueError(f"an auxiliary output has {tuple(scores.shape)} scores for labels of {H}×{W}: no whole stride")
-    corners = getattr(getattr(network, "encoder", None), "corner_aligned", False)
-    return scores if strides[0] == 1 else cut(enlarge(scores, strides[-1], corners), H, W)

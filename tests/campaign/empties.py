@@ -34,6 +34,7 @@ FINE = {
     "layers.Upsample, mode": "torch's constructor, which looks at nothing",
     "encoders.with_batch_norm, name": "whatever is no VGG keeps its name, and `create` refuses it",
     "heads.ASPP, rates": "the 1×1 convolution and the mean of the picture alone",
+    "heads.ObjectContext, bins": "no grids: every cell is heard",
     "heads.PyramidPooling, bins": "no grids: the map as it is",
     **dict.fromkeys(("metrics.boundary_iou, all", "metrics.trimap_iou, all", "metrics.match_objects, all",
                      "metrics.average_precision, all", "metrics.partition_scores, all", "metrics.rand_score, all",
@@ -41,6 +42,8 @@ FINE = {
                      "metrics.picture_counts, all"), NO_PIXEL),
     **dict.fromkeys(("training.cross_entropy, all", "training.dice_loss, all", "training.ohem_cross_entropy, all"),
                     NO_LOSS),
+    **dict.fromkeys(("training.affinity_loss, all", "training.presence_loss, all", "training.presence_loss, target"),
+                    "no pixel has a class, as in a picture of void: none is present"),
 }  # fmt: skip
 BATCHED = ("ops.", "layers.", "heads.", "encoders.", "models.")
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]

@@ -32,6 +32,7 @@ SCRIPTS = {
     "cheap": ("steps", ["norm between"]),
     "deeplab_v3plus": ("decoder", ["both separable"]),
     "lineage": ("lineage", ["FCN-32s"]),
+    "context": ("row", ["criss-cross once"]),
     "camvid": ("cpu", ["DeepLab v3+"]),
     "realtime": ("grid", ["ICNet"]),
     "realtime, ENet": ("arguments", ["as released"]),
@@ -43,7 +44,8 @@ def test_script(script, folder, monkeypatch):
     monkeypatch.setenv("SEGKIT_DATA", str(folder))
     write(camvid_files({"train": 4, "test": 4}, (48, 64)), folder / "CamVid")
     module, (name, arms) = importlib.import_module(script.partition(",")[0]), SCRIPTS[script]
-    make = partial(module.parts, name) if script == "cells" else getattr(module, name)
+    several = {"cells": "parts", "context": "probe"}  # functions of more than one experiment
+    make = partial(getattr(module, several[script]), name) if script in several else getattr(module, name)
     experiment = make(options(folder))
     experiment.arms = {arm: experiment.arms[arm] for arm in arms or experiment.arms}
     for arm in experiment.arms.values():  # torch's compiler takes longer than all of these steps

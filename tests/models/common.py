@@ -50,11 +50,14 @@ class Case:
         return create(self.name, num_classes, **{**self.options, **options})
 
     def lively(self) -> nn.Module:
-        """The same without the convolutions that start at zero, behind which every comparison would hold."""
+        """The same without convolutions and factors that start at zero, behind which every comparison would hold."""
         model = self.build()
         for module in model.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.any():
                 nn.init.normal_(module.weight)
+        for factor in model.parameters():
+            if factor.numel() == 1 and not factor.any():
+                nn.init.constant_(factor, 0.5)
         return model
 
 
@@ -218,6 +221,8 @@ def _deeplab_v3plus() -> list[Case]:
         Case("deeplab_v3plus", {**RESNET18, **control}, fine),
         Case("deeplab_v3plus", {**RESNET18, **plain}, {"score": (32, CLASSES)}, side=65, rate=3e-2),
         Case("deeplab_v3plus", {"width": 8, "encoder": "mobilenet_v1", **other}, fine),
+        Case("deeplab_v3plus", {"width": 8, "encoder": "resnest50"}, fine),
+        Case("deeplab_v3plus", {**RESNET18, "height_gates": True}, fine),
         Case("deeplab_v3plus", {"width": 2, "encoder": "xception", "output_stride": 8}, fine),
         Case("deeplab_v3plus", {"width": 2, "encoder_options": {"variant": "paper"}}, fine),
         Case("deeplab_v3plus", {"width": 4, "encoder": "vgg11_bn", "separable": "decoder"}, fine),
@@ -238,7 +243,40 @@ def _rtseg() -> list[Case]:
     ]
 
 
+def _context() -> list[Case]:
+    """The networks of context: on a ResNet of stride 8, or with all of its maps."""
+    eight, quarter = {"score": (8, CLASSES)}, {"score": (4, CLASSES)}
+    both = {"position": (8, CLASSES), "channel": (8, CLASSES)}
+    presence: dict[str, tuple[int | None, int]] = {**eight, "presence": (None, CLASSES)}
+    aux: dict[str, Any] = {"aux": True, "in_channels": 2}
+    return [
+        Case("danet", RESNET18, {**eight, **both}),
+        Case("danet", {**RESNET18, **aux, "sign": "paper"}, {**eight, **both, "aux": (8, CLASSES)}),
+        Case("ccnet", RESNET18, eight),
+        Case("ccnet", {**RESNET18, **aux, "recurrence": 1}, {**eight, "aux": (8, CLASSES)}),
+        Case("ocnet", RESNET18, eight),
+        Case("ann", RESNET18, eight),
+        Case("ann", {**RESNET18, "bins": (), "output_stride": 16}, {"score": (16, CLASSES)}, side=65),
+        Case("ocrnet", RESNET18, {**eight, "aux": (8, CLASSES)}),
+        Case("ocrnet", {**RESNET18, "output_stride": 32}, {"score": (32, CLASSES), "aux": (16, CLASSES)}, side=65),
+        Case("encnet", RESNET18, presence),
+        Case("encnet", {**RESNET18, **aux, "lateral": True, "codewords": 4}, {**presence, "aux": (8, CLASSES)}),
+        Case("psanet", {**RESNET18, "size": (9, 9)}, {**eight, "aux": (8, CLASSES)}),
+        Case("psanet", {**RESNET18, "size": (3, 5), "aux": False}, eight),
+        Case("denseaspp", {"width": 4, "rates": (1, 2)}, eight),
+        Case(
+            "denseaspp",
+            {"width": 8, "encoder": "densenet161", "output_stride": 32, "in_channels": 2},
+            {"score": (32, CLASSES)},
+            side=65,
+        ),
+        Case("gcn", {**RESNET18, "kernel_size": 3}, quarter),
+        Case("gcn", {**RESNET18, "refine": False, "in_channels": 1}, quarter),
+        Case("refinenet", RESNET18, quarter),
+    ]
+
+
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
 CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3(), *_deeplab_v3plus()]
-CASES += [*_icnet(), *_rtseg()]
+CASES += [*_icnet(), *_rtseg(), *_context()]
 CLASSIFIERS = _sppnet()  # scores for each picture, of any size

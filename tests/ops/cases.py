@@ -100,7 +100,8 @@ def agree(name: str, *tensors: Tensor, seed: int = 0, **arguments: Any) -> None:
     dtype = tensors[0].dtype
     if dtype in HALF:
         exact = [t.float() if t.is_floating_point() else t for t in tensors]
-        theirs = run(native, name, exact, arguments, random_like(ours[0], seed).float())
+        told = {k: v.float() if isinstance(v, Tensor) and v.dtype in HALF else v for k, v in arguments.items()}
+        theirs = run(native, name, exact, told, random_like(ours[0], seed).float())
         theirs = [t.to(dtype) if t.is_floating_point() else t for t in theirs]
     else:
         theirs = run(native, name, list(tensors), arguments, seed)

@@ -10,16 +10,20 @@ import pytest
 import torch
 
 from segkit import native, ops
-from segkit.ops import windows
+from segkit.ops import attention_masks, windows
 
 X, W = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 3, 3)
 V = W.transpose(0, 1)  # for conv_transpose2d
 D, P = torch.randn(4, 1, 3, 3), torch.randn(5, 4, 1, 1)  # a depthwise and a pointwise weight
 INDICES = torch.arange(9).repeat(8).view(2, 4, 3, 3)
 Y = X[..., :3, :3].contiguous()
+Q, K, T = torch.randn(3, 5, 4), torch.randn(3, 6, 4), torch.randn(3, 6, 2)  # query, key and value
+WORDS, SCALE = torch.randn(3, 4), torch.randn(3)  # of an encoding
+GRU, AGAIN = torch.randn(6, 4), torch.randn(6, 2)  # weights of a sweep with 2 maps to come out
+HEARD = torch.ones(5, 6, dtype=torch.bool)
 
 # what is called with a module, the error, and what its message says
-REJECTED: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
+REJECTED: list[tuple[Callable[[Any], Any], type[Exception] | tuple[type[Exception], ...], str]] = [
     (lambda m: m.conv2d(X[0, 0], W), ValueError, r"conv2d got input of shape \(6, 6\).*input\[None\]"),
     (lambda m: m.conv2d(X[None], W), ValueError, r"takes N×C×H×W or C×H×W"),
     (lambda m: m.conv2d(X[:, :, :0], W), ValueError, "only the batch may be empty"),
@@ -133,11 +137,59 @@ REJECTED: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda m: m.pixel_shuffle(X[0, 0], 2), ValueError, "channels, height and width at least"),
     (lambda m: m.pixel_unshuffle(X, 4), ValueError, "6×6 pixels and downscale_factor=4; .*: pad first"),
     (lambda m: m.pixel_unshuffle(X, 0), ValueError, "downscale_factor=0"),
+    (lambda m: m.attend(Q[0, 0], K, T), ValueError, r"attend got query of shape \(4,\); it takes …×length×channels"),
+    (lambda m: m.attend(Q, K, T[..., :5, :]), ValueError, r"value \(3, 5, 2\).*as many rows in key and value"),
+    (lambda m: m.attend(Q[..., :3], K, T), ValueError, r"query \(3, 5, 3\), key \(3, 6, 4\).*as many channels"),
+    (lambda m: m.attend(Q[..., :0], K[..., :0], T), ValueError, r"as many channels \(1 or more\)"),
+    (lambda m: m.attend(Q[0], K, T), ValueError, r"query \(5, 4\).*before the last two are the same in all three"),
+    (lambda m: m.attend(Q[:1], K, T), ValueError, "before the last two are the same in all three"),
+    (lambda m: m.attend(Q.numpy(), K, T), TypeError, "attend got query of type ndarray"),
+    (lambda m: m.attend(Q.long(), K.long(), T.long()), TypeError, r"attend got query of type torch\.int64.*floating"),
+    (lambda m: m.attend(Q, K.double(), T), TypeError, "attend got tensors of.*bring all to one type"),
+    (lambda m: m.attend(Q, K, T, scale="1"), (TypeError, ValueError), "scale='1'"),
+    (lambda m: m.attend(Q, K, T, mask=HEARD.T), ValueError, r"mask of shape \(6, 5\).*\(5, 6\).*or \(3, 5, 6\)"),
+    (lambda m: m.attend(Q, K, T, mask=HEARD.expand(2, 5, 6)), ValueError, r"mask of shape \(2, 5, 6\)"),
+    (lambda m: m.attend(Q, K, T, mask=HEARD.int()), TypeError, r"mask of type torch\.int32; it takes bools"),
+    (lambda m: m.attend(Q, K, T, mask=[[True]]), TypeError, "mask of type list; it takes bools"),
+    (lambda m: m.attend(Q, K, T, mask=HEARD.double()), TypeError, "bring all to one type"),
+    (lambda m: m.gate(X, X[:, :2]), ValueError, r"gate got.*scores of shape \(2, 2, 6, 6\); the scores have"),
+    (lambda m: m.gate(X, X[:1]), ValueError, "the scores have the input's pictures and channels"),
+    (lambda m: m.gate(X, X[..., :3]), ValueError, "its height and width or 1"),
+    (lambda m: m.gate(X[0], X), ValueError, "gate got input of shape"),
+    (lambda m: m.gate(X[0, 0], X[0, 0]), ValueError, r"gate got input of shape \(6, 6\)"),
+    (lambda m: m.gate(X, X[:, :, 0, 0]), ValueError, r"gate got scores of shape \(2, 4\).*N×C×1×1"),
+    (lambda m: m.gate(X, 0.5), TypeError, "gate got scores of type float"),
+    (lambda m: m.gate(X, X.double()), TypeError, "gate got tensors of.*bring all to one type"),
+    (lambda m: m.gate(X.long(), X.long()), TypeError, r"gate got input of type torch\.int64.*floating"),
+    (lambda m: m.gate(X, X, 3), ValueError, "4 channels and splits=3; the channels are a multiple of the splits"),
+    (lambda m: m.gate(X, X, 0), ValueError, "splits=0; splits is a whole number from 1 up"),
+    (lambda m: m.gate(X, X, 2.0), TypeError, r"splits=2\.0"),
+    (lambda m: m.encode(X, WORDS[:, :3], SCALE), ValueError, r"codewords of shape \(3, 3\).*it takes codewords K×4"),
+    (lambda m: m.encode(X, WORDS, SCALE[:2]), ValueError, r"scale of shape \(2,\).*and scale K"),
+    (lambda m: m.encode(X, WORDS[:0], SCALE[:0]), ValueError, "K×4, one or more"),
+    (lambda m: m.encode(X, WORDS[0], SCALE), ValueError, r"codewords of shape \(4,\)"),
+    (lambda m: m.encode(X, WORDS, -1.0), TypeError, "encode got scale of type float"),
+    (lambda m: m.encode(X, WORDS.double(), SCALE), TypeError, "encode got tensors of.*bring all to one type"),
+    (lambda m: m.encode(X.long(), WORDS.long(), SCALE.long()), TypeError, "encode got input of type.*floating"),
+    (lambda m: m.encode(X[:, :, :0], WORDS, SCALE), ValueError, "encode got.*only the batch may be empty"),
+    (lambda m: m.sweep(X, GRU[:, :3], AGAIN), ValueError, r"weight_ih of shape \(6, 3\).*weight_ih 3·U×4"),
+    (lambda m: m.sweep(X, GRU, AGAIN[:4]), ValueError, r"weight_hh of shape \(4, 2\).*weight_hh 3·U×U"),
+    (lambda m: m.sweep(X, GRU, AGAIN[:, 0]), ValueError, r"sweep got weight_ih of shape|weight_hh of shape \(6,\)"),
+    (lambda m: m.sweep(X, GRU, AGAIN, cell="relu"), ValueError, r"cell='relu'.*weight_ih 1·U×4"),
+    (lambda m: m.sweep(X, GRU, AGAIN, SCALE), ValueError, r"bias_ih of shape \(3,\).*biases of 3·U"),
+    (lambda m: m.sweep(X, GRU, AGAIN.numpy()), TypeError, "weight_hh of type ndarray"),
+    (lambda m: m.sweep(X, GRU.double(), AGAIN), TypeError, "sweep got tensors of.*bring all to one type"),
+    (lambda m: m.sweep(X, GRU, AGAIN, direction="north"), ValueError, "direction='north'; it takes 'down', 'up'"),
+    (lambda m: m.sweep(X, GRU, AGAIN, cell="lstm"), ValueError, "cell='lstm'; it takes 'gru', 'relu'"),
+    (lambda m: m.sweep(X, GRU, AGAIN, open=X), ValueError, r"open of shape.*\(2, 1, 6, 6\) or \(2, 2, 6, 6\)"),
+    (lambda m: m.sweep(X, GRU, AGAIN, open=X[:, :1].double()), TypeError, "bring all to one type"),
+    (lambda m: m.sweep(X.long(), GRU.long(), AGAIN.long()), TypeError, r"input of type torch\.int64.*floating"),
+    (lambda m: m.sweep(X[..., :0], GRU, AGAIN), ValueError, "sweep got.*only the batch may be empty"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("call", "error", "message"), REJECTED, ids=[r[2][:50] for r in REJECTED])
-def test_what_torch_rejects(call: Callable[[Any], Any], error: type[Exception], message: str) -> None:
+def test_what_torch_rejects(call: Callable[[Any], Any], error: Any, message: str) -> None:
     with pytest.raises(Exception):  # noqa: B017  (torch has its own kinds)
         call(native)
     with pytest.raises(error, match=message):
@@ -159,6 +211,14 @@ def test_what_only_ours_reject() -> None:
         windows.paper_windows(5, 6)
     with pytest.raises(TypeError, match=r"n=1\.5"):
         windows.paper_windows(5, 1.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="height=0; height is a whole number from 1 up"):
+        attention_masks.criss_cross_mask(0, 3)
+    with pytest.raises(TypeError, match=r"width=2\.5"):
+        attention_masks.criss_cross_mask(4, 2.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="radius=-1"):
+        attention_masks.window_mask(4, 3, -1)
+    with pytest.raises(ValueError, match="axis='diagonal'; it takes 'row', 'column'"):
+        attention_masks.axis_mask(4, 3, "diagonal")
     with pytest.raises(ValueError, match=r"got a map of .*; is 4 the network's output stride"):
         ops.shift_and_stitch(lambda x: ops.max_pool2d(x, 2, 2), X, 4)
 

@@ -65,6 +65,22 @@ CASES: dict[str, tuple[Call, list[tuple[int, ...]]]] = {
         lambda e, x, d, p: e.separable_conv2d(x, d, p, None, 2, 1),
         [(4, 9, 8), (4, 1, 3, 3), (6, 4, 1, 1)],
     ),
+    "attend": (lambda e, q, k, v: e.attend(q, k, v), [(2, 4, 3), (2, 5, 3), (2, 5, 2)]),
+    "attend masked": (
+        lambda e, q, k, v: e.attend(q, k, v, 1.0, torch.eye(4, 5, dtype=torch.bool)),
+        [(4, 3), (5, 3), (5, 2)],
+    ),
+    "gate": (lambda e, x, s: e.gate(x, s), [(2, 4, 6, 5), (2, 4, 6, 1)]),
+    "gate splits": (lambda e, x, s: e.gate(x, s, 2), [(4, 6, 5), (4, 1, 1)]),
+    "encode": (lambda e, x, d, s: e.encode(x, d, s), [(2, 4, 3, 2), (3, 4), (3,)]),
+    "sweep": (
+        lambda e, x, w, u, a, b: e.sweep(x, w, u, a, b, "up"),
+        [(2, 4, 3, 2), (9, 4), (9, 3), (9,), (9,)],
+    ),
+    "sweep gated": (
+        lambda e, x, w, u, p: e.sweep(x, w, u, cell="relu", open=p, direction="right"),
+        [(4, 3, 2), (3, 4), (3, 3), (1, 3, 2)],
+    ),
     "pixel_shuffle": (lambda e, x: e.pixel_shuffle(x, 2), [(2, 4, 6, 5)]),
     "pixel_unshuffle": (lambda e, x: e.pixel_unshuffle(x, 2), [(2, 4, 6, 8)]),
     "shift_and_stitch": (lambda e, x: e.shift_and_stitch(lambda p: network(e, p), x, 2), [(2, 4, 6, 8)]),
@@ -142,17 +158,19 @@ def test_vmap(name: str) -> None:
     """Over every input together, over each alone; with the hidden dimension first or last; values and gradients."""
     count = len(inputs(name))
     for chosen in [range(count), *([place] for place in range(count))]:
-        mapped, alone = inputs(name, V), inputs(name)
-        tensors = [mapped[place] if place in chosen else alone[place] for place in range(count)]
+        mapped, single = inputs(name, V), inputs(name)
+        tensors = [mapped[place] if place in chosen else single[place] for place in range(count)]
         dims = tuple(0 if place in chosen else None for place in range(count))
         ours, theirs = calls(name)
-        one_by_one = [theirs(*(t[v] if d == 0 else t for t, d in zip(tensors, dims, strict=True))) for v in range(V)]
+        each = [[t[v] if d == 0 else t for t, d in zip(tensors, dims, strict=True)] for v in range(V)]
+        one_by_one = [theirs(*alone) for alone in each]
         same(vmap(ours, dims)(*tensors), torch.stack(one_by_one))
         turned = [t.movedim(0, -1) if d == 0 else t for t, d in zip(tensors, dims, strict=True)]
         same(vmap(ours, tuple(None if d is None else -1 for d in dims))(*turned), torch.stack(one_by_one))
         places = tuple(range(count))
-        gradients = [vmap(grad(scored(call), argnums=places), dims)(*tensors) for call in (ours, theirs)]
-        same(*gradients)
+        gradients = [grad(scored(theirs), argnums=places)(*alone) for alone in each]
+        expected = tuple(torch.stack(found) for found in zip(*gradients, strict=True))
+        same(vmap(grad(scored(ours), argnums=places), dims)(*tensors), expected)
 
 
 @every_case

@@ -6,7 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from segkit.data import Batch
+from segkit.models import create
 from segkit.training import (
+    Recipe,
     check_labels,
     class_weights,
     count_pixels,
@@ -14,9 +17,11 @@ from segkit.training import (
     dice_loss,
     keep_centre,
     ohem_cross_entropy,
+    presence_loss,
     sample_patches,
     sample_pixels,
 )
+from segkit.training.objective import objective
 
 
 def case(seed=0, void=0.3, dtype=torch.float64):
@@ -227,3 +232,30 @@ def test_class_weights_are_finite_and_not_negative(loss, bad):
 def test_the_centre_lies_in_the_labels(side):
     with pytest.raises(ValueError, match=f"keep_centre got side={side}"):
         keep_centre(torch.zeros(1, 8, 6, dtype=torch.int64), side)
+
+
+def test_presence_counts_classes_and_not_pixels() -> None:
+    """The mean over pictures and classes of −log of the right answer; void says nothing."""
+    scores = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]]).double()
+    labels = torch.full((2, 4, 5), 255)
+    labels[0, 0, 0] = 2  # one pixel
+    labels[1, :3] = 1
+    p = scores.sigmoid()
+    there = torch.tensor([[0, 0, 1], [0, 1, 0]]).double()
+    expected = -(there * p.log() + (1 - there) * (1 - p).log()).mean()
+    torch.testing.assert_close(presence_loss(scores, labels), expected)
+    torch.testing.assert_close(presence_loss(scores[..., None, None], labels), expected)
+    for wrong in (scores[..., None], scores[:1], scores[:, :2]):
+        with pytest.raises(ValueError, match=r"presence_loss got|labels? 2"):
+            presence_loss(wrong, labels)
+    with pytest.raises(TypeError, match="presence_loss got scores of torch"):
+        presence_loss(scores.long(), labels)
+
+
+def test_a_recipe_weighs_the_presence_of_classes() -> None:
+    torch.manual_seed(0)
+    model = create("encnet", 5, encoder="resnet18", width=4).eval()
+    batch = Batch(torch.rand(2, 3, 33, 33), torch.randint(0, 5, (2, 33, 33)))
+    plain, told = (objective(Recipe(aux=aux))(model, batch) for aux in ({}, {"presence": 0.2}))
+    found = model(batch.image, outputs=True)["presence"]
+    torch.testing.assert_close(told, plain + 0.2 * presence_loss(found, batch.labels))

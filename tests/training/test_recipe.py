@@ -341,7 +341,7 @@ def test_what_fit_cannot_do_is_said():
 def test_auxiliary_scores_stand_where_the_encoder_has_them(encoder, stride, size):
     """Scores that say where their cell stands give, at the size of the picture, where each pixel stands."""
     from segkit.models import create
-    from segkit.training.losses import _at_pixels
+    from segkit.training.objective import _at_pixels
 
     model = create("fcn8s", 2, width=2, encoder=encoder)
     first = 0 if model.encoder.corner_aligned else (stride - 1) / 2
@@ -356,7 +356,7 @@ def test_auxiliary_scores_stand_where_the_encoder_has_them(encoder, stride, size
 
 def test_auxiliary_scores_of_a_model_with_half_pixel_centres_have_them_too():
     from segkit.models import create
-    from segkit.training.losses import _at_pixels
+    from segkit.training.objective import _at_pixels
 
     model = create("fcn_resnet", 3, encoder="resnet18", width=2, aux=True, align_corners=False).eval()
     found = model(torch.randn(1, 3, 45, 70), outputs=True)
