@@ -2,82 +2,35 @@
 
 python course/experiments/context.py row      the twin is in the same row             → results/twins_row.json
 python course/experiments/context.py apart    in another row and another column       → results/twins_apart.json
+python course/experiments/context.py streets  on streets that look alike up close         → results/context_streets.json
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
+from context_streets import Street
 from library import Arm, Experiment, ahead, main
+from listeners import LISTENERS
 from pictures import OWN, Rendered
+from pyramids import LIT, sized
+from pyramids import RECIPE as STREETS
+from pyramids import score as street_score
 from torch import Tensor, nn
-from twins import TILE, Twins
 
-from segkit.heads import ChannelizedAxialAttention, CrissCross, ObjectContext, PositionAttention, PyramidPooling, ReNet
+from segkit.data.twins import TILE, Twins
 from segkit.layers import Conv2d
-from segkit.layers.blocks import conv_norm_relu, norm_relu_3x3, score_layer
+from segkit.layers.blocks import conv_norm_relu, score_layer
 from segkit.metrics import ConfusionMatrix
-from segkit.models.encnet import ContextEncoding
 
 OWN["twins"] = Twins
 CHANNELS = 32
 DATA = {"set": "twins", "train": 4000, "test": 400}
 RECIPE = {"steps": 1000, "batch_size": 16, "lr": 4e-3, "class_weights": "none", "ema": 0.99, "flip": 0.5}
-
-
-class Pooled(nn.Sequential):
-    """Means over 1, 4, 9 and 36 parts of the front beside each window."""
-
-    def __init__(self, channels: int) -> None:
-        pyramid = PyramidPooling(channels)
-        super().__init__(pyramid, conv_norm_relu(Conv2d(pyramid.out_channels, channels, 1, bias=False)))
-
-
-class Encoded(ContextEncoding):
-    """EncNet's module: the whole front, as 32 differences, opens and closes channels."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(x)[0]
-
-
-class Added(nn.Module):
-    """What is heard, added to the map; from the first step on, where the papers start at nothing."""
-
-    def __init__(self, heard: nn.Module) -> None:
-        super().__init__()
-        self.heard = heard
-        if isinstance(heard, ObjectContext):
-            nn.init.kaiming_normal_(heard.out.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.heard(x)
-
-
-def from_the_start(block: PositionAttention) -> nn.Module:
-    """Attention whose γ starts at 1: these trainings are too short to open it."""
-    nn.init.ones_(block.gamma)
-    return block
-
-
-LISTENERS: dict[str, Callable[[int], nn.Module]] = {
-    "local": lambda C: nn.Sequential(norm_relu_3x3(C, C), norm_relu_3x3(C, C)),
-    "pooled": Pooled,
-    "encoded": Encoded,
-    "criss-cross once": lambda C: from_the_start(CrissCross(C, C // 2, recurrence=1)),
-    "criss-cross twice": lambda C: from_the_start(CrissCross(C, C // 2, recurrence=2)),
-    "pooled keys": lambda C: Added(ObjectContext(C, C // 2, bins=(1, 3, 6, 8))),
-    "full": lambda C: from_the_start(PositionAttention(C, C // 2)),
-    "axes in turn": lambda C: Added(ChannelizedAxialAttention(C, C // 2, gated=False)),
-    "axes, gated": lambda C: Added(ChannelizedAxialAttention(C, C // 2)),
-    "sweeps": lambda C: Added(ReNet(C, C // 2)),
-}
 
 
 class Front(nn.Module):
@@ -118,9 +71,10 @@ def probe(twins: str, o: argparse.Namespace) -> Experiment:
     arms = {
         name: {"model": {"name": "front", "listener": name}, "data": {**DATA, "twins": twins}, "recipe": RECIPE}
         for name in LISTENERS
+        if name != "nothing"  # no chance here: no window shows its own colour
     }
     far = partial(ahead, "13", "accuracy", margin=0.2)
-    deaf = ("local", "pooled", "encoded")
+    deaf = ("local", "wide kernels", "pooled", "encoded")
     if twins == "row":  # the twin is heard by whoever hears the row, window by window
         claims = [far(better, worse) for better in ("criss-cross once", "full") for worse in (*deaf, "pooled keys")]
     else:  # one look along row and column does not meet it, two do, by way of a third window
@@ -129,5 +83,23 @@ def probe(twins: str, o: argparse.Namespace) -> Experiment:
     return Experiment(f"twins_{twins}", arms, score, build=build, claims=claims)
 
 
+def build_street(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) -> nn.Module:
+    return Street(num_classes, model["listener"])
+
+
+def streets(o: argparse.Namespace) -> Experiment:
+    """Cells that see 51 pixels of a street; who else may be heard is all that differs."""
+    names = ("nothing", "local", "wide kernels", "pooled", "encoded", "criss-cross twice", "pooled keys", "full")
+    arms = {n: {"model": {"name": "street", "listener": n}, "data": LIT, "recipe": STREETS} for n in names}
+    for name, listener, extra in (("encoded, presence", "encoded", "presence"), ("regions", "regions", "aux")):
+        arms[name] = {
+            "model": {"name": "street", "listener": listener},
+            "data": LIT,
+            "recipe": {**STREETS, "aux": {extra: 0.4 if extra == "aux" else 0.2}},
+        }
+    return sized(Experiment("context_streets", arms, street_score, build_street, claims=[]))
+
+
 if __name__ == "__main__":
-    main(__doc__, {twins: partial(probe, twins) for twins in ("row", "apart")})
+    experiments: dict[str, Any] = {twins: partial(probe, twins) for twins in ("row", "apart")}
+    main(__doc__, {**experiments, "streets": streets})

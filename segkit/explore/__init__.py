@@ -13,6 +13,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from segkit.explore.aspp import AsppExplorer
+from segkit.explore.attention import AttentionExplorer
 from segkit.explore.cost import CostExplorer
 from segkit.explore.crf import CrfExplorer
 from segkit.explore.gridding import GriddingExplorer
@@ -27,6 +28,7 @@ from segkit.explore.unpool import UnpoolExplorer
 from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
-    "AsppExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "LineageExplorer", "MetricsExplorer", "Picture",
-    "PyramidExplorer", "RaceExplorer", "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
+    "AsppExplorer", "AttentionExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "LineageExplorer",
+    "MetricsExplorer", "Picture", "PyramidExplorer", "RaceExplorer", "ReceptiveFieldExplorer", "SkipExplorer",
+    "UnpoolExplorer", "UpsampleExplorer",
 ]  # fmt: skip
