@@ -14,15 +14,17 @@ from typing import Any
 
 import torch
 from context_streets import Street
-from library import Arm, Experiment, ahead, main
+from library import WEIGHTS, Arm, Experiment, ahead, main
 from listeners import LISTENERS
-from pictures import OWN, Rendered
+from pictures import OWN, Rendered, pictures
 from pyramids import LIT, sized
 from pyramids import RECIPE as STREETS
 from pyramids import score as street_score
 from torch import Tensor, nn
 
-from segkit.data.twins import TILE, Twins
+from segkit.data import VOID
+from segkit.data.twins import TILE, Twins, twin_of
+from segkit.files import write_safetensors
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, score_layer
 from segkit.metrics import ConfusionMatrix
@@ -66,6 +68,36 @@ def score(model: nn.Module, arm: Arm, test: Rendered) -> dict[str, Any]:
     return {"accuracy": matrix.pixel_accuracy(), "mean_iou": matrix.mean_iou(), "iou": matrix.iou().tolist()}
 
 
+def listening(experiment: Experiment, fronts: int = 20) -> dict[str, dict[str, float]]:
+    """What the first seed's networks listen to: gradients of the right colour's score at a dark window, by window.
+
+    Returns:
+        arm → "reached": windows with any gradient; "own", "twin": their shares of it; "effective": windows that hold 95
+        hundredths of it. Means over fronts.
+    """
+    found = {}
+    for arm, settings in experiment.arms.items():
+        net, test = experiment.network(arm, 0), pictures(settings["data"], "test")
+        rows = [_by_window(net, sample) for sample in test.samples[:fronts]]
+        found[arm] = {key: round(sum(row[key] for row in rows) / len(rows), 4) for key in rows[0]}
+    return found
+
+
+def _by_window(net: nn.Module, sample: Any) -> dict[str, float]:
+    labels = sample.labels[::TILE, ::TILE]
+    row, column = (labels != VOID).nonzero()[7].tolist()
+    image = sample.image[None].clone().requires_grad_()
+    score = net(image)[0, int(labels[row, column]), TILE * row, TILE * column]
+    (slope,) = torch.autograd.grad(score, image)
+    pull = slope.abs().sum((0, 1)).unfold(0, TILE, TILE).unfold(1, TILE, TILE).sum((2, 3))  # h, w
+    shares = pull / pull.sum()
+    falling = shares.flatten().sort(descending=True).values.cumsum(0)
+    twin = twin_of(sample.image, row, column)
+    own, other = float(shares[row, column]), float(shares[twin])
+    effective = int((falling < 0.95).sum()) + 1
+    return {"reached": int((pull > 0).sum()), "own": own, "twin": other, "effective": effective}
+
+
 def probe(twins: str, o: argparse.Namespace) -> Experiment:
     """One arm for each listener, all else alike."""
     arms = {
@@ -80,7 +112,19 @@ def probe(twins: str, o: argparse.Namespace) -> Experiment:
     else:  # one look along row and column does not meet it, two do, by way of a third window
         claims = [far("full", worse) for worse in (*deaf, "pooled keys", "criss-cross once", "criss-cross twice")]
         claims.append(far("criss-cross twice", "criss-cross once"))
-    return Experiment(f"twins_{twins}", arms, score, build=build, claims=claims)
+    experiment = Experiment(f"twins_{twins}", arms, score, build=build, claims=claims)
+    experiment.extra = lambda: {"listening": listening(experiment), **(_shipped(experiment) if o.final else {})}
+    return experiment
+
+
+def _shipped(experiment: Experiment) -> dict[str, Any]:
+    """Store the first seed's networks that hear everybody with the course."""
+    files = {}
+    for arm in ("full", "criss-cross twice"):
+        path = WEIGHTS / f"{experiment.name}_{arm.replace(' ', '_')}.safetensors"
+        weights = {key: value.half() for key, value in experiment.network(arm, 0).state_dict().items()}
+        files[arm] = f"weights/{write_safetensors(weights, path, {'arm': experiment.arms[arm], 'seed': 0}).name}"
+    return {"shipped": files}
 
 
 def build_street(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) -> nn.Module:

@@ -91,4 +91,19 @@ class Twins:
         return places[0], places[1]
 
 
+def twin_of(image: Tensor, row: int, column: int) -> tuple[int, int]:
+    """Row and column of the window whose frame is most like that of another window.
+
+    Args:
+        image: a front, 3×H×W.
+        row, column: of the window, in windows.
+    """
+    tiles = image.unfold(1, TILE, TILE).unfold(2, TILE, TILE)[..., 0]  # 3, h, w, TILE
+    frames = torch.cat([tiles[..., 0], tiles[..., 2]])  # 6, h, w
+    apart = (frames - frames[:, row, column, None, None]).abs().sum(0)  # h, w
+    apart[row, column] = torch.inf
+    found = divmod(int(apart.argmin()), apart.shape[1])
+    return found[0], found[1]
+
+
 HUE = torch.tensor([colorsys.hsv_to_rgb(k / HUES, 0.9, 0.9) for k in range(HUES)])  # HUES, 3
