@@ -160,7 +160,7 @@ def _properties(exercise: Exercise, outcomes: list[Outcome]) -> list[tuple[str, 
     """What holds for every case: the arguments are left alone, the result has a fitting type, the gradient survives."""
     found: list[tuple[str, Diagnosis | None]] = [(UNTOUCHED, _changed(exercise, outcomes))]
     problem = type_problem(exercise, outcomes)
-    if problem or set(exercise.kinds) & {"float", "integer"}:
+    if problem or set(exercise.kinds) & {"float", "integer", "bools"}:
         found.append((TYPE, problem))
     if exercise.needs_gradient:
         found.append((GRADIENT, _gradient_lost(exercise, outcomes)))

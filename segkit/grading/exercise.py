@@ -104,7 +104,7 @@ class Exercise(Asked):
         reference: the right answer, on torch's own functions.
         cases: makes the list of cases; the first group is the ordinary case.
         mistakes: the catalogue, in the order of preference.
-        kinds: for each part of the result "float", "integer", "index", "mask" or "number".
+        kinds: for each part of the result "float", "integer", "index", "mask" (numbers will do), "bools" or "number".
         facts: what can be said of a call, for "it fails only when …".
         observe: turns an unusual result (a layer) into arrays; it runs beside the answer, and knows no right one.
         needs_gradient: whether the result has to carry a gradient.

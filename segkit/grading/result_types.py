@@ -58,11 +58,13 @@ def type_problem(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | Non
             continue
         for kind, got in zip(exercise.kinds, outcome.leaves, strict=True):
             whole = kind in ("integer", "index")
-            if got.origin == "python" or kind == "mask" or (whole and not got.array.ndim):
+            listed = got.origin == "python" and kind != "bools"
+            if listed or kind == "mask" or (whole and not got.array.ndim):
                 continue
-            told = _whole(kind, got) if whole else _precise(kind, got, _given(exercise, index))
+            typed = {"integer": _whole, "index": _whole, "bools": _bools}.get(kind)
+            told = typed(kind, got) if typed else _precise(kind, got, _given(exercise, index))
             if told:
-                code = "wrong-dtype" if whole else "precision-lost"
+                code = "wrong-dtype" if typed else "precision-lost"
                 return Diagnosis(code, told, example(exercise, outcomes, {index}))
         exact = right and _given(exercise, index) == 64 and exercise.exact
         if exact and not all_exact(outcome.leaves, exercise.expected(index)):
@@ -102,6 +104,16 @@ def _whole(kind: str, got: Leaf) -> str:
     if kind == "index" and got.origin == "torch" and got.dtype != "int64":
         return f"Your indices come as {got.dtype}; `torch.nn.functional.max_unpool2d` takes no other type than int64."
     return ""
+
+
+def _bools(kind: str, got: Leaf) -> str:
+    """What is wrong with the type of a mask; empty where nothing is."""
+    if got.array.dtype.kind == "b":
+        return ""
+    return (
+        f"Your mask comes as {got.dtype}. Attention adds a mask of numbers to the products, and `~` does not invert "
+        "one: return bools (a comparison makes them, or `.bool()`)."
+    )
 
 
 def _precise(kind: str, got: Leaf, given: int) -> str:

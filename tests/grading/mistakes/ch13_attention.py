@@ -140,7 +140,7 @@ def attend_loops(query, key, value, heads, mask, *, wrong=""):
 
 def attend_einsum(query, key, value, heads, mask):
     """Nothing is flattened; a softmax written out."""
-    N, E, h, w = query.shape
+    _, E, h, w = query.shape
     q, k, v = (x.unflatten(1, (heads, -1)) for x in (query, key, value))  # N, H, channels, rows, columns
     products = torch.einsum("nacij,nackl->naijkl", q, k) / (E // heads) ** 0.5
     allowed = torch.ones(h, w, *key.shape[2:], dtype=torch.bool)
@@ -153,10 +153,89 @@ def attend_einsum(query, key, value, heads, mask):
     return torch.einsum("naijkl,nadkl->nadij", shares, v).flatten(1, 2)
 
 
+# criss_cross -------------------------------------------------------------------------------------------------------
+
+
+def cross_torch(height, width, step, *, wrong=""):
+    """Differences of rows and of columns."""
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    row, column = row.flatten(), column.flatten()
+    if wrong == "exchanged":
+        cell = torch.arange(height * width)
+        row, column = cell // height, cell % height
+    down, right = row[None] - row[:, None], column[None] - column[:, None]
+    if wrong in ("border", "border and itself"):
+        heard = ((down == 0) & (column % step == 0)) | ((right == 0) & (row % step == 0))
+        return heard if wrong == "border" else heard | torch.eye(len(row)).bool()
+    along_row = (down == 0) & (right % (1 if wrong == "columns stepped" else step) == 0)
+    along_column = (right == 0) & (down % (1 if wrong == "rows stepped" else step) == 0)
+    both = along_row | along_column
+    heard = {
+        "row": along_row, "column": along_column, "and": along_row & along_column,
+        "grid": down % step + right % step == 0, "before": both & (down <= 0) & (right <= 0),
+        "square": (down.abs() <= step) & (right.abs() <= step), "not itself": both & ~torch.eye(len(row)).bool(),
+        "diagonals": ((down == right) | (down == -right)) & (right % step == 0),
+        "reach": (down.abs() + right.abs() <= step) & ((down == 0) | (right == 0)), "inverted": torch.logical_not(both),
+        "nearest": both & (down.abs() + right.abs() <= step),
+    }.get(wrong, both)  # fmt: skip
+    if wrong == "numbers":
+        return heard.float()
+    shapes = {
+        "unflattened": (height, width, height, width), "maps of listeners": (height, width, height * width),
+        "maps of speakers": (height * width, height, width),
+    }  # fmt: skip
+    return heard.reshape(shapes.get(wrong, (height * width, height * width)))
+
+
+def cross_loops(height, width, step, *, wrong=""):
+    """From each cell in four directions, in steps."""
+    heard = torch.zeros(height, width, height, width, dtype=torch.bool)
+    for i in range(height):
+        for j in range(width):
+            if wrong == "around":
+                for n in range(0, height, step):
+                    heard[i, j, (i + n) % height, j] = True
+                for n in range(0, width, step):
+                    heard[i, j, i, (j + n) % width] = True
+                continue
+            if wrong == "whole lines":
+                heard[i, j, i] = heard[i, j, :, j] = True
+                continue
+            for n in range(0, max(height, width), step):
+                if i + n < height:
+                    heard[i, j, i + n, j] = True
+                if j + n < width:
+                    heard[i, j, i, j + n] = True
+                if i >= n and wrong != "after":
+                    heard[i, j, i - n, j] = True
+                if j >= n and wrong != "after":
+                    heard[i, j, i, j - n] = True
+            if wrong == "not itself":
+                heard[i, j, i, j] = False
+    return heard.flatten(2).flatten(0, 1)
+
+
+def cross_numpy(height, width, step):
+    """A band matrix for each axis, and Kronecker products."""
+
+    def band(n):
+        return np.subtract.outer(np.arange(n), np.arange(n)) % step == 0
+
+    rows, columns = np.kron(np.eye(height), band(width)), np.kron(band(height), np.eye(width))
+    return (rows + columns) > 0
+
+
+def cross_list(height, width, step):
+    """A list of lists."""
+    cells = [(i, j) for i in range(height) for j in range(width)]
+    return [[(i == k and (j - m) % step == 0) or (j == m and (i - k) % step == 0) for k, m in cells] for i, j in cells]
+
+
 RIGHT = {
     "attend_maps": {
         "torch": attend_torch, "fused": attend_fused, "loops": attend_loops, "einsum": attend_einsum,
     },
+    "criss_cross": {"torch": cross_torch, "loops": cross_loops, "numpy": cross_numpy, "list": cross_list},
 }  # fmt: skip
 
 WRONG = {
@@ -205,5 +284,36 @@ WRONG = {
         "size-of-the-speakers": partial(attend_torch, wrong="their size"),
         **several("first-picture-only", *first_only(attend_torch)),
         **several("left-flat", *laid_out(attend_torch)),
+    },
+    "criss_cross": {
+        "row-only": partial(cross_torch, wrong="row"),
+        "column-only": partial(cross_torch, wrong="column"),
+        "intersection": partial(cross_torch, wrong="and"),
+        "diagonals": partial(cross_torch, wrong="diagonals"),
+        "whole-grid": partial(cross_torch, wrong="grid"),
+        "itself-missing": partial(cross_torch, wrong="not itself"),
+        "itself-missing loops": partial(cross_loops, wrong="not itself"),
+        "counted-from-the-border": partial(cross_torch, wrong="border"),
+        "counted-from-the-border and itself": partial(cross_torch, wrong="border and itself"),
+        "step-in-one-axis": partial(cross_torch, wrong="columns stepped"),
+        "step-in-one-axis rows": partial(cross_torch, wrong="rows stepped"),
+        "step-ignored": partial(cross_loops, wrong="whole lines"),
+        "step-as-reach": partial(cross_torch, wrong="reach"),
+        "window": partial(cross_torch, wrong="square"),
+        "nearest-only": partial(cross_torch, wrong="nearest"),
+        "one-direction": partial(cross_torch, wrong="before"),
+        "one-direction loops": partial(cross_loops, wrong="after"),
+        "wraps-around": partial(cross_loops, wrong="around"),
+        "step-off-by-one": lambda height, width, step: cross_loops(height, width, step + 1),
+        "step-off-by-one too near": lambda height, width, step: cross_list(height, width, step - 1),
+        "step-off-by-one too near, loops": lambda height, width, step: cross_loops(height, width, step - 1),
+        "height-width-exchanged": partial(cross_torch, wrong="exchanged"),
+        "inverted": partial(cross_torch, wrong="inverted"),
+        "left-unflattened": partial(cross_torch, wrong="unflattened"),
+        "left-unflattened listeners": partial(cross_torch, wrong="maps of listeners"),
+        "left-unflattened speakers": partial(cross_torch, wrong="maps of speakers"),
+        "wrong-dtype": partial(cross_torch, wrong="numbers"),
+        "wrong-dtype whole numbers": lambda *sizes: cross_numpy(*sizes).astype(int),
+        "wrong-dtype list": lambda *sizes: [[int(heard) for heard in row] for row in cross_list(*sizes)],
     },
 }
