@@ -213,6 +213,23 @@ median_latency not-divided: float(value) / pictures → float(value)
 trade_off buffers-counted: 615431 → 616641
 trade_off front-beaten: False, "chosen" → True, "chosen"
 trade_off not-one-chosen: "chosen"), → "worse"),
+attend_maps mask-inverted: masked_fill(~mask, → masked_fill(mask,
+attend_maps scale-of-all-channels: q.shape[3] ** 0.5 → query.shape[1] ** 0.5
+attend_maps nobody-is-nan: .nan_to_num(0.0) →
+attend_maps softmax-over-listeners: softmax(3) → softmax(2)
+criss_cross intersection: ) | ( → ) & (
+criss_cross step-in-one-axis: (down == 0) & (right % step == 0) → (down == 0)
+encode_valid nan-times-zero: torch.where(valid.flatten(1)[..., None, None], each, 0.0)
+    → (valid.flatten(1)[..., None, None] * each)
+encode_valid softmax-over-pixels: softmax(2) → softmax(1)
+encode_valid distance-not-squared: .sum(3) → .sum(3).sqrt()
+regions nothing-known-nan: .nan_to_num(0.0) →
+regions softmax-over-classes: scores.softmax(2) → scores.softmax(1)
+regions scale-missing: / len(query) ** 0.5 → / 1
+gate_rows relu-missing: .relu() →
+gate_rows mean-of-the-map: x.mean(3) → x.mean((2, 3))[..., None]
+large_kernel multiplied: return a + b → return a * b
+large_kernel one-behind-the-other: along_rows(x, right[0]) → along_rows(a, right[0])
 """
 
 

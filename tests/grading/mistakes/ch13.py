@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tests.grading.mistakes import ch13_attention as attention
+from tests.grading.mistakes import ch13_codes as codes
+from tests.grading.mistakes import ch13_gates as gates
 
-RIGHT = {**attention.RIGHT}
+RIGHT = {**attention.RIGHT, **codes.RIGHT, **gates.RIGHT}
 
-WRONG = {**attention.WRONG}
+WRONG = {**attention.WRONG, **codes.WRONG, **gates.WRONG}
