@@ -161,8 +161,8 @@ def chapters_regions(cells, guess, known, query, key):
         ("gate_rows", lambda x, *weights: ops.gate(x, x.mean((2, 3), keepdim=True))),
     ],
 )
-def test_the_code_of_the_chapter_earns_less_than_full(exercise, code):
-    assert check(exercise, code, quiet=True).score <= 0.5
+def test_the_code_of_the_chapter_earns_less_than_half(exercise, code):
+    assert check(exercise, code, quiet=True).score < 0.5
 
 
 def first(pair):
@@ -178,8 +178,8 @@ UNPLANNED = [
      "there is a mask, and only then"),
     ("attend_maps", lambda q, k, v, heads, mask: attend_torch(q - q.mean(1, keepdim=True), k, v, heads, mask), ""),
     ("attend_maps", lambda q, k, v, heads, mask: attend_torch(F.normalize(q, dim=1), k, v, heads, mask), ""),
-    ("criss_cross", lambda *a: cross_torch(*a).triu(), ""),
-    ("criss_cross", lambda *a: cross_torch(*a)[1:], "1 row too few"),
+    ("criss_cross", lambda *a: cross_torch(*a).flip(1), ""),
+    ("criss_cross", lambda *a: cross_torch(*a)[1:], "the height has 1 too few"),
     ("criss_cross", lambda *a: cross_torch(*a).nonzero(), ""),
     ("criss_cross", lambda h, w, step: cross_torch(h, w, step) & (step < 3), ""),
     ("encode_valid", lambda *a: encode_torch(*a) / 2, "0.5 times the right one"),
@@ -195,7 +195,7 @@ UNPLANNED = [
     ("gate_rows", lambda x, *a: gates_torch(x.flip(2), *a), ""),
     ("gate_rows", lambda x, *a: gates_torch(x.cumsum(2), *a), ""),
     ("large_kernel", lambda *a: large_torch(*a) - 1, "1 too small"),
-    ("large_kernel", lambda x, left, right: large_torch(x, left, left[::-1]), ""),
+    ("large_kernel", lambda x, left, right: large_torch(x, left, (right[0].flip(2), right[1])), ""),
     ("large_kernel", lambda *a: large_torch(*a)[:, :, 1:-1, 1:-1], ""),
 ]  # fmt: skip
 

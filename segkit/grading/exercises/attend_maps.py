@@ -60,7 +60,7 @@ def _cases() -> list[Case]:
         ("mask", call(61, (2, 2), (3, 3), masked=True), call(65, (3, 2), (2, 3), (2, 2), masked=True)),
         ("hears nobody", call(69, (2, 2), (1, 3), masked=True, deaf=(1,))),
         ("hears nobody", call(73, (4, 4), (2, 3), heads=2, masked=True, deaf=(0, 4))),
-        ("hears nobody", call(77, (2, 2), (1, 2), (2, 2), masked=True, deaf=(0, 1))),
+        ("hears nobody", call(77, (2, 2), (1, 2), (2, 3), masked=True, deaf=(0, 1))),
         ("batch", call(81, (2, 2), (1, 2), n=2), call(85, (4, 4), (2, 3), heads=2, n=3)),
         ("large products", call(89, (2, 2), (1, 3), factor=400.0), call(93, (4, 2), (2, 2), (2, 3), 2, factor=900.0)),
         ("float64", call(97, (4, 6), (2, 3), (3, 3), 2, n=2, masked=True, dtype=torch.float64)),

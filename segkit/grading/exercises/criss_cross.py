@@ -15,9 +15,10 @@ where the listener hears the speaker. The cells of the map come line by line."""
 
 def _cases() -> list[Case]:
     return grouped(
-        ("plain", (2, 2, 1), (3, 3, 1), (4, 4, 1)),
-        ("height and width differ", (2, 3, 1), (4, 2, 1), (5, 3, 1)),
-        ("step", (3, 3, 2), (4, 4, 2), (5, 5, 2), (7, 7, 3), (6, 6, 4)),
+        ("plain", (3, 3, 2), (4, 4, 2), (5, 5, 2)),
+        ("height and width differ", (2, 3, 2), (4, 2, 1), (5, 3, 2)),
+        ("whole rows and columns", (2, 2, 1), (3, 3, 1), (4, 4, 1)),
+        ("longer steps", (4, 4, 3), (7, 7, 3), (6, 6, 4)),
         ("one row or column", (1, 4, 1), (5, 1, 1), (1, 5, 2), (1, 1, 1)),
         ("step longer than the map", (2, 2, 3), (3, 3, 5)),
         ("everything together", (3, 7, 2), (8, 5, 3)),

@@ -46,16 +46,16 @@ def _call(
 def _cases() -> list[Case]:
     call = _call
     return grouped(
-        ("plain", call(1, 2, (1, 2), 2), call(5, 3, (2, 3), 3), call(9, 3, (4, 3), 4)),
+        ("plain", call(1, 3, (1, 2), 2), call(5, 3, (2, 3), 3), call(9, 4, (4, 3), 4)),
         ("channels and codewords", call(13, 1, (1, 3), 2), call(17, 4, (2, 2), 2), call(21, 2, (2, 2), 5)),
         ("one codeword", call(25, 2, (2, 2), 1)),
-        ("scales of both signs", call(29, 2, (2, 2), 3, steep=True), call(33, 3, (2, 3), 4, steep=True)),
-        ("valid", call(37, 2, (1, 3), 2, masked=True), call(41, 3, (2, 3), 3, masked=True)),
-        ("valid", call(45, 2, (3, 4), 3, masked=True, steep=True), call(49, 2, (3, 2), 2, n=2, masked=True)),
+        ("scales of both signs", call(29, 3, (2, 2), 3, steep=True), call(33, 3, (2, 3), 4, steep=True)),
+        ("valid", call(37, 3, (1, 3), 2, masked=True), call(41, 3, (2, 3), 3, masked=True)),
+        ("valid", call(45, 2, (3, 4), 3, masked=True, steep=True), call(49, 3, (3, 2), 2, n=2, masked=True)),
         ("anything where not valid", call(53, 2, (1, 3), 2, masked=True, hole=float("nan"))),
-        ("anything where not valid", call(57, 2, (2, 3), 3, n=2, masked=True, hole=float("inf"))),
-        ("no valid pixel", call(61, 2, (1, 2), 2, masked=True, gone=0), call(65, 2, (2, 2), 3, n=2, gone=1)),
-        ("batch", call(69, 2, (1, 2), 2, n=2), call(73, 3, (2, 3), 4, n=3)),
+        ("anything where not valid", call(57, 4, (2, 3), 3, n=2, masked=True, hole=float("inf"))),
+        ("no valid pixel", call(61, 2, (1, 2), 2, masked=True, gone=0), call(65, 3, (2, 2), 3, n=2, gone=1)),
+        ("batch", call(69, 3, (1, 2), 2, n=2), call(73, 3, (2, 3), 4, n=3)),
         ("far from the codewords", call(77, 2, (1, 3), 2, factor=30.0), call(81, 3, (2, 3), 3, factor=50.0)),
         ("float64", call(85, 3, (3, 2), 4, n=2, masked=True, steep=True, dtype=torch.float64)),
         ("memory layout", call(89, 3, (2, 4), 3, n=2, masked=True)),
