@@ -79,7 +79,7 @@ class Twins:
         wanted, size = len(LIGHTS) * self.size, self.size
         found: list[tuple[int, int]] = []
         while len(found) < wanted:
-            found, taken = [], set()
+            found, taken = [], set[int]()
             for r, c, s, d in torch.randint(size, (40 * wanted, 4), generator=make).tolist():
                 one, other = r * size + c, s * size + d
                 if min(abs(r - s), abs(c - d)) >= self.least and not {one, other} & taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +22,15 @@ from segkit.ops.windows import bin_bounds
 
 ANCHORS = (1, 3, 6, 8)  # bins per side of ANN's means
 KEY, VALUE = 64, 512  # channels of key and value in the bill, as in the papers
-MASKS = {  # name → may be heard on a map of h×w
-    "every window": lambda h, w: torch.ones(h * w, h * w, dtype=torch.bool),
+
+
+def everybody(height: int, width: int) -> Tensor:
+    """The mask that leaves nobody out."""
+    return torch.ones(height * width, height * width, dtype=torch.bool)
+
+
+MASKS: dict[str, Callable[[int, int], Tensor] | None] = {  # name → may be heard on a map of h×w; None: means of parts
+    "every window": everybody,
     "row and column": criss_cross_mask,
     "row": lambda h, w: axis_mask(h, w, "row"),
     "7×7 around": lambda h, w: window_mask(h, w, 3),
@@ -67,8 +75,8 @@ def shares_of(frame: Tensor, side: int, mask: str, sharpness: float) -> Tensor:
     query = torch.cat([frame, torch.ones(len(frame), 1)], 1)  # n, 7
     key = torch.cat([2 * frame, -frame.square().sum(1, keepdim=True)], 1)  # n, 7
     speaks = torch.eye(len(frame))  # each says only who it is: what is heard are the shares themselves
-    if MASKS[mask] is not None:
-        return ops.attend(query, key, speaks, scale=sharpness, mask=MASKS[mask](side, side))
+    if (heard := MASKS[mask]) is not None:
+        return ops.attend(query, key, speaks, scale=sharpness, mask=heard(side, side))
     means = anchors(side)  # S, n
     pooled = means @ frame  # S, 6
     key = torch.cat([2 * pooled, -pooled.square().sum(1, keepdim=True)], 1)
@@ -91,7 +99,7 @@ def hear(front: Sample, mask: str, rounds: int, sharpness: float, row: int, colu
     frame, light = cells_of(front)
     side, place = round(len(frame) ** 0.5), row * round(len(frame) ** 0.5) + column
     once = shares_of(frame, side, mask, sharpness)
-    open_ = (MASKS[mask] or MASKS["every window"])(side, side).float()
+    open_ = (MASKS[mask] or everybody)(side, side).float()
     shares, allowed = once[place], open_[place]
     for _ in range(rounds - 1):
         shares, allowed = shares @ once, allowed @ open_
@@ -125,7 +133,7 @@ def drawing(canvas: Canvas) -> dict[str, Any]:
     front = may.imshow(blank, extent=(0, 12, 12, 0), interpolation="nearest")
     veil = may.imshow(np.zeros((12, 12, 4)), extent=(0, 12, 12, 0), interpolation="nearest", zorder=2)
     heard = does.imshow(np.ones((12, 12, 3)), extent=(0, 12, 12, 0), interpolation="nearest")
-    square = {"fillstyle": "none", "markersize": 17, "markeredgewidth": 2, "zorder": 5}
+    square: dict[str, Any] = {"fillstyle": "none", "markersize": 17, "markeredgewidth": 2, "zorder": 5}
     (own,), (twin,) = (may.plot([], [], "s", color=colour, **square) for colour in (ORANGE, "white"))
     (same,), (other,) = (does.plot([], [], "s", color=colour, **square) for colour in (ORANGE, INK))
     costs.set_xlim(5, 13.2)

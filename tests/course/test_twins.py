@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from segkit.data.twins import LIGHTS, TILE, Twins
-
-import tests.course.evidence  # noqa: F401  (it puts course/experiments on the path)
+from tests.course.evidence import ROOT  # noqa: F401  it puts course/experiments on the path
 
 import context  # isort: skip
 
