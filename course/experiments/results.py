@@ -15,7 +15,8 @@ starts from) and "after" (what is done to the answers of a network that other ar
 of `Recipe`, and what else the training is told.
 A claim is {"chapter", "metric", "better": arm, "worse": arm, "margin"}: better is ahead by at least the margin (0: in
 order; below 0: it is no further behind), with "lower": true where less is better; or {"chapter", "metric", "same":
-[arm, arm], "within"}: no difference beyond that.
+[arm, arm], "within"}: no difference beyond that. "control": true says that the worse arm cannot do the task at all, so
+that chance is what it is expected to reach.
 """
 
 from __future__ import annotations

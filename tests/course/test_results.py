@@ -152,6 +152,30 @@ def test_fewer_is_better_where_the_claim_says_so():
     assert list(offences(Result(found))) == []
 
 
+CONTROL = {
+    "a control": ({}, lambda f: None, True),
+    "no control": ({"control": False}, lambda f: None, False),
+    "not far behind": ({"margin": 0.1}, lambda f: None, False),
+    "not behind": ({"better": "b", "worse": "a", "margin": -0.5}, lambda f: None, False),
+    "trained in another way": ({}, lambda f: f["arms"]["b"]["recipe"].update(steps=10), False),
+    "ahead in another claim": (
+        {},
+        lambda f: f["claims"].append({**f["claims"][0], "better": "b", "worse": "a"}),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONTROL)
+def test_only_a_control_far_behind_may_stay_at_chance(case):
+    claim, change, passes = CONTROL[case]
+    found = good()
+    scores(found, "b", lambda v, s: [0.2, 0.21, 0.22])
+    found["claims"][0] |= {"margin": 0.2, "control": True, **claim}
+    change(found)
+    assert (("prior", "b") not in {(o.rule, o.subject) for o in offences(Result(found))}) == passes
+
+
 @pytest.mark.parametrize(("margin", "passes"), [(-0.06, True), (-0.05, False), (-0.04, False)])
 def test_no_further_behind_than(margin, passes):
     found = good()
