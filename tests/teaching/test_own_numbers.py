@@ -20,6 +20,7 @@ from segkit.files import write_json
 from segkit.grading.assignments import ASSIGNMENTS, read_notebook, student_folder, write_notebook
 from segkit.grading.notebook_files import NotebookError
 from segkit.grading.numbers_cell import numbers, unread
+from segkit.ops.attention_masks import criss_cross_mask
 from segkit.ops.windows import bin_bounds
 from segkit.teaching.handout import hand_out
 from segkit.teaching.own_numbers import KEPT, drawn, judge, keep_students, own_seeds, questions, same
@@ -120,6 +121,13 @@ def again_12(rate: int, batch: int, times: list[int]) -> dict[str, float]:
     come = [1000 * picture / rate for picture in range(batch)]
     each = call / batch
     return {"call_ms": call, "latency_ms": max(come) + call - min(come), "throughput": 1000 / each}
+
+
+def again_13(height: int, width: int, key: int, value: int, rounds: int) -> dict[str, float]:
+    mask = criss_cross_mask(height, width)
+    shares = torch.empty(rounds, int(mask.sum()), device="meta")
+    return {"heard": int(mask[0].sum()), "multiply_adds": shares.numel() * (key + value),
+            "share_bytes": shares.numel() * shares.element_size()}  # fmt: skip
 
 
 AGAIN = {name.replace("again_", "ch"): value for name, value in list(globals().items()) if name.startswith("again_")}

@@ -37,9 +37,9 @@ def _cases() -> list[Case]:
         ("k is not l", call(41, (1, 1, 1), (3, 3), 3, 1), call(46, (1, 1, 1), (3, 3), 3, 5)),
         ("k is not l", call(51, (2, 2, 2), (4, 5), 5, 3), call(56, (1, 1, 1), (4, 4), 1, 3)),
         ("larger than the map", call(61, (1, 1, 1), (2, 2), 7, 7), call(66, (2, 1, 2), (3, 2), 9, 7)),
-        ("batch", call(71, (1, 1, 1), (2, 2), n=2), call(76, (2, 3, 2), (3, 4), 3, 5, n=3)),
-        ("float64", call(81, (3, 2, 4), (5, 4), 5, 3, n=2, dtype=torch.float64)),
-        ("memory layout", call(86, (2, 3, 2), (4, 3), 3, 5, n=2)),
+        ("batch", call(71, (1, 1, 1), (2, 2), n=2), call(76, (2, 3, 2), (3, 4), n=3)),
+        ("float64", call(81, (3, 2, 4), (5, 4), 5, 5, n=2, dtype=torch.float64)),
+        ("memory layout", call(86, (2, 3, 2), (4, 3), n=2)),
         ("everything together", call(91, (3, 4, 2), (6, 7), 7, 5, n=2)),
         of=lambda *args: args,
     )
