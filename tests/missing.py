@@ -39,13 +39,13 @@ KINDS = {
         Place("tests/ops/test_transforms.py", r'"{n}[" ]', "its lines in CASES"),
         Place("tests/ops/test_from_scratch.py", r'"{n}": lambda', "its line in calls()"),
         Place("course/experiments/gpu_equal.py", r'\("{n}",', "its lines in OPERATORS"),
-        Place("tests/campaign/array_doors.py", r'"{n}":', "its door, in MAKES"),
+        Place("tests/campaign/*_doors.py", r'"{n}":', "its door, in MAKES"),
     ],
     "layer": [
         Place("segkit/layers/*.py", r"^(class|def) {n}\b", "the layer"),
         Place("segkit/layers/__init__.py", r'"{n}"', "its name in __all__"),
         Place("tests/*/test_*.py", r"\b{n}\b", "its lines in CASES of test_layers.py, or tests of its own"),
-        Place("tests/campaign/array_doors.py", r'["\.]{n}"', "its door"),
+        Place("tests/campaign/*_doors.py", r'["\.]{n}"', "its door"),
     ],
     "model": [
         Place("segkit/models/*.py", r'@register\("{n}"', "the class, registered under its name"),
@@ -54,7 +54,7 @@ KINDS = {
         Place("tests/models/common.py", r'Case\(\s*"{n}"', "its cases, in CASES"),
         Place("tests/models/recorded.json", r'"{n}[ "]', "its outputs: python -m tests.models.test_recorded"),
         Place("tests/models/test_*.py", r'"{n}"|\b{c}\(', "tests of its own: see CONTRIBUTING.md"),
-        Place("tests/campaign/network_doors.py", r'"{c}": ', "its door, in OPTIONS"),
+        Place("tests/campaign/*_doors.py", r'"{c}": ', "its door, in OPTIONS"),
     ],
     "chapter": [
         Place("course/{n}_*.ipynb", "", "the notebook"),
