@@ -188,31 +188,31 @@ class AttentionExplorer(Explorer):
     title = "Attention under a mask"
 
     def __init__(self, mask: str = "row and column", twins: str = "apart") -> None:
-        self.fronts = {kind: [Twins("val", twins=kind)[i] for i in range(2)] for kind in ("row", "apart")}
+        self.fronts = [Twins("val", twins=kind)[i] for kind in ("row", "apart") for i in range(2)]
         super().__init__(Canvas(11.4, 3.7))
         self.parts = drawing(self.canvas)
-        kinds = [(f"twins {'in one row' if k == 'row' else 'apart'}, {i + 1}", (k, i))
-                 for k in self.fronts for i in range(2)]  # fmt: skip
+        kinds = [
+            (f"twins {where}, {i + 1}", i + at) for where, at in (("in one row", 0), ("apart", 2)) for i in range(2)
+        ]
+        start = 0 if twins == "row" else 2
         with self.together():
-            self.menu("front", "front", kinds, (twins, 0), "a house front, with its twins in one row or apart")
+            self.menu("front", "front", kinds, start, "a house front, with its twins in one row or apart")
             self.menu("mask", "may hear", list(MASKS), mask, "who may be heard")
             self.slider("rounds", "rounds", 1, 2, 1, "how often: in the second, everyone has heard the first")
             self.share("sharpness", "sharpness", 1.0, "of the softmax; 0: everyone who may be heard alike", 1.5)
             self.slider("cells", "map for the bill", 16, 128, 97, "cells per side of the map whose cost is shown")
-            dark = (self.fronts[twins][0].labels[::TILE, ::TILE] != VOID).nonzero().tolist()
+            dark = (self.fronts[start].labels[::TILE, ::TILE] != VOID).nonzero().tolist()
             for name, place in zip(("row", "column"), dark[len(dark) // 2], strict=True):
                 self.slider(name, name, 0, 11, place, f"{name} of the marked window; a click on a picture sets it")
 
     def compute(self) -> Hearing:
-        kind, i = self["front"]
         scale = 0.0 if self["sharpness"] == 0 else 10 ** (2 * self["sharpness"])
-        found = hear(self.fronts[kind][i], self["mask"], self["rounds"], scale, self["row"], self["column"])
+        found = hear(self.fronts[self["front"]], self["mask"], self["rounds"], scale, self["row"], self["column"])
         return replace(found, macs=bill(self["mask"], self["cells"], self["rounds"])[0])
 
     def draw(self, results: Hearing) -> str:
-        kind, i = self["front"]
         place = self["row"], self["column"]
-        draw(self.parts, self.fronts[kind][i], results, place)
+        draw(self.parts, self.fronts[self["front"]], results, place)
         draw_bill(self.parts, self["mask"], self["cells"], self["rounds"], self.last and self.last.macs)
         text = f"The window in row {place[0]}, column {place[1]} may hear {int(results.allowed.sum())} of 144 windows"
         if results.twin is None:

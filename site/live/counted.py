@@ -8,14 +8,17 @@ from live.packing import Live, packed
 from torch import Tensor
 
 from segkit.data.street import StreetScenes
+from segkit.data.twins import LIGHTS
 from segkit.explore import (
     AsppExplorer,
+    AttentionExplorer,
     CostExplorer,
     GriddingExplorer,
     PyramidExplorer,
     UnpoolExplorer,
     UpsampleExplorer,
 )
+from segkit.explore.attention import cells_of
 from segkit.viz import to_picture
 
 
@@ -72,4 +75,13 @@ def pyramid() -> Live:
     explorer = PyramidExplorer()
     pictures = np.stack([to_picture(picture) for picture in explorer.pictures])
     data = {"images": packed(pictures), "cells": packed(torch.stack(explorer.cells))}
+    return Live(explorer, dict.fromkeys(explorer.controls), data)
+
+
+def attention() -> Live:
+    """Chapter 13: who hears whom under which mask."""
+    explorer = AttentionExplorer()
+    frames, lights = (torch.stack(part) for part in zip(*map(cells_of, explorer.fronts), strict=True))
+    pictures = np.stack([to_picture(front.image) for front in explorer.fronts])
+    data = {"images": packed(pictures), "frames": packed(frames), "lights": packed(lights), "lamps": LIGHTS}
     return Live(explorer, dict.fromkeys(explorer.controls), data)

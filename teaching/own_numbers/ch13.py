@@ -32,7 +32,7 @@ QUESTION = Question(
     TEXT.format,
     answer,
     {
-        "itself-twice": ("A cell is in its row and in its column, and counts once.", partial(answer, itself_twice=True)),
+        "itself-twice": ("A cell is in its row and its column, and counts once.", partial(answer, itself_twice=True)),
         "one-product": ("The values have to be weighted and added, too.", partial(answer, one_product=True)),
         "one-round": ("Each round has its products and its shares.", partial(answer, one_round=True)),
     },

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from segkit.metrics import ConfusionMatrix
 from segkit.ops.attention_masks import axis_mask
 from tests.course.claims import COURSE, put, recorded, refuted, run
 
@@ -58,6 +59,19 @@ def test_sweeps_read_everything_and_wide_kernels_are_dense_ones() -> None:
     refuted("13", words, left=lambda old: old.flip(-1))
 
 
+def test_knowing_which_classes_occur_helps_a_little() -> None:
+    words = "it helps, and here not by much"
+    run("13", words)
+    refuted("13", words, matrices=lambda old: {**old, "told which classes occur": old["as it is"]})
+
+    def all_right(old):
+        perfect = ConfusionMatrix(13)
+        perfect.matrix += torch.diag(old["as it is"].matrix.sum(1))
+        return {**old, "told which classes occur": perfect}
+
+    refuted("13", words, matrices=all_right)
+
+
 def test_presence_weighs_classes_alike() -> None:
     words = '"alike"'
     run("13", words)
@@ -85,3 +99,18 @@ def test_the_answer_comes_from_whom_it_hears() -> None:
     words = "without its twin it is lost"
     run("13", words)
     refuted("13", words, under=lambda old: lambda mask: old(None))
+
+
+@needs["twins_row"]
+@needs["twins_apart"]
+def test_a_larger_field_is_not_more_context() -> None:
+    words = "and the smaller field has the answer"
+    run("13", words)
+    refuted("13", words, results=recorded(twins_row=put("criss-cross once", "atrous chain")))
+
+
+@needs["context_streets"]
+def test_the_scene_helps_the_look_alikes() -> None:
+    words = "the scene helps the look-alikes"
+    run("13", words)
+    refuted("13", words, results=recorded(context_streets=put("pooled", "nothing")))

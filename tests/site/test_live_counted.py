@@ -85,3 +85,18 @@ def test_cost_counts_as_python_does() -> None:
     shares = caption.split(". ")[1].split(" It takes")[0]
     answer = answers(live, states[:1])[0]["caption"]
     assert answer.startswith(f"{start}. {shares}") and states[0]["form"] in FORMS
+
+
+def test_attention_hears_as_python_does() -> None:
+    live = counted.attention()
+    states, alike = random_states(live, 300), 0
+    for state, answer in zip(
+        states, answers(live, states, ["shares", "allowed", "answer", "truth", "macs"]), strict=True
+    ):
+        results, caption = said(live.explorer, state)
+        assert answer["shares"] == pytest.approx(results.shares.flatten().tolist(), abs=2e-3), state
+        assert answer["allowed"] == results.allowed.flatten().tolist(), state
+        assert (answer["truth"], answer["macs"]) == (results.truth, results.macs), state
+        alike += answer["caption"] == caption
+        assert "plain wall" in caption or answer["caption"].split(". ")[0] == caption.split(". ")[0], state
+    assert alike > 0.97 * len(states), "all but what falls on a boundary of rounding is said in the same words"
