@@ -220,7 +220,17 @@ def shift_and_stitch(network: Callable[[Tensor], Tensor], input: Tensor, stride:
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None, mask: Tensor | None = None) -> Tensor:
     """`torch.nn.functional.scaled_dot_product_attention`; see `segkit.ops.attend`."""
     check_attend(query, key, value, scale, mask)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+    if scale is not None and scale < 0:
+        query, scale = -query, -scale  # ONNX takes the root of the scale
+    if query.ndim != 3:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+    one_head = (t[:, None] for t in (query, key, value))  # N, 1, L or S, channels: ONNX takes no fewer dimensions
+    return F.scaled_dot_product_attention(*one_head, attn_mask=_of_heads(mask), scale=scale)[:, 0]
+
+
+def _of_heads(mask: Tensor | None) -> Tensor | None:
+    """A mask of pictures for each of their heads."""
+    return mask if mask is None or mask.ndim < 3 else mask[:, None]
 
 
 def gate(input: Tensor, scores: Tensor, splits: int = 1) -> Tensor:

@@ -199,7 +199,7 @@ class AttentionExplorer(Explorer):
             self.menu("front", "front", kinds, start, "a house front, with its twins in one row or apart")
             self.menu("mask", "may hear", list(MASKS), mask, "who may be heard")
             self.slider("rounds", "rounds", 1, 2, 1, "how often: in the second, everyone has heard the first")
-            self.share("sharpness", "sharpness", 1.0, "of the softmax; 0: everyone who may be heard alike", 1.5)
+            self.share("sharpness", "sharpness", 1.0, "of the softmax; 0: everyone who may be heard alike")
             self.slider("cells", "map for the bill", 16, 128, 97, "cells per side of the map whose cost is shown")
             dark = (self.fronts[start].labels[::TILE, ::TILE] != VOID).nonzero().tolist()
             for name, place in zip(("row", "column"), dark[len(dark) // 2], strict=True):

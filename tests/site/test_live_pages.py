@@ -30,6 +30,7 @@ FIRST = {  # another control must make room for these, moved by this key
     "… into": ("merge", "ArrowDown"),
     "output padding": ("stride", "End"),
     "the rate": ("output stride", "ArrowRight"),
+    "sharpness": ("may hear", "Home"),  # among strangers, a window hears itself alone, however soft the softmax
 }
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
