@@ -224,13 +224,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None
         query, scale = -query, -scale  # ONNX takes the root of the scale
     if query.ndim != 3:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
-    one_head = (t[:, None] for t in (query, key, value))  # N, 1, L or S, channels: ONNX takes no fewer dimensions
-    return F.scaled_dot_product_attention(*one_head, attn_mask=_of_heads(mask), scale=scale)[:, 0]
-
-
-def _of_heads(mask: Tensor | None) -> Tensor | None:
-    """A mask of pictures for each of their heads."""
-    return mask if mask is None or mask.ndim < 3 else mask[:, None]
+    q, k, v = (t[:, None] for t in (query, key, value))  # N, 1, L or S, channels: ONNX takes no fewer dimensions
+    of_one_head = mask if mask is None or mask.ndim < 3 else mask[:, None]
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=of_one_head, scale=scale)[:, 0]
 
 
 def gate(input: Tensor, scores: Tensor, splits: int = 1) -> Tensor:
