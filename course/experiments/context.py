@@ -115,18 +115,17 @@ def probe(twins: str, o: argparse.Namespace) -> Experiment:
         claims = [far("full", worse) for worse in (*deaf, *unsure)]
         claims.append(far("criss-cross twice", "criss-cross once"))
     experiment = Experiment(f"twins_{twins}", arms, score, build=build, claims=claims)
-    experiment.extra = lambda: {"listening": listening(experiment), **(_shipped(experiment) if o.final else {})}
+    ships = o.final and twins == "apart"
+    experiment.extra = lambda: {"listening": listening(experiment), **(_shipped(experiment) if ships else {})}
     return experiment
 
 
-def _shipped(experiment: Experiment) -> dict[str, Any]:
-    """Store the first seed's networks that hear everybody with the course."""
-    files = {}
-    for arm in ("full", "criss-cross twice"):
-        path = WEIGHTS / f"{experiment.name}_{arm.replace(' ', '_')}.safetensors"
-        weights = {key: value.half() for key, value in experiment.network(arm, 0).state_dict().items()}
-        files[arm] = f"weights/{write_safetensors(weights, path, {'arm': experiment.arms[arm], 'seed': 0}).name}"
-    return {"shipped": files}
+def _shipped(experiment: Experiment, arm: str = "full") -> dict[str, Any]:
+    """Store the first seed's network that hears everybody with the course."""
+    path = WEIGHTS / f"{experiment.name}_{arm}.safetensors"
+    weights = {key: value.half() for key, value in experiment.network(arm, 0).state_dict().items()}
+    header = {"arm": experiment.arms[arm], "seed": 0}
+    return {"shipped": f"weights/{write_safetensors(weights, path, header).name}"}
 
 
 def build_street(model: Mapping[str, Any], num_classes: int, base: nn.Module | None) -> nn.Module:
