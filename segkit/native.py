@@ -222,7 +222,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None
     check_attend(query, key, value, scale, mask)
     if scale is not None and scale < 0:
         query, scale = -query, -scale  # ONNX takes the root of the scale
-    if query.ndim != 3:
+    if query.ndim != 3 or not torch.compiler.is_compiling():
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
     q, k, v = (t[:, None] for t in (query, key, value))  # N, 1, L or S, channels: ONNX takes no fewer dimensions
     of_one_head = mask if mask is None or mask.ndim < 3 else mask[:, None]

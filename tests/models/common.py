@@ -248,10 +248,11 @@ def _context() -> list[Case]:
     eight, quarter = {"score": (8, CLASSES)}, {"score": (4, CLASSES)}
     both = {"position": (8, CLASSES), "channel": (8, CLASSES)}
     presence: dict[str, tuple[int | None, int]] = {**eight, "presence": (None, CLASSES)}
+    sixteen = dict.fromkeys((*eight, *both, "aux"), (16, CLASSES))
     aux: dict[str, Any] = {"aux": True, "in_channels": 2}
     return [
         Case("danet", RESNET18, {**eight, **both}),
-        Case("danet", {**RESNET18, **aux, "sign": "paper"}, {**eight, **both, "aux": (8, CLASSES)}),
+        Case("danet", {**RESNET18, **aux, "output_stride": 16, "sign": "paper"}, sixteen),
         Case("ccnet", RESNET18, eight),
         Case("ccnet", {**RESNET18, **aux, "recurrence": 1}, {**eight, "aux": (8, CLASSES)}),
         Case("ocnet", RESNET18, eight),
