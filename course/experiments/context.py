@@ -110,10 +110,9 @@ def probe(twins: str, o: argparse.Namespace) -> Experiment:
     if twins == "row":  # few speak in a row: whoever hears it window by window, by content or by place, finds the twin
         claims = [far(better, worse) for better in ("criss-cross once", "full", "wide kernels") for worse in deaf]
         claims += [far(b, worse) for b in ("criss-cross once", "full") for worse in ("atrous chain", "pooled keys")]
-    else:  # one look along row and column does not meet it, two do, by way of a third window
+    else:  # row and column do not meet the twin; twice, they reach it by way of a third window, and do not hear it
         unsure = ("atrous chain", "wide kernels", "pooled keys", "criss-cross once", "criss-cross twice")
         claims = [far("full", worse) for worse in (*deaf, *unsure)]
-        claims.append(far("criss-cross twice", "criss-cross once"))
     experiment = Experiment(f"twins_{twins}", arms, score, build=build, claims=claims)
     ships = o.final and twins == "apart"
     experiment.extra = lambda: {"listening": listening(experiment), **(_shipped(experiment) if ships else {})}
