@@ -105,6 +105,11 @@ def probe(twins: str, o: argparse.Namespace) -> Experiment:
         for name in LISTENERS
         if name != "nothing"  # no chance here: no window shows its own colour
     }
+    if twins == "apart":  # reached by everybody, and right no more often than by chance: is the training too short?
+        arms["criss-cross twice, 4×"] = {
+            **arms["criss-cross twice"],
+            "recipe": {**RECIPE, "steps": 4 * RECIPE["steps"]},
+        }
     far = partial(ahead, "13", "accuracy", margin=0.2, control=True)  # some can do no better than guess
     deaf = ("local", "pooled", "encoded")
     if twins == "row":  # few speak in a row: whoever hears it window by window, by content or by place, finds the twin
