@@ -47,7 +47,8 @@ class ANN(OnResNet):
         Sections 3.2 to 3.4, Figure 4; bins: section 4.3.
 
     Differs from the paper:
-        strides are turned into dilation as in `dilate_strides`.
+        strides are turned into dilation as in `dilate_strides`. As in the authors' code, no ReLU follows where the
+        first block is joined to its map.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class ANN(OnResNet):
         super().__init__(num_classes, encoder, width, output_stride, aux, dropout, in_channels)
         between, narrow = self.hidden, max(1, self.hidden // 2)
         self.fusion = ObjectContext(self.last, narrow, speaking=self.third, bins=bins)
-        self.fuse = conv_norm_relu(Conv2d(2 * self.last, self.last, 1, bias=False))
+        self.fuse = nn.Sequential(Conv2d(2 * self.last, self.last, 1, bias=False), nn.BatchNorm2d(self.last))  # no ReLU
         self.before = norm_relu_3x3(self.last, between)
         self.context = ObjectContext(between, narrow, bins=bins)
         self.join = conv_norm_relu(Conv2d(2 * between, between, 1, bias=False))

@@ -75,3 +75,15 @@ def test_what_cannot_be_is_named() -> None:
             create("resnest50", **wrong)
     with pytest.raises(ValueError, match=r"no encoder='resnest18' \(did you mean 'res"):
         create("resnest18")
+
+
+@pytest.mark.parametrize(("depth", "theirs"), [(50, "resnest50d"), (101, "resnest101e"), (200, "resnest200e")])
+def test_timm_gives_the_same_scores(depth: int, theirs: str) -> None:
+    timm = pytest.importorskip("timm", reason="pip install timm==1.0.31")
+    others, ours = timm.create_model(theirs, pretrained=False), Classifier(create(f"resnest{depth}"))
+    numbers = lively(ours).state_dict().values()
+    others.load_state_dict(dict(zip(others.state_dict(), numbers, strict=True)))
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        expected = others.eval()(x)
+        torch.testing.assert_close(ours(x).flatten(1), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
