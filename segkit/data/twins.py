@@ -1,7 +1,7 @@
 """Windows of a house front at night: some are lit, some dark, and each dark one takes the colour of its twin elsewhere.
 
-Two windows are twins where their frames are alike, top and bottom. What a dark window should show stands nowhere near
-it: a network has to know whom to ask. And no count helps: the whole front has as many lights of each of the four
+Two windows are twins if their frames are alike, top and bottom. What a dark window should show stands nowhere near
+it: a network has to know whom to ask. Nor does counting help: the whole front has as many lights of each of the four
 colours, and where twins stand in one row, so has each row. Chance is one in four.
 """
 
@@ -28,7 +28,7 @@ class Twins:
         split: "train", "val" or "test".
         size: windows a side; 3·len(LIGHTS), or a little more for more wall.
         twins: where the twin is: in the same "row", or "apart", in another row and another column.
-        least: how many windows further it is, at the least.
+        least: how many windows away it is, at least.
 
     Raises:
         ValueError: twins is neither.
@@ -75,7 +75,7 @@ class Twins:
         return torch.cat(lit), torch.cat(dark)
 
     def _far_apart(self, make: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The same for twins whose rows and columns both differ; from the start again where the last find no place."""
+        """The same for twins whose rows and columns both differ; starts over if the last ones find no place."""
         wanted, size = len(LIGHTS) * self.size, self.size
         found: list[tuple[int, int]] = []
         while len(found) < wanted:

@@ -74,7 +74,7 @@ def shares_of(frame: Tensor, side: int, mask: str, sharpness: float) -> Tensor:
     """
     query = torch.cat([frame, torch.ones(len(frame), 1)], 1)  # n, 7
     key = torch.cat([2 * frame, -frame.square().sum(1, keepdim=True)], 1)  # n, 7
-    speaks = torch.eye(len(frame))  # each says only who it is: what is heard are the shares themselves
+    speaks = torch.eye(len(frame))  # each says only who it is: what is heard is the shares themselves
     if (heard := MASKS[mask]) is not None:
         return ops.attend(query, key, speaks, scale=sharpness, mask=heard(side, side))
     means = anchors(side)  # S, n
@@ -126,7 +126,7 @@ def bill(mask: str, cells: int, rounds: int) -> tuple[float, float]:
 def drawing(canvas: Canvas) -> dict[str, Any]:
     """The empty picture: the front with its marked window, the shares, the bill of every mask."""
     may = canvas.axes(0.005, 0.05, 0.30, 0.85, "who may be heard (veiled: who may not)")
-    does = canvas.axes(0.315, 0.05, 0.30, 0.85, "who is heard, by keys written by hand")
+    does = canvas.axes(0.315, 0.05, 0.30, 0.85, "who is heard, with keys written by hand")
     costs = canvas.axes(0.745, 0.14, 0.235, 0.76, "what that costs", True)
     side = TILE * 12
     blank = np.zeros((side, side, 3))
@@ -198,8 +198,8 @@ class AttentionExplorer(Explorer):
         with self.together():
             self.menu("front", "front", kinds, start, "a house front, with its twins in one row or apart")
             self.menu("mask", "may hear", list(MASKS), mask, "who may be heard")
-            self.slider("rounds", "rounds", 1, 2, 1, "how often: in the second, everyone has heard the first")
-            self.share("sharpness", "sharpness", 1.0, "of the softmax; 0: everyone who may be heard alike")
+            self.slider("rounds", "rounds", 1, 2, 1, "in the second, all pass on what they heard in the first")
+            self.share("sharpness", "sharpness", 1.0, "of the softmax; at 0, all who may be heard count alike")
             self.slider("cells", "map for the bill", 16, 128, 97, "cells per side of the map whose cost is shown")
             dark = (self.fronts[start].labels[::TILE, ::TILE] != VOID).nonzero().tolist()
             for name, place in zip(("row", "column"), dark[len(dark) // 2], strict=True):
@@ -223,7 +223,7 @@ class AttentionExplorer(Explorer):
             right = COLOURS[results.truth or 0]
             text += f", its twin {'among them' if results.allowed[results.twin] else 'not among them'}. "
             text += f"{own:.0%} of what it hears is itself, {twin:.0%} its twin; that looks {looks}, "
-            text += "which is right." if looks == right else f"and {right} is right."
+            text += "which is right." if looks == right else f"but {right} is right."
         n, kept = self["cells"], bill(self["mask"], self["cells"], self["rounds"])[1]
         cost = f"{results.macs / 1e9:,.2f} billion multiply-adds, {kept / 1e6:,.1f} MB of shares"
         return f"{text} On a map of {n}×{n} cells: {cost}."

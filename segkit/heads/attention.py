@@ -1,11 +1,11 @@
-"""Attention over the cells of a map: who hears whom is all that these blocks differ in.
+"""Attention over the cells of a map: these blocks differ only in who hears whom.
 
     block              a cell hears                                       paper
     PositionAttention  every cell                                         DANet (and OCNet, with query = key)
-    CrissCross         its row and column; twice, and so every cell       CCNet
+    CrissCross         its row and column; in two rounds, every cell      CCNet
     ChannelAttention   nobody: channels hear channels                     DANet
 
-Each adds what it heard to what came in, times a factor that starts at 0: at first nobody hears anything.
+Each adds what it heard, times a factor that starts at 0, to what came in: at first nobody hears anything.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class PositionAttention(nn.Module):
 
 
 class CrissCross(PositionAttention):
-    """Every cell hears its row and its column; what is heard twice in a row comes from everywhere.
+    """Every cell hears its row and its column; after two rounds it has heard from everywhere.
 
     Two products stand for the whole mask: one along columns, one along rows, under one softmax; the cell itself, which
     is in both, counts once, in its row.

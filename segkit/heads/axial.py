@@ -23,7 +23,7 @@ AXES = ("column", "row")
 def attend_along(axis: str, query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
     """Attention in which each cell hears its own "column" or its own "row": lines are put side by side into the batch.
 
-    It is `attend` under `axis_mask`, at the price of what is heard: H·W·H or H·W·W products in place of (H·W)².
+    It is `attend` under `axis_mask`, but costs only what is heard: H·W·H or H·W·W products in place of (H·W)².
 
     Shape:
         query, key N×E×H×W, value N×D×H×W → N×D×H×W.
@@ -32,7 +32,7 @@ def attend_along(axis: str, query: Tensor, key: Tensor, value: Tensor, scale: fl
     for given in (query, key, value):
         check_shape(given, "attend_along")
         if given.ndim != 4:
-            raise ValueError(f"attend_along got a map of shape {tuple(given.shape)}; it takes N×C×H×W: x[None]")
+            raise ValueError(f"attend_along got a map of shape {tuple(given.shape)}; it takes N×C×H×W: give x[None]")
     lines = (x.permute(order) for x in (query, key, value))  # N, W, H, E or N, H, W, E
     told = engine().attend(*lines, scale=scale)  # N, W, H, D or N, H, W, D
     return told.permute((0, 3, 2, 1) if axis == "column" else (0, 3, 1, 2))  # N, D, H, W
@@ -41,7 +41,7 @@ def attend_along(axis: str, query: Tensor, key: Tensor, value: Tensor, scale: fl
 class AxialAttention(nn.Module):
     """Attention along one axis; with gates, channelized.
 
-    In the paper each product a(i, j)·v(j) is multiplied with a gate for each channel of line i, before the sum over j.
+    In the paper each product a(i, j)·v(j) is multiplied by a gate for each channel of line i, before the sum over j.
     The gate does not depend on j, so it can wait until after the sum: it is `gate` with a score for each channel and
     line, from the mean of what the line has heard.
 

@@ -1,4 +1,4 @@
-"""CPN's prior (Yu et al. 2020): whether two cells are of one class is learned itself, and then says who is heard.
+"""CPN's prior (Yu et al. 2020): whether two cells are of one class is itself learned, and then says who is heard.
 
 map ──┬── 1×1 to a score for every cell of the map ── sigmoid ── P: i and j are of one class
       └── P·values: its own kind    (1 − P)·values: all others        side by side with the map
@@ -18,11 +18,11 @@ from segkit.typed import typed
 class ContextPrior(nn.Module):
     """Means over the cells of one's own class and over those of others, by a matrix that has a loss of its own.
 
-    There is no softmax: what `attend` makes of products is here given, or learned, number by number.
+    There is no softmax: what `attend` makes from products is given here, or learned, number by number.
 
     Args:
         channels: of the map.
-        size: (height, width) of the map in cells: the matrix has a column for each, and so no other size goes.
+        size: (height, width) of the map in cells: the matrix has a column for each, so no other size will do.
 
     Attributes:
         out_channels: of what comes out: 3·channels.
@@ -36,7 +36,7 @@ class ContextPrior(nn.Module):
 
     Source:
         Yu et al., "Context Prior for Scene Segmentation", CVPR 2020 (arXiv 2004.01547), sections 3.1 and 3.3. Sums are
-        divided by all h·w cells, as in the authors' code. The aggregation before it is a head of one's own.
+        divided by all h·w cells, as in the authors' code. The aggregation before it would be a head of its own.
     """
 
     @typed

@@ -19,8 +19,8 @@ class Feedback(nn.Module):
         times: T; with 1 it is the network alone.
 
     Shape:
-        N×C×H×W → N×channels×H×W. The field grows with every pass as by so many more layers; the number of weights does
-        not.
+        N×C×H×W → N×channels×H×W. The field grows with every pass as if the layers stood there once more; the number of
+        weights does not grow.
 
     Raises:
         ValueError: what step gives has another shape.

@@ -37,7 +37,7 @@ class HeightGates(nn.Module):
 
     Differs from the paper:
         the height of a row is counted in the picture that comes in; the authors know where a crop was cut. Gates are
-        made of 16 rows and then spread, as in the paper: between two rows stands a mean of two gates, not the gate of a
+        for 16 rows and then spread, as in the paper: between two rows stands a mean of two gates, not the gate of a
         mean, which is what `gate` would give.
     """
 

@@ -1,4 +1,4 @@
-"""Attention that adds by a convolution: OCNet's object context, and ANN's, which hears a hundred pooled anchors."""
+"""Attention that ends in a convolution: OCNet's object context, and ANN's, which hears a hundred pooled anchors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ObjectContext(nn.Module):
         bins: cells per side of the grids that keys and values are pooled to, each a mean; () for every cell.
 
     Attributes:
-        query, key: one and the same layer where the map hears itself, so that two cells hear each other alike.
+        query, key: one and the same layer where the map hears itself, so that products are the same both ways.
 
     Shape:
         N×channels×H×W, and N×speaking×h×w where another map speaks → N×channels×H×W, what is heard.

@@ -89,8 +89,8 @@ class BoundarySweeps(nn.Module):
         channels: of the map.
 
     Shape:
-        N×channels×H×W, and `open` N×1×H×W, the p of each pixel: 1 inside of things, 0 on outlines → N×channels×H×W.
-        A pixel hears what can be reached without stepping onto a closed one, in one turn.
+        N×channels×H×W, and `open` N×1×H×W, the p of each pixel: 1 inside things, 0 on outlines → N×channels×H×W.
+        A pixel hears all from which it can be reached with one turn, never stepping onto a closed pixel.
 
     Source:
         Ding et al., "Boundary-Aware Feature Propagation for Scene Segmentation", ICCV 2019, section 3.2.

@@ -122,7 +122,7 @@ class EncNet(OnResNet):
         super().__init__(num_classes, encoder, width, output_stride, aux, dropout, in_channels)
         if lateral and self.encoder.output_stride != 8:
             raise ValueError(f"EncNet got lateral=True and output_stride={output_stride}; layer2, layer3 and layer4 "
-                             "have one size at 8 only: give output_stride=8")  # fmt: skip
+                             "have the same size only at 8: give output_stride=8")  # fmt: skip
         between, second = self.hidden, self.encoder.channels[-3]
         self.before = norm_relu_3x3(self.last, between)
         wide = (second, self.third) if lateral else ()

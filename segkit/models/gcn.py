@@ -24,7 +24,7 @@ from segkit.typed import typed
 
 
 class LargeKernel(nn.Module):
-    """A k×k convolution of rank 2: a column then a row, plus a row then a column; nothing in between.
+    """A k×k convolution of low rank: a column then a row, plus a row then a column; nothing in between.
 
     Args:
         channels, out: in and out.
@@ -72,7 +72,7 @@ class BoundaryRefinement(nn.Module):
 
 @register("gcn")
 class GCN(Model):
-    """A ResNet with a large kernel on each of its four last maps, and refined scores.
+    """A ResNet with a large kernel on each of its last four maps, and refined scores.
 
     Args:
         num_classes: number of classes K, void not counted.

@@ -1,4 +1,4 @@
-"""RefineNet (Lin et al. 2017): four maps of a ResNet, each refined by the one below it, along paths of sums.
+"""RefineNet (Lin et al. 2017): four maps of a ResNet, each refined with the coarser one, along paths of sums.
 
   1/32 ── 3×3 ── RCU ─────────────── CRP ── RCU ──┐ 3×3, ×2
   1/16 ── 3×3 ── RCU ── 3×3 ── + ── CRP ── RCU ───┼─┐ 3×3, ×2
@@ -98,7 +98,7 @@ class Refinement(nn.Module):
         coarser: whether a coarser map comes in.
 
     Shape:
-        N×before×h×w, and N×channels×h×w from below → N×after×h×w, or N×channels×h×w.
+        N×before×h×w, and N×channels×h×w from the coarser block → N×after×h×w, or N×channels×h×w.
 
     Source:
         Section 3.2, Figure 2 a.

@@ -4,7 +4,7 @@
 
 Who may be heard is the mask's to say. With queries, keys and values from every pixel of a map each pixel hears all of
 them (DANet, OCNet); a mask of row and column makes it criss-cross attention (CCNet); with keys and values from pooled
-maps it hears a hundred anchors (ANN), from regions a few objects (OCR). The operator is always this one.
+maps it hears a hundred anchors (ANN), from regions a few objects (OCR). The operator is always the same.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None
 
 
 def softmax(x: Tensor, dim: int = -1) -> Tensor:
-    """exp(x) / Σ exp(x), from the largest downwards so that nothing overflows; 0 where all are −∞."""
+    """exp(x) / Σ exp(x), with the largest subtracted so that nothing overflows; 0 where all are −∞."""
     if x.shape[dim] == 0:
         return x
     largest = x.detach().amax(dim, keepdim=True)
@@ -68,7 +68,7 @@ def check_attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None,
     one_type(list(named.values()), OP)
     before = query.shape[:-2]
     if key.shape[:-2] != before or value.shape[:-2] != before:
-        raise ValueError(f"{OP} got {_shapes(named)}; the dimensions before the last two are the same in all three")
+        raise ValueError(f"{OP} got {_shapes(named)}; the dimensions before the last two must be the same in all three")
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or not query.shape[-1]:
         raise ValueError(
             f"{OP} got {_shapes(named)}; it takes query …×L×E, key …×S×E and value …×S×D: as many channels (1 or more) "

@@ -1,7 +1,8 @@
 """Residual encoding: how a map differs, all in all, from each of a few learned codewords.
 
-Each pixel is shared out among the codewords, most of it to the nearest, and each codeword adds up the differences of
-its shares. What comes out has no place left in it, only how much there is of what: the texture of the whole scene.
+Each pixel is shared out among the codewords, most of it to the nearest, and each codeword adds up the differences,
+weighted by its shares. What comes out says nothing of places, only how much there is of what:
+the texture of the whole scene.
 """
 
 from __future__ import annotations

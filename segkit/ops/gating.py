@@ -20,10 +20,10 @@ def gate(input: Tensor, scores: Tensor, splits: int = 1) -> Tensor:
     """input · sigmoid(scores); with splits, the sum over the splits of input · softmax(scores).
 
     Args:
-        input: the maps; the splits of a channel stand `channels` apart: first all channels of the first split.
+        input: the maps; the splits of a channel stand C apart: first come all channels of the first split.
         scores: one for each channel, or for each channel and row, column or pixel.
-        splits: how many maps compete for each channel that comes out; 1 for none, where the softmax would be 1 and
-            the sigmoid stands instead.
+        splits: how many maps compete for each channel that comes out; 1 for none: a softmax would then be 1, so a
+            sigmoid takes its place.
 
     Shape:
         input N×(splits·C)×H×W, scores N×(splits·C)×h×w with h either H or 1 and w either W or 1 → N×C×H×W.
@@ -56,7 +56,7 @@ def check_gate(input: Tensor, scores: Tensor, splits: int) -> int:
     fits = all(b in (a, 1) for a, b in zip(x.shape[2:], g.shape[2:], strict=True))
     if input.ndim != scores.ndim or x.shape[:2] != g.shape[:2] or not fits:
         raise ValueError(f"{OP} got input of shape {tuple(input.shape)} and scores of shape {tuple(scores.shape)}; the "
-                         "scores have the input's pictures and channels, and its height and width or 1")  # fmt: skip
+                         "scores must have its pictures and channels, and its height and width or 1")  # fmt: skip
     if x.shape[1] % r:
         raise ValueError(f"{OP} got {x.shape[1]} channels and splits={r}; the channels are a multiple of the splits")
     return r

@@ -1,8 +1,8 @@
 """Sweeps: a recurrent network runs over the lines of a map, and each line hears all lines before it.
 
 A sweep down and a sweep up let every pixel hear its column; a sweep to the right and one to the left over what these
-wrote let it hear every pixel there is (ReNet). A gate for each pixel can stop what is passed on: closed along outlines,
-a region talks to itself and not across them (boundary-aware feature propagation).
+wrote let it hear every pixel there is (ReNet). A gate for each pixel can stop what is passed on: if it is closed
+along outlines, a region talks to itself but not across them (boundary-aware feature propagation).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def sweep(
         weight_hh, bias_hh: from what the line before has written at the same place.
         direction: "down", "up", "right" or "left".
         cell: "gru" for `torch.nn.GRU`'s, "relu" for `torch.nn.RNN`'s with that nonlinearity: relu(W·x + U·h).
-        open: what is multiplied with the line before, pixel by pixel, before it is heard: 1 lets all through, 0 stops
-            all.
+        open: factors for the line before, pixel by pixel, before it is heard: 1 lets everything through, 0 stops
+            everything.
 
     Shape:
         input N×C×H×W or C×H×W, weight_ih (G·U)×C, weight_hh (G·U)×U, biases G·U with G = 3 for a GRU and 1 for relu,
@@ -46,7 +46,7 @@ def sweep(
 
     Raises:
         TypeError: something is not a tensor of floating-point numbers, or types are mixed.
-        ValueError: shapes do not fit; a direction or cell that there is not.
+        ValueError: shapes do not fit; an unknown direction or cell.
 
     Source:
         Visin et al., 2015 (ReNet, arXiv 1505.00393), equations 1 to 4, with the GRU of Cho et al., 2014 (arXiv

@@ -28,8 +28,8 @@ def same_class(labels: Tensor, ignore_index: int = VOID) -> tuple[Tensor, Tensor
 def affinity_loss(scores: Tensor, labels: Tensor, ignore_index: int = VOID) -> Tensor:
     """Binary cross-entropy of each pair of cells, and −log of precision, recall and specificity of each row.
 
-    The first asks about pairs one by one, the second about all that one cell hears: of those it takes for its own kind
-    how many are, of its own kind how many it takes, of the others how many it leaves.
+    The first asks about pairs one by one, the second about all that one cell hears: of those it takes for its own
+    kind, how many are; of its own kind, how many it takes; of the others, how many it leaves out.
 
     Args:
         scores: of the pairs, before the sigmoid, as ContextPrior gives them.

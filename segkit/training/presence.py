@@ -19,8 +19,8 @@ def presence_loss(scores: Tensor, target: Tensor, ignore_index: int = VOID) -> T
 
     Args:
         scores: N×K×1×1 or N×K, one for each class of each picture.
-        target, ignore_index: labels as for `cross_entropy`; a class is present where a pixel has it, and in a picture
-            of void none is.
+        target, ignore_index: labels as for `cross_entropy`; a class is present if a pixel has it; in a picture that
+            is all void, none is.
 
     Shape:
         scalar; 0 where there is no picture.

@@ -119,6 +119,6 @@ def test_the_scene_helps_the_look_alikes() -> None:
 @needs["twins_row"]
 @needs["twins_apart"]
 def test_local_strikes_out_what_it_sees() -> None:
-    words = "it strikes out what it sees"
+    words = "it rules out what it sees"
     run("13", words)
     refuted("13", words, eliminated=lambda old: 0.25)

@@ -10,14 +10,14 @@ from segkit.grading.exercises.attend_maps_ways import WAYS, attend
 from segkit.grading.exercises.case_tensors import Args, Shape, grouped, labels, numbers
 
 TASK = """The cells of one map listen to those of another. query is N×E×h×w; each of its L = h·w cells is a listener.
-key is N×E×h'×w' and value N×D×h'×w'; each of their S = h'·w' cells is a speaker. h'×w' may be any size, also another
-one than h×w.
+key is N×E×h'×w' and value N×D×h'×w'; each of their S = h'·w' cells is a speaker. h'×w' may be any size, not only
+h×w.
 heads, H, divides E and D. Head 0 takes the first E/H channels of query and key and the first D/H of value, head 1 the
 next ones, and so on; each head listens by itself. Its products query·key, divided by √(E/H), go through a softmax over
 the speakers, and each listener hears the mean of the values under these shares.
 mask is None or L×S of bools, cells line by line, the same for all pictures and heads: True where the listener may hear
 the speaker. Who may not be heard gets no share. A listener who may hear nobody hears 0.
-Return N×D×h×w with the dtype of query, the channels of head 0 first. Products may be as large as some thousands."""
+Return N×D×h×w with the dtype of query, the channels of head 0 first. Products may run into the thousands."""
 
 
 def _mask(seed: int, L: int, S: int, deaf: tuple[int, ...]) -> Tensor:
@@ -86,12 +86,12 @@ def _facts(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor |
 MESSAGES = """
 softmax-over-listeners: Your softmax runs over the listeners. Each listener shares itself out among the speakers: its
     shares of all speakers add up to 1.
-softmax-over-heads: Your softmax runs over the heads. It runs over the speakers, in each head by itself.
-softmax-over-all-pairs: One softmax runs over all pairs of listeners and speakers. Each listener has a softmax of its
-    own.
-softmax-missing: Your products are the weights as they are. A softmax over the speakers makes shares of them.
-loudest-only: Each listener hears only the speaker with the largest product. It hears the mean of all, with the shares
-    of a softmax.
+softmax-over-heads: Your softmax runs over the heads. It should run over the speakers, in each head by itself.
+softmax-over-all-pairs: Your one softmax runs over all pairs of listeners and speakers. Give each listener a
+    softmax of its own.
+softmax-missing: You use the products as weights, as they are. A softmax over the speakers makes shares of them.
+loudest-only: Your listeners hear only the speaker with the largest product. They should hear the mean of all, with the
+    shares of a softmax.
 overflows: Large products overflow in your exponential, and NaN comes out. Subtract the largest product of a listener
     first, as `softmax` does.
 scale-missing: Your products are not divided by √(E/H).
@@ -101,8 +101,8 @@ scale-inverted: You multiply the products by √(E/H). Divide by it.
 scale-of-value: You take the scale from the channels of value. It is that of query and key: √(E/H).
 heads-ignored: `heads` makes no difference: all channels listen together. Each head has shares of its own.
 heads-interleaved: You give every H-th channel to a head. A head takes E/H channels that stand next to each other.
-split-by-reshaping: To make the heads you reshape, and cells and channels get mixed up. First give the channels a
-    dimension of their own, H×(E/H), and then move the one of the heads.
+split-by-reshaping: To make the heads you reshape, and cells and channels get mixed up. First split the channels
+    into two dimensions, H×(E/H), and then move that of the heads.
 joined-by-reshaping: In the end you reshape the heads away, and cells and channels get mixed up. First move the
     dimension of the heads next to that of the channels.
 heads-averaged: You average the heads. Put their channels one after the other.
@@ -112,14 +112,15 @@ mask-after-softmax: You strike out shares after the softmax, and the rest no lon
     products before it, with −∞.
 masked-with-zero: You set the products to 0 where the mask is False. e⁰ is 1, so they still get a share. Set them to
     −∞.
-mask-transposed: Your mask has speakers for rows. Its rows are listeners and its columns are speakers.
+mask-transposed: You take the rows of the mask for speakers. Its rows are listeners and its columns are speakers.
 mask-of-the-first-row: All listeners get the mask of the first one. Each has a row of its own.
-nobody-is-nan: A listener who may hear nobody hears NaN: a softmax of nothing but −∞ is 0/0. Give 0 to it.
+nobody-is-nan: A listener who may hear nobody hears NaN: a softmax of nothing but −∞ is 0/0. Let it hear 0.
 nobody-hears-all: A listener who may hear nobody hears the mean of everybody, since in a softmax a large negative number
-    everywhere is as good as none. Give 0 to it.
-columns-first: You read a map column by column, or write the result so. Cells come line by line, as `flatten` has them.
+    everywhere is as good as none. Let it hear 0.
+columns-first: You read a map column by column, or write the result that way. Cells come line by line, as
+    `flatten` has them.
 query-key-exchanged: Query and key have changed places: the speakers ask and the listeners answer.
-key-for-value: What is heard are the keys. The shares come from the keys, and what is heard comes from value.
+key-for-value: Your listeners hear the keys. The shares come from the keys, and what is heard comes from value.
 size-of-the-speakers: Your result has the height and width of the speakers' map. It has those of query.
 first-picture-only: Only the first picture of the batch is worked on.
 left-flat: The dimensions of the result are flat or in another order. They should be N×D×h×w.

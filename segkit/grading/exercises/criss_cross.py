@@ -35,26 +35,26 @@ def _facts(height: int, width: int, step: int) -> dict[str, bool]:
 
 
 MESSAGES = """
-row-only: Each cell hears its row and not its column. It hears both.
-column-only: Each cell hears its column and not its row. It hears both.
-intersection: A cell hears those that are in its row *and* in its column, which is nobody but itself. Join the two
-    with *or*.
-diagonals: A cell hears the two diagonals through it. It hears its row and its column.
-whole-grid: A cell hears cells that share neither its row nor its column with it. It hears every step-th cell in its own
-    row and every step-th one in its own column.
-itself-missing: No cell hears itself. Each does.
+row-only: Your cells hear their row and not their column. They should hear both.
+column-only: Your cells hear their column and not their row. They should hear both.
+intersection: Your cells hear those that are in their row *and* in their column, which is nobody but themselves. Join
+    the two with *or*.
+diagonals: Your cells hear the two diagonals through them. They should hear their row and their column.
+whole-grid: Your cells hear cells that share neither their row nor their column. Each should hear every step-th cell in
+    its own row and every step-th one in its own column.
+itself-missing: None of your cells hears itself. Each should.
 counted-from-the-border: The step is counted from the border of the map. Each cell counts from where it stands: ask for
     the distance between listener and speaker.
 step-in-one-axis: The step is used in the row or in the column alone. It holds in both.
 step-ignored: `step` makes no difference: a cell hears its whole row and column.
-step-as-reach: You take step for a reach: a cell hears those of its row and column that are at most so far away. It
-    hears every step-th one, however far.
-window: A cell hears everybody in a square around it. It hears its row and its column.
-nearest-only: A cell hears the nearest cell on each side, step cells away, and none behind it. It also hears those that
-    are 2·step, 3·step, … away.
-one-direction: A cell hears in one direction only, those that come before it or those that come after it. Count in both
-    directions.
-wraps-around: You count on from one border to the opposite one. The map ends at its border.
+step-as-reach: You take step for a reach: your cells hear those of their row and column that are at most that far away.
+    Each should hear every step-th one, however far.
+window: Your cells hear everybody in a square around them. They should hear their row and their column.
+nearest-only: Your cells hear the nearest cell on each side, step cells away, and none beyond it. They should also hear
+    those that are 2·step, 3·step, … away.
+one-direction: Your cells hear in one direction only, those that come before them or those that come after them. Count
+    in both directions.
+wraps-around: Your count goes on at the opposite border. The map ends at its border.
 step-off-by-one: Your cells are one too far apart, or one too near. With step=2, the cells that are heard are 2, 4, 6, …
     cells away.
 height-width-exchanged: Height and width have changed places. Cell i stands in row i // width and column i % width.

@@ -9,12 +9,12 @@ from segkit.grading.exercise import Case, Exercise, catalogue
 from segkit.grading.exercises.case_tensors import Args, grouped, labels, numbers
 from segkit.grading.exercises.encode_valid_ways import WAYS, encode
 
-TASK = """EncNet's encoding layer, where some pixels take no part. x is N×C×h×w, codewords K×C, scale K numbers (below 0
-as a rule, but any), valid N×h×w bools.
+TASK = """EncNet's encoding layer, where some pixels take no part. x is N×C×h×w, codewords K×C, scale K numbers
+(below 0 as a rule, not always), valid N×h×w bools.
 Pixel i shares itself out among the codewords d(k): a(i, ·) is the softmax over k of scale(k) · ‖x(i) − d(k)‖², with the
-squared Euclidean distance over the C channels. Codeword k then adds up the differences of its shares, over the pixels
-of its picture where valid is True: e(k) = Σ a(i, k) · (x(i) − d(k)).
-A pixel where valid is False takes no part. What x holds there may be anything, also NaN. A picture without a valid
+squared Euclidean distance over the C channels. Codeword k then adds up the differences, weighted by its shares, over
+the pixels of a picture where valid is True: e(k) = Σ a(i, k) · (x(i) − d(k)).
+A pixel where valid is False takes no part. What x holds there may be anything, even NaN. A picture without a valid
 pixel gives zeros. Distances may be large.
 Return N×K×C with the dtype of x."""
 
@@ -87,9 +87,9 @@ distance-not-squared: You use the distance. Its square is asked for: leave the r
 mean-of-squares: You average the squared differences over the channels. Add them up.
 product-for-distance: The shares come from products of pixels and codewords, as in attention. Here they come from
     squared distances.
-nearest-only: Each pixel goes to a single codeword as a whole. A softmax shares it out.
-softmax-over-pixels: Your softmax runs over the pixels. It runs over the codewords: the shares of each pixel add up to
-    1.
+nearest-only: You give each pixel as a whole to a single codeword. A softmax should share it out.
+softmax-over-pixels: Your softmax runs over the pixels. It should run over the codewords: the shares of each pixel
+    add up to 1.
 softmax-missing: Your shares of a pixel do not add up to 1. Divide the exponentials by their sum, as a softmax does.
 underflows: Far from all codewords your exponentials all become 0, and 0/0 is NaN. Subtract the largest exponent first,
     as `softmax` does.

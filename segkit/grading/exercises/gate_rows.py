@@ -11,9 +11,9 @@ from segkit.grading.exercises.gate_rows_ways import WAYS, gated
 
 TASK = """Gates that depend on the height, after HANet. x is N×C×h×w, squeeze R×C, expand C×R, biases a list of two,
 with R and C numbers.
-The mean of each row describes it: C numbers. A 1×1 convolution, squeeze, plus biases[0], and a ReLU make R numbers of
-them; another, expand, plus biases[1], and a sigmoid make C gates. Multiply each channel of x by its gate, in all cells
-of that row. No row knows of another.
+The mean of each row describes it: C numbers. A 1×1 convolution, squeeze, plus biases[0], and a ReLU turn them into R
+numbers; another, expand, plus biases[1], and a sigmoid turn those into C gates. Multiply each channel of x by its
+gate, in all cells of that row. No row knows of another.
 Return N×C×h×w with the dtype of x."""
 
 
@@ -55,19 +55,19 @@ def _facts(x: Tensor, squeeze: Tensor, expand: Tensor, biases: list[Tensor]) -> 
 
 
 MESSAGES = """
-mean-of-the-map: Your gates come from the mean of the whole map, and all rows have the same. Each row has gates of its
-    own, from its own mean.
+mean-of-the-map: Your gates come from the mean of the whole map, so all rows share them. Each row should have gates of
+    its own, from its own mean.
 mean-of-columns: Your gates come from the means of the columns. Take those of the rows: over the last dimension.
 mean-over-channels: You average over the channels. The mean of a row is taken over its cells, for each channel by
     itself.
-each-cell-alone: Each cell has gates of its own. Take the mean of the row first.
+each-cell-alone: You give each cell gates of its own. Take the mean of the row first.
 largest-of-the-row: You take the largest number of each row. Take the mean.
 sum-of-the-row: You add up each row. Take its mean.
 batch-averaged: You average over the pictures of the batch as well. Each picture has gates of its own.
 relu-missing: There is no ReLU between your two convolutions.
 relu-before-the-bias: You add biases[0] after the ReLU. It belongs before it.
 sigmoid-inside: A sigmoid stands between your two convolutions. A ReLU belongs there.
-bias-ignored: A bias makes no difference, or none does. Each of the two convolutions has one.
+bias-ignored: One of the biases makes no difference, or neither does. Each of the two convolutions has one.
 softmax-for-sigmoid: Your gates are a softmax, and compete with each other. A sigmoid makes each of them by itself.
 tanh-for-sigmoid: Your gates are between −1 and 1. A sigmoid makes them, between 0 and 1.
 sigmoid-missing: Your gates are the numbers of the second convolution as they are. A sigmoid follows.

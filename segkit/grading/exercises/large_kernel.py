@@ -63,9 +63,9 @@ one-pair-only: Only one of the two pairs makes a difference. Add what the two gi
 multiplied: You multiply what the two pairs give. Add them.
 averaged: You take the mean of the two pairs. Add them.
 larger-of-the-two: You take the larger of the two numbers. Add them.
-one-behind-the-other: One pair reads what the other one gives. Both read x, and the two results are added.
+one-behind-the-other: One of your pairs reads what the other one gives. Both should read x; add the two results.
 side-by-side: You put the channels of the two pairs one after the other. Add them.
-relu-between: A ReLU stands between the two kernels of a pair. Nothing does: together they are one large kernel.
+relu-between: You put a ReLU between the two kernels of a pair. Leave it out: together they are one large kernel.
 relu-at-the-end: A ReLU follows your sum. Return the sum as it is.
 turned: Your columns lie along the rows, and your rows along the columns. A column is k high and 1 wide.
 right-turned: In `right` the row comes first and then the column; you take them the other way round, as in `left`.

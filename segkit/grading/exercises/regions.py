@@ -17,8 +17,8 @@ zeros.
 Then each cell, known or not, hears the regions of its picture. A cell's query is query times its D numbers, a region's
 key is key times its D numbers; their products, divided by √E, go through a softmax over the regions; and the cell hears
 the mean of the regions themselves under these shares.
-Return two results: the regions, N×K×D, and what the cells hear, N×D×h×w, with the dtype of cells. Scores may be as
-large as some thousands."""
+Return two results: the regions, N×K×D, and what the cells hear, N×D×h×w, with the dtype of cells. Scores may
+run into the thousands."""
 
 
 def _known(seed: int, n: int, h: int, w: int) -> Tensor:
@@ -78,13 +78,14 @@ def _facts(cells: Tensor, guess: Tensor, known: Tensor, query: Tensor, key: Tens
 
 
 MESSAGES = """
-softmax-over-classes: Your softmax over the scores runs over the classes of a cell. It runs over the cells, for each
-    class by itself; the weights of a region add up to 1.
+softmax-over-classes: Your softmax of the scores runs over the classes of a cell. It should run over the cells, for
+    each class by itself; the weights of a region add up to 1.
 normalised-probabilities: You weight the cells by the probabilities of the class, divided by their sum. The weights are
     one softmax of the class's scores over the cells.
-hard-guess: A region is the plain mean of the cells whose score is highest for it. All known cells take part, each with
-    the weight of a softmax.
-best-cell-only: A region is the one cell with the highest score. It is a mean of all known cells, weighted by a softmax.
+hard-guess: You make a region the plain mean of the cells whose score is highest for it. All known cells should take
+    part, each with the weight of a softmax.
+best-cell-only: You make a region the one cell with the highest score. It is a mean of all known cells, weighted by a
+    softmax.
 regions-overflow: Large scores overflow in your exponential, and NaN comes out. Subtract the largest score of a class
     first, as `softmax` does.
 unknown-counted: `known` makes no difference: all cells form the regions.
@@ -100,12 +101,12 @@ scale-missing: Your products of queries and keys are not divided by √E.
 scale-of-channels: You divide by √D. Query and key have E channels, so divide by √E.
 softmax-over-listeners: Your second softmax runs over the cells. Each cell shares itself out among the regions: its
     shares add up to 1.
-hears-cells: Your cells hear cells. They hear the K regions.
+hears-cells: Your cells hear cells. They should hear the K regions.
 query-key-exchanged: `query` and `key` have changed places: cells are multiplied by query, regions by key.
 one-projection: One of the two weights makes no difference: you use the same one for cells and for regions.
-projected-values: What your cells hear are the keys of the regions. They hear the regions themselves.
+projected-values: Your cells hear the keys of the regions. They should hear the regions themselves.
 added-to-the-cells: You add what is heard to the cells. Return it by itself.
-regions-of-all-pictures: The regions are formed over all pictures of the batch. Each picture has its own.
+regions-of-all-pictures: You form the regions over all pictures of the batch. Each picture has its own.
 columns-first: You read or write a map column by column. Cells come line by line.
 regions-transposed: Your regions are N×D×K. They should be N×K×D.
 heard-left-flat: What your cells hear is flat or has its dimensions in another order. It should be N×D×h×w.
