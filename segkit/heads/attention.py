@@ -2,7 +2,7 @@
 
     block              a cell hears                                       paper
     PositionAttention  every cell                                         DANet (and OCNet, with query = key)
-    CrissCross         its row and column; in two rounds, every cell      CCNet
+    CrissCross         its row and column; twice, by way of others, all   CCNet
     ChannelAttention   nobody: channels hear channels                     DANet
 
 Each adds what it heard, times a factor that starts at 0, to what came in: at first nobody hears anything.

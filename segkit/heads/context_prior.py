@@ -16,9 +16,10 @@ from segkit.typed import typed
 
 
 class ContextPrior(nn.Module):
-    """Means over the cells of one's own class and over those of others, by a matrix that has a loss of its own.
+    """Sums over the cells of one's own class and over those of others, each divided by the number of all cells.
 
-    There is no softmax: what `attend` makes from products is given here, or learned, number by number.
+    Which cells are of one class is told by a matrix that has a loss of its own. There is no softmax: what `attend`
+    makes from products is given here, or learned, number by number.
 
     Args:
         channels: of the map.

@@ -43,8 +43,7 @@ class CCNet(OnResNet):
         Sections 3.1 to 3.3 and Figure 2; the category consistent loss of the journal version is not in it.
 
     Differs from the paper:
-        strides are turned into dilation as in `dilate_strides`; the authors also use multi-grid, and their BatchNorm
-        has a leaky ReLU in it.
+        strides are turned into dilation as in `dilate_strides`; the authors' BatchNorm has a leaky ReLU in it.
     """
 
     def __init__(

@@ -143,7 +143,8 @@ class RefineNet(Model):
         whose count, 118.05 million at 21 classes, it has.
 
     Differs from the paper:
-        where two maps are fused the coarser one has been convolved before it came up, in the block below.
+        a coarser map's residual units and convolution stand at the end of the block below, not at the start of the one
+        that adds; what is computed is the same.
     """
 
     def __init__(

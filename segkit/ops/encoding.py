@@ -1,7 +1,7 @@
 """Residual encoding: how a map differs, all in all, from each of a few learned codewords.
 
-Each pixel is shared out among the codewords, most of it to the nearest, and each codeword adds up the differences,
-weighted by its shares. What comes out says nothing of places, only how much there is of what:
+Each pixel is shared out among the codewords, most of it, where the scales are alike, to the nearest, and each codeword
+adds up the differences, weighted by its shares. What comes out says nothing of places, only how much there is of what:
 the texture of the whole scene.
 """
 
@@ -23,7 +23,7 @@ def encode(input: Tensor, codewords: Tensor, scale: Tensor) -> Tensor:
     Args:
         input: the maps; each pixel is a vector x(i) of C numbers.
         codewords: the vectors d(k).
-        scale: how sharply pixels are shared out; below 0, so that the nearest codeword gets the largest share.
+        scale: how sharply pixels are shared out; below 0, so that a nearer codeword gets a larger share.
 
     Shape:
         input N×C×H×W or C×H×W, codewords K×C, scale K → N×K×C or K×C.
