@@ -152,6 +152,8 @@ def streets(o: argparse.Namespace) -> Experiment:
     claims = [
         ahead("13", "mean_iou", "pooled", "nothing", 0.015),
         ahead("13", "ambiguous_iou", "pooled", "nothing", 0.02),
+        ahead("13", "mean_iou", "local", "nothing", 0.03),
+        *(ahead("13", "mean_iou", "wide kernels", other, 0.02) for other in ("pooled", "criss-cross twice", "full")),
     ]
     return sized(Experiment("context_streets", arms, street_score, build_street, claims=claims))
 
