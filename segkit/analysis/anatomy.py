@@ -19,6 +19,7 @@ from segkit.encoders import Encoder
 from segkit.engine import use_engine
 from segkit.typed import typed
 
+ROWS = ("unsqueeze", "scaled_dot_product_attention")  # with these, four dimensions are heads and rows, not a map
 BORDERS = ("pad", "slice", "narrow", "expand")  # these change a map's size and nothing else
 JOINS = {"cat": "concat", "add": "+", "maximum": "max", "amax": "max", "mul": "×"}  # blocks of their own
 
@@ -116,7 +117,7 @@ class _Reader:
         if kind == "stack" and len(before) > 1:
             self._enter(node, kind, value, before)
             return
-        if value.ndim not in (2, 4):  # neither a map nor a vector: a step on the way to one
+        if value.ndim not in (2, 4) or kind in ROWS:  # neither a map nor a vector: a step on the way to one
             self.owner[node] = before[0]
             return
         if path is None:
