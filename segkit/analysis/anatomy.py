@@ -19,7 +19,8 @@ from segkit.encoders import Encoder
 from segkit.engine import use_engine
 from segkit.typed import typed
 
-ROWS = ("unsqueeze", "scaled_dot_product_attention")  # with these, four dimensions are heads and rows, not a map
+ATTENTION = "scaled_dot_product_attention"
+ROWS = ("unsqueeze", ATTENTION)  # with these, four dimensions are heads and rows, not a map
 BORDERS = ("pad", "slice", "narrow", "expand")  # these change a map's size and nothing else
 JOINS = {"cat": "concat", "add": "+", "maximum": "max", "amax": "max", "mul": "×"}  # blocks of their own
 
@@ -119,6 +120,8 @@ class _Reader:
             return
         if value.ndim not in (2, 4) or kind in ROWS:  # neither a map nor a vector: a step on the way to one
             self.owner[node] = before[0]
+            if kind == ATTENTION:
+                self._hear(*before)
             return
         if path is None:
             self._between(node, value, kind, before)
@@ -132,6 +135,12 @@ class _Reader:
             self.owner[node] = before[0]
         else:
             self.latest[path] = self._enter(node, path, value, before)
+
+    def _hear(self, query: str, *speakers: str) -> None:
+        """Keys and values come to the query: its part, which now follows theirs, becomes what is heard."""
+        part = self.parts.pop(query)
+        part.reads += [name for name in speakers if name not in part.reads]
+        self.parts[query] = part
 
     def _read_elsewhere(self, node: Any, name: str, path: str) -> bool:
         """Whether the map that this operation goes on from is read by another part as well, such as a skip."""

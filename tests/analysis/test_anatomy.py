@@ -186,3 +186,14 @@ def test_branches_stand_in_their_order_and_an_arrow_past_them_has_its_own_row() 
     rows = drawing._rows(known, columns)
     drawing._put_in_order(known, columns, rows)
     assert [rows[f"pyramid.branches.{i}"] for i in range(4)] == [2, 1, 0, -1]
+
+
+def test_what_attends_reads_its_keys_and_values_and_is_no_other_map() -> None:
+    """OCR's cells hear the regions that the guess makes; heads and rows of attention are not drawn as maps."""
+    parts = {part.name: part for part in anatomy(create("ocrnet", 5, encoder="resnet18", width=4).eval(), (65, 97))}
+    assert parts["context#1"].reads == ["guess"] and parts["context"].reads == ["before", "context#1"]
+    assert list(parts).index("context#1") < list(parts).index("context")
+    parts = {part.name: part for part in anatomy(create("danet", 5, encoder="resnet18", width=4).eval(), (65, 97))}
+    attention = [f"position_attention.{name}" for name in ("key", "value", "query")]
+    assert parts[attention[2]].reads == ["before_position", *attention[:2]]
+    assert [name for name in parts if name.startswith(("enlarge", "pool"))] == ["enlarge"]

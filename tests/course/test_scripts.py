@@ -72,6 +72,8 @@ def scripts():
         yield from (getattr(importlib.import_module(script), name) for name in names)
     cells, camvid = importlib.import_module("cells"), importlib.import_module("camvid")
     yield from (partial(cells.parts, name) for name in cells.STEPS)
+    context = importlib.import_module("context")
+    yield from (*(partial(context.probe, twins) for twins in ("row", "apart")), context.streets)
     yield from [camvid.cpu] if results.recorded("camvid") else []
 
 
