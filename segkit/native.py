@@ -18,6 +18,7 @@ from segkit.ops.arguments import check_shape
 from segkit.ops.attention import check_attend
 from segkit.ops.encoding import check_encode
 from segkit.ops.gating import check_gate
+from segkit.ops.grid_sampling import as_grid, check_grid_sample
 from segkit.ops.masks import pool_by_masks
 from segkit.ops.stitching import shifted_maps, stitched_size
 from segkit.ops.sweeping import DIRECTIONS, check_sweep
@@ -27,8 +28,8 @@ exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: 
 
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_max_pool2d", "attend", "avg_pool2d", "bed_of_nails", "channel_shuffle", "conv2d",
-    "conv_transpose2d", "encode", "gate", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle",
-    "pixel_unshuffle", "prelu", "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool", "sweep",
+    "conv_transpose2d", "encode", "gate", "grid_sample", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle",
+    "pixel_unshuffle", "point_sample", "prelu", "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool", "sweep",
 ]  # fmt: skip
 
 
@@ -176,6 +177,29 @@ def interpolate(
     if isinstance(input, Tensor) and input.ndim == 4:
         _check(input, "interpolate")
     return F.interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor)  # type: ignore[arg-type]
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """`torch.nn.functional.grid_sample`; see `segkit.ops.grid_sample`."""
+    check_grid_sample(input, grid, mode, padding_mode)
+    return F.grid_sample(input, grid, mode, padding_mode, bool(align_corners))
+
+
+def point_sample(
+    input: Tensor,
+    points: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """By `torch.nn.functional.grid_sample`; see `segkit.ops.point_sample`."""
+    return grid_sample(input, as_grid(points), mode, padding_mode, align_corners)[..., 0]
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
