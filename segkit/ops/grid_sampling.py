@@ -32,8 +32,8 @@ def grid_sample(
 
     Args:
         input: the maps; the batch may be empty.
-        grid: for each output pixel the place (x, y): x from −1, left, to 1, right; y from −1, top, to 1, bottom. A place
-            that is no number (NaN) counts as −1.
+        grid: for each output pixel the place (x, y): x from −1, left, to 1, right; y from −1, top, to 1, bottom. A
+            place that is no number (NaN) counts as −1.
         mode: "bilinear" (four pixels), "nearest", or "bicubic" (sixteen pixels).
         padding_mode: what lies beyond the picture: "zeros"; "border", its outermost pixels; "reflection", its mirror
             image, with the mirror on the outermost pixels' centres (align_corners) or outer edges.
@@ -48,8 +48,8 @@ def grid_sample(
         ValueError: shapes do not fit, or a mode that is not among these.
 
     Source:
-        Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015 (arXiv 1506.02025), section 3.3. The cubic kernel:
-        Keys 1981, with torch's a = −0.75.
+        Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015 (arXiv 1506.02025), section 3.3. The cubic
+        kernel: Keys 1981, with torch's a = −0.75.
 
     Differs from torch: only pictures (N×C×H×W).
     """
