@@ -1,0 +1,32 @@
+"""HRNetV2: the paper's sizes, and what the exchange does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from segkit.analysis import cost
+from segkit.encoders.hrnet import HighResolutionModule
+from segkit.models import create
+
+
+@pytest.mark.parametrize(("base", "parameters", "giga"), [(18, 9_641_119, 147.4), (48, 65_859_379, 747.5)])
+def test_the_papers_sizes(base: int, parameters: int, giga: float) -> None:
+    with torch.device("meta"):
+        found = cost(create("hrnet", 19, base=base).eval(), (3, 1024, 2048))
+    assert found.parameters == parameters and abs(found.macs / 1e9 - giga) < 0.1
+
+
+def test_without_exchange_branches_are_networks_of_their_own() -> None:
+    """With it each branch hears of the others, finer and coarser; without it only of itself."""
+    torch.manual_seed(0)
+    maps = [torch.randn(1, 4 * 2**i, 16 // 2**i, 16 // 2**i, dtype=torch.float64, requires_grad=True) for i in range(3)]
+    for exchange in (True, False):
+        module = HighResolutionModule((4, 8, 16), blocks=1, exchange=exchange).double().eval()
+        for i, y in enumerate(module(maps)):
+            assert y.shape == maps[i].shape
+            heard = torch.autograd.grad(y.square().sum(), maps, retain_graph=True, allow_unused=True)
+            assert [g is not None and bool(g.any()) for g in heard] == [exchange or i == j for j in range(3)]
+        if not exchange:
+            alone = [branch(x) for branch, x in zip(module.branches, maps, strict=True)]
+            assert all(torch.equal(a, b) for a, b in zip(module(maps), alone, strict=True))
