@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ def _step(before: int, channels: int, stride: int, relu: bool = True) -> nn.Sequ
 
 
 def _way(channels: Sequence[int], source: int, target: int) -> nn.Module:
-    """From one branch to another: a 1×1 towards a finer one, which is enlarged afterwards; 3×3s of stride 2 downwards."""
+    """From one branch to another: a 1×1 towards a finer one, enlarged afterwards; 3×3s of stride 2 downwards."""
     if source == target:
         return nn.Identity()
     if source > target:
@@ -78,7 +79,8 @@ class HighResolutionModule(nn.Module):
     def _gathered(self, maps: list[Tensor], target: int) -> Tensor:
         H, W = maps[target].shape[-2:]
         total: Tensor | None = None
-        for source, way in enumerate(self.fuse_layers[target]):  # type: ignore[arg-type]
+        ways: Any = self.fuse_layers[target]
+        for source, way in enumerate(ways):
             found = way(maps[source])
             if source > target:
                 found = enlarge_from_corners(found, 2 ** (source - target))[..., :H, :W]  # N, channels[target], H, W

@@ -280,4 +280,5 @@ def _context() -> list[Case]:
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
 CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3(), *_deeplab_v3plus()]
 CASES += [*_icnet(), *_rtseg(), *_context()]
+CASES += [Case("hrnet", {"base": 18, "width": 8}, {"score": (4, CLASSES)})]
 CLASSIFIERS = _sppnet()  # scores for each picture, of any size
