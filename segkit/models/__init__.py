@@ -14,6 +14,9 @@ from segkit.models.dilated import ContextModule, Dilated
 from segkit.models.duc_hdc import DUCHDC
 from segkit.models.encnet import EncNet
 from segkit.models.enet import ENet
+from segkit.models.esnet import ESNet
+from segkit.models.espnet import ESPNet
+from segkit.models.espnetv2 import ESPNetv2
 from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
 from segkit.models.fcn_resnet import FCNResNet
 from segkit.models.gcn import GCN
@@ -34,9 +37,9 @@ from segkit.models.weights import load, load_torchvision, read_header, save, shi
 
 __all__ = [
     "ANN", "DUCHDC", "FCN", "GCN", "CCNet", "ContextModule", "DANet", "DeepLabV1", "DeepLabV2", "DeepLabV3",
-    "DeepLabV3Cascade", "DeepLabV3Plus", "DenseASPP", "Dilated", "ENet", "EncNet", "FCNResNet", "HRNet", "ICNet",
-    "Model", "OCNet", "OCRNet", "PSANet", "PSPNet", "ParseNet", "RTSeg", "RefineNet", "SPPNet", "SegNet", "UNet",
-    "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load", "load_exactly",
-    "load_torchvision", "load_torchvision_segmentation", "options", "read_header", "register", "save", "shipped",
-    "torchvision_options", "unwrapped",
+    "DeepLabV3Cascade", "DeepLabV3Plus", "DenseASPP", "Dilated", "ENet", "ESNet", "ESPNet", "ESPNetv2", "EncNet",
+    "FCNResNet", "HRNet", "ICNet", "Model", "OCNet", "OCRNet", "PSANet", "PSPNet", "ParseNet", "RTSeg", "RefineNet",
+    "SPPNet", "SegNet", "UNet", "available", "convolutionalise", "create", "fuse_skip", "linear_to_conv", "load",
+    "load_exactly", "load_torchvision", "load_torchvision_segmentation", "options", "read_header", "register",
+    "save", "shipped", "torchvision_options", "unwrapped",
 ]  # fmt: skip

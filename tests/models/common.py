@@ -277,8 +277,21 @@ def _context() -> list[Case]:
     ]
 
 
+def _light() -> list[Case]:
+    """Networks that reach far with few weights."""
+    encoder = {"score_8": (8, CLASSES)}
+    return [
+        Case("espnet", {"width": 4, "blocks": (1, 2)}, encoder),
+        Case("espnet", {"width": 3, "blocks": (2, 1), "hff": False, "in_channels": 2}, encoder),
+        Case("esnet", {"width": 4, "dropout": 0.0}, encoder),
+        Case("esnet", {"width": 8, "dropout": 0.1, "in_channels": 2}, encoder, side=None),
+        Case("espnetv2", {"width": 16, "decoder": 4}, {"score": (2, CLASSES)}),
+        Case("espnetv2", {"width": 8, "decoder": 2, "hff": False, "in_channels": 2}, {"score": (2, CLASSES)}),
+    ]
+
+
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
 CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3(), *_deeplab_v3plus()]
-CASES += [*_icnet(), *_rtseg(), *_context()]
+CASES += [*_icnet(), *_rtseg(), *_context(), *_light()]
 CASES += [Case("hrnet", {"base": 18, "width": 8}, {"score": (4, CLASSES)})]
 CLASSIFIERS = _sppnet()  # scores for each picture, of any size
