@@ -45,7 +45,7 @@ class EESP(nn.Module):
         N×channels×H×W → N×out×⌈H/stride⌉×⌈W/stride⌉.
 
     Source:
-        Sections 3.1 and 3.2, Figure 1 (c). A group reduces only where channels divide: with fewer than 16 channels
+        Sections 3.1 and 3.2, Figure 1. A group reduces only where channels divide: with fewer than 16 channels
         there are fewer groups.
     """
 
@@ -85,7 +85,7 @@ class StridedEESP(nn.Module):
         N×channels×H×W, the picture N×C×⌈H/2⌉×⌈W/2⌉ → N×out×⌈H/2⌉×⌈W/2⌉.
 
     Source:
-        Section 3.3, Figure 2.
+        Section 3.2, Figure 2.
     """
 
     def __init__(self, channels: int, out: int, rates: Sequence[int], hff: bool = True, picture: int = 3) -> None:
@@ -123,7 +123,7 @@ class ESPNetv2Encoder(Encoder):
         ValueError: an option that is not among these.
 
     Source:
-        Section 3.3, Table 2. With `Classifier`, `expand` and 1000 classes 1.24, 1.67, 2.31 and 3.49 million parameters
+        Section 3.3. With `Classifier`, `expand` and 1000 classes 1.24, 1.67, 2.31 and 3.49 million parameters
         and 0.03, 0.09, 0.17 and 0.29 G multiply-adds on 224×224 pixels, for s = 0.5, 1, 1.5 and 2.
 
     Differs from the paper:
@@ -153,16 +153,13 @@ class ESPNetv2Encoder(Encoder):
             before, channels = self.channels[number - 2 : number]
             strided, others = (rates_within(limit) for limit in LIMITS[number])
             self.strided.append(StridedEESP(before, channels, strided, hff, self.in_channels if number < 5 else 0))
-            self.levels.append(
-                nn.Sequential(*(EESP(channels, channels, others, hff=hff) for _ in range(UNITS[number])))
-            )
-        if expand:
-            last, wide = self.channels[-1], 1024 if self.width < 128 else 1280
-            self.levels[-1].extend([
-                conv_norm_prelu(Conv2d(last, last, 3, padding=1, groups=last, bias=False)),
-                conv_norm_prelu(Conv2d(last, wide, 1, groups=BRANCHES, bias=False)),
-            ])  # fmt: skip
-            self.channels = (*self.channels[:-1], wide)
+            units = nn.Sequential(*(EESP(channels, channels, others, hff=hff) for _ in range(UNITS[number])))
+            if expand and number == 5:
+                wide = 1024 if self.width < 128 else 1280
+                units.append(conv_norm_prelu(Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)))
+                units.append(conv_norm_prelu(Conv2d(channels, wide, 1, groups=BRANCHES, bias=False)))
+                self.channels = (*self.channels[:-1], wide)
+            self.levels.append(units)
         init_relu_(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -50,7 +50,7 @@ class FCU(nn.Module):
         N×channels×H×W → the same.
 
     Source:
-        Section 3.2, Figure 2 (d).
+        The paper's section 3.
     """
 
     def __init__(self, channels: int, kernel: int, dropout: float = 0.0) -> None:
@@ -79,7 +79,7 @@ class PFCU(nn.Module):
         N×channels×H×W → the same.
 
     Source:
-        Section 3.2, Figure 2 (e). As released, one BatchNorm serves all three branches; in training each has its own
+        The paper's section 3. As released, one BatchNorm serves all three branches; in training each has its own
         mean and variance, and the running ones are moved three times.
     """
 
@@ -115,7 +115,7 @@ class ESNet(Model):
         ValueError: an option that is not among these.
 
     Source:
-        Section 3.3, Table 1. 1,661,522 parameters with 19 classes, 2,451 of them the encoder's own scores; 24.1 G
+        The paper's section 3. 1,661,522 parameters with 19 classes, 2,451 of them the encoder's own scores; 24.1 G
         multiply-adds on 512×1024 pixels.
 
     Differs from the paper:

@@ -49,7 +49,7 @@ class ESP(nn.Module):
         N×channels×H×W → N×out×⌈H/stride⌉×⌈W/stride⌉.
 
     Source:
-        Sections 3 and 3.2, Figure 1. With 128 channels 32,384 parameters, BatchNorm and slopes included; a plain 3×3
+        Section 3.1, Figure 1. With 128 channels 32,384 parameters, BatchNorm and slopes included; a plain 3×3
         has 147,456.
     """
 
@@ -96,7 +96,7 @@ class ESPNet(Model):
         ValueError: an option that is not among these.
 
     Source:
-        Sections 3 and 4.1, Figure 4 (d). With 20 classes, as in the authors' training on Cityscapes (its 19, and one
+        Section 3 and the released network. With 20 classes, as in the authors' training on Cityscapes (its 19, and one
         for the rest), 365,109 parameters; 4.78 G multiply-adds on 512×1024 pixels.
 
     Differs from the paper:

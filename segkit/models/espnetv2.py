@@ -126,10 +126,10 @@ class ESPNetv2(Model):
         for Cityscapes, 2.70 G on 512×1024: the authors' 0.79 million, 0.76 G and 2.7 G.
 
     Differs from the paper:
-        the decoder is that of the networks with which the paper's last version has its figures; the first versions,
-        and the segmentation code beside the classifier, have a pyramid pooling on stride 8 in its place and 1×1s. Maps
-        are enlarged with each cell where it stands, which is the authors' align_corners at 16k + 1 pixels. Encoder:
-        see `ESPNetv2Encoder`.
+        the decoder is that of the networks to which the authors trace the figures of the paper's last version; the
+        segmentation code that was first released, beside the classifier, has in its place one EESP unit and a pyramid
+        pooling on stride 8, then 1×1s. Maps are enlarged with each cell where it stands, which is the authors'
+        align_corners at 16k + 1 pixels. Encoder: see `ESPNetv2Encoder`.
     """
 
     def __init__(
