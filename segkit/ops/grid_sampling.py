@@ -109,10 +109,10 @@ def check_grid_sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str)
     x, _ = batched(input, OP)
     floating(x, OP)
     places = tensor(grid, "grid", OP)
-    if places.ndim != 4 or places.shape[-1] != 2 or len(places) != len(x):
+    if places.ndim != 4 or places.shape[-1] != 2 or places.shape[0] != x.shape[0]:
         raise ValueError(
             f"{OP} got input of shape {tuple(x.shape)} and grid of shape {tuple(places.shape)}; it takes a grid "
-            f"{len(x)}×h×w×2, with x and y last"
+            f"{x.shape[0]}×h×w×2, with x and y last"
         )
     one_type([x, places], OP)
     chosen(mode, "mode", OP, MODES)
