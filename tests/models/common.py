@@ -28,6 +28,7 @@ class Case:
             for (None where the map reaches beyond the picture), and the number of channels.
         side: of the square pictures on which it learns, more where its cells are large; None if too narrow to learn.
         rate: of learning.
+        beyond: pixels by which pictures of exported programs are larger, so that no map has a single row or column.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Case:
     maps: dict[str, tuple[int | None, int]] = field(default_factory=dict)
     side: int | None = 33
     rate: float = 1e-2
+    beyond: int = 0
 
     def __str__(self) -> str:
         own = (f"{k}={v}" for k, v in self.options.items() if k not in ("hidden", "batch_norm"))
@@ -290,8 +292,30 @@ def _light() -> list[Case]:
     ]
 
 
+def _two_paths() -> list[Case]:
+    """Real time by fine and coarse maps that meet."""
+    eight = {"score": (8, CLASSES)}
+    both = {**eight, "aux": (8, CLASSES)}
+    four, flows = {"score": (4, CLASSES)}, {f"flow_{s}": (s, 2) for s in (16, 8, 4)}
+    guides = {f"score_{s}": (s, CLASSES) for s in (16, 8, 4)}
+    guided = {**eight, "score_16": (16, CLASSES), "score_8": (8, CLASSES)}
+    return [
+        Case("ddrnet", {"width": 16}, both, beyond=512),
+        Case("ddrnet", {"width": 8, "base": "39", "exchange": False, "aux": False, "in_channels": 2}, eight),
+        Case("ddrnet", {"width": 8, "base": "39"}, both, side=None),
+        Case("bisenet", {**RESNET18, "width": 8}, guided),
+        Case("bisenet", {"width": 16, "encoder": "xception39"}, guided),
+        Case("sfsegnet", {**RESNET18, "width": 8}, {**four, **flows, **guides}),
+        Case("sfsegnet", {**RESNET18, "flow": False, "aux": False, "bins": (2,), "in_channels": 2}, four),
+        Case("dfanet", {"width": 16}, four, beyond=64),
+        Case("dfanet", {"width": 16, "base": "B", "backbones": 1, "in_channels": 2}, four),
+        Case("bisenet", {**RESNET18, "spatial": False, "attention": False, "aux": False, "in_channels": 1}, eight),
+    ]
+
+
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
 CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3(), *_deeplab_v3plus()]
 CASES += [*_icnet(), *_rtseg(), *_context(), *_light()]
 CASES += [Case("hrnet", {"base": 18, "width": 8}, {"score": (4, CLASSES)})]
+CASES += _two_paths()
 CLASSIFIERS = _sppnet()  # scores for each picture, of any size

@@ -88,6 +88,11 @@ def pictures(case: Case, batch: int, height: int, width: int) -> Tensor:
     return torch.randn(batch, case.channels, height, width, generator=generator)
 
 
+def sized(case: Case, size: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Batch, height and width, as much larger as this case's coarsest map asks for."""
+    return size[0], size[1] + case.beyond, size[2] + case.beyond
+
+
 @pytest.mark.parametrize("case", COMPILED, ids=str)
 def test_it_compiles_in_one_piece_for_any_batch(case: Case) -> None:
     """Logits equal to the last bit, and one compilation does for two batches."""
@@ -106,7 +111,7 @@ def exported(case: Case) -> tuple[nn.Module, ExportedProgram]:
     """The model in evaluation, and its program with batch, height and width left open."""
     model = case.lively().eval().requires_grad_(False)
     sizes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}  # DYNAMIC raises where tracing fixes one
-    return model, torch.export.export(model, (pictures(case, *TRACED),), dynamic_shapes=(sizes,))
+    return model, torch.export.export(model, (pictures(case, *sized(case, TRACED)),), dynamic_shapes=(sizes,))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -122,7 +127,7 @@ def test_export_and_onnx_take_any_size(case: Case) -> None:
     session = runtime.InferenceSession(onnx.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
     assert [n for n in given.shape if isinstance(n, int)] == [case.channels], "only the channels are fixed"
-    for size in (TRACED, *OTHERS):
+    for size in (sized(case, size) for size in (TRACED, *OTHERS)):
         x = pictures(case, *size)
         logits = model(x)
         assert logits.shape == (size[0], CLASSES, *size[1:])
