@@ -130,7 +130,7 @@ class DFANet(Model):
         y = self.conv1(x)  # N, first, H/2, W/2
         for stages, gated in zip(self.stages, self.fc, strict=True):
             maps: list[Tensor] = []
-            for j, stage in enumerate(stages):  # type: ignore[arg-type]
+            for j, stage in enumerate(stages.children()):
                 if j:
                     y = torch.cat([maps[-1], earlier[j]], 1) if earlier else maps[-1]
                 maps.append(stage(y))  # N, channels[j], H/s, W/s
