@@ -152,8 +152,6 @@ def streets(o: argparse.Namespace) -> Experiment:
     claims = [
         ahead("13", "mean_iou", "pooled", "nothing", 0.015),
         ahead("13", "ambiguous_iou", "pooled", "nothing", 0.02),
-        ahead("13", "mean_iou", "local", "nothing", 0.03),
-        ahead("13", "mean_iou", "wide kernels", "pooled", 0.02),
         ahead("13", "mean_iou", "pooled", "full", 0.005),
     ]
     five = dict.fromkeys(("pooled", "full"), 5)  # less than two points apart
