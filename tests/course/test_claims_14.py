@@ -43,7 +43,7 @@ def test_the_first_layers_decide() -> None:
     words = "the first layers decide the milliseconds"
     run("14", words)
     refuted("14", words, ms=lambda old: {**old, "late": old["early"]})
-    refuted("14", words, PLANS=lambda old: {**old, "late": old["early"]})
+    refuted("14", words, bills=lambda old: {**old, "late": old["late"].of("Conv2d")})
 
 
 def test_a_pyramid_of_four_and_of_five() -> None:
@@ -56,8 +56,8 @@ def test_a_pyramid_of_four_and_of_five() -> None:
 def test_fusion_brings_in_no_cell() -> None:
     words = "fusion brings in no new cell"
     run("14", words)
-    refuted("14", words, kinds=lambda old: {**old, "fused": old["alone"]})
-    refuted("14", words, BRANCH=lambda old: [slice(None)] * 5)
+    refuted("14", words, cells=lambda old: {**old, "fused": 45})
+    refuted("14", words, each=lambda old: {**old, "fused": old["alone"]})
 
 
 def test_released_fusion_leaves_four_grids() -> None:
@@ -83,8 +83,8 @@ def test_the_spatial_path_knows_where() -> None:
 def test_without_the_exchange_nothing_is_heard() -> None:
     words = "switched off, the fine branch hears nothing"
     run("14", words)
-    refuted("14", words, heard=lambda old: lambda exchange: old(True))
-    refuted("14", words, heard=lambda old: lambda exchange: old(False))
+    refuted("14", words, hears=lambda old: {**old, False: old[True]})
+    refuted("14", words, hears=lambda old: {**old, True: old[False]})
     refuted("14", words, with_=lambda old: old.inside("fine"))
 
 
