@@ -52,9 +52,10 @@ class Term:
 
     @typed
     def __init__(self, latency: Tensor, choices: Sequence[int]) -> None:
-        if not latency.is_floating_point() or not (latency.isfinite() & (latency >= 0)).all():
+        fits = latency.is_floating_point() and 0 not in latency.shape and bool((latency >= 0).all())
+        if not fits or not latency.isfinite().all():
             raise ValueError(f"Term got a latency of {latency.dtype} and shape {tuple(latency.shape)}; give floating-"
-                             "point numbers, each finite and 0 or more")  # fmt: skip
+                             "point numbers, one or more, each finite and 0 or more")  # fmt: skip
         places = tuple(whole(choice, "choices", "Term", 0) for choice in choices)
         if len(places) != latency.ndim or len(set(places)) != len(places):
             raise ValueError(f"Term got a latency of shape {tuple(latency.shape)} and choices={places}; give one "

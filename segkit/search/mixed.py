@@ -45,8 +45,8 @@ class Mixed(nn.Module):
         what the blocks take → what they give, N×C×H×W.
 
     Raises:
-        TypeError, ValueError: no blocks, widths that do not rise or do not end where the blocks'
-            channels do, a way of mixing that is neither, a temperature of 0 or less; blocks whose maps differ.
+        TypeError, ValueError: no blocks, widths that do not rise or do not end where the blocks' channels do, a way of
+            mixing that is neither, a temperature of 0 or less; an input that is no map; blocks whose maps differ.
 
     Source:
         FasterSeg takes "softmax" for blocks and "gumbel" for widths, section 3.2. Its narrow layers are cut out of the
@@ -79,6 +79,8 @@ class Mixed(nn.Module):
         self.register_buffer("kept", kept, persistent=False)  # widths, C
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            raise ValueError(f"Mixed got an input of shape {tuple(x.shape)}; it takes maps N×C×H×W")
         maps = [block(x) for block in self.blocks]
         shapes = {name: tuple(y.shape) for name, y in zip(self.names, maps, strict=True)}
         if len(set(shapes.values())) > 1 or (self.widths and maps[0].shape[1] != self.widths[-1]):
