@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from segkit import search
 from tests.campaign.doors import Door, close, normal, uniform
+from tests.campaign.metric_doors import COUNT
 
 DOORS: dict[str, Door] = {}
 
@@ -68,6 +69,27 @@ def average(layer: search.Mixed, given: dict[str, Any]) -> None:
     close(layer.eval()(x), expected * torch.tensor(kept)[:, None, None])
 
 
+def chained(random: Random) -> dict[str, Any]:
+    return {"inputs": random.randint(1, 3), "widths": random.choice(((2,), (1, 3))), "layers": random.randint(1, 3),
+            "mixing": (random.choice(search.mixed.WAYS), "gumbel")}  # fmt: skip
+
+
+def priced(net: search.MixedChain, given: dict[str, Any]) -> None:
+    """Maps of the largest width; a cut network of the widths that were found; a price as its table says."""
+    x = normal(Random(3), 1, given["inputs"], 4, 5)
+    assert net.eval()(x).shape == (1, given["widths"][-1], 4, 5)
+    assert net.cut().eval()(x).shape == (1, net.found()[-1][1], 4, 5)
+    table, reads = net.table(3, rounds=1, clock=lambda: 0.0), len(net.layers)
+    assert len(table) == reads and not search.expected_latency(net.logits(), table)
+
+
+def zoomed(layer: search.Zoomed, given: dict[str, Any]) -> None:
+    """Of a map that is the same everywhere, far from the border, a map that is the same there."""
+    y = layer.eval()(torch.ones(1, given["channels"], 16, 16))
+    assert y.shape[1] == given["out"]
+    close(y[..., 6:10, 6:10], y[..., 8:9, 8:9].expand(-1, -1, 4, 4))
+
+
 def times(random: Random) -> dict[str, Any]:
     return {"blocks": {"1×1": lambda i, o: nn.Conv2d(i, o, 1)}, "before": [random.randint(1, 3)], "after": [1, 2],
             "size": random.randint(1, 4), "rounds": 1}  # fmt: skip
@@ -87,6 +109,11 @@ DOORS |= {
     "search.Mixed": Door(search.Mixed, mixture, average, {
         "blocks": ({}, None, [nn.Identity()], {"a": 3}), "widths": ((3, 2), (0, 4), (5,)),
         "mixing": (("softmax", "hard"), "softmax", ("gumbel",)), "temperature": (0, -1, torch.inf)}),
+    "search.Zoomed": Door(search.Zoomed, lambda r: {"channels": r.randint(1, 3), "out": r.randint(1, 3)}, zoomed,
+                          {"channels": COUNT, "out": COUNT}),
+    "search.MixedChain": Door(search.MixedChain, chained, priced, {
+        "inputs": COUNT, "layers": COUNT, "widths": ((), (3, 2), (0,)), "blocks": ({}, None, {"a": 3}),
+        "mixing": (("softmax", "hard"), "softmax"), "temperature": (0, -1, torch.inf)}),
     "search.latency_table": Door(
         search.latency_table, times, lambda t, g: close(bool((t > 0).all()) and t.shape == (1, 1, 2), True),
         {"blocks": ({}, None, {"a": None}, {"a": lambda i, o: 3}), "before": ((), (0,)), "after": ((), (-1,)),
