@@ -131,11 +131,12 @@ class LatencyExplorer(Explorer):
         most, longest = (max(results.layers, key=lambda layer: figures(layer)[k]).name for k in (0, 1))
         macs, took = number_text(every.macs), f"{1000 * every.seconds:.2f} ms"
         share, time = f"{one.macs / every.macs:.0%}", f"{one.seconds / every.seconds:.0%}"
+        rest = " and takes" if most == longest else f", {longest} takes"
         return (
             f"{n}×{n} pixels, width {self['width']}, {KINDS[self['kind']]}, shrunk {self['schedule']}: {macs} "
             f"multiply-adds in {took}, the sum of its layers, each the median of {results.rounds} rounds on one "
             f"thread; that is {every.pace:.1f} each nanosecond. {one.name} has {share} of the multiply-adds and takes "
-            f"{time} of the time. {most} has the most multiply-adds, {longest} takes the longest. To enlarge takes "
+            f"{time} of the time. {most} has the most multiply-adds{rest} the longest. To enlarge takes "
             f"{enlarging / every.seconds:.0%}, without a multiply-add."
         )
 

@@ -96,6 +96,7 @@ def test_the_sentence_and_the_ghost(ticking: list[float]) -> None:
     assert f"conv2 has {conv2.macs / every.macs:.0%} of the multiply-adds and takes 8% of the time" in e.caption.value
     assert "To enlarge takes 25%" in e.caption.value and "64×64 pixels, width 8, dense 3×3 layers" in e.caption.value
     assert not any(len(ghost.get_xdata()) for ghost in e.parts["ghosts"]), "nothing was before"
+    assert "conv7 has the most multiply-adds, conv1 takes the longest" in e.caption.value, "all alike by this clock"
     e.controls["side"].value = 128
     assert e.results.all.macs == 4 * every.macs and e.last.all.macs == every.macs
     ends = [path.vertices[:, 0].max() for path in e.parts["bars"][1].get_paths()]
@@ -103,6 +104,14 @@ def test_the_sentence_and_the_ghost(ticking: list[float]) -> None:
     e.controls["schedule"].value = "late"
     funnel = [path.vertices[:, 0].max() - path.vertices[:, 0].min() for path in e.parts["bars"][0].get_paths()]
     assert funnel[2] == pytest.approx(8 * funnel[5]) and funnel[2] == funnel[-1]
+
+
+def test_one_layer_may_be_first_in_both(ticking: list[float]) -> None:
+    e, setting = LatencyExplorer(side=32, width=8), Setting(32, 16, "late", "dense")
+    latency_chain.KEPT[setting] = {name: 1 + (name == "conv3") for name in NAMES}, 3
+    with e.together():
+        e.controls["width"].value, e.controls["schedule"].value = 16, "late"
+    assert "conv3 has the most multiply-adds and takes the longest" in e.caption.value
 
 
 def test_clicks(ticking: list[float]) -> None:
