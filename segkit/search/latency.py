@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -147,8 +146,8 @@ def latency_table(
         raise ValueError(f"{who} got the blocks {list(blocks)} for {list(before)} channels to {list(after)}; give one "
                          "or more of each, the blocks as functions of channels in and out")  # fmt: skip
     with torch.random.fork_rng(devices=[]):  # weights make no difference, and the caller's random numbers stay
-        keys = list(product(blocks, *widths))
-        made = [blocks[name](*channels) for name, *channels in keys]
+        keys = [(name, i, o) for name in blocks for i in widths[0] for o in widths[1]]
+        made = [blocks[name](i, o) for name, i, o in keys]
     for (name, *_), block in zip(keys, made, strict=True):
         if not isinstance(block, nn.Module):
             raise TypeError(f"{who} got {type(block).__name__} from the block {name!r}; it is a function from channels "
