@@ -48,6 +48,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
 }
 MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "cost": explore.CostExplorer}
 MAKERS["lineage"] = lineage_explorer
+MAKERS["latency"] = explore.LatencyExplorer
 MAKERS["race"] = lambda: explore.RaceExplorer(made_up())
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
@@ -60,6 +61,7 @@ MOVES = {  # a control of each, and another place for it
     "pyramid": ("bins", 6),
     "aspp": ("rate", 30),
     "cost": ("channels", 24),
+    "latency": ("kind", "strips"),
     "lineage": ("left", "SegNet"),
     "race": ("score", "IoU of thing"),
 }
