@@ -48,7 +48,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
 }
 MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "cost": explore.CostExplorer}
 MAKERS["lineage"] = lineage_explorer
-MAKERS["race"] = lambda: explore.RaceExplorer(made_up())
+MAKERS |= {"race": lambda: explore.RaceExplorer(made_up()), "attention": explore.AttentionExplorer}
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -62,6 +62,7 @@ MOVES = {  # a control of each, and another place for it
     "cost": ("channels", 24),
     "lineage": ("left", "SegNet"),
     "race": ("score", "IoU of thing"),
+    "attention": ("mask", "row"),
 }
 
 
