@@ -138,6 +138,8 @@ class _Reader:
 
     def _hear(self, query: str, *speakers: str) -> None:
         """Keys and values come to the query: its part, which now follows theirs, becomes what is heard."""
+        if any(query in other.reads for other in self.parts.values()):  # they are made of it: it cannot follow them
+            return
         part = self.parts.pop(query)
         part.reads += [name for name in speakers if name not in part.reads]
         self.parts[query] = part

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,12 +31,13 @@ from segkit.cli.outputs import (
 from segkit.cli.runs import find_weights
 from segkit.cli.street import OURS
 from segkit.crf import DenseCRF
-from segkit.data.files import faint, open_picture, to_pixels
+from segkit.data.files import faint, header_size, open_picture, to_pixels
 from segkit.inference import MultiScale, Segmenter
 from segkit.models import load, read_header
 from segkit.training import pick_device
 from segkit.viz import default_palette
 
+_ALIKE = 1.5  # times as large as in training, or as small: what scaling in training makes up for
 _CRF_MOST = 120_000_000  # scores of one picture that the CRF is asked to sharpen: about 5 GiB
 
 
@@ -46,6 +49,7 @@ class Kit(NamedTuple):
     palette: np.ndarray
     name: str
     streets_only: bool
+    short_side: int | None = None  # of the pictures it was trained on, where pictures come in with their own size
 
 
 def predict(o: argparse.Namespace) -> int:
@@ -67,6 +71,8 @@ def predict(o: argparse.Namespace) -> int:
             "take --pretrained, and `segkit street` writes such a street",
             file=sys.stderr,
         )
+    if kit.short_side:
+        _compare_sizes(kit, jobs)
     found: list[Shares] = []
     for job in tqdm(jobs, desc="predict", unit="picture", disable=single):
         try:
@@ -83,6 +89,24 @@ def predict(o: argparse.Namespace) -> int:
     if not single:
         print(f"{len(found)} of {len(jobs)} pictures segmented; see {jobs[0].overlay.parent}")
     return int(len(found) < len(jobs))
+
+
+def _compare_sizes(kit: Kit, jobs: Sequence[Job]) -> None:
+    """Say it if pictures are much larger or smaller than those of the training."""
+    ratios = {}
+    for job in jobs:
+        with suppress(OSError, ValueError):  # what cannot be read is said when its turn comes
+            ratios[job] = min(header_size(job.picture)) / kit.short_side  # type: ignore[operator]
+    far = [job for job, ratio in ratios.items() if not 1 / _ALIKE <= ratio <= _ALIKE]
+    if not far:
+        return
+    ratio = ratios[far[0]]
+    others = f" (and {len(far) - 1} more differ as much)" if far[1:] else ""
+    tqdm.write(
+        f"segkit predict: note: {far[0].picture}: its short side is {ratio:.2g} times that of the pictures that "
+        f"{kit.name} was trained on{others}; with --short-side {kit.short_side} it sees things at the size it knows",
+        file=sys.stderr,
+    )
 
 
 def _one(job: Job, kit: Kit, alpha: float, bar: str | None) -> Shares:
@@ -103,7 +127,7 @@ def _kit(o: argparse.Namespace) -> Kit:
     short_side = None if o.short_side is None else whole(o.short_side, "--short-side", "segkit predict", 0)
     tile = None if o.tile is None else whole(o.tile, "--tile", "segkit predict", 0)
     options: dict[str, Any] = {"picture_max": 1}
-    streets_only = False
+    streets_only, trained = False, None
     if o.pretrained:
         from segkit.cli.pretrained import DEFAULT, pretrained
 
@@ -119,6 +143,7 @@ def _kit(o: argparse.Namespace) -> Kit:
         palette = np.array(header.get("palette", default_palette(count)), np.uint8)
         options |= header.get("crf", {})
         streets_only = header.get("data") == "street"
+        trained = header.get("short_side") if short_side is None else None
     options |= o.crf or {}
     if len(classes) > 255:
         raise ValueError(f"{name} has {len(classes)} classes; a label map has one byte a pixel, and 255 is void")
@@ -126,7 +151,7 @@ def _kit(o: argparse.Namespace) -> Kit:
     if o.scales or o.flip:
         network = MultiScale(network, o.scales or (1.0,), o.flip)
     refine = partial(_sharpen, DenseCRF(**options), bool(o.scales or o.flip)) if o.crf is not None else None
-    return Kit(Segmenter(network, short_side or None, tile, refine), classes, palette, name, streets_only)
+    return Kit(Segmenter(network, short_side or None, tile, refine), classes, palette, name, streets_only, trained)
 
 
 def _weights(run: str | None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import shlex
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -46,7 +47,7 @@ def train(o: argparse.Namespace) -> int:
     segkit.use_engine(o.engine)
     train_set, val = (first(create(o.data, split=split), o.limit) for split in ("train", "val"))
     model = _model(o, train_set.num_classes, recipe.seed)
-    look(val)
+    sides = [min(found.size) for found in look(val) if found.size]
     start: dict[str, Any] = {"start": {"init": o.init, "pretrained": o.pretrained}}
     start |= scoring(o.val_every, len(val), checkpoint if resume else None, recipe.steps)
     runs = _compiled(model, o.engine, pick_device(recipe.device)) if o.compile else model
@@ -63,7 +64,7 @@ def train(o: argparse.Namespace) -> int:
     facts: dict[str, Any] = {
         "data": wherever(o.data), "classes": list(train_set.classes), "palette": train_set.palette.tolist(),
         "seed": recipe.seed, "recipe": recipe.as_dict(),
-    }  # fmt: skip
+    } | ({"short_side": statistics.median_low(sides)} if sides else {})  # fmt: skip
     if processes.rank() > 0:
         return _run(trainer, val, out, o.val_every, facts)
     with alone(out):

@@ -27,7 +27,7 @@ h2{font-size:38px;line-height:1.15;margin:0}
 .title .body{justify-content:flex-start;font-size:32px;margin-bottom:auto}
 .body .picture{flex:1 1 0;min-height:0;position:relative}
 .picture img{position:absolute;inset:0;width:100%;height:100%;object-fit:contain}
-.caption{font-size:24px;line-height:1.3;color:#333}
+.caption{font-size:24px;line-height:1.3;color:#333;padding-bottom:.25em}  /* room for a tall formula */
 .verdict{border-left:6px solid #009e73;padding-left:.6em}
 pre{background:#f3f5f7;border-left:6px solid #0072b2;padding:.6em .8em;white-space:pre;overflow:hidden;line-height:1.3;
   font-family:"DejaVu Sans Mono",Menlo,Consolas,monospace;font-size:min(.74em,calc(1060px/(var(--columns)*.62)))}

@@ -197,3 +197,21 @@ def test_what_attends_reads_its_keys_and_values_and_is_no_other_map() -> None:
     attention = [f"position_attention.{name}" for name in ("key", "value", "query")]
     assert parts[attention[2]].reads == ["before_position", *attention[:2]]
     assert [name for name in parts if name.startswith(("enlarge", "pool"))] == ["enlarge"]
+
+
+def test_keys_that_are_made_of_the_query_do_not_come_before_it() -> None:
+    class Self(nn.Module):
+        in_channels = 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.query, self.key, self.out = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, 2, 1), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            query = self.query(x)
+            q, k = (each.flatten(2).mT[:, None] for each in (query, self.key(query)))
+            heard = nn.functional.scaled_dot_product_attention(q, k, k)
+            return self.out(heard[:, 0].mT.view_as(query))
+
+    parts = {part.name: part.reads for part in anatomy(Self().eval(), (8, 8))}
+    assert parts == {"picture": [], "query": ["picture"], "key": ["query"], "out": ["query"]}

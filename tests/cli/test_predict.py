@@ -54,6 +54,33 @@ def test_without_o_the_answer_stands_beside_the_photograph(run, tmp_path, capsys
     assert said.out.startswith("street_segmented.png: ") and "%" in said.out and not said.err
 
 
+@pytest.mark.parametrize(
+    ("sides", "words", "said"),
+    [
+        ([60], (), None),
+        ([90, 40], (), None),
+        ([91], (), "p0.png: its short side is 1.5 times that of"),
+        ([240, 61, 24], (), "p0.png: its short side is 4 times that of"),
+        ([24, 30], (), "p0.png: its short side is 0.4 times that of"),
+        ([240], ("--short-side", 60), None),
+        ([240], ("--short-side", 0), None),
+    ],
+)
+def test_pictures_much_larger_or_smaller_than_in_training(tmp_path, capsys, sides, words, said):
+    weights = save(create("enet", 3, width=1), tmp_path / "w.safetensors", classes=CLASSES, short_side=60)
+    (tmp_path / "in").mkdir()
+    for i, side in enumerate(sides):
+        photograph(tmp_path / "in" / f"p{i}.png", side, side + 20)
+    assert predict(tmp_path / "in", "-o", tmp_path / "out", "--model", weights, *words) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "note:" in line]
+    if said is None:
+        assert told == []
+        return
+    (line,) = told
+    assert said in line and "with --short-side 60 it sees" in line
+    assert ("(and 1 more differ as much)" in line) == (len(sides) > 1)
+
+
 def test_a_legend_has_the_colour_of_each_class(run, tmp_path, capsys):
     picture, key = photograph(tmp_path / "p.png"), tmp_path / "key.png"
     words = picture, "-o", tmp_path / "o.png", "--model", run

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch import nn
 
 from segkit.metrics import ConfusionMatrix
 from segkit.ops.attention_masks import axis_mask
@@ -122,3 +123,26 @@ def test_local_rules_out_what_it_sees() -> None:
     words = "it rules out what it sees"
     run("13", words)
     refuted("13", words, counted=lambda old: {**old, ("row", "5×5 around"): 0.25})
+
+
+def test_loops_widen_the_field_and_outlines_close_it() -> None:
+    words = "nothing crosses the outline"
+    run("13", words)
+    refuted("13", words, Feedback=lambda old: lambda step, channels, times: old(step, channels, 1))
+
+    class NeverClosed(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: torch.Tensor, passes: torch.Tensor) -> torch.Tensor:
+            return self.inner(x, torch.ones_like(passes))
+
+    refuted("13", words, BoundarySweeps=lambda old: lambda channels: NeverClosed(old(channels)))
+
+
+@needs["twins_apart"]
+def test_a_true_matrix_is_all_it_takes() -> None:
+    words = "whoever is given the matrix knows"
+    run("13", words)
+    refuted("13", words, masks=lambda old: {**old, "all but the twin": old["all but the twin"].roll(1, 2)})

@@ -75,6 +75,10 @@ def test_arms_differ_in_their_listener_alone():
 
     for twins in ("row", "apart"):
         experiment = context.probe(twins, argparse.Namespace(final=False))
+        longer = experiment.arms.pop("criss-cross twice, 4×", None)
+        assert (longer is not None) == (twins == "apart")
+        if longer:
+            assert longer == {**experiment.arms["criss-cross twice"], "recipe": {**context.RECIPE, "steps": 4000}}
         rest = {str((a["data"], a["recipe"], a["model"]["name"])) for a in experiment.arms.values()}
         assert len(rest) == 1 and experiment.name == f"twins_{twins}"
         assert {c[k] for c in experiment.claims for k in ("better", "worse")} <= set(experiment.arms)

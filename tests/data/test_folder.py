@@ -14,6 +14,7 @@ from segkit.data import VOID, Folder, create
 from segkit.data.download import check, get
 from segkit.data.files import read_picture
 from segkit.data.layout import look
+from segkit.models import read_header
 
 STEMS = [f"p{k}" for k in range(10)]
 
@@ -552,6 +553,7 @@ def test_check_train_eval_predict(tmp_path, capsys, monkeypatch):
     assert main(["data", "check", "folder:own"]) == 0
     assert "10 pictures, 46–64 wide and 40–67 high, 10 different sizes; RGB (10)" in capsys.readouterr().out
     assert main(["train", "--data", "folder:own", *tiny]) == 0, capsys.readouterr().err
+    assert 40 <= read_header("runs/fcn32s-own/weights.safetensors")["short_side"] <= 56, "of the pictures as they came"
     assert main(["eval", "runs/fcn32s-own", "--device", "cpu"]) == 0
     assert "on folder:own val:" in (out := capsys.readouterr().out) and "IoU nucleus" in out
     assert main(["predict", "own/images/p0.png", "-o", "o.png", "--model", "runs/fcn32s-own", "--device", "cpu"]) == 0

@@ -49,7 +49,7 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
 MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "cost": explore.CostExplorer}
 MAKERS["lineage"] = lineage_explorer
 MAKERS["latency"] = explore.LatencyExplorer
-MAKERS["race"] = lambda: explore.RaceExplorer(made_up())
+MAKERS |= {"race": lambda: explore.RaceExplorer(made_up()), "attention": explore.AttentionExplorer}
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -64,6 +64,7 @@ MOVES = {  # a control of each, and another place for it
     "latency": ("kind", "strips"),
     "lineage": ("left", "SegNet"),
     "race": ("score", "IoU of thing"),
+    "attention": ("mask", "row"),
 }
 
 

@@ -123,7 +123,7 @@
           right = LIGHTS[r.truth];
         text +=
           `, its twin ${r.allowed[r.twin] ? "among them" : "not among them"}. ${per(r.shares[r.place])} of what it hears is itself, ` +
-          `${per(r.shares[r.twin])} its twin; that looks ${looks}, ${looks === right ? "which is right" : `and ${right} is right`}.`;
+          `${per(r.shares[r.twin])} its twin; that looks ${looks}, ${looks === right ? "which is right" : `but ${right} is right`}.`;
       }
       const kept = 4 * bill(s.mask, s.cells, s.rounds);
       return `${text} On a map of ${s.cells}×${s.cells} cells: ${grouped(r.macs / 1e9, 2)} billion multiply-adds, ${grouped(kept / 1e6, 1)} MB of shares.`;
@@ -149,7 +149,7 @@
       );
       view.pixels(
         "heard",
-        "who is heard, by keys written by hand",
+        "who is heard, with keys written by hand",
         [SIDE, SIDE],
         (i) => [0, 0.447, 0.698].map((v) => 255 * (1 - Math.sqrt(r.shares[i] / top) * (1 - v))),
         marks(1, ink),
