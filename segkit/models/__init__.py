@@ -24,6 +24,7 @@ from segkit.models.fcn import FCN, convolutionalise, fuse_skip, linear_to_conv
 from segkit.models.fcn_resnet import FCNResNet
 from segkit.models.gcn import GCN
 from segkit.models.hrnet import HRNet
+from segkit.models.hrnet_ocr import HRNetOCR
 from segkit.models.icnet import ICNet
 from segkit.models.ocnet import OCNet
 from segkit.models.ocrnet import OCRNet
@@ -42,8 +43,8 @@ from segkit.models.weights import load, load_torchvision, read_header, save, shi
 __all__ = [
     "ANN", "DUCHDC", "FCN", "GCN", "BiSeNet", "CCNet", "ContextModule", "DANet", "DDRNet", "DFANet", "DeepLabV1",
     "DeepLabV2", "DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus", "DenseASPP", "Dilated", "ENet", "ESNet", "ESPNet",
-    "ESPNetv2", "EncNet", "FCNResNet", "HRNet", "ICNet", "Model", "OCNet", "OCRNet", "PSANet", "PSPNet", "ParseNet",
-    "RTSeg", "RefineNet", "SFSegNet", "SPPNet", "SegNet", "UNet", "available", "convolutionalise", "create",
+    "ESPNetv2", "EncNet", "FCNResNet", "HRNet", "HRNetOCR", "ICNet", "Model", "OCNet", "OCRNet", "PSANet", "PSPNet",
+    "ParseNet", "RTSeg", "RefineNet", "SFSegNet", "SPPNet", "SegNet", "UNet", "available", "convolutionalise", "create",
     "fuse_skip", "linear_to_conv", "load", "load_exactly", "load_torchvision", "load_torchvision_segmentation",
     "options", "read_header", "register", "save", "shipped", "torchvision_options", "unwrapped",
 ]  # fmt: skip

@@ -48,7 +48,7 @@ class HRNet(Model):
         self, num_classes: int, base: int = 48, width: int = 64, exchange: bool = True, in_channels: int = 3
     ) -> None:
         super().__init__()
-        self.num_classes = whole(num_classes, "num_classes", "HRNet", 1)
+        self.num_classes = whole(num_classes, "num_classes", type(self).__name__, 1)
         self.encoder = HRNetEncoder(base, width, in_channels=in_channels, exchange=exchange)
         self.in_channels, together = self.encoder.in_channels, sum(self.encoder.channels)
         self.mix = conv_norm_relu(Conv2d(together, together, 1))

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from segkit.models import create
 from segkit.models.deeplab_v1 import FIELDS
@@ -29,6 +30,7 @@ class Case:
         side: of the square pictures on which it learns, more where its cells are large; None if too narrow to learn.
         rate: of learning.
         beyond: pixels by which pictures of exported programs are larger, so that no map has a single row or column.
+        settled: its BatchNorms see a batch first, where a fresh network's values would grow until a softmax is one-hot.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Case:
     side: int | None = 33
     rate: float = 1e-2
     beyond: int = 0
+    settled: bool = False
 
     def __str__(self) -> str:
         own = (f"{k}={v}" for k, v in self.options.items() if k not in ("hidden", "batch_norm"))
@@ -60,6 +63,8 @@ class Case:
         for factor in model.parameters():
             if factor.numel() == 1 and not factor.any():
                 nn.init.constant_(factor, 0.5)
+        if self.settled:
+            update_bn([torch.randn(4, self.channels, 65, 97)], model)
         return model
 
 
@@ -313,9 +318,17 @@ def _two_paths() -> list[Case]:
     ]
 
 
+def _edges() -> list[Case]:
+    """The networks of high resolution and of borders."""
+    small, quarter = {"base": 18, "width": 8}, {"score": (4, CLASSES)}
+    return [
+        Case("hrnet", small, quarter),
+        Case("hrnet_ocr", small, {**quarter, "aux": (4, CLASSES)}, settled=True),
+    ]
+
+
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
 CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3(), *_deeplab_v3plus()]
 CASES += [*_icnet(), *_rtseg(), *_context(), *_light()]
-CASES += [Case("hrnet", {"base": 18, "width": 8}, {"score": (4, CLASSES)})]
-CASES += _two_paths()
+CASES += [*_two_paths(), *_edges()]
 CLASSIFIERS = _sppnet()  # scores for each picture, of any size

@@ -1,4 +1,4 @@
-"""HRNetV2: the paper's sizes, and what the exchange does."""
+"""HRNetV2, alone and with OCR: the papers' sizes, and what the exchange does."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from segkit.encoders.hrnet import HighResolutionModule
 from segkit.models import create
 
 
-@pytest.mark.parametrize(("base", "parameters", "giga"), [(18, 9_641_119, 147.4), (48, 65_859_379, 747.5)])
-def test_the_papers_sizes(base: int, parameters: int, giga: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "base", "parameters", "giga"),
+    [
+        ("hrnet", 18, 9_641_119, 147.4),
+        ("hrnet", 48, 65_859_379, 747.5),
+        ("hrnet_ocr", 18, 12_080_818, 426.0),
+        ("hrnet_ocr", 48, 70_372_678, 1297.9),
+    ],
+)
+def test_the_papers_sizes(name: str, base: int, parameters: int, giga: float) -> None:
     with torch.device("meta"):
-        found = cost(create("hrnet", 19, base=base).eval(), (3, 1024, 2048))
+        found = cost(create(name, 19, base=base).eval(), (3, 1024, 2048))
     assert found.parameters == parameters and abs(found.macs / 1e9 - giga) < 0.1
 
 
@@ -30,3 +38,18 @@ def test_without_exchange_branches_are_networks_of_their_own() -> None:
         if not exchange:
             alone = [branch(x) for branch, x in zip(module.branches, maps, strict=True)]
             assert all(torch.equal(a, b) for a, b in zip(module(maps), alone, strict=True))
+
+
+def test_with_ocr_the_first_guess_is_what_hrnet_says() -> None:
+    """And the head hears the joined maps through it: the guess of another picture changes the scores."""
+    torch.manual_seed(0)
+    model, x = create("hrnet_ocr", 5, base=18, width=8).double().eval(), torch.rand(1, 3, 33, 47, dtype=torch.float64)
+    alone = create("hrnet", 5, base=18, width=8).double().eval()
+    kept = {key: value for key, value in model.state_dict().items() if not key.startswith("head.")}
+    assert kept.keys() == alone.state_dict().keys()
+    alone.load_state_dict(kept)
+    found = model.outputs(x)
+    assert torch.equal(found["aux"], alone.outputs(x)["score"])
+    together = model.encoder.joined(model.encoder(x))
+    assert torch.equal(model.head(together, found["aux"])[1], found["score"])
+    assert not torch.equal(model.head(together, found["aux"].flip(1).cumsum(-1))[1], found["score"])
