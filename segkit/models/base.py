@@ -145,7 +145,11 @@ class Model(nn.Module):
         who, taken = type(self).__name__, list(inspect.signature(type(self).__init__).parameters)
         if "output_stride" not in taken:
             raise ValueError(f"{who} has no option output_stride to change; it takes {', '.join(taken[2:])}")
-        made = {**self.config, "output_stride": output_stride}
+        return self.with_options(output_stride=output_stride)
+
+    def with_options(self, **options: Any) -> Self:
+        """A copy with the same weights and other options, which must leave every weight's shape as it is."""
+        made = {**self.config, **options}
         name, here = made.pop("name"), next(self.parameters())
         twin = create(name, **made) if name else type(self)(**made)
         load_exactly(twin.to(here.device, here.dtype), self.state_dict())
