@@ -72,7 +72,7 @@ def predict(o: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     if kit.short_side:
-        _compare_sizes(kit, jobs)
+        _compare_sizes(kit.name, kit.short_side, jobs)
     found: list[Shares] = []
     for job in tqdm(jobs, desc="predict", unit="picture", disable=single):
         try:
@@ -91,20 +91,20 @@ def predict(o: argparse.Namespace) -> int:
     return int(len(found) < len(jobs))
 
 
-def _compare_sizes(kit: Kit, jobs: Sequence[Job]) -> None:
+def _compare_sizes(model: str, trained: int, jobs: Sequence[Job]) -> None:
     """Say it if pictures are much larger or smaller than those of the training."""
     ratios = {}
     for job in jobs:
         with suppress(OSError, ValueError):  # what cannot be read is said when its turn comes
-            ratios[job] = min(header_size(job.picture)) / kit.short_side  # type: ignore[operator]
+            ratios[job] = min(header_size(job.picture)) / trained
     far = [job for job, ratio in ratios.items() if not 1 / _ALIKE <= ratio <= _ALIKE]
     if not far:
         return
     ratio = ratios[far[0]]
-    others = f" (and {len(far) - 1} more differ as much)" if far[1:] else ""
+    others = f" ({len(far)} of {len(jobs)} pictures differ)" if far[1:] else ""
     tqdm.write(
-        f"segkit predict: note: {far[0].picture}: its short side is {ratio:.2g} times that of the pictures that "
-        f"{kit.name} was trained on{others}; with --short-side {kit.short_side} it sees things at the size it knows",
+        f"segkit predict: note: {far[0].picture}: its short side is {ratio:.2g} times that of the pictures "
+        f"{model} was trained on{others}; with --short-side {trained} it sees things at the size it knows",
         file=sys.stderr,
     )
 
