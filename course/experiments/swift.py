@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from library import Experiment, main
+from library import Experiment, ahead, main
 from lineage import DATA, RECIPE, score
 from realtime import prices
 
@@ -24,6 +24,7 @@ PATHS: dict[str, dict[str, Any]] = {
     "DDRNet, no exchange": {"name": "ddrnet", "width": 32, "exchange": False},
     "BiSeNet": {"name": "bisenet", **RESNET},
     "BiSeNet, no spatial path": {"name": "bisenet", **RESNET, "spatial": False},
+    "BiSeNet, wider instead": {"name": "bisenet", **RESNET, "width": 18, "spatial": False},  # as many multiply-adds
     "BiSeNet, no attention": {"name": "bisenet", **RESNET, "attention": False},
     "SFSegNet": {"name": "sfsegnet", **RESNET},
     "SFSegNet, no flow": {"name": "sfsegnet", **RESNET, "flow": False},
@@ -43,23 +44,25 @@ AUX = {
 }
 
 
-def made_of(name: str, models: dict[str, dict[str, Any]]) -> Experiment:
+def made_of(name: str, models: dict[str, dict[str, Any]], claims: list[dict[str, Any]]) -> Experiment:
     """One arm for each network, trained alike; auxiliary losses as their papers have them."""
     arms = {
         arm: {"model": model, "data": DATA, "recipe": {**RECIPE, "aux": AUX.get(model["name"], {})}}
         for arm, model in models.items()
     }
-    experiment = Experiment(name, arms, score, ceilings=(8, 4))
+    experiment = Experiment(name, arms, score, claims=claims, ceilings=(8, 4))
     experiment.extra = lambda: {"price": prices(experiment)}
     return experiment
 
 
 def paths(o: argparse.Namespace) -> Experiment:
-    return made_of("swift_paths", PATHS)
+    without = ("BiSeNet, no spatial path", "BiSeNet, wider instead")
+    claims = [ahead("14", metric, "BiSeNet", worse, 0.02) for worse in without for metric in ("mean_iou", "boundary_iou")]
+    return made_of("swift_paths", PATHS, claims)
 
 
 def blocks(o: argparse.Namespace) -> Experiment:
-    return made_of("swift_blocks", BLOCKS)
+    return made_of("swift_blocks", BLOCKS, [])
 
 
 if __name__ == "__main__":
