@@ -57,7 +57,9 @@ def made_of(name: str, models: dict[str, dict[str, Any]], claims: list[dict[str,
 
 def paths(o: argparse.Namespace) -> Experiment:
     without = ("BiSeNet, no spatial path", "BiSeNet, wider instead")
-    claims = [ahead("14", metric, "BiSeNet", worse, 0.02) for worse in without for metric in ("mean_iou", "boundary_iou")]
+    claims = [
+        ahead("14", metric, "BiSeNet", worse, 0.02) for worse in without for metric in ("mean_iou", "boundary_iou")
+    ]
     return made_of("swift_paths", PATHS, claims)
 
 
