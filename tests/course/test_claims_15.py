@@ -85,7 +85,6 @@ def test_attention_selects_a_size() -> None:
     run("15", words)
     refuted("15", words, single=lambda old: {**old, 0.5: old[1.0]})
     refuted("15", words, said=lambda old: {**old, 0.5: (old[0.0] + old[1.0]) / 2})
-    refuted("15", words, millions=lambda old: {**old, "HMSA": old["W48 + OCR"]})
 
 
 def test_body_and_edge_add_up() -> None:
