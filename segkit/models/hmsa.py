@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from segkit.checks import finite
 from segkit.encoders.encoder import scaled
+from segkit.encoders.hrnet import MODULES
 from segkit.engine import engine
 from segkit.heads import enlarge
 from segkit.layers import Conv2d
@@ -37,7 +38,7 @@ class HMSA(HRNetOCR):
     """HRNet with OCR on the picture at several scales, joined at each pixel by how far the coarser one is believed.
 
     Args:
-        num_classes, base, width, exchange, dropout, in_channels: as in `HRNetOCR`.
+        num_classes, base, width, exchange, dropout, in_channels, modules: as in `HRNetOCR`.
         scales: of the picture; 1 is among them. The weights fit any number of scales: see `at_scales`.
 
     Shape:
@@ -66,8 +67,9 @@ class HMSA(HRNetOCR):
         exchange: bool = True,
         dropout: float = 0.05,
         in_channels: int = 3,
+        modules: Sequence[int] = MODULES,
     ) -> None:
-        super().__init__(num_classes, base, width, exchange, dropout, in_channels)
+        super().__init__(num_classes, base, width, exchange, dropout, in_channels, modules)
         self.scales = _scales(scales)
         between = scaled(256, self.encoder.width)
         last = score_layer(Conv2d(between, 1, 1, bias=False))

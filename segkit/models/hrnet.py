@@ -10,10 +10,12 @@ Reference: "Deep High-Resolution Representation Learning for Visual Recognition"
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from segkit.checks import whole
-from segkit.encoders.hrnet import HRNetEncoder
+from segkit.encoders.hrnet import MODULES, HRNetEncoder
 from segkit.heads import enlarge
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, score_layer
@@ -30,6 +32,7 @@ class HRNet(Model):
         width: 64 is the paper's size, 8 to 16 the course's; channels are in proportion.
         exchange: False: the branches keep to themselves until the end.
         in_channels: channels of the picture.
+        modules: of stages 2, 3 and 4, each ended by an exchange; (1, 1, 1) makes a shallow network.
 
     Shape:
         N×C×H×W → N×K×H×W, any H, W ≥ 1. By name: "score" N×K×⌈H/4⌉×⌈W/4⌉, from which the logits are enlarged.
@@ -45,11 +48,17 @@ class HRNet(Model):
     """
 
     def __init__(
-        self, num_classes: int, base: int = 48, width: int = 64, exchange: bool = True, in_channels: int = 3
+        self,
+        num_classes: int,
+        base: int = 48,
+        width: int = 64,
+        exchange: bool = True,
+        in_channels: int = 3,
+        modules: Sequence[int] = MODULES,
     ) -> None:
         super().__init__()
         self.num_classes = whole(num_classes, "num_classes", type(self).__name__, 1)
-        self.encoder = HRNetEncoder(base, width, in_channels=in_channels, exchange=exchange)
+        self.encoder = HRNetEncoder(base, width, in_channels=in_channels, modules=modules, exchange=exchange)
         self.in_channels, together = self.encoder.in_channels, sum(self.encoder.channels)
         self.mix = conv_norm_relu(Conv2d(together, together, 1))
         self.score = score_layer(Conv2d(together, self.num_classes, 1))

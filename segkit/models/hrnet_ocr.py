@@ -10,10 +10,13 @@ Reference: "Object-Contextual Representations for Semantic Segmentation", ECCV 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from segkit.checks import finite
 from segkit.encoders.encoder import scaled
+from segkit.encoders.hrnet import MODULES
 from segkit.heads import enlarge
 from segkit.models.base import register
 from segkit.models.hrnet import HRNet
@@ -26,7 +29,7 @@ class HRNetOCR(HRNet):
 
     Args:
         num_classes: number of classes K, void not counted; there are as many regions.
-        base, width, exchange, in_channels: as in `HRNet`.
+        base, width, exchange, in_channels, modules: as in `HRNet`.
         dropout: probability of dropping a channel before the scores.
 
     Shape:
@@ -53,8 +56,9 @@ class HRNetOCR(HRNet):
         exchange: bool = True,
         dropout: float = 0.05,
         in_channels: int = 3,
+        modules: Sequence[int] = MODULES,
     ) -> None:
-        super().__init__(num_classes, base, width, exchange, in_channels)
+        super().__init__(num_classes, base, width, exchange, in_channels, modules)
         self.hidden = scaled(512, self.encoder.width)
         drop = finite(dropout, "dropout", "HRNetOCR", 0, 1)
         self.head = OCRHead(sum(self.encoder.channels), self.hidden, self.num_classes, drop, bias=True)

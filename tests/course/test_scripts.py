@@ -36,6 +36,8 @@ SCRIPTS = {
     "camvid": ("cpu", ["DeepLab v3+"]),
     "realtime": ("grid", ["ICNet"]),
     "realtime, ENet": ("arguments", ["as released"]),
+    "fine": ("points", ["256 points, anywhere"]),
+    "fine, edges": ("edges", ["body and edge loss"]),
 }
 
 
@@ -75,6 +77,9 @@ def scripts():
     context = importlib.import_module("context")
     yield from (*(partial(context.probe, twins) for twins in ("row", "apart")), context.streets)
     yield from [camvid.cpu] if results.recorded("camvid") else []
+    fine = importlib.import_module("fine")
+    studies = fine.exchange, fine.points, fine.scales, fine.edges
+    yield from (make for make in studies if results.recorded(f"fine_{make.__name__}"))
 
 
 def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):

@@ -53,3 +53,14 @@ def test_with_ocr_the_first_guess_is_what_hrnet_says() -> None:
     together = model.encoder.joined(model.encoder(x))
     assert torch.equal(model.head(together, found["aux"])[1], found["score"])
     assert not torch.equal(model.head(together, found["aux"].flip(1).cumsum(-1))[1], found["score"])
+
+
+@pytest.mark.parametrize("name", ["hrnet", "hrnet_ocr", "hmsa"])
+def test_fewer_modules_make_a_shallower_network(name: str) -> None:
+    """As many in each stage as asked for, and the configuration keeps them."""
+    model = create(name, 5, base=18, width=8, modules=(1, 2, 1))
+    assert [len(model.encoder.get_submodule(f"stage{i}")) for i in (2, 3, 4)] == [1, 2, 1]
+    again = create(**model.config)
+    assert again.state_dict().keys() == model.state_dict().keys()
+    with pytest.raises(ValueError, match="give three numbers"):
+        create(name, 5, base=18, width=8, modules=(1, 1))
