@@ -154,8 +154,9 @@ class PointExplorer(LabelledExplorer):
         curves = self.curves(self["scene"], self["stride"], self["right"], self["width"])
         truth = self.labels.flatten()[points]
         before_at, after_at = (x.flatten()[points] for x in (coarse.labels, after))
-        wrong = tuple(int(((said != truth) & (truth != VOID)).sum()) for said in (before_at, after_at))
-        return Refined(coarse.labels, after, points, curves, stops(after.numel()).index(count), way, wrong)
+        counted = [int(((said != truth) & (truth != VOID)).sum()) for said in (before_at, after_at)]
+        at = stops(after.numel()).index(count)
+        return Refined(coarse.labels, after, points, curves, at, way, (counted[0], counted[1]))
 
     def draw(self, results: Refined) -> str:
         coarse = self.coarse(self["scene"], self["stride"])
@@ -176,12 +177,12 @@ class PointExplorer(LabelledExplorer):
         shares, classes = coarse.shares[:, row, column].sort(descending=True, stable=True)
         first, second = (f"{self.classes[int(classes[k])]} {float(shares[k]):.2f}" for k in (0, 1))
         again = bool((results.points == row * self.labels.shape[1] + column).any())
-        asked = f"asked again, it is now {self.name(results.after)}" if again else "it is not asked again"
+        told = f"asked again, it is now {self.name(results.after)}" if again else "it is not asked again"
         return (
             f"True labels averaged to stride {self['stride']}: mean IoU {mean:.3f}, Boundary IoU {edge:.3f}. Asked "
             f"again are {n} of {every} pixels ({results.way}): {results.wrong[0]} of them were wrong, "
             f"{results.wrong[1]} are now. That makes mean IoU {mean_after:.3f} and Boundary IoU {edge_after:.3f}. The "
             f"second answers come from no network but are {who}. PointRend's head takes {n * per / 1e9:.3f} billion "
             f"multiply-adds for this many points, {every * per / 1e9:.3f} for all. In the ring (row {row}, column "
-            f"{column}) the coarse answer says {first}, {second}; {asked}, and {self.name(self.labels)} is right."
+            f"{column}) the coarse answer says {first}, {second}; {told}, and {self.name(self.labels)} is right."
         )

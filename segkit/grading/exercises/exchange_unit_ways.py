@@ -79,8 +79,8 @@ def _bilinear(x: Tensor, times: int, size: Size) -> Tensor:
     return F.interpolate(x, scale_factor=times, mode="bilinear")[..., : size[0], : size[1]]
 
 
-def _to_fit(mode: str, **options: bool) -> Function:
-    return lambda x, times, size: F.interpolate(x, tuple(size), mode=mode, **options)
+def _to_fit(mode: str, align_corners: bool | None = None) -> Function:
+    return lambda x, times, size: F.interpolate(x, tuple(size), mode=mode, align_corners=align_corners)
 
 
 def _zeros_between(x: Tensor, times: int, size: Size) -> Tensor:
