@@ -97,10 +97,10 @@ def draw(parts: dict[str, Any], found: Refined, last: Refined | None, margin: Te
 class PointExplorer(LabelledExplorer):
     """Ask some points of a coarse answer again: how many, which, and how often the second answer is right.
 
-    The coarse answer is made of the true labels, averaged over cells of stride × stride pixels and enlarged: no network
-    of this stride without skips can say more. The second answer is the truth at a share of all pixels that a slider
-    sets, drawn by lot, and the likeliest other class at the rest: at 1, a ceiling. All points are asked at the
-    picture's size at once, where PointRend enlarges by twos and asks in each step.
+    The coarse answer is made of the true labels, averaged over cells of stride × stride pixels and enlarged: that of a
+    network which knows the shares of the classes in each cell, and nothing finer. The second answer is the truth at a
+    share of all pixels that a slider sets, drawn by lot, and the likeliest other class at the rest: at 1, a ceiling.
+    All points are asked at the picture's size at once, where PointRend enlarges by twos and asks in each step.
 
     Args:
         stride: 4, 8 or 16.
