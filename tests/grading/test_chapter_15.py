@@ -150,7 +150,7 @@ UNPLANNED = [
     ("exchange_unit", lambda maps, ways, target: unit_torch(maps, ways, target).clamp(max=1), ""),
     ("exchange_unit", lambda maps, ways, target: unit_torch([m.relu() for m in maps], ways, target), ""),
     ("boundary_loss", lambda *a: 10 * loss_torch(*a), "10 times the right one"),
-    ("boundary_loss", lambda scores, *a: loss_torch(-scores, *a), ""),
+    ("boundary_loss", lambda scores, *a: loss_torch(scores / 2, *a), ""),
     ("boundary_loss", lambda scores, *a: loss_torch(scores, *a).square(), ""),
     ("boundary_loss", lambda scores, labels, *a: loss_torch(scores, labels.flip(1), *a), ""),
     ("boundary_loss", lambda scores, labels, reach, void: loss_torch(scores, labels, reach, void)

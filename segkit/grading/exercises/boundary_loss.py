@@ -42,12 +42,12 @@ def _cases() -> list[Case]:
     scores, *others = call(91, (1, 4, 5), 3, block=2, void=True)
     return grouped(
         ("plain", call(1, (1, 1, 4), block=2), call(11, (1, 3, 4), block=2), call(3, (1, 5, 5), 3, block=2)),
-        ("reach", call(4, (1, 1, 6), reach=2, block=3), call(5, (1, 6, 7), 3, 2, block=3)),
-        ("reach", call(6, (1, 9, 8), 2, 3, block=4)),
-        ("void", call(7, (1, 3, 3), 2, void=True), call(8, (1, 5, 6), 3, 1, void=True, block=3)),
+        ("reach", call(6, (1, 1, 6), reach=2, block=3), call(5, (1, 6, 7), 3, 2, block=3)),
+        ("reach", call(8, (1, 9, 8), 2, 3, block=4)),
+        ("void", call(2, (1, 3, 3), void=True, block=2), call(8, (1, 5, 6), 3, 1, void=True, block=3)),
         ("void", call(9, (1, 6, 6), 2, 2, void=True, block=3)),
-        ("ignore_index", call(10, (1, 3, 4), 3, 1, 0, block=2), call(12, (1, 5, 5), 4, 2, 3, block=2)),
-        ("ignore_index", call(13, (1, 3, 4), 3, 1, -1, void=True, block=2)),
+        ("ignore_index", call(11, (1, 3, 4), 3, 1, 0, block=2), call(12, (1, 5, 5), 4, 2, 3, block=2)),
+        ("ignore_index", call(14, (1, 3, 4), 3, 1, -1, void=True, block=2)),
         ("one kind only", _alike(14, (1, 2, 3), 1), call(15, (1, 1, 2), 2, reach=3), _alike(17, (1, 2, 2), 255)),
         ("one kind only", _alike(18, (1, 2, 3), 255), call(19, (1, 2, 2), 4, 2)),
         ("batch", call(20, (2, 2, 3), 2, block=2), call(21, (3, 4, 5), 3, 1, void=True, block=3)),
