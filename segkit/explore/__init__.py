@@ -21,6 +21,7 @@ from segkit.explore.latency import LatencyExplorer
 from segkit.explore.lineage import LineageExplorer
 from segkit.explore.metrics import MetricsExplorer
 from segkit.explore.picture import Picture
+from segkit.explore.points import PointExplorer
 from segkit.explore.pyramid import PyramidExplorer
 from segkit.explore.race import RaceExplorer
 from segkit.explore.receptive import ReceptiveFieldExplorer
@@ -30,6 +31,6 @@ from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
     "AsppExplorer", "AttentionExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "LatencyExplorer",
-    "LineageExplorer", "MetricsExplorer", "Picture", "PyramidExplorer", "RaceExplorer", "ReceptiveFieldExplorer",
-    "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
+    "LineageExplorer", "MetricsExplorer", "Picture", "PointExplorer", "PyramidExplorer", "RaceExplorer",
+    "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
 ]  # fmt: skip

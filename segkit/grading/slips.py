@@ -230,6 +230,22 @@ gate_rows relu-missing: .relu() →
 gate_rows mean-of-the-map: x.mean(3) → x.mean((2, 3))[..., None]
 large_kernel multiplied: return a + b → return a * b
 large_kernel one-behind-the-other: along_rows(x, right[0]) → along_rows(a, right[0])
+sample_grid corners-inverted: if align_corners else → if not align_corners else
+sample_grid half-pixel-missing: sizes - 0.5  # in pixels → sizes
+sample_grid x-y-exchanged: (N, C, H, W), (h, w) = → grid = grid.flip(3); (N, C, H, W), (h, w) =
+sample_grid padding-mode-ignored: if padding_mode == "border" → if True
+uncertain_points scores-for-probabilities: scores.softmax(1).topk → scores.topk
+uncertain_points y-first: torch.stack([x, y], 2) → torch.stack([y, x], 2)
+uncertain_points corners-not-centres: (index % w + 0.5) / w, (index // w + 0.5) / h → index % w / w, index // w / h
+uncertain_points most-certain: , largest=False →
+exchange_unit relu-between-missing: x.relu() if i else x → x
+exchange_unit relu-at-the-end-missing: return total.relu() → return total
+exchange_unit cut-at-the-start: [:, :, :h, :w] → [:, :, -h:, -w:]
+exchange_unit repeated-as-a-whole: repeat_interleave(times, 2).repeat_interleave(times, 3) → repeat(1, 1, times, times)
+boundary_loss diagonals-counted: range(abs(down) - reach, reach - abs(down) + 1) → range(-reach, reach + 1)
+boundary_loss void-counted: (border, known & ~border) → (border, ~border)
+boundary_loss one-kind-is-nan: .clamp(min=1) →
+boundary_loss not-halved: sum(means) / 2 → sum(means)
 """
 
 

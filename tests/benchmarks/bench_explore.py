@@ -42,6 +42,7 @@ def explorers() -> dict[str, Explorer]:
         "LineageExplorer": explore.LineageExplorer({"FCN-8s": model, "SegNet": segnet}),
         "RaceExplorer": explore.RaceExplorer(RESULTS / "lineage.json"),
         "CrfExplorer": explore.CrfExplorer(model),
+        "PointExplorer": explore.PointExplorer(),
     }
 
 

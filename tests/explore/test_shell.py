@@ -50,6 +50,7 @@ MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "co
 MAKERS["lineage"] = lineage_explorer
 MAKERS["latency"] = explore.LatencyExplorer
 MAKERS |= {"race": lambda: explore.RaceExplorer(made_up()), "attention": explore.AttentionExplorer}
+MAKERS["points"] = explore.PointExplorer
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -65,6 +66,7 @@ MOVES = {  # a control of each, and another place for it
     "lineage": ("left", "SegNet"),
     "race": ("score", "IoU of thing"),
     "attention": ("mask", "row"),
+    "points": ("count", 4096),
 }
 
 
