@@ -36,6 +36,8 @@ SCRIPTS = {
     "camvid": ("cpu", ["DeepLab v3+"]),
     "realtime": ("grid", ["ICNet"]),
     "realtime, ENet": ("arguments", ["as released"]),
+    "search": ("search", ["search, λ = 1", "found, λ = 1", "random 1, as fast as λ = 1"]),
+    "search, taught": ("teacher", ["teacher, 20 labelled", "student, 20 labelled, taught on all"]),
 }
 
 
@@ -75,6 +77,8 @@ def scripts():
     context = importlib.import_module("context")
     yield from (*(partial(context.probe, twins) for twins in ("row", "apart")), context.streets)
     yield from [camvid.cpu] if results.recorded("camvid") else []
+    search = importlib.import_module("search")
+    yield from (getattr(search, name) for name in ("search", "teacher") if results.recorded(name))
 
 
 def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
