@@ -5,15 +5,16 @@ python course/experiments/search.py search    what a search finds, and random ne
 python course/experiments/search.py teacher   a student alone and with a teacher, with 1,600 labelled scenes and with 20
                                                                           → results/teacher.json
 
-Both use the streets of chapter 11's lineage and all of its recipe but the number of steps. With three seeds, and each
-process on a core that other work shares, they take about 50 core-minutes each: SEARCH_MINUTES and TEACHER_MINUTES say
-from which steps that was estimated.
+Both use the streets of chapter 11's lineage and all of its recipe but the number of steps. With three seeds, `search`
+takes about 50 core-minutes and `teacher` about 60: estimated from the seconds of one core, busy with other work too,
+for a step of a supernet (0.16), of what is found (0.05), of the teacher (0.17), of the student (0.06; taught, 0.11).
 
 `search`: three supernets (searched.py) learn their weights on 800 scenes and, from a fifth of their steps on, in every
 other step their choices on 800 others, by cross-entropy + λ · expected latency / mean latency of all networks. The
 latencies are entries of one table, measured once; where results/search.json exists, its table is taken. What each
 search finds is trained anew, alone, on all 1,600 scenes; and so are, for λ > 0, three random networks of the space,
-drawn with the seed from all whose latency by the table is within a tenth of that.
+drawn with the seed from all whose latency by the table is within a tenth of that. (A "search, …" is scored as the mixture
+that it is, each place at its most probable width; its table_us is that of what it would find at this moment.)
 
 `teacher`: who sees what, in each of equally many steps of eight pictures:
   teacher; student                  1,600 scenes with their labels
@@ -51,7 +52,7 @@ OWN["street, few labels"] = FewLabels
 LAMBDAS, RANDOM = (0.0, 0.2, 1.0), 3
 HALF = {**DATA, "train": DATA["train"] // 2, "label": "half of the scenes"}
 SEARCH = {**RECIPE, "steps": 700, "head_lr": 3.0, "begin": 0.2}  # choices learn at three times the rate of weights
-ALONE = {**RECIPE, "steps": 1200}
+ALONE = {**RECIPE, "steps": 1000}
 TEACHER = {"name": "unet", "width": 8, "padding": "same"}
 STUDENT = {"name": "bisenet", "encoder": "resnet18", "width": 8, "aux": False}
 LESSONS = {**RECIPE, "steps": 1200}

@@ -162,13 +162,13 @@ def fingerprint(found: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(found["us"]).encode()).hexdigest()[:12]
 
 
-def every(parts: Sequence[Term], options: Sequence[int] = tuple(OPTIONS)) -> Tensor:
+def every(parts: Sequence[Term]) -> Tensor:
     """The latency of all networks there are, with a dimension for each choice."""
-    total = torch.zeros(*options, dtype=torch.float64)
+    sizes = {choice: n for part in parts for choice, n in zip(part.choices, part.latency.shape, strict=True)}
+    total = torch.zeros([sizes[choice] for choice in range(len(sizes))], dtype=torch.float64)
     for part in parts:
         order = sorted(range(len(part.choices)), key=lambda i: part.choices[i])
-        shape = [n if choice in part.choices else 1 for choice, n in enumerate(options)]
-        total += part.latency.permute(order).reshape(shape)
+        total += part.latency.permute(order).reshape([n if c in part.choices else 1 for c, n in enumerate(total.shape)])
     return total
 
 
