@@ -13,8 +13,8 @@ for a step of a supernet (0.16), of what is found (0.05), of the teacher (0.17),
 other step their choices on 800 others, by cross-entropy + λ · expected latency / mean latency of all networks. The
 latencies are entries of one table, measured once; where results/search.json exists, its table is taken. What each
 search finds is trained anew, alone, on all 1,600 scenes; and so are, for λ > 0, three random networks of the space,
-drawn with the seed from all whose latency by the table is within a tenth of that. (A "search, …" is scored as the mixture
-that it is, each place at its most probable width; its table_us is that of what it would find at this moment.)
+drawn with the seed from all whose latency by the table is within a tenth of that. (A "search, …" is scored as
+the mixture that it is, each place at its most probable width; its table_us is that of what it would find by now.)
 
 `teacher`: who sees what, in each of equally many steps of eight pictures:
   teacher; student                  1,600 scenes with their labels
