@@ -136,6 +136,17 @@ def test_a_table_is_measured_once_for_a_space(folder, monkeypatch, latencies):
     assert searched.fingerprint({**before, "provenance": {}}) == searched.fingerprint(before)
 
 
+def test_a_coarse_clock_is_not_taken(monkeypatch):
+    for step, taken in ((1e-6, "fine"), (4e-3, "perf_counter")):
+        ticks = iter(step * n for n in (0, 0, 0, 1))
+
+        def fine(ticks=ticks):
+            return next(ticks)
+
+        monkeypatch.setattr(searched.time, "process_time", fine)
+        assert searched.fine_clock().__name__ == taken
+
+
 def test_weights_and_choices_learn_in_turns_on_scenes_of_their_own(latencies):
     torch.manual_seed(0)
     model, train, seen = searched.Supernet(13), pictures(HALF, "train"), []
