@@ -36,7 +36,7 @@ SCRIPTS = {
     "camvid": ("cpu", ["DeepLab v3+"]),
     "realtime": ("grid", ["ICNet"]),
     "realtime, ENet": ("arguments", ["as released"]),
-    "search": ("search", ["search, λ = 1", "found, λ = 1", "random 1, as fast as λ = 1"]),
+    "search": ("search", ["search, λ = 0.2", "found, λ = 0.2", "random 1, as fast as λ = 0.2"]),
     "search, taught": ("teacher", ["teacher, 20 labelled", "student, 20 labelled, taught on all"]),
 }
 
