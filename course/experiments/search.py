@@ -6,8 +6,8 @@ python course/experiments/search.py teacher   a student alone and with a teacher
                                                                           → results/teacher.json
 
 Both use the streets of chapter 11's lineage and all of its recipe but the number of steps. With three seeds, `search`
-takes about 47 core-minutes and `teacher` about 59: estimated from the seconds of one core, busy with other work too,
-for a step of a supernet (0.13), of what is found (0.06), of the teacher (0.17), of the student (0.06; taught, 0.11).
+takes about 46 core-minutes and `teacher` about 62: estimated from the seconds of one core, busy with other work too,
+for a step of a supernet (0.14), of what is found (0.06), of the teacher (0.18), of the student (0.06; taught, 0.13).
 The λ were chosen after a look at one short search each, of 260 steps on pictures of 48×64 pixels: at λ = 1 all blocks
 became 1×1.
 
@@ -57,7 +57,7 @@ SEARCH = {**RECIPE, "steps": 700, "head_lr": 3.0, "begin": 0.2}  # choices learn
 ALONE = {**RECIPE, "steps": 1000}
 TEACHER = {"name": "unet", "width": 8, "padding": "same"}
 STUDENT = {"name": "bisenet", "encoder": "resnet18", "width": 8, "aux": False}
-LESSONS = {**RECIPE, "steps": 1200}
+LESSONS = {**RECIPE, "steps": 1100}
 LABELLED = 20
 FEW = {**DATA, "train": LABELLED, "label": f"{LABELLED} scenes"}
 MIXED = {
