@@ -38,6 +38,8 @@ SCRIPTS = {
     "realtime, ENet": ("arguments", ["as released"]),
     "fine": ("points", ["256 points, anywhere"]),
     "fine, edges": ("edges", ["body and edge loss"]),
+    "search": ("search", ["search, λ = 0.2", "found, λ = 0.2", "random 1, as fast as λ = 0.2"]),
+    "search, taught": ("teacher", ["teacher, 20 labelled", "student, 20 labelled, taught on all"]),
 }
 
 
@@ -80,6 +82,8 @@ def scripts():
     fine = importlib.import_module("fine")
     studies = fine.exchange, fine.points, fine.scales, fine.edges
     yield from (make for make in studies if results.recorded(f"fine_{make.__name__}"))
+    search = importlib.import_module("search")
+    yield from (getattr(search, name) for name in ("search", "teacher") if results.recorded(name))
 
 
 def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
