@@ -50,7 +50,7 @@ def _cases() -> list[Case]:
         ("plain", call(1, 3, 1, (1, 1, 1), three, (2, 2)), call(31, 4, 1, (2, 1, 1), three, (4, 5))),
         ("plain", call(61, 6, 2, (2, 2, 2), three, (6, 6))),
         ("other rates", call(91, 3, 1, (1, 1, 1), (1, 3, 5), (4, 6)), call(121, 4, 2, (2, 2), (1, 2), (3, 4))),
-        ("other rates", call(151, 5, 1, (1, 1, 1, 1, 1), five, (9, 18)), call(181, 3, 2, (3,), (2,), (4, 4))),
+        ("other rates", call(151, 5, 1, (1, 1, 1, 1, 1), five, (9, 18)), call(181, 2, 2, (3,), (2,), (4, 4))),
         ("the order of the branches", call(211, 3, 1, (1, 1, 1), (4, 1, 2), (4, 5))),
         ("the order of the branches", call(241, 5, 1, (1, 1, 2, 1), (8, 2, 1, 4), (6, 9))),
         ("other channels", call(271, 2, 1, (1, 1, 1), three, (3, 4)), call(301, 5, 2, (3, 2, 2), three, (4, 4))),

@@ -109,12 +109,6 @@ def _start_unsynchronised(machine: Bench, x: Tensor, warm_up: int, rounds: int) 
     return found
 
 
-def _never_synchronised(machine: Bench, network: Timed, x: Tensor) -> float:
-    began = machine.clock()
-    network(x)
-    return machine.clock() - began
-
-
 def _one_by_one(machine: Bench, x: Tensor, warm_up: int, rounds: int) -> Table:
     """All calls of one network, then all of the next."""
     columns = [[seconds(machine, net, x) for _ in range(warm_up + rounds)][warm_up:] for net in machine.networks]
@@ -171,7 +165,7 @@ WAYS = {
     + changed(3, lambda rounds: rounds + 1, lambda rounds: max(rounds - 1, 1)),
     "training-mode": _step("prepare", lambda machine: None),
     "gradients-recorded": _step("watching", nullcontext),
-    "end-not-synchronised": _one(_end_unsynchronised, _never_synchronised),
+    "end-not-synchronised": _one(_end_unsynchronised),
     "start-not-synchronised": _step("measured", _start_unsynchronised),
     "clock-after-the-call": _one(_after_handing_over),
     "one-after-another": _step("measured", _one_by_one, _rounds_one_by_one),

@@ -43,7 +43,8 @@ def turns_loop(machine, x, warm_up, rounds, *, wrong=""):
             first = counted = 0
         for number in range(first + counted):
             began = None
-            machine.synchronise()
+            if wrong in ("rounds", "not restarted"):
+                machine.synchronise()
             whole = machine.clock()
             for net, own in zip(nets, times, strict=True):
                 if wrong == "not restarted":
@@ -77,8 +78,8 @@ def turns_told(times, wrong):
         if wrong == "without the slowest" and n > 1:
             line, n = line[:-1], n - 1
         return {
-            "mean": sum(line) / n, "least": line[0], "unsorted": numbers[len(numbers) // 2], "lower": line[(n - 1) // 2],
-            "upper": line[n // 2],
+            "mean": sum(line) / n, "least": line[0], "unsorted": numbers[len(numbers) // 2],
+            "lower": line[(n - 1) // 2], "upper": line[n // 2],
         }.get(wrong, (line[(n - 1) // 2] + line[n // 2]) / 2)  # fmt: skip
 
     rounds = list(zip(*times, strict=True))
