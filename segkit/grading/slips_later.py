@@ -74,7 +74,7 @@ gate_rows relu-missing: .relu() →
 gate_rows mean-of-the-map: x.mean(3) → x.mean((2, 3))[..., None]
 large_kernel multiplied: return a + b → return a * b
 large_kernel one-behind-the-other: along_rows(x, right[0]) → along_rows(a, right[0])
-esp_block fusion-from-the-smallest: zip(order[1:], order[2:]) → zip(order, order[1:])
+esp_block fusion-from-the-smallest: range(2, len(order)) → range(1, len(order))
 esp_block fusion-in-the-order-given: sorted(range(len(rates)), key=rates.__getitem__) → list(range(len(rates)))
 esp_block input-always-added: if stride == 1 and y.shape[1] == x.shape[1]: → if True:
 esp_block epsilon-of-another-size: variance + 0.001 → variance + 1e-5

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.grading.exercise import Function, Ways, does, each, given, stops
+from segkit.grading.exercise import Function, Ways, does, each, stops
 from segkit.grading.exercises.common import FIRST_PICTURE
-from segkit.grading.exercises.mechanical import LEFT_FLAT, changed, replaced
+from segkit.grading.exercises.mechanical import LEFT_FLAT, changed, ignored, replaced
 
 Norm = Sequence[Tensor]  # mean, variance, scale, shift
 Order = list[int]  # the places of the branches, from the smallest rate to the largest
@@ -168,7 +168,7 @@ WAYS = {
     ),
     "border-not-zero": _step("branch", _edged),
     "kernel-flipped": _kernels(lambda weight: weight.flip(2, 3), lambda weight: weight.mT),
-    "stride-ignored": given(lambda x, reduce, branches, rates, stride, *rest: (x, reduce, branches, rates, 1, *rest)),
+    "stride-ignored": _step("shrink", lambda x, weight, stride: _reduce(x, weight, 1)) + ignored(4, 1),
     "stride-in-the-branches": does(
         partial(pyramid, shrink=lambda x, weight, stride: _reduce(x, weight, 1), branch=_strided_branch)
     ),

@@ -314,6 +314,9 @@ WRONG = {
         "kernel-flipped": partial(esp_torch, wrong="flipped"),
         "kernel-flipped rows and columns": partial(esp_torch, wrong="transposed"),
         "stride-ignored": partial(esp_torch, wrong="no stride"),
+        "stride-ignored and x added": lambda x, reduce, branches, rates, stride, *rest: esp_numpy(
+            x, reduce, branches, rates, 1, *rest
+        ),
         "stride-in-the-branches": partial(esp_torch, wrong="late stride"),
         "reduced-without-zeros": partial(esp_torch, wrong="unpadded reduce"),
         "input-missing": partial(esp_torch, wrong="no input"),
