@@ -98,6 +98,10 @@ fusion-in-the-order-given: Your sums go through the branches in the order in whi
     small to large.
 joined-by-rate: You join the maps in the order of their rates. Join them in the order in which the branches came.
 branches-in-a-chain: Each of your branches reads what the one before it gives. All of them read the R reduced channels.
+sums-before-the-3x3: You add what the one before gives to what a branch reads. All branches read the R reduced channels
+    as they are, and their results are added.
+rates-sorted-alone: You sort the rates and not the kernels, so kernels meet the rates of others. Keep each rate with its
+    kernel: sort the places.
 rates-ignored: The rates make no difference: your 3×3s read neighbouring cells. Each has its rate for dilation.
 padding-of-one: Your 3×3s have one row of zeros on each side, whatever their rate, and their maps come out in different
     sizes. A kernel of rate r needs r rows of zeros.

@@ -117,6 +117,16 @@ def _chain(few: Tensor, branches: list[Tensor], rates: list[int], stride: int, b
     return found
 
 
+def _fed(few: Tensor, branches: list[Tensor], rates: list[int], stride: int, branch: Function) -> list[Tensor]:
+    """From the third smallest rate on, each branch reads the sum of the reduced map and what the one before gave."""
+    found = [few] * len(rates)
+    read = few
+    for number, (rate, place) in enumerate(sorted((rate, place) for place, rate in enumerate(rates))):
+        found[place] = branch(read, branches[place], rate, stride)
+        read = few + found[place] if number else few
+    return found
+
+
 def _strided_branch(few: Tensor, weight: Tensor, rate: int, stride: int) -> Tensor:
     return F.conv2d(few, weight, stride=stride, padding=rate, dilation=rate)
 
@@ -162,6 +172,8 @@ WAYS = {
     "fusion-in-the-order-given": _step("fuse", lambda seen, order: _fuse(seen, list(range(len(seen))))),
     "joined-by-rate": _step("join", lambda fused, order: torch.cat([fused[place] for place in order], 1)),
     "branches-in-a-chain": _step("look", _chain),
+    "sums-before-the-3x3": does(partial(pyramid, look=_fed, fuse=lambda seen, order: seen)),
+    "rates-sorted-alone": changed(3, sorted),
     "rates-ignored": _step("branch", lambda few, weight, rate, stride: F.conv2d(few, weight, padding=1)),
     "padding-of-one": stops(
         partial(pyramid, branch=lambda few, weight, rate, stride: F.conv2d(few, weight, padding=1, dilation=rate))

@@ -154,7 +154,9 @@ WAYS = {
     "not-rectified": does(partial(exchanged, read_coarse=_unchanged, read_fine=_unchanged))
     + _step("read_coarse", _unchanged)
     + _step("read_fine", _unchanged),
-    "rectified-maps-kept": _step("meet", _rectified_first) + does(_in_place),
+    "rectified-maps-kept": _step("meet", _rectified_first) + does(_in_place)
+    + changed(0, torch.relu)
+    + changed(1, torch.relu),
     "relu-behind-the-1x1": _step(
         "upwards", lambda x, up, size, steps, enlarge: enlarge(_point(x, *up).relu(), size, steps)
     ),

@@ -54,6 +54,19 @@ def esp_torch(x, reduce, branches, rates, stride, norm, slopes, *, wrong=""):
     return esp_act(esp_norm(joined + residual, norm, wrong), slopes, wrong)
 
 
+def esp_fed(x, reduce, branches, rates, stride, norm, slopes):
+    """What one branch gives is added to what the next one reads."""
+    small = F.conv2d(x, reduce, None, stride, reduce.shape[-1] // 2)
+    maps, last = {}, 0
+    for number, rate in enumerate(sorted(rates)):
+        kernel = branches[rates.index(rate)]
+        maps[rate] = F.conv2d(small + last, kernel, padding=rate, dilation=rate)
+        last = maps[rate] if number else 0
+    y = torch.cat([maps[rate] for rate in rates], 1)
+    y = y + x if stride == 1 and y.shape == x.shape else y
+    return esp_act(esp_norm(y, norm, ""), slopes, "")
+
+
 def esp_fused(maps, line, wrong):
     """Sums along the rates."""
     if wrong == "unfused":
@@ -308,6 +321,10 @@ WRONG = {
         "fusion-in-the-order-given": partial(esp_torch, wrong="as given"),
         "joined-by-rate": partial(esp_torch, wrong="sorted"),
         "branches-in-a-chain": partial(esp_torch, wrong="chain"),
+        "sums-before-the-3x3": esp_fed,
+        "rates-sorted-alone": lambda x, reduce, branches, rates, *rest: esp_torch(
+            x, reduce, branches, sorted(rates), *rest
+        ),
         "rates-ignored": partial(esp_torch, wrong="no rates"),
         "padding-of-one": partial(esp_torch, wrong="one zero"),
         "border-not-zero": partial(esp_torch, wrong="edge"),
@@ -356,6 +373,8 @@ WRONG = {
         "not-rectified down": partial(exchange_torch, wrong="no relu down"),
         "rectified-maps-kept": partial(exchange_torch, wrong="both rectified"),
         "rectified-maps-kept where read": partial(exchange_torch, wrong="what is read is kept"),
+        "rectified-maps-kept fine": lambda fine, *rest: exchange_torch(fine.clamp(min=0), *rest),
+        "rectified-maps-kept coarse": lambda fine, coarse, *ways: exchange_torch(fine, coarse.clamp(min=0), *ways),
         "relu-behind-the-1x1": partial(exchange_torch, wrong="relu behind 1x1"),
         "relu-behind-the-last": partial(exchange_torch, wrong="relu at the end"),
         "relu-between-missing": partial(exchange_torch, wrong="nothing between"),
