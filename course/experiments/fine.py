@@ -6,9 +6,9 @@ python course/experiments/fine.py scales     one scale, means of scales, and att
 python course/experiments/fine.py edges      body and edge, each taught or not            → results/fine_edges.json
 
 All follow the recipe of chapter 11's lineage on the same streets, so that the rows of the first two can stand in one
-table with it; the last two train for a quarter of the steps. What differs only after the training (how many points,
-which scales) is measured on the same trained weights. Three seeds of each take about 47, 55, 30 and 28 minutes of one
-core: 160 in all.
+table with it; the last two train for half of the steps. What differs only after the training (how many points,
+which scales) is measured on the same trained weights. Three seeds of each take about 47, 55, 60 and 56 minutes of one
+core: 218 in all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from torch import nn
 from segkit.analysis import cost
 from segkit.inference import MultiScale
 
-SHORT = {**RECIPE, "steps": RECIPE["steps"] // 4}
+SHORT = {**RECIPE, "steps": RECIPE["steps"] // 2}
 HRNET = {"base": 18, "width": 16, "modules": [1, 1, 1]}
 RESNET = {"encoder": "resnet18", "width": 16}
 PIXELS = DATA["size"][0] * DATA["size"][1]
