@@ -157,10 +157,12 @@ class _Reader:
         elif value.ndim != 4 or any(word in kind for word in BORDERS):
             self.owner[node] = before[0]
         elif sides < (here.height, here.width):
-            if here.name.startswith("pool"):  # rows first, then columns: one pooling
-                here = self.parts.pop(here.name)
-                before = here.reads
-            self._enter(node, "shrink" if kind.startswith("upsample") else f"pool {sides[0]}×{sides[1]}", value, before)
+            rows = here.name.startswith("pool") and not any(here.name in part.reads for part in self.parts.values())
+            if rows:  # rows first, then columns: one pooling
+                before = self.parts.pop(here.name).reads
+            word = "shrink" if kind.startswith("upsample") else f"pool {sides[0]}×{sides[1]}"
+            name = self._enter(node, word, value, before)
+            self.owner |= {n: name for n, owner in self.owner.items() if rows and owner == here.name}
         elif sides > (here.height, here.width):
             self._enter(node, "enlarge", value, before)
         else:

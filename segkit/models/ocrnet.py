@@ -75,7 +75,25 @@ class RegionContext(nn.Module):
         return self.out(as_map(engine().attend(query, key, value), cells))  # N, C, h, w
 
 
-class OCRHead(nn.Module):
+class Regions(nn.Module):
+    """What OCRNet and OCRHead share: the parts from a map and a first guess to scores, and their order."""
+
+    def add_parts(self, channels: int, hidden: int, num_classes: int, dropout: float, bias: bool = False) -> None:
+        self.before = conv_norm_relu(Conv2d(channels, hidden, 3, padding=1, bias=bias))
+        self.context = RegionContext(hidden, max(1, hidden // 2))
+        self.fuse = conv_norm_relu(Conv2d(2 * hidden, hidden, 1, bias=False))
+        self.drop = nn.Dropout2d(dropout)
+        self.score = score_layer(Conv2d(hidden, num_classes, 1))
+
+    def heard(self, x: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells that have heard their regions, and their scores."""
+        cells = self.before(x)  # N, hidden, h, w
+        regions = gather(cells, guess)  # N, hidden, K, 1
+        cells = self.drop(self.fuse(torch.cat([self.context(cells, regions), cells], 1)))
+        return cells, self.score(cells)
+
+
+class OCRHead(Regions):
     """From a map and a first guess of the regions to cells that have heard their regions, and to scores.
 
     Args:
@@ -95,21 +113,14 @@ class OCRHead(nn.Module):
     @typed
     def __init__(self, channels: int, hidden: int, num_classes: int, dropout: float = 0.05, bias: bool = False) -> None:
         super().__init__()
-        self.before = conv_norm_relu(Conv2d(channels, hidden, 3, padding=1, bias=bias))
-        self.context = RegionContext(hidden, max(1, hidden // 2))
-        self.fuse = conv_norm_relu(Conv2d(2 * hidden, hidden, 1, bias=False))
-        self.drop = nn.Dropout2d(dropout)
-        self.score = score_layer(Conv2d(hidden, num_classes, 1))
+        self.add_parts(channels, hidden, num_classes, dropout, bias)
 
     def forward(self, x: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
-        cells = self.before(x)  # N, hidden, h, w
-        regions = gather(cells, guess)  # N, hidden, K, 1
-        cells = self.drop(self.fuse(torch.cat([self.context(cells, regions), cells], 1)))
-        return cells, self.score(cells)
+        return self.heard(x, guess)
 
 
 @register("ocrnet")
-class OCRNet(OnResNet):
+class OCRNet(OnResNet, Regions):
     """A ResNet at stride 8, a first guess of the regions, and object-contextual representations.
 
     Args:
@@ -146,11 +157,11 @@ class OCRNet(OnResNet):
     ) -> None:
         super().__init__(num_classes, encoder, width, output_stride, False, dropout, in_channels)
         self.guess = FCNHead(self.third, self.num_classes, self.hidden, dropout)
-        self.head = OCRHead(self.last, self.hidden, self.num_classes, self.dropout)
+        self.add_parts(self.last, self.hidden, self.num_classes, self.dropout)
 
     def compute(self, x: Tensor) -> dict[str, Tensor]:
         *_, third, last = self.encoder(x)  # N, channels[i], H/d, W/d
         guess = self.guess(third)  # N, K, H/d, W/d
         step = self.encoder.strides[-1] // self.encoder.strides[-2]
-        _, score = self.head(last, guess[..., ::step, ::step])  # N, K, H/d, W/d
+        _, score = self.heard(last, guess[..., ::step, ::step])  # N, K, H/d, W/d
         return self.answer(x, third, score, aux=guess)

@@ -215,3 +215,21 @@ def test_keys_that_are_made_of_the_query_do_not_come_before_it() -> None:
 
     parts = {part.name: part.reads for part in anatomy(Self().eval(), (8, 8))}
     assert parts == {"picture": [], "query": ["picture"], "key": ["query"], "out": ["query"]}
+
+
+def test_a_smaller_map_that_two_read_stays() -> None:
+    """Two means that follow each other are one pooling only where nobody else reads the first."""
+
+    class Twice(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            once = x.mean(2, keepdim=True)  # N, C, 1, W
+            return once.mean(3, keepdim=True) + torch.cat([once, once], 1)[:, :3]
+
+    class Chain(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean(2, keepdim=True).mean(3, keepdim=True)
+
+    sizes = [[(part.height, part.width) for part in anatomy(net(), (8, 8), 3)] for net in (Twice, Chain)]
+    assert (1, 8) in sizes[0] and (1, 1) in sizes[0]
+    assert sizes[1] == [(8, 8), (1, 1)]
+    assert anatomy(create("pointrend", 5, encoder="resnet18", width=8, points=16), (33, 33))[-1].reads
