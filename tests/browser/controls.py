@@ -63,10 +63,11 @@ def drag(book: Notebook, handle: Any) -> Iterator[float | None]:
     book.page.mouse.move(box["x"] + box["width"] / 2, y)
     book.page.mouse.down()
     for stop in STOPS:
-        value, before = handle.get_attribute("aria-valuenow"), book.sources(handle)
+        value = handle.get_attribute("aria-valuenow")
+        book.watch(handle)
         book.page.mouse.move(track["x"] + stop * track["width"], y)
         if handle.get_attribute("aria-valuenow") != value:
-            took = book.seconds_to_change(handle, before)
+            took = book.seconds_to_change()
             yield None if took is None else 1000 * took
         settled(book)
     book.page.mouse.up()

@@ -58,13 +58,17 @@ RUN = """numbers => { (async () => {
         await app.commands.execute('notebook:run-cell');
     } })(); }"""
 PICTURES = "[...(e.closest('.jp-OutputArea') || document).querySelectorAll('img.widget-image')]"
-CHANGED = f"""async (e, [before, patience]) => {{
-    const began = performance.now();
-    while (performance.now() < began + patience) {{
-        if ({PICTURES}.map(i => i.src).join() !== before) return (performance.now() - began) / 1000;
-        await new Promise(done => setTimeout(done, 5));
-    }}
-    return null; }}"""
+WATCH = f"""(e, patience) => {{
+    const before = {PICTURES}.map(i => i.src).join(), asked = performance.now();
+    let began = null;
+    document.addEventListener('pointermove', move => {{ began = move.timeStamp; }}, {{capture: true, once: true}});
+    window.pictureReplaced = (async () => {{
+        while (performance.now() < asked + patience) {{
+            if ({PICTURES}.map(i => i.src).join() !== before)
+                return began === null ? null : (performance.now() - began) / 1000;
+            await new Promise(done => setTimeout(done, 2));
+        }}
+        return null; }})(); }}"""
 LAYOUT = """e => {
     const last = [...e.querySelectorAll('.jp-Cell')].pop().getBoundingClientRect().bottom;
     const end = last - e.getBoundingClientRect().top + e.scrollTop, images = [...e.querySelectorAll('img')];
@@ -121,10 +125,6 @@ class Notebook:
             calm = calm + 1 if state["idle"] and not state["waiting"] else 0
             self.page.wait_for_timeout(100)
 
-    def sources(self, control: Any) -> str:
-        """Where the pictures beside a control come from: new with every update of a widget's picture."""
-        return str(control.evaluate(f"e => {PICTURES}.map(i => i.src).join()"))
-
     def digests(self, control: Any) -> str:
         """Digests of the bytes of those pictures: new when a picture looks different."""
         return str(
@@ -134,10 +134,14 @@ class Notebook:
             return out.join(); }}""")
         )
 
-    def seconds_to_change(self, control: Any, before: str, patience: float = 1) -> float | None:
-        """Seconds until a picture beside the control is replaced, or None. The page itself looks, 200 times a second:
-        asked from here it would be kept busy with answering."""
-        return control.evaluate(CHANGED, [before, 1000 * patience])  # type: ignore[no-any-return]
+    def watch(self, control: Any, patience: float = 2) -> None:
+        """From now on, look for a new picture beside the control. The page itself looks, hundreds of times a second:
+        asked from here, after the mouse has moved, it would see a fast answer too late."""
+        control.evaluate(WATCH, 1000 * patience)
+
+    def seconds_to_change(self) -> float | None:
+        """Seconds from the first move of the mouse since `watch` to the new picture, or None where none came."""
+        return self.page.evaluate("() => window.pictureReplaced")  # type: ignore[no-any-return]
 
     def picture(self, path: Path | str) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

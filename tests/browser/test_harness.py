@@ -18,11 +18,12 @@ pytestmark = [
 ]
 
 GOOD = """
-import io, ipywidgets as w, numpy as np, PIL.Image
+import io, time, ipywidgets as w, numpy as np, PIL.Image
 from IPython.display import display
 picture, invert = w.Image(format="png", layout=w.Layout(width="96px")), w.Checkbox(description="invert")
 radius, colour = w.IntSlider(12, 1, 40, description="radius"), w.Dropdown(options=["red", "blue"], description="colour")
 def draw(_=None):
+    time.sleep(0.05)
     y, x = np.mgrid[-48:48, -48:48]
     a = np.full((96, 96, 3), 255, np.uint8)
     a[x * x + y * y < radius.value ** 2] = (255, 0, 0) if colour.value == "red" else (0, 0, 255)
@@ -76,7 +77,7 @@ def test_every_control_is_moved_and_answers(lab: Lab, tmp_path: Path) -> None:
         book.picture(tmp_path / "good.png")
         assert report.moved == ["slider radius", "dropdown colour", "checkbox invert"]
         assert not report.silent and not report.stuck and not report.keyless and not report.nameless
-        assert len(report.milliseconds["radius"]) >= 3 and report.median() > 0
+        assert len(report.milliseconds["radius"]) >= 3 and min(report.milliseconds["radius"]) > 50
         assert not book.errors and not book.outside
     assert (tmp_path / "good.png").stat().st_size > 10_000
 
