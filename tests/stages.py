@@ -38,8 +38,9 @@ def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
         if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
             plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
     pair = ["-n", str(min(2, CORES)), "--dist", "loadgroup"]  # a kernel, a server and a browser each
+    more = ["-n", str(min(3, CORES + 1)), "--dist", "loadgroup"]  # a browser each, which is waited for now and then
     alone = {**one, "SEGKIT_DATA": empty}
-    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, alone), ("site", pair, one)):
+    for name, how, extra in (("benchmarks", [], {}), ("browser", pair, alone), ("site", more, one)):
         if list((ROOT / "tests" / name).glob("test_*.py")):
             plan.append((name, [f"tests/{name}", *how], extra))
     return plan

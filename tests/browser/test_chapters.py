@@ -1,7 +1,8 @@
 """Every chapter with a widget in a real JupyterLab: run, every control moved, every picture seen to answer.
 
-Chapters that train for long are opened with their stored outputs, and only what their widgets need is run. All their
-cells run under pytest --nbval, which compares the stored outputs drawn here, but for those that are tagged not to be.
+Chapter 00 is run from top to bottom, as a newcomer would. The others are opened with their stored outputs, and only
+what their widgets need is run. All their cells run under pytest --nbval, which compares the stored outputs drawn here,
+but for those that are tagged not to be.
 Screenshots and latencies go to artefacts/browser/, which git ignores. No latency fails a test: what it says of a busy
 machine is that it is busy. How long an explorer works for one step is measured by tests/benchmarks/bench_explore.py.
 """
@@ -24,7 +25,7 @@ from tests.course.notebooks import is_widget
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "artefacts" / "browser"
-LONG = 12  # seconds that the last run of a chapter took, above which only what its widgets need is run here
+WHOLE = "00"  # the chapter of which every cell is run here
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_CHROMIUM)
 
 
@@ -46,7 +47,7 @@ def seconds_of(book: nbformat.NotebookNode) -> int:
 def to_run(book: nbformat.NotebookNode) -> list[int]:
     """Numbers of the code cells that are run here."""
     every = [number for number, cell in enumerate(book.cells) if cell.cell_type == "code"]
-    return every if seconds_of(book) <= LONG else needed(book, widgets(book))
+    return every if book.cells[0].source.startswith(f"# {WHOLE}") else needed(book, widgets(book))
 
 
 # The longest first: two run at a time, and the short ones even out the ends.
@@ -66,7 +67,7 @@ def test_widgets_answer(lab: Lab, chapter: str) -> None:
     stem = chapter.removesuffix(".ipynb")
     with lab.open(chapter) as book:
         began = time.monotonic()
-        if seconds_of(BOOKS[chapter]) <= LONG:
+        if chapter.startswith(WHOLE):
             book.run_all(300)
         else:
             book.run(to_run(BOOKS[chapter]))
