@@ -109,7 +109,7 @@ def point(book: Notebook, picture: Any) -> Iterator[None]:
     yield
 
 
-def differs(book: Notebook, control: Any, before: str, patience: float = 5.0) -> bool:
+def differs(book: Notebook, control: Any, before: str, patience: float) -> bool:
     """Whether a picture beside the control looks different, now or a moment later: a busy browser sends late."""
     end = time.monotonic() + patience
     while book.digests(control) == before:
@@ -119,8 +119,10 @@ def differs(book: Notebook, control: Any, before: str, patience: float = 5.0) ->
     return True
 
 
-def watch(book: Notebook, report: Report, kind: str, control: Any, action: Callable[[], Any]) -> None:
-    """Do something with a control and note whether a picture in the same output differs at any moment after it."""
+def watch(
+    book: Notebook, report: Report, kind: str, control: Any, action: Callable[[], Any], patience: float = 5.0
+) -> None:
+    """Do something with a control and note whether a picture in the same output differs within some seconds of it."""
     bring_into_view(book, control)
     if not control.is_enabled():  # what was moved before it has switched it off, and the browser has only now heard so
         return
@@ -129,13 +131,17 @@ def watch(book: Notebook, report: Report, kind: str, control: Any, action: Calla
     report.moved.append(f"{kind} {label}".strip())
     before, changed = book.digests(control), False
     for _ in action():
-        changed = changed or differs(book, control, before)
+        changed = changed or differs(book, control, before, patience)
     if not changed:
         report.silent.append(report.moved[-1])
 
 
-def move_all(book: Notebook) -> Report:
-    """Move every visible slider (mouse, then keys), dropdown, checkbox and toggle; click pictures that take clicks."""
+def move_all(book: Notebook, patience: float = 5.0) -> Report:
+    """Move every visible slider (mouse, then keys), dropdown, checkbox and toggle; click pictures that take clicks.
+
+    Args:
+        patience: seconds after which a picture that has not changed is taken to be silent.
+    """
     report, page = Report(), book.page
 
     def each(selector: str) -> Iterator[Any]:
@@ -177,5 +183,5 @@ def move_all(book: Notebook) -> Report:
         ("toggle", ".widget-toggle-buttons button:not(.mod-active)", click),
     ):
         for control in each(selector):
-            watch(book, report, kind, control, lambda c=control, a=action: a(c))  # type: ignore[misc]
+            watch(book, report, kind, control, lambda c=control, a=action: a(c), patience)  # type: ignore[misc]
     return report

@@ -95,7 +95,7 @@ def test_some_cells_are_run_beside_stored_outputs(lab: Lab) -> None:
 def test_a_control_without_effect_is_noticed(lab: Lab) -> None:
     with lab.open("deaf.ipynb") as book:
         book.run_all(60)
-        assert move_all(book).silent == ["slider radius"]
+        assert move_all(book, patience=1.0).silent == ["slider radius"]
 
 
 def test_an_exception_is_raised(lab: Lab) -> None:

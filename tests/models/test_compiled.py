@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
@@ -21,6 +20,7 @@ import segkit
 from segkit.layers.borders import last_again, mirrored
 from segkit.models import available, create
 from tests.models.common import CASES, CLASSES, Case
+from tests.onnx_session import onnx_session
 
 WIDE = [case for case in CASES if case.side]  # the narrowest have no layers that these have not
 # the first case of each name, and those that begin or go up in another way
@@ -124,11 +124,11 @@ def test_export_and_onnx_take_any_size(case: Case) -> None:
     if OLD:
         pytest.skip(f"torch before 2.8 exports no network of open sizes; this is {torch.__version__}")
     pytest.importorskip("onnxscript", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
-    runtime: Any = pytest.importorskip("onnxruntime", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
+    pytest.importorskip("onnxruntime", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
     model, program = exported(case)
     again, optimise = program.module(), case.name in OPTIMISED
     onnx = torch.onnx.export(program, dynamo=True, verbose=False, optimize=optimise)
-    session = runtime.InferenceSession(onnx.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnx_session(onnx.model_proto.SerializeToString())
     (given,) = session.get_inputs()
     assert [n for n in given.shape if isinstance(n, int)] == [case.channels], "only the channels are fixed"
     for size in (sized(case, size) for size in (TRACED, *OTHERS)):

@@ -14,6 +14,7 @@ from segkit.models.windows import cells_inside, five_views
 from tests.benchmarks import bench_regions
 from tests.benchmarks.bench_regions import Way
 from tests.models.common import CLASSES, CLASSIFIERS, Case
+from tests.onnx_session import onnx_session
 
 every_case = pytest.mark.parametrize("case", CLASSIFIERS, ids=str)
 
@@ -82,9 +83,9 @@ def test_it_compiles_and_exports_for_any_size() -> None:
     torch._dynamo.reset()
     program = torch.export.export(model, (x,), dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},))
     pytest.importorskip("onnxscript", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
-    runtime = pytest.importorskip("onnxruntime", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
+    pytest.importorskip("onnxruntime", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
     onnx = torch.onnx.export(program, dynamo=True, verbose=False).model_proto.SerializeToString()
-    session = runtime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    session = onnx_session(onnx)
     for size in ((2, 64, 96), (3, 75, 41)):
         x = torch.randn(size[0], 3, *size[1:])
         torch.testing.assert_close(program.module()(x), model(x), rtol=0, atol=1e-6)

@@ -24,6 +24,7 @@ from segkit.explore.lineage import shipped
 from segkit.inference import Segmenter
 from segkit.models import read_header
 from segkit.viz import to_picture
+from tests.onnx_session import onnx_session
 from tests.site.alive import EXPORTED, alone
 from tests.site.served import QUIET, REFUSED, Served, bare, check_labels, drop, labels, network, picture, png, said
 
@@ -66,10 +67,8 @@ def unpacked(one: dict[str, Any]) -> np.ndarray:
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_the_exported_network_is_the_network(static: Path, name: str) -> None:
     """Logits within 1e-4 and the same labels, for sizes that were not traced too."""
-    import onnxruntime
-
     key = WEIGHTS[name].stem.removeprefix("lineage_")
-    session = onnxruntime.InferenceSession(static / "networks" / f"{key}.onnx", providers=["CPUExecutionProvider"])
+    session = onnx_session(static / "networks" / f"{key}.onnx")
     for height, width in SIZES:
         pixels = street()[:height, :width]
         x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255  # 1, 3, H, W
