@@ -156,7 +156,9 @@ class PointRend(Model):
             h, w = (height + stride - 1) // stride, (width + stride - 1) // stride
             logits = cut(enlarge_from_corners(logits, 2), h, w)  # N, K, h, w
             where = uncertainty(logits.detach()).flatten(1).topk(torch.sym_min(self.points, h * w), 1).indices  # N, P
-            places = stride * torch.stack([where % w, where // w], -1)  # N, P, 2
+            across = torch.arange(w, device=where.device).expand(h, w).flatten()  # not where % w: ONNX has no such
+            down = torch.arange(h, device=where.device)[:, None].expand(h, w).flatten()  # remainder for an open size
+            places = stride * torch.stack([across[where], down[where]], -1)  # N, P, 2
             said = self.asked(fine, score, places)
             cells = where[:, None].expand(-1, self.num_classes, -1)
             logits = logits.flatten(2).scatter(2, cells, said[..., 0]).unflatten(2, (h, w))
