@@ -83,7 +83,6 @@ def test_it_compiles_and_exports_for_any_size() -> None:
     torch._dynamo.reset()
     program = torch.export.export(model, (x,), dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},))
     pytest.importorskip("onnxscript", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
-    pytest.importorskip("onnxruntime", reason="ONNX needs the test extra: onnx, onnxscript, onnxruntime")
     onnx = torch.onnx.export(program, dynamo=True, verbose=False).model_proto.SerializeToString()
     session = onnx_session(onnx)
     for size in ((2, 64, 96), (3, 75, 41)):
