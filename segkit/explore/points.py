@@ -135,7 +135,7 @@ class PointExplorer(LabelledExplorer):
             self.stops("count", "points asked", shares, count, "how many points of the picture are asked again")
             self.menu("way", "which points", list(WAYS), way, "which points are asked again")
             self.share("right", "right", 1.0, "share of all pixels at which the second answer is the true label")
-            self.slider("width", "edge width", 1, 4, 1, "width of Boundary IoU's band, in pixels")
+            self.slider("width", "edge width", 1, 4, 3, "width of Boundary IoU's band, in pixels")
             self.ring(H, W, "the marked pixel; a click on a picture sets it")
 
     def _coarse(self, scene: int, stride: int) -> Coarse:

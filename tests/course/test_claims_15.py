@@ -25,7 +25,7 @@ def threads() -> Iterator[None]:
 
 
 def test_perfect_cells_lose_their_outlines() -> None:
-    words = "perfect cells, and the outlines are gone"
+    words = "perfect cells, and most of the rims are gone"
     run("15", words)
     refuted("15", words, again=lambda old: lambda labels, stride: old(labels, min(stride, 2)))
     refuted("15", words, lost=lambda old: {**old, 4: (old[4][0], old[4][0])})

@@ -89,7 +89,7 @@ def test_the_bill_is_the_heads() -> None:
 def test_caption_curves_and_clicks() -> None:
     e = PointExplorer(stride=4, count=512, way="random")
     coarse = e.coarse(0, 4)
-    expected = boundary_iou(e.results.after, coarse.truth, K, width=1)
+    expected = boundary_iou(e.results.after, coarse.truth, K)
     assert e.results.figures[1] == pytest.approx(expected) and f"Boundary IoU {expected:.3f}. The" in e.caption.value
     assert "a ceiling" in e.caption.value and "Asked again are 512 of 12288 pixels (random)" in e.caption.value
     assert list(e.parts["lines"]["random"].get_ydata())[e.results.at] == pytest.approx(expected)
@@ -108,7 +108,7 @@ def test_caption_curves_and_clicks() -> None:
 
 def test_every_control_moves_something() -> None:
     e = PointExplorer()
-    for name, value in (("scene", 2), ("stride", 16), ("count", 64), ("way", "random"), ("right", 0.5), ("width", 3)):
+    for name, value in (("scene", 2), ("stride", 16), ("count", 64), ("way", "random"), ("right", 0.5), ("width", 1)):
         before = e.picture.value, e.caption.value
         e.controls[name].value = value
         assert before[0] != e.picture.value and before[1] != e.caption.value, name
