@@ -110,7 +110,7 @@ class PointRend(Model):
         Sections 3.1 (points), 3.2 and 3.3 (head), 4.2 (semantic segmentation; 2048 points in training).
 
     Differs from the paper:
-        each cell stands where the encoder puts it, where the authors' maps are spread with half-pixel centres. There are
+        each cell stands where the encoder puts it, where the authors' maps are spread with half-pixel centres. It has
         47,677,926 parameters with ResNet-101 and 19 classes: BatchNorm's 105,344 are constants in the authors' network,
         which leaves 47,572,582.
     """

@@ -11,7 +11,7 @@ from tests.course.claims import COURSE, put, recorded, refuted, run
 
 needs = {
     name: pytest.mark.skipif(not (COURSE / "results" / f"{name}.json").is_file(), reason=f"{name} is not recorded yet")
-    for name in ("swift_paths", "swift_blocks")
+    for name in ("swift_paths", "swift_blocks", "search", "teacher")
 }
 
 
@@ -24,7 +24,7 @@ def threads() -> Iterator[None]:
 
 
 def test_fine_maps_move_the_bytes() -> None:
-    words = "few weights, half of the traffic"
+    words = "few weights, much of the traffic"
     run("14", words)
     refuted("14", words, fine=lambda old: {**old, "ESNet": old["ESNet"][[2, 1, 2]]})
     refuted("14", words, fine=lambda old: {**old, "DDRNet": old["DDRNet"][[0, 1, 0]]})
@@ -32,7 +32,7 @@ def test_fine_maps_move_the_bytes() -> None:
 
 
 def test_fine_maps_take_the_time() -> None:
-    words = "the fine end takes the time"
+    words = "the fine end takes much of the time"
     run("14", words)
     refuted("14", words, timed=lambda old: {name: s[[3, 1, 2, 3]] for name, s in old.items()})
     refuted("14", words, timed=lambda old: {name: s[[0, 1, 2, 0]] for name, s in old.items()})
@@ -134,3 +134,14 @@ def test_what_the_switches_bring() -> None:
     }
     for name, change in changed.items():
         refuted("14", words, results=recorded(**{name: change}))
+
+
+@needs["search"]
+@needs["teacher"]
+def test_milliseconds_in_the_loss_and_a_teacher() -> None:
+    words = "milliseconds in the loss, and a teacher: as claimed"
+    told = run("14", words)
+    for study in (told["found"], told["lessons"]):
+        for claim in study.claims:
+            change = {study.found["experiment"]: put(claim["better"], claim["worse"])}
+            refuted("14", words, results=recorded(**change))
