@@ -86,8 +86,9 @@ def arguments(o: argparse.Namespace) -> Experiment:
 
 def prices(experiment: Experiment) -> dict[str, Any]:
     """What each network costs, by count and by the clock."""
+    helped = {name for name, arm in experiment.arms.items() if "aux" in arm["model"] or arm["recipe"].get("aux")}
     models = {name: arm["model"] for name, arm in experiment.arms.items()}
-    bare = {name: {**m, "aux": False} if "aux" in m else m for name, m in models.items()}  # what an answer needs
+    bare = {name: {**m, "aux": False} if name in helped else m for name, m in models.items()}  # what an answer needs
     networks = {name: build(model, 13, None).eval() for name, model in bare.items()}
     size = (3, *DATA["size"])
     taken = milliseconds(networks, size)  # type: ignore[arg-type]
