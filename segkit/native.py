@@ -288,11 +288,12 @@ def sweep(
 
     passed = None if gates is None else lines(gates)
     step = torch.gru_cell if cell == "gru" else torch.rnn_relu_cell
-    state = x.new_zeros(len(x) * x.shape[-1 if axis == -2 else -2], weight_hh.shape[1])  # N·L, U
+    N, L = len(x), x.shape[-1 if axis == -2 else -2]
+    state = x.new_zeros(N * L, weight_hh.shape[1])  # N·L, U
     steps = []
     for place, line in enumerate(lines(x)):
         state = step(line, state if passed is None else state * passed[place], weight_ih, weight_hh, *biases)
         steps.append(state)
-    written = torch.stack(steps[::-1] if backwards else steps).unflatten(1, (len(x), -1))  # lines, N, L, U
+    written = torch.stack(steps[::-1] if backwards else steps).unflatten(1, (N, L))  # lines, N, L, U
     found = written.permute(1, 3, 0, 2) if axis == -2 else written.permute(1, 3, 2, 0)  # N, U, H, W
     return (found if input.ndim == 4 else found[0]).contiguous()
