@@ -37,7 +37,7 @@ class FPN(nn.Module):
         maps N×channels[i]×⌈h/2ⁱ⌉×⌈w/2ⁱ⌉ → as many N×width×⌈h/2ⁱ⌉×⌈w/2ⁱ⌉.
 
     Raises:
-        ValueError: maps that it was not made for.
+        ValueError: no channels; maps that it was not made for.
 
     Source:
         Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017 (arXiv 1612.03144), section 3, Figure 3.
@@ -47,6 +47,8 @@ class FPN(nn.Module):
     def __init__(self, channels: Sequence[int], width: int = 256) -> None:
         super().__init__()
         self.channels = [whole(c, "channels", "FPN", 1) for c in channels]
+        if not self.channels:
+            raise ValueError("FPN got channels=[]; it needs the channels of one map or more, fine to coarse")
         self.width = whole(width, "width", "FPN", 1)
         self.lateral = nn.ModuleList(Conv2d(c, width, 1) for c in self.channels)
         self.smooth = nn.ModuleList(Conv2d(width, width, 3, padding=1) for _ in self.channels)

@@ -16,7 +16,7 @@ from segkit.typed import typed
 def edge_loss(scores: Tensor, target: Tensor, distance: int = 1, ignore_index: int = VOID) -> Tensor:
     """Is another class within reach of this pixel? Binary cross-entropy, in which both answers weigh alike.
 
-    Edges are few: without weights the best advice to a network is never to see one. Here each pixel weighs as much as
+    Edges are few: without weights the best policy for a network is never to see one. Here each pixel weighs as much as
     the share of the other answer.
 
     Args:

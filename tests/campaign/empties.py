@@ -43,7 +43,7 @@ FINE = {
                      "metrics.adapted_rand_error, all", "metrics.iou_conventions, all",
                      "metrics.picture_counts, all"), NO_PIXEL),
     **dict.fromkeys(("training.cross_entropy, all", "training.dice_loss, all", "training.ohem_cross_entropy, all",
-                     "training.distillation_loss, all"), NO_LOSS),
+                     "training.distillation_loss, all", "training.edge_loss, all"), NO_LOSS),
     **dict.fromkeys(("training.affinity_loss, all", "training.presence_loss, all", "training.presence_loss, target"),
                     "no pixel has a class, as in a picture of void: none is present"),
 }  # fmt: skip

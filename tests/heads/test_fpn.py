@@ -20,6 +20,8 @@ def test_the_pyramid_is_torchvisions() -> None:
     expected = theirs({str(i): m for i, m in enumerate(maps)}).values()
     for found, wanted in zip(ours(maps), expected, strict=True):
         torch.testing.assert_close(found, wanted)
+    with pytest.raises(ValueError, match=r"FPN got channels=\[\]; it needs the channels of one map or more"):
+        FPN([])
     with pytest.raises(ValueError, match="FPN got maps"):
         ours(maps[:2])
 
