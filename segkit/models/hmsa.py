@@ -42,9 +42,10 @@ class HMSA(HRNetOCR):
         scales: of the picture; 1 is among them. The weights fit any number of scales: see `at_scales`.
 
     Shape:
-        N×C×H×W → N×K×H×W, any H, W ≥ 1. By name, all of the picture's size: "aux", the first guesses of all scales,
-        joined alike, for a loss of its own (0.4 in the paper); "scale_0.5", "scale_1", …, what each scale says (losses
-        of 0.05 in the authors' code); and "alpha_0.5", …, N×1×H×W, how far each but the finest is believed.
+        N×C×H×W → N×K×H×W, any H, W ≥ 1 (a program of torch.export: more than 64 with scales from 0.5 on, where no map
+        has a single row or column). By name, all of the picture's size: "aux", the first guesses of all scales, joined
+        alike, for a loss of its own (0.4 in the paper); "scale_0.5", "scale_1", …, what each scale says (losses of 0.05
+        in the authors' code); and "alpha_0.5", …, N×1×H×W, how far each but the finest is believed.
 
     Raises:
         ValueError: an option that is not among these.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from segkit.models import create
@@ -27,6 +28,7 @@ class Case:
         rate: of learning.
         beyond: pixels by which pictures of exported programs are larger, so that no map has a single row or column.
         settled: its BatchNorms see a batch first, where a fresh network's values would grow until a softmax is one-hot.
+        clear: whether the network, which ranks places, ranks those of a picture the same however sums are rounded.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Case:
     rate: float = 1e-2
     beyond: int = 0
     settled: bool = False
+    clear: Callable[[nn.Module, Tensor], bool] | None = None
 
     def __str__(self) -> str:
         own = (f"{k}={v}" for k, v in self.options.items() if k not in ("hidden", "batch_norm"))

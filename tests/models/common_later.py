@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.models.case import CLASSES, RESNET18, Case
+from tests.models.clear import clear_cut
 
 
 def _context() -> list[Case]:
@@ -79,13 +80,14 @@ def _edges() -> list[Case]:
     """The networks of high resolution and of borders."""
     small, quarter = {"base": 18, "width": 8}, {"score": (4, CLASSES)}
     full: tuple[int | None, int] = (1, CLASSES)
+    scales = dict.fromkeys(("aux", "scale_0.5", "scale_1"), full) | {"alpha_0.5": (1, 1)}
     asked: dict[str, tuple[int | None, int]] = {**quarter, "points": (None, 2), "point_scores": (None, CLASSES)}
     return [
         Case("hrnet", small, quarter),
         Case("hrnet_ocr", small, {**quarter, "aux": (4, CLASSES)}, settled=True),
-        Case("pointrend", {**RESNET18, "points": 40, "train_points": 30}, asked),
-        Case("pointrend", {**RESNET18, "points": 9, "in_channels": 2}, asked),
-        Case("hmsa", small, dict.fromkeys(("aux", "scale_0.5", "scale_1"), full) | {"alpha_0.5": (1, 1)}, settled=True),
+        Case("pointrend", {**RESNET18, "points": 40, "train_points": 30}, asked, clear=clear_cut),
+        Case("pointrend", {**RESNET18, "points": 9, "in_channels": 2}, asked, clear=clear_cut),
+        Case("hmsa", small, scales, settled=True, beyond=32),  # at half the size it has cells of 64 pixels
         Case("decouple", RESNET18, {**quarter, "body": (8, CLASSES), "edge": (4, 1)}),
     ]
 
