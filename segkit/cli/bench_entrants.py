@@ -77,7 +77,7 @@ PAIRS = (  # torchvision's are the same networks, weight for weight; smp's decod
 def entrants(o: argparse.Namespace) -> list[list[Entrant]]:
     """What the command line asks for, in groups that take turns; the others of a group are compared with its first."""
     words = list(dict.fromkeys(o.models)) or ([] if o.weights else available())
-    groups = [[_course(word, o.width)] for word in words] + [[found] for found in _trained(o)]
+    groups = [[_course(word, o.width, o.training)] for word in words] + [[found] for found in _trained(o)]
     found = list(_pairs([word.partition(":")[0] for word in words], bool(o.models))) if o.peers else []
     if o.training and o.peers:  # what is compared there is one loop with another
         groups = []
@@ -93,11 +93,12 @@ def _each_compiled(group: list[Entrant]) -> list[Entrant]:
     ]
 
 
-def _course(word: str, width: int | str) -> Entrant:
-    """A model, with its options after colons: ddrnet:base=39."""
+def _course(word: str, width: int | str, training: bool = False) -> Entrant:
+    """A model, with its options after colons: ddrnet:base=39. An answer needs no auxiliary scores."""
     name, *texts = word.split(":")
     known = options(name)
     usual = {"width": known.get("width") if width == "paper" else width, "batch_norm": True}
+    usual |= {} if training else {"aux": False}
     chosen = {key: value for key, value in usual.items() if key in known}
     given = dict(model_option(word, text, known, f"{next(iter(known))}=…") for text in texts)
     if unknown := sorted(given.keys() - known.keys()):

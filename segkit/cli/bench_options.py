@@ -16,7 +16,8 @@ def bench_arguments(bench: argparse.ArgumentParser, data: Callable[[str], str]) 
         data: refuses what is no data set.
     """
     bench.add_argument("models", nargs="*", type=_model, metavar="MODEL[:OPTION=VALUE]", help="such as "
-                       "enet or ddrnet:base=39; default: all; with --weights none")  # fmt: skip
+                       "enet or ddrnet:base=39; default: all; with --weights none. Auxiliary scores are left out, but "
+                       "with --training; bisenet:aux=True has them")  # fmt: skip
     bench.add_argument("--size", nargs=2, type=int, default=(192, 256), metavar=("H", "W"), help="of the pictures "
                        "that are timed (default 192 256)")  # fmt: skip
     bench.add_argument("--batch", type=int, help="pictures at once (default 1; with --training 8)")

@@ -18,9 +18,9 @@ from segkit.models.base import _MODELS
 from tests.cli.test_bench import TINY, of
 
 PAPERS = {  # parameters without auxiliary scores, with 19 classes
-    "espnet": 0, "ddrnet": 5_695_987, "ddrnet:base=23": 20_148_947, "ddrnet:base=39": 32_360_275,
-    "bisenet": 12_894_163, "bisenet:encoder=xception39": 1_541_963, "dfanet:base=B": 0,
-    "espnetv2:width=64": 0, "esnet": 0, "sfsegnet": 0, "hrnet:base=18": 9_641_119,
+    "espnet": 363_462, "ddrnet": 5_695_987, "ddrnet:base=23": 20_148_947, "ddrnet:base=39": 32_360_275,
+    "bisenet": 12_894_163, "bisenet:encoder=xception39": 1_541_963, "dfanet:base=B": 1_098_627,
+    "espnetv2:width=64": 232_768, "esnet": 1_661_522, "sfsegnet": 12_869_715, "hrnet:base=18": 9_641_119,
 }  # fmt: skip
 
 
@@ -31,13 +31,24 @@ def named(*words: str, width: int | str = "paper") -> list[Entrant]:
 
 def test_light_networks_are_measured_at_their_papers_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_entrants, "CLASSES", range(19))
-    without = [f"{word}:aux=False" if "aux" in options(word.partition(":")[0]) else word for word in PAPERS]
-    for e, word in zip(named(*without), PAPERS, strict=True):
+    for e, word in zip(named(*PAPERS), PAPERS, strict=True):
         with torch.device("meta"):
             found = cost(e.make().eval(), (3, 64, 64)).parameters
-        assert found == PAPERS[word] or not PAPERS[word], e.name
+        assert found == PAPERS[word], e.name
         name, default = e.model["name"], options(e.model["name"])["width"]
         assert e.model["width"] == (64 if word == "espnetv2:width=64" else default) and word.startswith(name)
+
+
+def test_only_training_needs_auxiliary_scores() -> None:
+    assert [e.model.get("aux") for e in named("bisenet", "ann", "bisenet:aux=True", "enet")] == [
+        False,
+        False,
+        True,
+        None,
+    ]
+    o = argparse.Namespace(models=["bisenet", "ann"], weights=None, peers=False, training=True, compiled=False, width=8)
+    assert [options(e.model["name"])["aux"] for [e] in entrants(o)] == [True, False]
+    assert all("aux" not in e.model for [e] in entrants(o))
 
 
 def test_all_are_measured_where_none_is_named() -> None:

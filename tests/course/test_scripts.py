@@ -97,7 +97,7 @@ def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
         for arm, its in recorded.arms.items():
             assert its["data"] == told["arms"][arm]["data"], (experiment.name, arm)
     on_a_gpu = {"lineage_gpu", "camvid_gpu", *(f"gpu_{step}" for step in gpu_steps.STEPS)}  # where there has been one
-    benched = {"bench_cpu", "bench_training_cpu", "bench_context_cpu"}  # by `segkit bench`
+    benched = {f"bench_{which}cpu" for which in ("", "training_", "context_", "light_")}  # by `segkit bench`
     assert names == {path.stem for path in results.RESULTS.glob("*.json")} - on_a_gpu - benched
 
 
