@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from fine_networks import asked, built
+from fine_networks import Said, asked, built
 from library import Arm, Experiment, ahead, main, ship
 from lineage import DATA, RECIPE, milliseconds
 from lineage import score as street_score
@@ -115,17 +115,30 @@ def scales(o: argparse.Namespace) -> Experiment:
         "attention, ½ and 1": {**pair, "after": {"scales": TWO}},
         "attention, ½, 1 and 2": {**pair, "after": {"scales": THREE}},
         "attention put at a half": {**pair, "after": {"scales": TWO, "attention": False}},
+        "at a half, ½, 1 and 2": {**pair, "after": {"scales": THREE, "attention": False}},
     }
     experiment = made_of("fine_scales", models, SHORT, score=score_sizes, ceilings=(8, 4))
     ships = partial(ship, experiment, "attention, ½ and 1", "fine_hmsa")
     experiment.extra = lambda: {
-        "price": prices(experiment), "belief": belief(experiment, range(o.seeds)), **(ships() if o.final else {})
+        "price": prices(experiment), "belief": belief(experiment, range(o.seeds)),
+        "mean_iou_alone": alone(experiment, range(o.seeds)), **(ships() if o.final else {})
     }  # fmt: skip
     return experiment
 
 
+CHAIN = "attention, ½, 1 and 2"
+
+
+def alone(experiment: Experiment, seeds: range, arm: str = CHAIN) -> dict[str, list[float]]:
+    """Mean IoU of what each scale of the chain says by itself, a value per seed."""
+    test, told = pictures(experiment.arms[arm]["data"], "test"), experiment.arms[arm]
+    nets = [asked(experiment.network(arm, seed), told["model"]) for seed in seeds]
+    return {f"{s:g}": [round(score(Said(n, s), {**told, "model": {}}, test)["mean_iou"], 4) for n in nets]  # type: ignore[arg-type]
+            for s in THREE}  # fmt: skip
+
+
 @torch.no_grad()
-def belief(experiment: Experiment, seeds: range, arm: str = "attention, ½, 1 and 2") -> dict[str, Any]:
+def belief(experiment: Experiment, seeds: range, arm: str = CHAIN) -> dict[str, Any]:
     """How far the coarser of two scales is believed: mean α by the size of things, and by class, a value per seed.
 
     Returns:
