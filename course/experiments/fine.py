@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from fine_networks import Said, asked, built
+from fine_networks import asked, built
 from library import Arm, Experiment, ahead, main, ship
 from lineage import DATA, RECIPE, milliseconds
 from lineage import score as street_score
@@ -30,6 +30,7 @@ from torch import nn
 
 from segkit.analysis import cost
 from segkit.inference import MultiScale
+from segkit.metrics import ConfusionMatrix
 
 SHORT = {**RECIPE, "steps": RECIPE["steps"] // 2}
 HRNET = {"base": 18, "width": 16, "modules": [1, 1, 1]}
@@ -117,7 +118,12 @@ def scales(o: argparse.Namespace) -> Experiment:
         "attention put at a half": {**pair, "after": {"scales": TWO, "attention": False}},
         "at a half, ½, 1 and 2": {**pair, "after": {"scales": THREE, "attention": False}},
     }
-    experiment = made_of("fine_scales", models, SHORT, score=score_sizes, ceilings=(8, 4))
+    claims = [
+        ahead("15", "mean_iou", "attention, ½ and 1", "mean of ½ and 1", 0.02),
+        ahead("15", "boundary_iou", "one scale", "mean of ½ and 1", 0.02),
+        ahead("15", "mean_iou", "attention, ½ and 1", "attention, ½, 1 and 2", 0.1),
+    ]
+    experiment = made_of("fine_scales", models, SHORT, score=score_sizes, ceilings=(8, 4), claims=claims)
     ships = partial(ship, experiment, "attention, ½ and 1", "fine_hmsa")
     experiment.extra = lambda: {
         "price": prices(experiment), "belief": belief(experiment, range(o.seeds)),
@@ -129,12 +135,20 @@ def scales(o: argparse.Namespace) -> Experiment:
 CHAIN = "attention, ½, 1 and 2"
 
 
+@torch.no_grad()
 def alone(experiment: Experiment, seeds: range, arm: str = CHAIN) -> dict[str, list[float]]:
     """Mean IoU of what each scale of the chain says by itself, a value per seed."""
-    test, told = pictures(experiment.arms[arm]["data"], "test"), experiment.arms[arm]
-    nets = [asked(experiment.network(arm, seed), told["model"]) for seed in seeds]
-    return {f"{s:g}": [round(score(Said(n, s), {**told, "model": {}}, test)["mean_iou"], 4) for n in nets]  # type: ignore[arg-type]
-            for s in THREE}  # fmt: skip
+    test, told = pictures(experiment.arms[arm]["data"], "test"), experiment.arms[arm]["model"]
+    found: dict[str, list[float]] = {f"{scale:g}": [] for scale in THREE}
+    for seed in seeds:
+        net, counted = asked(experiment.network(arm, seed), told), {s: ConfusionMatrix(test.num_classes) for s in found}
+        for sample in test.samples:
+            said = net(sample.image[None], outputs=True)
+            for scale, matrix in counted.items():
+                matrix.update(said[f"scale_{scale}"].argmax(1), sample.labels[None])
+        for scale, matrix in counted.items():
+            found[scale].append(round(matrix.mean_iou(), 4))
+    return found
 
 
 @torch.no_grad()

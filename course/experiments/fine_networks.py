@@ -72,17 +72,6 @@ class Unmoved(nn.Module):
         return x, torch.zeros_like(x)
 
 
-class Said(nn.Module):
-    """What HMSA says at one of its scales."""
-
-    def __init__(self, network: HMSA, scale: float) -> None:
-        super().__init__()
-        self.network, self.name = network, f"scale_{scale:g}"
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network(x, outputs=True)[self.name]  # type: ignore[no-any-return]
-
-
 class Half(nn.Module):
     """Both scales are believed alike."""
 
