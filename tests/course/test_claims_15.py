@@ -111,7 +111,7 @@ def test_a_balanced_loss_cannot_be_won_by_silence() -> None:
 
 @needs["fine_scales"]
 def test_large_things_believe_the_small_picture() -> None:
-    words = "the larger the thing, the more the small picture is believed"
+    words = "large things believe the small picture a little more"
     run("15", words)
     turned = {"small": "large", "large": "small"}
     refuted("15", words, belief=lambda old: {"alpha_0.5": {turned.get(k, k): v for k, v in old["alpha_0.5"].items()}})
