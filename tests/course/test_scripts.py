@@ -36,6 +36,7 @@ SCRIPTS = {
     "camvid": ("cpu", ["DeepLab v3+"]),
     "realtime": ("grid", ["ICNet"]),
     "realtime, ENet": ("arguments", ["as released"]),
+    "swift": ("paths", ["SFSegNet"]),
     "fine": ("points", ["256 points, anywhere"]),
     "fine, edges": ("edges", ["body and edge loss"]),
     "search": ("search", ["search, λ = 0.2", "found, λ = 0.2", "random 1, as fast as λ = 0.2"]),
@@ -79,9 +80,9 @@ def scripts():
     context = importlib.import_module("context")
     yield from (*(partial(context.probe, twins) for twins in ("row", "apart")), context.streets)
     yield from [camvid.cpu] if results.recorded("camvid") else []
-    fine = importlib.import_module("fine")
-    studies = fine.exchange, fine.points, fine.scales, fine.edges
-    yield from (make for make in studies if results.recorded(f"fine_{make.__name__}"))
+    for script, names in {"swift": ("paths", "blocks"), "fine": ("exchange", "points", "scales", "edges")}.items():
+        studies = [name for name in names if results.recorded(f"{script}_{name}")]
+        yield from (getattr(importlib.import_module(script), name) for name in studies)
     search = importlib.import_module("search")
     yield from (getattr(search, name) for name in ("search", "teacher") if results.recorded(name))
 
