@@ -145,3 +145,5 @@ def test_milliseconds_in_the_loss_and_a_teacher() -> None:
         for claim in study.claims:
             change = {study.found["experiment"]: put(claim["better"], claim["worse"])}
             refuted("14", words, results=recorded(**change))
+    chance = put("found, λ = 0.05", "random 1, as fast as λ = 0.05")
+    refuted("14", words, results=recorded(search=chance))
