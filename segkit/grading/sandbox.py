@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from functools import partial
@@ -121,10 +121,11 @@ def _flowing(outcome: Outcome, result: Any, args: tuple[Any, ...]) -> Outcome:
     if not wanted or not any(leaf.grad for leaf in outcome.leaves):
         return outcome
     ends = [part for part in tree_leaves(result) if isinstance(part, Tensor) and part.requires_grad]
+    found: Sequence[Tensor | None]
     try:
         found = torch.autograd.grad([part.sum() for part in ends], wanted, allow_unused=True)
     except RuntimeError:  # none of the arguments is behind it, or one was overwritten
-        found = (None,)
+        found = ()
     if any(gradient is not None and bool(gradient.any()) for gradient in found):
         return outcome
     return replace(outcome, leaves=tuple(replace(leaf, grad=False) for leaf in outcome.leaves))
