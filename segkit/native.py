@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.ops.arguments import check_shape
+from segkit.ops.arguments import at_widest, check_shape
 from segkit.ops.attention import check_attend
 from segkit.ops.encoding import check_encode
 from segkit.ops.gating import check_gate
-from segkit.ops.grid_sampling import as_grid, check_grid_sample
+from segkit.ops.grid_sampling import as_grid, check_grid_sample, countable
 from segkit.ops.masks import pool_by_masks
 from segkit.ops.stitching import shifted_maps, stitched_size
 from segkit.ops.sweeping import DIRECTIONS, check_sweep
@@ -179,14 +179,20 @@ def interpolate(
     return F.interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor)  # type: ignore[arg-type]
 
 
+@at_widest
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
-    """`torch.nn.functional.grid_sample`; see `segkit.ops.grid_sample`."""
+    """`torch.nn.functional.grid_sample`; see `segkit.ops.grid_sample`.
+
+    Places that are infinite or no number are made numbers first: torch 2.15's kernel ends the process when it goes
+    backward from them, with padding.
+    """
     check_grid_sample(input, grid, mode, padding_mode)
-    return F.grid_sample(input, grid, mode, padding_mode, bool(align_corners))
+    return F.grid_sample(input, countable(grid), mode, padding_mode, bool(align_corners))
 
 
+@at_widest
 def point_sample(
     input: Tensor,
     points: Tensor,

@@ -149,7 +149,7 @@ class BiSeNet(Model):
         self.mean = conv_norm_relu(Conv2d(last, between, 1, bias=False))
         self.arms = nn.ModuleList(AttentionRefinement(n, between, attention) for n in (last, third))
         self.refines = nn.ModuleList(norm_relu_3x3(between, between) for _ in range(2))
-        self.fusion = FeatureFusion((1 + spatial) * between, 2 * between, attention)
+        self.fusion = FeatureFusion((2 if spatial else 1) * between, 2 * between, attention)
         self.head = FCNHead(2 * between, self.num_classes, width, 0.0)
         guides = (FCNHead(between, self.num_classes, between, 0.0) for _ in range(2 if aux else 0))
         self.guides = nn.ModuleList(guides)

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from segkit.checks import finite, whole
 from segkit.encoders.encoder import scaled
-from segkit.engine import engine
 from segkit.heads import ASPP, enlarge, enlarge_from_corners, rates_at
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, norm_relu_3x3, score_layer
 from segkit.layers.borders import cut
+from segkit.layers.places import read, wide
 from segkit.models.base import Model, register
 from segkit.models.fcn_resnet import resnet_for
 from segkit.typed import typed
@@ -45,10 +45,11 @@ def moved(x: Tensor, flow: Tensor) -> Tensor:
         and then the same lines move the map though the flow is zero. Their unit of flow is half a cell.
     """
     h, w = x.shape[-2:]
-    column = torch.arange(w, device=x.device, dtype=x.dtype) + 0.5
-    row = torch.arange(h, device=x.device, dtype=x.dtype) + 0.5
+    flow = flow.to(wide(x.dtype))
+    column = torch.arange(w, device=x.device, dtype=flow.dtype) + 0.5
+    row = torch.arange(h, device=x.device, dtype=flow.dtype) + 0.5
     across, down = (column + flow[:, 0]) * 2 / w - 1, (row[:, None] + flow[:, 1]) * 2 / h - 1  # N, h, w: −1 to 1
-    return engine().grid_sample(x, torch.stack([across, down], -1), align_corners=False)
+    return read(x, torch.stack([across, down], -1), "zeros")
 
 
 class BodyEdge(nn.Module):

@@ -20,7 +20,7 @@ from segkit.engine import engine
 from segkit.heads import FCNHead
 from segkit.heads.attention import as_map, as_rows
 from segkit.layers import Conv2d
-from segkit.layers.blocks import conv_norm_relu, score_layer
+from segkit.layers.blocks import check_statistics, conv_norm_relu, score_layer
 from segkit.models.base import register
 from segkit.models.on_resnet import OnResNet
 from segkit.ops.attention import softmax
@@ -71,6 +71,7 @@ class RegionContext(nn.Module):
         self.value, self.out = steps(channels, hidden), steps(hidden, channels)
 
     def forward(self, cells: Tensor, regions: Tensor) -> Tensor:
+        check_statistics(self.key[0][1], regions.shape[0] * regions.shape[2], "RegionContext, of one region,")  # type: ignore[index]
         query, key, value = (as_rows(part) for part in (self.query(cells), self.key(regions), self.value(regions)))
         return self.out(as_map(engine().attend(query, key, value), cells))  # N, C, h, w
 

@@ -11,16 +11,18 @@ Reference: "PointRend: Image Segmentation as Rendering", CVPR 2020 (arXiv 1912.0
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from segkit.checks import whole
 from segkit.encoders.encoder import scaled
-from segkit.engine import engine
 from segkit.heads import FPN, FPNHead, enlarge, enlarge_from_corners
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, score_layer
 from segkit.layers.borders import cut
+from segkit.layers.places import read, wide
 from segkit.models.base import Model, register
 from segkit.models.fcn_resnet import resnet_for
 from segkit.typed import typed
@@ -52,9 +54,9 @@ def read_at(x: Tensor, stride: int, places: Tensor) -> Tensor:
         x N×C×h×w, places N×P×2 → N×C×P×1.
     """
     h, w = x.shape[-2:]
-    across, down = (places.to(x.dtype) / stride + 0.5).unbind(-1)  # N, P
-    points = torch.stack([across / w, down / h], -1)  # N, P, 2: 0 to 1 between the map's outer edges
-    return engine().point_sample(x, points, padding_mode="border", align_corners=False)[..., None]
+    across, down = (places.to(wide(x.dtype)) / stride + 0.5).unbind(-1)  # N, P
+    grid = torch.stack([2 * across / w - 1, 2 * down / h - 1], -1)  # N, P, 2: −1 to 1 between the map's outer edges
+    return read(x, grid[:, :, None], "border")
 
 
 class PointHead(nn.Module):
@@ -143,7 +145,12 @@ class PointRend(Model):
             said = self.asked(maps[0], score, places)  # N, K, P, 1
         else:
             logits, places, said = self.subdivided(maps[0], score, H, W)
-        return {"logits": logits, "score": score, "points": places.mT[..., None].to(score.dtype), "point_scores": said}
+        return {
+            "logits": logits,
+            "score": score,
+            "points": places.mT[..., None].to(wide(score.dtype)),
+            "point_scores": said,
+        }
 
     def asked(self, fine: Tensor, score: Tensor, places: Tensor) -> Tensor:
         """What the point head says at some pixels: N×P×2 → N×K×P×1."""
@@ -161,17 +168,18 @@ class PointRend(Model):
             places = stride * torch.stack([across[where], down[where]], -1)  # N, P, 2
             said = self.asked(fine, score, places)
             cells = where[:, None].expand(-1, self.num_classes, -1)
-            logits = logits.flatten(2).scatter(2, cells, said[..., 0]).unflatten(2, (h, w))
+            logits = logits.flatten(2).scatter(2, cells, said[..., 0].to(logits.dtype)).unflatten(2, (h, w))
         return logits, places, said
 
     @torch.no_grad()
     def random_places(self, score: Tensor, height: int, width: int) -> Tensor:
         """Places for training, N×P×2: the most uncertain of many random ones, and some that are just random."""
         N, P = score.shape[0], self.train_points
-        size = torch.tensor([width, height], dtype=score.dtype, device=score.device)
-        places = torch.rand(N, OVERSAMPLED * P, 2, dtype=score.dtype, device=score.device) * size - 0.5
+        kind: Any = {"dtype": wide(score.dtype), "device": score.device}
+        size = torch.tensor([width, height], **kind)
+        places = torch.rand(N, OVERSAMPLED * P, 2, **kind) * size - 0.5
         doubt = uncertainty(read_at(score, 4, places))[..., 0]  # N, 3·P
         best = doubt.topk(int(UNCERTAIN * P), 1).indices  # N, β·P
         found = places.gather(1, best[..., None].expand(-1, -1, 2))
-        others = torch.rand(N, P - best.shape[1], 2, dtype=score.dtype, device=score.device) * size - 0.5
+        others = torch.rand(N, P - best.shape[1], 2, **kind) * size - 0.5
         return torch.cat([found, others], 1)

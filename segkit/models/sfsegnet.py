@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from segkit.checks import finite, whole
-from segkit.engine import engine
 from segkit.heads import FCNHead, PyramidPooling, enlarge_from_corners
 from segkit.heads.enlarge import check_maps
 from segkit.layers import Conv2d
 from segkit.layers.blocks import conv_norm_relu, norm_relu_3x3
 from segkit.layers.borders import cut
+from segkit.layers.places import read, wide
 from segkit.models.base import Model, register
 from segkit.models.fcn_resnet import resnet_for
 from segkit.typed import typed
@@ -45,10 +45,11 @@ def warp(coarse: Tensor, flow: Tensor) -> Tensor:
     """
     h, w = coarse.shape[-2:]
     H, W = flow.shape[-2:]
+    flow = flow.to(wide(coarse.dtype))
     columns, rows = (torch.arange(n, dtype=flow.dtype, device=flow.device) for n in (W, H))
     x, y = columns + flow[:, 0], rows[:, None] + flow[:, 1]  # N, H, W: in cells of the fine map
     grid = torch.stack(((x + 1) / w - 1, (y + 1) / h - 1), -1)  # N, H, W, 2: place p of n is (2p + 1)/n − 1
-    return engine().grid_sample(coarse, grid, padding_mode="border", align_corners=False)
+    return read(coarse, grid, "border")
 
 
 class FlowAlignment(nn.Module):
@@ -83,8 +84,8 @@ class FlowAlignment(nn.Module):
 
     def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         check_maps((fine, coarse), (self.channels, self.channels), "FlowAlignment")
-        wide = cut(enlarge_from_corners(self.coarse(coarse), 2), fine.shape[-2], fine.shape[-1])  # N, hidden, H, W
-        flow = self.flow(torch.cat([wide, self.fine(fine)], 1))  # N, 2, H, W
+        large = cut(enlarge_from_corners(self.coarse(coarse), 2), fine.shape[-2], fine.shape[-1])  # N, hidden, H, W
+        flow = self.flow(torch.cat([large, self.fine(fine)], 1))  # N, 2, H, W
         return warp(coarse, flow), flow
 
 

@@ -13,13 +13,15 @@ import torch
 from torch import Tensor
 
 from segkit.checks import chosen
-from segkit.ops.arguments import batched, floating, in_float32, one_type, tensor
+from segkit.ops.arguments import at_widest, batched, floating, in_float32, one_type, tensor
 
 OP = "grid_sample"
 MODES, PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
+FAR = 1e30  # beyond every picture, and yet a number that can be counted in pixels
 _A = -0.75  # of the cubic kernel, as in torch; Keys 1981 has −0.5
 
 
+@at_widest
 @in_float32
 def grid_sample(
     input: Tensor,
@@ -33,7 +35,7 @@ def grid_sample(
     Args:
         input: the maps; the batch may be empty.
         grid: for each output pixel the place (x, y): x from −1, left, to 1, right; y from −1, top, to 1, bottom. A
-            place that is no number (NaN) counts as −1.
+            place that is no number (NaN) counts as −1; an infinite one lies very far beyond the picture.
         mode: "bilinear" (four pixels), "nearest", or "bicubic" (sixteen pixels).
         padding_mode: what lies beyond the picture: "zeros"; "border", its outermost pixels; "reflection", its mirror
             image, with the mirror on the outermost pixels' centres (align_corners) or outer edges.
@@ -51,11 +53,12 @@ def grid_sample(
         Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015 (arXiv 1506.02025), section 3.3. The cubic
         kernel: Keys 1981, with torch's a = −0.75.
 
-    Differs from torch: only pictures (N×C×H×W).
+    Differs from torch: only pictures (N×C×H×W); at places that are infinite or no number, torch gives NaN in some modes
+    and ends the process in others. Where torch.autocast is on, float32 comes out.
     """
     check_grid_sample(input, grid, mode, padding_mode)
     corners = bool(align_corners)
-    x, y = grid.nan_to_num(nan=-1.0, posinf=torch.inf, neginf=-torch.inf).unbind(-1)  # N, h, w
+    x, y = countable(grid).unbind(-1)  # N, h, w
     places = [_pixels(p, n, corners) for p, n in ((x, input.shape[3]), (y, input.shape[2]))]
     if mode == "bicubic":  # blends sixteen pixels, and asks for each by itself what stands there
         return _blend(input, places, _cubic, range(-1, 3), padding_mode, corners)
@@ -68,6 +71,7 @@ def grid_sample(
     return _blend(input, places, _linear, range(2), "zeros", corners)
 
 
+@at_widest
 @in_float32
 def point_sample(
     input: Tensor,
@@ -100,6 +104,12 @@ def as_grid(points: Tensor) -> Tensor:
     if tensor(points, "points", "point_sample").ndim != 3 or points.shape[-1] != 2:
         raise ValueError(f"point_sample got points of shape {tuple(points.shape)}; it takes N×P×2, with x and y last")
     return 2 * points[:, :, None] - 1
+
+
+def countable(grid: Tensor) -> Tensor:
+    """The grid with a number at each place."""
+    far = min(FAR, torch.finfo(grid.dtype).max)
+    return grid.nan_to_num(-1.0, far, -far).clamp(-far, far)
 
 
 def check_grid_sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
-from segkit.checks import whole
+from segkit.checks import WrongKind, whole
 from segkit.engine import engine
 from segkit.layers import Conv2d
-from segkit.layers.blocks import conv_norm_relu
+from segkit.layers.blocks import check_statistics, conv_norm_relu
 from segkit.search.latency import Block, Term, latency_table
 from segkit.search.mixed import Mixed
-from segkit.typed import typed
+from segkit.typed import shown, typed
 
 
 class Zoomed(nn.Module):
@@ -46,18 +47,23 @@ class Zoomed(nn.Module):
         self.conv, self.norm = Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4 or 0 in x.shape[-2:]:
-            raise ValueError(f"Zoomed got an input of shape {tuple(x.shape)}; it takes maps N×C×H×W")
+        if not isinstance(x, Tensor) or x.ndim != 4 or 0 in x.shape[-2:]:
+            raise WrongKind(f"Zoomed got {shown(x)}; it takes maps N×C×H×W, H and W at least 1")
         H, W = x.shape[-2:]
         half = max(H // 2, 1), max(W // 2, 1)
+        check_statistics(self.norm, x.shape[0] * half[0] * half[1], f"Zoomed, at {H}×{W} cells,")
         x = engine().interpolate(x, half, mode="bilinear", align_corners=True)  # N, channels, H/2, W/2
         x = self.norm(self.conv(x))  # N, out, H/2, W/2
         return engine().interpolate(x, (H, W), mode="bilinear", align_corners=True).relu()  # N, out, H, W
 
 
-BLOCKS: dict[str, Block] = {
-    "1×1": lambda channels, out: conv_norm_relu(Conv2d(channels, out, 1, bias=False)),  # the paper's skip, of any width
-    "3×3": lambda channels, out: conv_norm_relu(Conv2d(channels, out, 3, padding=1, bias=False)),
+def _plain(size: int, channels: int, out: int) -> nn.Sequential:
+    return conv_norm_relu(Conv2d(channels, out, size, padding=size // 2, bias=False))
+
+
+BLOCKS: dict[str, Block] = {  # 1×1 is the paper's skip, of any width
+    "1×1": partial(_plain, 1),
+    "3×3": partial(_plain, 3),
     "zoomed 3×3": Zoomed,
 }
 
@@ -103,6 +109,11 @@ class MixedChain(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.inputs:
+            raise WrongKind(f"MixedChain got {shown(x)}; it takes maps N×{self.inputs}×H×W")
+        if x.numel() == self.inputs:
+            for part in self.modules():
+                check_statistics(part, 1, "MixedChain")
         for layer in self.layers:
             x = layer(x)  # N, largest width, H, W
         return x

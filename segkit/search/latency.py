@@ -32,7 +32,7 @@ from segkit.typed import typed
 Block = Callable[[int, int], nn.Module]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Term:
     """A part of the latency, for each way in which the choices that it depends on may fall.
 

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segkit.checks import chosen, finite, whole
-from segkit.typed import typed
+from segkit.checks import WrongKind, chosen, finite, whole
+from segkit.typed import shown, typed
 
 WAYS = ("softmax", "gumbel")
 
@@ -79,8 +79,8 @@ class Mixed(nn.Module):
         self.register_buffer("kept", kept, persistent=False)  # widths, C
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4:
-            raise ValueError(f"Mixed got an input of shape {tuple(x.shape)}; it takes maps N×C×H×W")
+        if not isinstance(x, Tensor) or x.ndim != 4:
+            raise WrongKind(f"Mixed got {shown(x)}; it takes maps N×C×H×W")
         maps = [block(x) for block in self.blocks]
         shapes = {name: tuple(y.shape) for name, y in zip(self.names, maps, strict=True)}
         if len(set(shapes.values())) > 1 or (self.widths and maps[0].shape[1] != self.widths[-1]):

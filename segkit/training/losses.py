@@ -223,7 +223,7 @@ def distillation_loss(
         raise ValueError(f"{who} got temperature=0; it is above 0: 1 for the distributions as they are")
     log_s, log_t = ((x.float() if x.itemsize < 4 else x).div(T).log_softmax(1) for x in (student, teacher.detach()))
     t = log_t.exp()
-    kl = T * T * torch.where(t > 0, t * (log_t - log_s), 0).sum(1)  # N, H, W
+    kl = T * T * torch.where(t == 0, 0, t * (log_t - log_s)).sum(1)  # N, H, W
     if target is None:
         counts = torch.ones_like(kl, dtype=torch.bool)
     else:

@@ -224,3 +224,18 @@ def test_lists_and_numpy_will_do():
 def test_a_loss_without_a_gradient_is_told():
     told = check("boundary_loss", lambda scores, *a: loss_loops(scores.detach(), *a), quiet=True)
     assert not told.passed and "gradient" in told.diagnoses[0].message, told.text()
+
+
+FALSE_GRADIENTS = {
+    "made anew": lambda loss, scores: torch.tensor(loss.item(), requires_grad=True),
+    "said to have one": lambda loss, scores: loss.detach().requires_grad_(),
+    "added to something new": lambda loss, scores: torch.zeros((), requires_grad=True) + loss.item(),
+    "of zeros": lambda loss, scores: loss.detach() + 0 * scores.sum(),
+}
+
+
+@pytest.mark.parametrize("name", FALSE_GRADIENTS)
+def test_a_gradient_that_does_not_arrive_is_told(name):
+    change = FALSE_GRADIENTS[name]
+    told = check("boundary_loss", lambda scores, *a: change(loss_loops(scores, *a), scores), quiet=True)
+    assert not told.passed and told.diagnoses[0].code == "gradient-lost", told.text()

@@ -84,6 +84,7 @@ def test_xception39_blocks_add_to_their_input() -> None:
 def test_what_cannot_be_is_named() -> None:
     with pytest.raises(ValueError, match=r"BiSeNet got encoder='vgg16'; it takes 'xception39', or resnet18"):
         create("bisenet", 3, encoder="vgg16")
+    assert create("bisenet", 3, width=4, spatial=2).fusion.mix[0].in_channels == 16  # any true value is one path
     with pytest.raises(ValueError, match="before, channels=0"):
         FeatureFusion(4, 0)
     for options in ({}, {"attention": False}):

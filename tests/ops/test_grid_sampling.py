@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -15,6 +18,7 @@ from torch import Tensor
 from segkit import native, ops
 from tests.ops.cases import agree, grad_exact, many, pictures, random, seeds
 
+ROOT = Path(__file__).resolve().parents[2]
 MODES, PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
 settings = st.fixed_dictionaries({
     "mode": st.sampled_from(MODES), "padding_mode": st.sampled_from(PADDINGS),
@@ -106,3 +110,37 @@ def test_the_input_is_read_at_the_grid_of_its_own_picture() -> None:
     x = torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2)])
     for engine in (ops, native):
         assert engine.grid_sample(x, torch.zeros(2, 1, 1, 2)).flatten().tolist() == [0, 1]
+
+
+CRASH = """
+import itertools, torch
+from segkit import native
+places = torch.tensor([torch.nan, torch.inf, -torch.inf, 3e38])
+for mode, padding, align, dtype in itertools.product(
+    ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection"), (True, False), (torch.float32, torch.float64)
+):
+    x, grid = torch.ones(1, 2, 3, 4, dtype=dtype).requires_grad_(), torch.zeros(1, 3, 3, 2, dtype=dtype)
+    grid.view(-1)[2:6] = places
+    y = native.grid_sample(x, grid.requires_grad_(), mode, padding, align)
+    y.sum().backward()
+    assert y.isfinite().all() and grid.grad.isfinite().all() and x.grad.isfinite().all()
+print("alive")
+"""
+
+
+def test_no_place_ends_the_process() -> None:
+    """torch 2.15's own kernel does, going backward from a place that is infinite or no number: a diverged flow."""
+    answer = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, cwd=ROOT, encoding="utf-8")
+    assert answer.stdout.strip() == "alive", answer.stderr or f"ended with {answer.returncode}"
+
+
+@pytest.mark.parametrize("name", ["grid_sample", "point_sample"])
+def test_autocast_rounds_no_place(name: str) -> None:
+    """Beside a map in bfloat16, whose digits would put a place in the neighbouring cell."""
+    x, places = torch.randn(1, 2, 8, 300), torch.rand(1, 5, 2)
+    grid = places if name == "point_sample" else places[:, None]
+    wanted = getattr(ops, name)(x.bfloat16().float(), grid)
+    for engine in (ops, native):
+        with torch.autocast("cpu", torch.bfloat16):
+            found = getattr(engine, name)(x.bfloat16(), grid)
+        torch.testing.assert_close(found, wanted)

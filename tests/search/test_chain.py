@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from itertools import count, product
 
 import pytest
@@ -10,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import segkit
-from segkit.search import MixedChain, Zoomed, expected_latency, path_latency
+from segkit.search import Mixed, MixedChain, Zoomed, expected_latency, path_latency
 
 
 def chain(layers: int = 3, **settings) -> MixedChain:
@@ -121,3 +123,25 @@ def test_zoomed_is_a_convolution_between_two_resizings(size):
 def test_what_cannot_be_is_refused(wrong, said):
     with pytest.raises((TypeError, ValueError), match=said):
         MixedChain(**{"inputs": 3, "widths": (2, 4), "layers": 2, **wrong})
+
+
+def test_a_chain_can_be_copied_and_written_whole():
+    chain, x = MixedChain(3, (2, 4), 2).eval(), torch.randn(2, 3, 6, 5)
+    for twin in (copy.deepcopy(chain), pickle.loads(pickle.dumps(chain))):
+        assert torch.equal(twin(x), chain(x))
+        assert isinstance(twin.cut(), nn.Sequential)
+
+
+def test_maps_that_do_not_fit_are_refused():
+    chain = MixedChain(3, (2, 4), 2).train()
+    for wrong in ([1.0], torch.zeros(3, 6, 5), torch.zeros(1, 4, 6, 5)):
+        with pytest.raises(TypeError, match=r"MixedChain got .*; it takes maps N×3×H×W"):
+            chain(wrong)
+    for layer in (Mixed({"a": nn.Identity()}), Zoomed(3, 4)):
+        with pytest.raises(TypeError, match=r"(Mixed|Zoomed) got .*; it takes maps N×C×H×W"):
+            layer([1.0])
+    with pytest.raises(ValueError, match=r"MixedChain pools one picture .* at least 2 pictures"):
+        chain(torch.zeros(1, 3, 1, 1))
+    with pytest.raises(ValueError, match=r"Zoomed, at 3×2 cells, pools one picture to one cell"):
+        chain(torch.zeros(1, 3, 3, 2))
+    assert chain(torch.zeros(2, 3, 1, 1)).shape == chain.eval()(torch.zeros(2, 3, 1, 1)).shape

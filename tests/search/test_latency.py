@@ -189,3 +189,8 @@ def test_a_table_of_nothing_is_refused(wrong):
     given = {"blocks": {"1×1": lambda i, o: nn.Conv2d(i, o, 1)}, "before": (1,), "after": (1,), "size": 4, **wrong}
     with pytest.raises((TypeError, ValueError), match=r"(latency_table|in_turns) got"):
         latency_table(**given)
+
+
+def test_terms_are_compared_as_things():
+    one, other = (Term(torch.ones(3), (0,)) for _ in range(2))
+    assert one == one and one != other and len({one, other, one}) == 2

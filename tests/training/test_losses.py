@@ -288,6 +288,14 @@ def test_distillation_is_nought_at_the_teacher_and_where_all_is_void():
     assert loss.item() == 0 and not student.grad.any()
 
 
+def test_a_teacher_that_is_no_number_teaches_nothing_unseen():
+    student, teacher = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
+    teacher[..., 1] = torch.nan
+    for pair in ((student, teacher), (teacher, student)):
+        assert distillation_loss(*pair).isnan()
+    assert distillation_loss(student, teacher, torch.tensor([[[0, 255]]])) == 0  # where it does not count
+
+
 def test_distillation_moves_the_student_alone():
     (student, _), teacher = case(), case(seed=1)[0]
     distillation_loss(student, teacher).backward()
