@@ -123,7 +123,8 @@ def _flowing(outcome: Outcome, result: Any, args: tuple[Any, ...]) -> Outcome:
     ends = [part for part in tree_leaves(result) if isinstance(part, Tensor) and part.requires_grad]
     found: Sequence[Tensor | None]
     try:
-        uneven = [torch.linspace(1, 2, part.numel()).reshape(part.shape).to(part) for part in ends]  # shares add up to 1
+        # uneven weights: shares add up to 1, whatever they were made of
+        uneven = [torch.linspace(1, 2, part.numel()).reshape(part.shape).to(part) for part in ends]
         found = torch.autograd.grad(ends, wanted, uneven, allow_unused=True)
     except RuntimeError:  # none of the arguments is behind it, or one was overwritten
         found = ()
