@@ -24,6 +24,7 @@ from segkit.ops.stitching import shifted_maps, stitched_size
 from segkit.ops.sweeping import DIRECTIONS, check_sweep
 
 IntOrPair = int | Sequence[int]
+OutputSize = int | Sequence[int | None] | None
 exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 cannot tell
 
 __all__ = [
@@ -119,7 +120,7 @@ def avg_pool2d(
     return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)  # type: ignore[arg-type]
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
+def adaptive_avg_pool2d(input: Tensor, output_size: OutputSize) -> Tensor:
     """`torch.nn.functional.adaptive_avg_pool2d`; see `segkit.ops.adaptive_avg_pool2d`."""
     _check(input, "adaptive_avg_pool2d", empty_channels=True)
     if exporting():
@@ -127,9 +128,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
     return F.adaptive_avg_pool2d(input, output_size)  # type: ignore[arg-type]
 
 
-def adaptive_max_pool2d(
-    input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
-) -> Any:
+def adaptive_max_pool2d(input: Tensor, output_size: OutputSize, return_indices: bool = False) -> Any:
     """`torch.nn.functional.adaptive_max_pool2d`; see `segkit.ops.adaptive_max_pool2d`."""
     _check(input, "adaptive_max_pool2d")
     if exporting() and not return_indices:
@@ -183,12 +182,8 @@ def interpolate(
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
-    """`torch.nn.functional.grid_sample`; see `segkit.ops.grid_sample`.
-
-    Places that are infinite or no number are made numbers first: torch 2.15's kernel ends the process when it goes
-    backward from them, with padding.
-    """
-    check_grid_sample(input, grid, mode, padding_mode)
+    """`torch.nn.functional.grid_sample`; see `segkit.ops.grid_sample`."""
+    check_grid_sample(input, grid, mode, padding_mode)  # and countable: torch 2.15 dies going back from NaN or infinity
     return F.grid_sample(input, countable(grid), mode, padding_mode, bool(align_corners))
 
 
