@@ -24,7 +24,6 @@ from segkit.ops.stitching import shifted_maps, stitched_size
 from segkit.ops.sweeping import DIRECTIONS, check_sweep
 
 IntOrPair = int | Sequence[int]
-OutputSize = int | Sequence[int | None] | None
 exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 cannot tell
 
 __all__ = [
@@ -120,7 +119,7 @@ def avg_pool2d(
     return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)  # type: ignore[arg-type]
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: OutputSize) -> Tensor:
+def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """`torch.nn.functional.adaptive_avg_pool2d`; see `segkit.ops.adaptive_avg_pool2d`."""
     _check(input, "adaptive_avg_pool2d", empty_channels=True)
     if exporting():
@@ -128,13 +127,14 @@ def adaptive_avg_pool2d(input: Tensor, output_size: OutputSize) -> Tensor:
     return F.adaptive_avg_pool2d(input, output_size)  # type: ignore[arg-type]
 
 
-def adaptive_max_pool2d(input: Tensor, output_size: OutputSize, return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(
+    input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
+) -> Any:
     """`torch.nn.functional.adaptive_max_pool2d`; see `segkit.ops.adaptive_max_pool2d`."""
     _check(input, "adaptive_max_pool2d")
     if exporting() and not return_indices:
         return pool_by_masks(input, output_size, "max")
-    pool: Any = F.adaptive_max_pool2d  # its stub knows `return_indices` only as a constant
-    return pool(input, output_size, return_indices)
+    return F.adaptive_max_pool2d(input, output_size, return_indices)  # type: ignore[arg-type]
 
 
 def spatial_pyramid_pool(input: Tensor, bins: Sequence[int] = (6, 3, 2, 1), mode: str = "max") -> Tensor:
