@@ -134,7 +134,7 @@ def adaptive_max_pool2d(
     _check(input, "adaptive_max_pool2d")
     if exporting() and not return_indices:
         return pool_by_masks(input, output_size, "max")
-    return F.adaptive_max_pool2d(input, output_size, return_indices)  # type: ignore[arg-type]
+    return F.adaptive_max_pool2d(input, output_size, return_indices)  # type: ignore[call-overload]
 
 
 def spatial_pyramid_pool(input: Tensor, bins: Sequence[int] = (6, 3, 2, 1), mode: str = "max") -> Tensor:
