@@ -22,6 +22,7 @@ from segkit.typed import typed
 ATTENTION = "scaled_dot_product_attention"
 ROWS = ("unsqueeze", ATTENTION)  # with these, four dimensions are heads and rows, not a map
 BORDERS = ("pad", "slice", "narrow", "expand")  # these change a map's size and nothing else
+CASTS = ("to", "_to_copy")  # the same map, of another type or not even that
 JOINS = {"cat": "concat", "add": "+", "maximum": "max", "amax": "max", "mul": "×"}  # blocks of their own
 
 
@@ -115,6 +116,9 @@ class _Reader:
         if not before:
             return
         path, kind = self._path(node), getattr(node.target, "__name__", "").partition(".")[0].rstrip("_")
+        if kind in CASTS:
+            self.owner[node] = before[0]
+            return
         if kind == "stack" and len(before) > 1:
             self._enter(node, kind, value, before)
             return

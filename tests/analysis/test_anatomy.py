@@ -233,3 +233,11 @@ def test_a_smaller_map_that_two_read_stays() -> None:
     assert (1, 8) in sizes[0] and (1, 1) in sizes[0]
     assert sizes[1] == [(8, 8), (1, 1)]
     assert anatomy(create("pointrend", 5, encoder="resnet18", width=8, points=16), (33, 33))[-1].reads
+
+
+def test_a_cast_is_nobodys_map() -> None:
+    """Without that, the map that the body is taken from would be the module's own, and its grid of places a part."""
+    parts = anatomy(create("decouple", 5, encoder="resnet18", width=4), (97, 129))
+    body, edge = (part for part in parts if part.name.startswith("split"))
+    assert body.reads == ["pyramid.project"] and edge.reads == ["pyramid.project", body.name]
+    assert (body.channels, body.height, body.width) == (edge.channels, edge.height, edge.width) == (16, 13, 17)
