@@ -53,9 +53,14 @@ class Case:
         torch.manual_seed(0)
         return create(self.name, num_classes, **{**self.options, **options})
 
-    def lively(self) -> nn.Module:
-        """The same without convolutions and factors that start at zero, behind which every comparison would hold."""
-        model = self.build()
+    def lively(self, number: type = int) -> nn.Module:
+        """The same without convolutions and factors that start at zero, behind which every comparison would hold.
+
+        Args:
+            number: the type in which whole numbers are given, as numbers out of an array are NumPy's.
+        """
+        whole = {key: number(value) for key, value in self.options.items() if type(value) is int}
+        model = self.build(number(CLASSES), **whole)
         for module in model.modules():
             if isinstance(module, nn.Conv2d) and not module.weight.any():
                 nn.init.normal_(module.weight)

@@ -84,7 +84,7 @@ def _edges() -> list[Case]:
     asked: dict[str, tuple[int | None, int]] = {**quarter, "points": (None, 2), "point_scores": (None, CLASSES)}
     return [
         Case("hrnet", small, quarter),
-        Case("hrnet_ocr", small, {**quarter, "aux": (4, CLASSES)}, settled=True),
+        Case("hrnet_ocr", {**small, "modules": (1, 1, 1)}, {**quarter, "aux": (4, CLASSES)}, settled=True),
         Case("pointrend", {**RESNET18, "points": 40, "train_points": 30}, asked, clear=clear_cut),
         Case("pointrend", {**RESNET18, "points": 9, "in_channels": 2}, asked, clear=clear_cut),
         Case("hmsa", {**small, "modules": (1, 1, 1)}, scales, settled=True, beyond=32),  # at half the size cells of 64

@@ -10,6 +10,7 @@ import copy
 import functools
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -118,8 +119,8 @@ def sized(case: Case, size: tuple[int, int, int]) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize("case", COMPILED, ids=str)
 def test_it_compiles_in_one_piece_for_any_batch(case: Case) -> None:
-    """Logits equal to the last bit, and one compilation does for two batches."""
-    model = case.lively().eval()
+    """Logits equal to the last bit, and one compilation does for two batches; its numbers come out of arrays."""
+    model = case.lively(np.int64).eval()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     x = pictures(case, 2, 33, 47)
     torch._dynamo.mark_dynamic(x, 0)
