@@ -15,10 +15,11 @@ SETS = {  # name: module, class; imported on use
 }
 OWN = "folder:"  # and behind it the path of a folder of one's own
 MODELS = (  # what segkit.models registers
-    "ann", "ccnet", "danet", "deeplab_v1", "deeplab_v1_msc", "deeplab_v2", "deeplab_v3", "deeplab_v3_cascade",
-    "deeplab_v3plus", "denseaspp", "dilated", "dilated_frontend", "duc_hdc", "encnet", "enet", "fcn16s", "fcn32s",
-    "fcn8s", "fcn_resnet", "gcn", "icnet", "ocnet", "ocrnet", "parsenet", "psanet", "pspnet", "refinenet", "rtseg",
-    "segnet", "unet",
+    "ann", "bisenet", "ccnet", "danet", "ddrnet", "decouple", "deeplab_v1", "deeplab_v1_msc", "deeplab_v2",
+    "deeplab_v3", "deeplab_v3_cascade", "deeplab_v3plus", "denseaspp", "dfanet", "dilated", "dilated_frontend",
+    "duc_hdc", "encnet", "enet", "esnet", "espnet", "espnetv2", "fcn16s", "fcn32s", "fcn8s", "fcn_resnet", "gcn",
+    "hmsa", "hrnet", "hrnet_ocr", "icnet", "ocnet", "ocrnet", "parsenet", "pointrend", "psanet", "pspnet", "refinenet",
+    "rtseg", "segnet", "sfsegnet", "unet",
 )  # fmt: skip
 
 

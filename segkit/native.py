@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segkit.ops.arguments import check_shape
+from segkit.ops.arguments import at_widest, check_shape
 from segkit.ops.attention import check_attend
 from segkit.ops.encoding import check_encode
 from segkit.ops.gating import check_gate
+from segkit.ops.grid_sampling import as_grid, check_grid_sample, countable
 from segkit.ops.masks import pool_by_masks
 from segkit.ops.stitching import shifted_maps, stitched_size
 from segkit.ops.sweeping import DIRECTIONS, check_sweep
@@ -27,8 +28,8 @@ exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: 
 
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_max_pool2d", "attend", "avg_pool2d", "bed_of_nails", "channel_shuffle", "conv2d",
-    "conv_transpose2d", "encode", "gate", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle",
-    "pixel_unshuffle", "prelu", "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool", "sweep",
+    "conv_transpose2d", "encode", "gate", "grid_sample", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle",
+    "pixel_unshuffle", "point_sample", "prelu", "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool", "sweep",
 ]  # fmt: skip
 
 
@@ -133,8 +134,7 @@ def adaptive_max_pool2d(
     _check(input, "adaptive_max_pool2d")
     if exporting() and not return_indices:
         return pool_by_masks(input, output_size, "max")
-    pool: Any = F.adaptive_max_pool2d  # its stub knows `return_indices` only as a constant
-    return pool(input, output_size, return_indices)
+    return F.adaptive_max_pool2d(input, output_size, return_indices)  # type: ignore[call-overload]
 
 
 def spatial_pyramid_pool(input: Tensor, bins: Sequence[int] = (6, 3, 2, 1), mode: str = "max") -> Tensor:
@@ -176,6 +176,27 @@ def interpolate(
     if isinstance(input, Tensor) and input.ndim == 4:
         _check(input, "interpolate")
     return F.interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor)  # type: ignore[arg-type]
+
+
+@at_widest
+def grid_sample(
+    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Tensor:
+    """`torch.nn.functional.grid_sample`; see `segkit.ops.grid_sample`."""
+    check_grid_sample(input, grid, mode, padding_mode)  # and countable: torch 2.15 dies going back from NaN or infinity
+    return F.grid_sample(input, countable(grid), mode, padding_mode, bool(align_corners))
+
+
+@at_widest
+def point_sample(
+    input: Tensor,
+    points: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """By `torch.nn.functional.grid_sample`; see `segkit.ops.point_sample`."""
+    return grid_sample(input, as_grid(points), mode, padding_mode, align_corners)[..., 0]
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -268,13 +289,12 @@ def sweep(
 
     passed = None if gates is None else lines(gates)
     step = torch.gru_cell if cell == "gru" else torch.rnn_relu_cell
-    long = x.shape[-1 if axis == -2 else -2]
-    state = x.new_zeros(len(x) * long, weight_hh.shape[1])  # N·L, U
+    N, L = len(x), x.shape[-1 if axis == -2 else -2]
+    state = x.new_zeros(N * L, weight_hh.shape[1])  # N·L, U
     steps = []
     for place, line in enumerate(lines(x)):
         state = step(line, state if passed is None else state * passed[place], weight_ih, weight_hh, *biases)
         steps.append(state)
-    written = torch.stack(steps)  # lines, N·L, U
-    written = (written.flip(0) if backwards else written).unflatten(1, (len(x), long))  # lines, N, L, U
+    written = torch.stack(steps[::-1] if backwards else steps).unflatten(1, (N, L))  # lines, N, L, U
     found = written.permute(1, 3, 0, 2) if axis == -2 else written.permute(1, 3, 2, 0)  # N, U, H, W
     return (found if input.ndim == 4 else found[0]).contiguous()

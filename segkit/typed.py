@@ -22,7 +22,7 @@ WORDS = {
     float: "a number that is not NaN",
     str: "a word",
     types.NoneType: "None",
-    bool: "a bool",
+    bool: "True or False",
 }
 
 
@@ -31,7 +31,8 @@ def typed(function: F) -> F:
 
     Args:
         function: with annotations. `int` takes whole numbers of Python, numpy and torch, `float` any real number but
-            NaN, a sequence no string. `bool` by itself, `Any`, and a word or something else take everything.
+            NaN, a sequence no string. `bool` by itself takes everything but words, which are true whatever they
+            say. `Any`, and a word or something else take everything.
 
     Raises, when it is called:
         WrongKind: an argument that its annotation does not allow (a TypeError and a ValueError).
@@ -65,8 +66,10 @@ def _hint(annotation: Any, function: Callable[..., Any]) -> Any:
 
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value is what an annotation allows."""
-    if hint in (Any, bool, inspect.Parameter.empty) or isinstance(hint, TypeVar):
+    if hint in (Any, inspect.Parameter.empty) or isinstance(hint, TypeVar):
         return True
+    if hint is bool:
+        return not isinstance(value, str | bytes)
     if hint is int:
         return _whole(value)
     if hint is float:

@@ -41,6 +41,8 @@ EXPLORERS: dict[str, Callable[[], Live | None]] = {
     "LineageExplorer": pictured.lineage,
     "RaceExplorer": raced.race,
     "AttentionExplorer": counted.attention,
+    "LatencyExplorer": counted.latency,
+    "PointExplorer": pictured.points,
 }  # by class, or by chapter and class where chapters show one class with different content
 STILL = '<div class="sk-still" tabindex="0" role="group" aria-label="picture; scrolls sideways on small screens">'
 GROUND = ("segkit/**/*.py", "site/live/packing.py", "course/weights/lineage_*", "course/results/*.json")

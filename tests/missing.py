@@ -51,7 +51,7 @@ KINDS = {
         Place("segkit/models/*.py", r'@register\("{n}"', "the class, registered under its name"),
         Place("segkit/models/__init__.py", r'"{c}"', "the class's name in __all__"),
         Place("segkit/names.py", r'"{n}"', "its name in MODELS"),
-        Place("tests/models/common.py", r'Case\(\s*"{n}"', "its cases, in CASES"),
+        Place("tests/models/common*.py", r'Case\(\s*"{n}"', "its cases, in CASES"),
         Place("tests/models/recorded.json", r'"{n}[ "]', "its outputs: python -m tests.models.test_recorded"),
         Place("tests/models/test_*.py", r'"{n}"|\b{c}\(', "tests of its own: see CONTRIBUTING.md"),
         Place("tests/campaign/*_doors.py", r'"{c}": ', "its door, in OPTIONS"),

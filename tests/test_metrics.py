@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import segkit.metrics
-from segkit.metrics import BoundaryIoU, ConfusionMatrix, TrimapIoU, boundary_iou, near_other_class, trimap_iou
+from segkit.metrics import (
+    BoundaryIoU,
+    CellScores,
+    ConfusionMatrix,
+    TrimapIoU,
+    boundary_iou,
+    near_other_class,
+    trimap_iou,
+)
 
 VOID = 255
 
@@ -260,6 +269,14 @@ def test_bad_settings_are_refused():
     ):
         with pytest.raises(ValueError, match=r"must be|needs|need|is a|at most"):
             make()
+
+
+def test_counts_of_different_things_are_not_added_up():
+    metrics = ConfusionMatrix(3), BoundaryIoU(3, width=1), TrimapIoU(3, 1), CellScores()
+    for one, other in product(metrics, (*metrics, None, torch.zeros(3, 3))):
+        if type(one) is not type(other):
+            with pytest.raises(TypeError, match=f"merge got .*; it takes another {type(one).__name__}"):
+                one.merge(other)
 
 
 # --------------------------------------------------------------------------------------------------- near the edges

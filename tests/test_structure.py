@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "training": GROUND | BESIDE | set(CHAIN),
     "inference": GROUND | set(CHAIN),
     "analysis": GROUND | BESIDE | {*CHAIN, "training", "inference"},
+    "search": GROUND | BESIDE | {*CHAIN, "training", "inference", "analysis"},
     "explore": GROUND | BESIDE | {*CHAIN, "training", "inference", "crf", "analysis"},
     "grading": GROUND | {"data", "models", "analysis"},  # it measures anew what a report says of the shipped networks
     "teaching": {*GROUND, "grading"},

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from segkit.checks import WrongKind
+from segkit.models import create
 from segkit.typed import described, fits, typed
 
 NAN = float("nan")
@@ -25,7 +26,7 @@ TAKES: list[tuple[Any, list[Any], list[Any]]] = [
     (Tensor | np.ndarray, [torch.zeros(2), np.zeros(2)], [[0.0], None, "x"]),
     (nn.Module, [nn.ReLU()], [nn.ReLU, None]),
     (Callable[[int], int], [len], [3]),
-    (bool, ["anything", 1], []),
+    (bool, [True, 1, np.False_, None], ["false", "no", b"", ""]),
     (bool | str, [True, "x"], [1, None]),
     (Any, [object()], []),
 ]
@@ -57,6 +58,10 @@ def test_messages_say_who_what_came_and_what_fits() -> None:
         (lambda: scaled(x, x), r"scaled got factor=Tensor of torch\.float32 and shape \(2,\); factor is a number"),
         (lambda: scaled(x, sizes=(1.5,)), r"sizes=\(1\.5,\) \(tuple\); sizes is a sequence, each item a whole number"),
         (lambda: scaled(x, label=3), "label is a word or None"),
+        (
+            lambda: create("bisenet", 3, spatial="false"),
+            r"got spatial='false' \(str\); spatial is True or False",
+        ),
         (lambda: Thing("3"), r"Thing got side='3' \(str\); side is a whole number"),
     ):
         with pytest.raises(WrongKind, match=message) as error:

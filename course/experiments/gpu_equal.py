@@ -100,6 +100,7 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 order = torch.randperm(2 * 4 * 21 * 18, generator=torch.Generator().manual_seed(0)).double()
 X = (order.view(2, 4, 21, 18) - 756) / 100  # no two are alike, not even in float16: the largest is the same anywhere
 W, B = numbers(4, 4, 3, 3, seed=1), numbers(4, seed=2)
+AT = torch.linspace(-1.3, 1.2, 2 * 5 * 7 * 2, dtype=torch.float64)[order[:140].argsort()].view(2, 5, 7, 2)  # in and out
 PLACES = torch.arange(9).view(3, 3).expand(2, 4, 3, 3).contiguous()
 OPERATORS: list[tuple[str, list[Tensor], dict[str, Any]]] = [
     ("adaptive_avg_pool2d", [X], {"output_size": (4, 5)}),
@@ -121,6 +122,9 @@ OPERATORS: list[tuple[str, list[Tensor], dict[str, Any]]] = [
     ("encode", [X / 8, W[..., 0, 0], -B.abs() / 8], {}),
     ("gate", [X, X[..., :1]], {"splits": 2}),
     ("gate", [X, X[..., :1, :1]], {}),
+    ("grid_sample", [X, AT], {"align_corners": False}),
+    ("grid_sample", [X, AT], {"padding_mode": "border", "align_corners": True}),
+    ("grid_sample", [X, AT], {"padding_mode": "reflection", "align_corners": False}),
     ("interpolate", [X], {"scale_factor": 2.5}),
     ("interpolate", [X], {"size": (30, 7), "mode": "bilinear"}),
     ("interpolate", [X], {"size": (30, 7), "mode": "bilinear", "align_corners": True}),
@@ -129,6 +133,7 @@ OPERATORS: list[tuple[str, list[Tensor], dict[str, Any]]] = [
     ("max_unpool2d", [X[..., :3, :3], PLACES], {"kernel_size": 2}),
     ("pixel_shuffle", [X], {"upscale_factor": 2}),
     ("pixel_unshuffle", [X], {"downscale_factor": 3}),
+    ("point_sample", [X, (AT.flatten(1, 2) + 1) / 2], {"align_corners": False}),
     ("prelu", [X, B], {}),
     ("separable_conv2d", [X, W[:, :1], W[..., :1, :1], B], {"padding": 6, "dilation": 6}),
     ("shift_and_stitch", [X], {"network": lambda x: ops.max_pool2d(x, 2), "stride": 2}),

@@ -13,11 +13,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from library import Arm, Experiment, ahead, main
+from library import Arm, Experiment, ahead, build, main
 from lineage import DATA, RECIPE, milliseconds, price, score
 from torch import nn
-
-from segkit.models import create
 
 ENCODERS: dict[str, dict[str, Any]] = {  # at the course's width
     "VGG16": {"encoder": "vgg16_bn", "width": 8},
@@ -88,9 +86,10 @@ def arguments(o: argparse.Namespace) -> Experiment:
 
 def prices(experiment: Experiment) -> dict[str, Any]:
     """What each network costs, by count and by the clock."""
+    helped = {name for name, arm in experiment.arms.items() if "aux" in arm["model"] or arm["recipe"].get("aux")}
     models = {name: arm["model"] for name, arm in experiment.arms.items()}
-    bare = {name: {**m, "aux": False} if "aux" in m else m for name, m in models.items()}  # what an answer needs
-    networks = {name: create(num_classes=13, **model).eval() for name, model in bare.items()}
+    bare = {name: {**m, "aux": False} if name in helped else m for name, m in models.items()}  # what an answer needs
+    networks = {name: build(model, 13, None).eval() for name, model in bare.items()}
     size = (3, *DATA["size"])
     taken = milliseconds(networks, size)  # type: ignore[arg-type]
     return {name: {**price(net, size), "milliseconds": taken[name]} for name, net in networks.items()}  # type: ignore[arg-type]

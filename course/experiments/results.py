@@ -11,8 +11,8 @@
      "provenance": {command, date, commit, device, versions}}
 
 Scores come from averaged weights where the recipe has `ema`. "model" may hold "from" (the arm whose network this one
-starts from) and "after" (what is done to the answers of a network that other arms share); "recipe" holds the arguments
-of `Recipe`, and what else the training is told.
+starts from, or learns from) and "after" (what is done to the answers of a network that other arms share); "recipe"
+holds the arguments of `Recipe`, and what else the training is told.
 A claim is {"chapter", "metric", "better": arm, "worse": arm, "margin"}: better is ahead by at least the margin (0: in
 order; below 0: it is no further behind), with "lower": true where less is better; or {"chapter", "metric", "same":
 [arm, arm], "within"}: no difference beyond that. "control": true says that the worse arm cannot do the task at all, so

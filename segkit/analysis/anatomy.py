@@ -22,6 +22,7 @@ from segkit.typed import typed
 ATTENTION = "scaled_dot_product_attention"
 ROWS = ("unsqueeze", ATTENTION)  # with these, four dimensions are heads and rows, not a map
 BORDERS = ("pad", "slice", "narrow", "expand")  # these change a map's size and nothing else
+CASTS = ("to", "_to_copy")  # the same map, of another type or not even that
 JOINS = {"cat": "concat", "add": "+", "maximum": "max", "amax": "max", "mul": "×"}  # blocks of their own
 
 
@@ -115,6 +116,9 @@ class _Reader:
         if not before:
             return
         path, kind = self._path(node), getattr(node.target, "__name__", "").partition(".")[0].rstrip("_")
+        if kind in CASTS:
+            self.owner[node] = before[0]
+            return
         if kind == "stack" and len(before) > 1:
             self._enter(node, kind, value, before)
             return
@@ -157,10 +161,12 @@ class _Reader:
         elif value.ndim != 4 or any(word in kind for word in BORDERS):
             self.owner[node] = before[0]
         elif sides < (here.height, here.width):
-            if here.name.startswith("pool"):  # rows first, then columns: one pooling
-                here = self.parts.pop(here.name)
-                before = here.reads
-            self._enter(node, "shrink" if kind.startswith("upsample") else f"pool {sides[0]}×{sides[1]}", value, before)
+            rows = here.name.startswith("pool") and not any(here.name in part.reads for part in self.parts.values())
+            if rows:  # rows first, then columns: one pooling
+                before = self.parts.pop(here.name).reads
+            word = "shrink" if kind.startswith("upsample") else f"pool {sides[0]}×{sides[1]}"
+            name = self._enter(node, word, value, before)
+            self.owner |= {n: name for n, owner in self.owner.items() if rows and owner == here.name}
         elif sides > (here.height, here.width):
             self._enter(node, "enlarge", value, before)
         else:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from segkit.analysis.effective import checked_position, input_gradient, named_row
 from segkit.analysis.receptive import receptive_field
@@ -28,7 +29,8 @@ def gradient_footprint(
     """The pixels that can move a unit, found without any theory: where the gradient is not zero.
 
     All weights are made positive, so that nothing cancels and no ReLU closes; max pooling is made to average its window
-    and unpooling to fill it, since any place of it may be the largest.
+    and unpooling to fill it, since any place of it may be the largest. Places that the picture chooses, by a flow or as
+    its most uncertain points, may be any.
 
     Args:
         model, input_size, layer, position, table: as for `effective_field`.
@@ -62,19 +64,68 @@ def _positive(network: nn.Module) -> dict[str, Tensor]:
 
 
 class _Open(TorchFunctionMode):
-    """Max pooling lets every value of its window through, unpooling fills its window."""
+    """Max pooling lets every value of its window through, unpooling fills its window; a choice may fall anywhere."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        if name == "grid_sample":
+            return _anywhere(*args[:2])
+        if any(hasattr(t, "_segkit_origin") for t in tree_leaves((args, kwargs))):
+            return _of_a_choice(name, func, args, kwargs)
+        if name == "topk":
+            return _chosen(func(*args, **kwargs), *args, **kwargs)
         if name in ("max_pool2d", "max_pool2d_with_indices"):
             return _window_mean(name, *args, **kwargs)
         if name == "max_unpool2d":
             return _filled(*args, **kwargs)
         if name == "adaptive_max_pool2d":
             return F.adaptive_avg_pool2d(*args[:2])
+        if name == "group_norm":
+            return _with_its_group(*args[:2])
         if name in ("amax", "amin"):
             return torch.mean(*args, **kwargs)
         return func(*args, **kwargs)
+
+
+def _with_its_group(x: Tensor, num_groups: int, *_: Any) -> Tensor:
+    """What group_norm reads, but nothing negative, which a ReLU would close: each value with the mean of its group."""
+    mean = x.unflatten(1, (num_groups, -1)).flatten(2).mean(2)  # N, groups
+    mean = mean.repeat_interleave(x.shape[1] // num_groups, 1)  # N, C
+    return x + mean.view(*x.shape[:2], *[1] * (x.ndim - 2))
+
+
+def _anywhere(x: Tensor, grid: Tensor) -> Tensor:
+    """What grid_sample returns, as if each place had read the whole map; and what the grid was made from."""
+    return x.mean((2, 3), keepdim=True) + _origin(grid).sum(-1)[:, None]
+
+
+def _origin(t: Tensor) -> Tensor:
+    """Zeros of the tensor's shape, with the gradient of what it was made or chosen from."""
+    return getattr(t, "_segkit_origin", t - t.detach())
+
+
+def _chosen(found: Any, x: Tensor, k: int, dim: int = -1, *_: Any, **__: Any) -> Any:
+    """topk's answer; its indices remember what they were chosen from."""
+    found.indices._segkit_origin = (x - x.detach()).mean(dim, keepdim=True).expand(found.indices.shape)
+    return found
+
+
+def _of_a_choice(name: str, func: Any, args: Any, kwargs: Any) -> Any:
+    """What is read or written at chosen places: all of the dimension. Places made from chosen ones are chosen too."""
+    if name == "gather":
+        x, dim, index = args
+        return x.mean(dim, keepdim=True).expand(index.shape) + _origin(index)
+    if name == "scatter":
+        x, dim, index, source = args
+        return x + source.mean(dim, keepdim=True) + _origin(index).mean(dim, keepdim=True)
+    made = func(*args, **kwargs)
+    if isinstance(made, Tensor):
+        if name == "__getitem__" and not hasattr(args[0], "_segkit_origin"):  # looked up in a table
+            made._segkit_origin = _origin(args[1])  # type: ignore[attr-defined]
+        else:
+            origins = tree_map(lambda v: getattr(v, "_segkit_origin", v), (args, kwargs))
+            made._segkit_origin = func(*origins[0], **origins[1])  # type: ignore[attr-defined]
+    return made
 
 
 def _pair(value: Any) -> tuple[int, int]:

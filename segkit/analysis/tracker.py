@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from segkit.analysis import moves, rules
+from segkit.analysis import choices, moves, rules
 from segkit.analysis.carry import spread
 from segkit.analysis.fields import Field, empty_bounds
 from segkit.analysis.rules import Call, Rule, UnknownOperation
@@ -48,7 +48,11 @@ def _rules() -> dict[str, Rule]:
         moves.padded: "constant_pad_nd reflection_pad2d replication_pad2d",
         moves.concatenated: "cat stack",
         moves.shuffled: "pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle",
-        moves.unknown_axes: "roll flip index index_select gather repeat unfold",
+        moves.unknown_axes: "roll flip index_select repeat unfold",
+        choices.sampled: "grid_sampler_2d",
+        choices.gathered: "gather",
+        choices.indexed: "index",
+        choices.scattered: "scatter",
         _expanded: "expand",
     }
     return {name: rule for rule, names in families.items() for name in names.split()}

@@ -73,7 +73,7 @@ def _busy() -> None:
 def _check(o: argparse.Namespace) -> None:
     """Refuse what cannot be, before anything long begins."""
     o.batch = (8 if o.training else 1) if o.batch is None else o.batch
-    for name in ("batch", "repeats", "width"):
+    for name in ("batch", "repeats", *(("width",) if o.width != "paper" else ())):
         whole(getattr(o, name), f"--{name}", "segkit bench", 1)
     for number in o.size:
         whole(number, "--size", "segkit bench", 1, 16384)

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
-from segkit.cli.runs import data_of, find_weights, first, same_classes
+from segkit.cli.runs import data_of, find_weights, first, model_option, same_classes
 from segkit.data import create as create_data
 from segkit.data.street import CLASSES
 from segkit.models import available, create, load, options, read_header, torchvision_options
@@ -74,9 +76,9 @@ PAIRS = (  # torchvision's are the same networks, weight for weight; smp's decod
 
 def entrants(o: argparse.Namespace) -> list[list[Entrant]]:
     """What the command line asks for, in groups that take turns; the others of a group are compared with its first."""
-    names = list(dict.fromkeys(o.models)) or ([] if o.weights else available())
-    groups = [[_course(name, o.width)] for name in names] + [[found] for found in _trained(o)]
-    found = list(_pairs(names, bool(o.models))) if o.peers else []
+    words = list(dict.fromkeys(o.models)) or ([] if o.weights else available())
+    groups = [[_course(word, o.width, o.training)] for word in words] + [[found] for found in _trained(o)]
+    found = list(_pairs([word.partition(":")[0] for word in words], bool(o.models))) if o.peers else []
     if o.training and o.peers:  # what is compared there is one loop with another
         groups = []
     named = Counter(e.name for group in (*groups, *found) for e in group)
@@ -91,10 +93,22 @@ def _each_compiled(group: list[Entrant]) -> list[Entrant]:
     ]
 
 
-def _course(name: str, width: int) -> Entrant:
-    usual = {"width": width, "batch_norm": True}
-    chosen = {key: value for key, value in usual.items() if key in options(name)}
-    return Entrant(name, {"name": name, **chosen}, functools.partial(create, name, len(CLASSES), **chosen))
+def _course(word: str, width: int | str, training: bool = False) -> Entrant:
+    """A model, with its options after colons: ddrnet:base=39. An answer needs no auxiliary scores."""
+    name, *texts = word.split(":")
+    known = options(name)
+    usual = {"width": known.get("width") if width == "paper" else width, "batch_norm": True}
+    usual |= {} if training else {"aux": False}
+    chosen = {key: value for key, value in usual.items() if key in known}
+    given = dict(model_option(word, text, known, f"{next(iter(known))}=…") for text in texts)
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ValueError(f"{name} takes no option {', '.join(unknown)}; it takes {', '.join(known)}")
+    chosen |= given
+    make = functools.partial(create, name, len(CLASSES), **chosen)
+    if texts:
+        with torch.device("meta"):  # an error before anything long begins
+            make()
+    return Entrant(word, {"name": name, **json.loads(json.dumps(chosen))}, make)
 
 
 def _pairs(names: list[str], asked: bool) -> Iterator[list[Entrant]]:

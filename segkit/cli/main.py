@@ -13,9 +13,10 @@ import sys
 from collections.abc import Sequence
 
 import segkit
+from segkit.cli.bench_options import bench_arguments
 from segkit.cli.class_options import class_arguments
 from segkit.cli.crf_options import axis, options_file
-from segkit.names import MODELS, OWN, SETS, known_model, known_set
+from segkit.names import MODELS, OWN, SETS, known_set
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     _crf_arguments(crf)
 
     bench = command("bench", "measure what models cost and how good they are, in one table", "segkit.cli.bench:bench")
-    _bench_arguments(bench)
+    bench_arguments(bench, _data)
 
     sets = command("data", "get or check a real data set, or check a folder of yours", "segkit.cli.datasets:datasets")
     street = command("street", "write one of the course's own streets to a file", "segkit.cli.street:street")
@@ -184,28 +185,6 @@ def _crf_arguments(crf: argparse.ArgumentParser) -> None:
     crf.add_argument("--out", metavar="FILE.json", help="write the best setting, the whole table and where it is from")
 
 
-def _bench_arguments(bench: argparse.ArgumentParser) -> None:
-    bench.add_argument("models", nargs="*", type=_model, metavar="MODEL", help="default: all; with --weights none")
-    bench.add_argument("--size", nargs=2, type=int, default=(192, 256), metavar=("H", "W"), help="of the pictures "
-                       "that are timed (default 192 256)")  # fmt: skip
-    bench.add_argument("--batch", type=int, help="pictures at once (default 1; with --training 8)")
-    bench.add_argument("--width", type=int, default=16, help="of the models; 64 is the papers' (default 16)")
-    bench.add_argument("--device", default="auto")
-    bench.add_argument("--threads", type=int, help="of torch on a CPU (default: its own choice)")
-    bench.add_argument("--repeats", type=int, default=20, metavar="N", help="times that are taken (default 20)")
-    bench.add_argument("--compiled", action="store_true", help="each network also under torch.compile")
-    bench.add_argument("--peers", action="store_true", help="also networks of the same kind of torchvision and, where "
-                       "it is installed, segmentation_models_pytorch, each in turns with ours")  # fmt: skip
-    bench.add_argument("--training", action="store_true", help="how fast they train, loader included; with --peers "
-                       "our loop against a plain one")  # fmt: skip
-    bench.add_argument("--weights", nargs="+", metavar="FOLDER|FILE", help="trained networks, which are also scored: "
-                       "files, runs, or folders of files such as course/weights")  # fmt: skip
-    bench.add_argument("--data", type=_data, metavar="NAME", help="score on these (default: what each was trained on)")
-    bench.add_argument("--limit", type=int, metavar="N", help="score on so many pictures")
-    bench.add_argument("--out", metavar="FILE.json", help="keep the rows; what is in it is not measured again")
-    bench.add_argument("--plot", metavar="FILE.png", help="draw mean IoU against cost")
-
-
 def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(number) for number in text.split(","))
@@ -258,14 +237,6 @@ def _data(name: str) -> str:
     """A name that `segkit.data.create` takes, or argparse's own error."""
     try:
         return known_set(name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _model(name: str) -> str:
-    """A name that `segkit.models.create` takes, or argparse's own error."""
-    try:
-        return known_model(name)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -136,3 +137,21 @@ def same_classes(weights: Path, header: Mapping[str, Any], name: str, dataset: A
             f"{weights} knows the classes {', '.join(trained_on)}; {name} has {', '.join(dataset.classes)}. "
             "Evaluate it on the data set it was trained on"
         )
+
+
+def name_and_value(what: str, text: str, example: str = "ema=0.99") -> tuple[str, Any]:
+    """`padding=same` or `levels=3`: a name and its value as Python would read it, else as a word."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise ValueError(f"{what} got {text!r}; it takes NAME=VALUE, such as {example}")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return name, value
+
+
+def model_option(what: str, text: str, known: Mapping[str, Any], example: str) -> tuple[str, Any]:
+    """The same for a model's option: 39 stays a word where the option's default is one, as in `base=39`."""
+    name, value = name_and_value(what, text, example)
+    number = isinstance(value, int | float) and isinstance(known.get(name), str)
+    return name, text.partition("=")[2] if number else value

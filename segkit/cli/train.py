@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import shlex
 import statistics
 import sys
@@ -15,7 +14,7 @@ import torch
 
 import segkit
 from segkit.checks import whole
-from segkit.cli.runs import alone, find_weights, first, run_name, started_with, wherever
+from segkit.cli.runs import alone, find_weights, first, model_option, name_and_value, run_name, started_with, wherever
 from segkit.cli.validation import BEST, SCORES, better, scoring, train_and_score
 from segkit.data import create
 from segkit.data.download import check
@@ -107,7 +106,7 @@ def _recipe(o: argparse.Namespace) -> Recipe:
         "device": o.device, "class_weights": o.weights, "save_every": o.save_every,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if value is not None}
-    for name, value in (_pair("--set", text) for text in o.set):
+    for name, value in (name_and_value("--set", text) for text in o.set):
         if name in given:
             raise ValueError(f"--set {name}={value}: there is another value for {name}; give only one of them")
         given[name] = value
@@ -183,7 +182,7 @@ def _model(o: argparse.Namespace, num_classes: int, seed: int) -> Model:
     by_flag = {name: "--no-batch-norm" if name == "batch_norm" else f"--{name}" for name in given}
     for name in given.keys() - known.keys():
         raise ValueError(f"{o.model} takes no {by_flag[name]}; it takes {', '.join(known)}")
-    for name, value in (_pair("--option", text, "padding=same") for text in o.option):
+    for name, value in (model_option("--option", text, known, "padding=same") for text in o.option):
         if name == "num_classes" or name in by_flag:
             said = by_flag.get(name, "the data set")
             raise ValueError(f"--option {name}={value}: {said} decides that; leave the option out")
@@ -225,14 +224,3 @@ def _compiled(model: Model, engine: str, device: torch.device) -> Any:
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"--compile: torch.compile does not work here ({why}); leave out --compile") from None
     return torch.compile(model)
-
-
-def _pair(flag: str, text: str, example: str = "ema=0.99") -> tuple[str, Any]:
-    """`padding=same` or `levels=3`: a name and its value as Python would read it, else as a word."""
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise ValueError(f"{flag} got {text!r}; it takes NAME=VALUE, such as {example}")
-    try:
-        return name, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return name, value

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from segkit.checks import whole
 from segkit.memory import weighed
-from segkit.typed import typed
+from segkit.ops.arguments import autocast_is_on
+from segkit.typed import shown, typed
 
 
 class Encoder(nn.Module):
@@ -139,8 +140,10 @@ def picture_size(x: Tensor, who: str, channels: int = 3) -> tuple[int, int]:
         N×channels×H×W, H and W ≥ 1.
 
     Raises:
-        ValueError: another shape. TypeError: not of a floating-point type.
+        ValueError: another shape. TypeError: no tensor, or not of a floating-point type.
     """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{who} got {shown(x)}; it takes a tensor N×{channels}×H×W (torch.as_tensor(…) makes one)")
     if x.ndim != 4 or x.shape[1] != channels or x.shape[-2] == 0 or x.shape[-1] == 0:
         raise ValueError(
             f"{who} got a tensor of shape {tuple(x.shape)}; it takes N×{channels}×H×W, H and W at least 1 (one "
@@ -149,3 +152,13 @@ def picture_size(x: Tensor, who: str, channels: int = 3) -> tuple[int, int]:
     if not x.is_floating_point():
         raise TypeError(f"{who} got a tensor of type {x.dtype}; it takes floating-point pictures (x.float() / 255)")
     return x.shape[-2], x.shape[-1]
+
+
+def check_type(x: Tensor, network: nn.Module) -> None:
+    """Refuse pictures of another type than the weights', which torch.autocast alone brings together."""
+    own = next((p.dtype for p in network.parameters()), x.dtype)
+    if x.dtype != own and not autocast_is_on(x.device.type):
+        raise TypeError(
+            f"{type(network).__name__} got pictures of {x.dtype}, and has weights of {own}; bring both to one type "
+            f"(x.to({own}) or model.to({x.dtype}))"
+        )

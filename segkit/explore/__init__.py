@@ -17,9 +17,11 @@ from segkit.explore.attention import AttentionExplorer
 from segkit.explore.cost import CostExplorer
 from segkit.explore.crf import CrfExplorer
 from segkit.explore.gridding import GriddingExplorer
+from segkit.explore.latency import LatencyExplorer
 from segkit.explore.lineage import LineageExplorer
 from segkit.explore.metrics import MetricsExplorer
 from segkit.explore.picture import Picture
+from segkit.explore.points import PointExplorer
 from segkit.explore.pyramid import PyramidExplorer
 from segkit.explore.race import RaceExplorer
 from segkit.explore.receptive import ReceptiveFieldExplorer
@@ -28,7 +30,7 @@ from segkit.explore.unpool import UnpoolExplorer
 from segkit.explore.upsample import UpsampleExplorer
 
 __all__ = [
-    "AsppExplorer", "AttentionExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "LineageExplorer",
-    "MetricsExplorer", "Picture", "PyramidExplorer", "RaceExplorer", "ReceptiveFieldExplorer", "SkipExplorer",
-    "UnpoolExplorer", "UpsampleExplorer",
+    "AsppExplorer", "AttentionExplorer", "CostExplorer", "CrfExplorer", "GriddingExplorer", "LatencyExplorer",
+    "LineageExplorer", "MetricsExplorer", "Picture", "PointExplorer", "PyramidExplorer", "RaceExplorer",
+    "ReceptiveFieldExplorer", "SkipExplorer", "UnpoolExplorer", "UpsampleExplorer",
 ]  # fmt: skip

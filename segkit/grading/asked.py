@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from segkit.grading import observers
+from segkit.grading.bench import Bench
 from segkit.grading.observers import Machine, Network
 from segkit.grading.outcome import Outcome
 from segkit.grading.values import Leaf, Unusable, fresh, leaves
@@ -125,6 +126,8 @@ def _plain(value: Any) -> Any:
         return {"network": _plain(value.weight), "stride": value.stride, "pooled": value.pooled}
     if isinstance(value, Machine):
         return {"machine": value.script()}
+    if isinstance(value, Bench):
+        return {"bench": value.script()}
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(item) for item in value)
     return value
@@ -143,6 +146,8 @@ def _value(plain: Any) -> Any:
         return Network(_value(plain["network"]), plain["stride"], plain["pooled"])
     if "machine" in plain:
         return Machine(**plain["machine"])
+    if "bench" in plain:
+        return Bench(**plain["bench"])
     weight, bias = _value(plain["linear"]).detach(), _value(plain["bias"])
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=weight.dtype)
     with torch.no_grad():

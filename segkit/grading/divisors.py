@@ -12,10 +12,12 @@ from segkit.grading.values import Leaf, same_shape
 from segkit.grading.verdict import Diagnosis
 
 CODE = "epsilon-too-large"
+OTHER = "epsilon-of-another-size"  # where the exercise itself adds one
 _ADDED = (
     "A number is added to what you divide by, as in `/ (n + 1e-6)`, and it shows. Only a divisor of 0 "
     "needs care: `torch.where`, or `.clamp(min=1e-12)`."
 )
+_LARGER = "A number is added to what you divide by, and it shows: it is larger than the one that belongs there."
 _TO_BOTH = (
     "A number is added above and below the fraction line, as in `(a + 1e-6) / (b + 1e-6)`, which moves results "
     "towards 1. Divide the counts as they are; only a divisor of 0 needs care."
@@ -30,11 +32,13 @@ def number_added(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | Non
     for towards_one, message in ((False, _ADDED), (True, _TO_BOTH)):
         clear = _lost(exercise, outcomes, towards_one)
         if clear.size:
-            own = next((m.message for m in exercise.mistakes if m.code == CODE and not towards_one), message)
+            own = next((m for m in exercise.mistakes if m.code in (CODE, OTHER) and not towards_one), None)
             least, most = (f"{float(share):.1g}" for share in (clear.min(), clear.max()))
             share = f"a share of {least}" + ("" if least == most else f" to {most}")
             what = "Their distances from 1 are" if towards_one else "Your numbers are"
-            return Diagnosis(CODE, f"{own} {what} too small by {share}.")
+            asked = any(m.code.startswith("epsilon-") for m in exercise.mistakes)
+            told = own.message if own else _LARGER if asked and not towards_one else message
+            return Diagnosis(own.code if own else CODE, f"{told} {what} too small by {share}.")
     return None
 
 

@@ -168,7 +168,7 @@ def _hidden(more: list[Path]) -> list[Path]:
     """What a notebook's code shall not see: right answers, others' work; nothing that Python itself needs."""
     ours, grading = [folder().resolve(), student_folder().resolve()], ROOT / "segkit" / "grading"
     paths = [*ours, *(ROOT / name for name in (".git", "tests", "runs")), grading / "exercises"]
-    paths += [grading / "slips.py", grading / "__pycache__"]  # parts of right answers
+    paths += [*grading.glob("slips*.py"), grading / "__pycache__"]  # parts of right answers
     paths += [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]  # others' files, and sockets
     data = os.environ.get("SEGKIT_DATA") or ROOT / "data"
     needed = [Path(one).expanduser().resolve() for one in (sys.prefix, sys.base_prefix, ROOT / "segkit", data)]

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from segkit.grading.asked import Asked, Function, settled
 from segkit.grading.binding import bind
@@ -96,7 +98,7 @@ def call(function: Function, exercise: Asked, index: int) -> Outcome:
                 return Outcome("arguments", note=str(error))
             with watched(exercise.finished, function) as called:
                 result = function(*places, **names)
-            outcome = _read(result, exercise, original)
+            outcome = _flowing(_read(result, exercise, original), result, args)
     except SystemExit:
         outcome = Outcome("exit", trace=())
     except TimeIsUp:
@@ -111,6 +113,24 @@ def call(function: Function, exercise: Asked, index: int) -> Outcome:
     took = time.perf_counter() - started
     finished = called[0] if called else ""
     return replace(outcome, changed=changed, printed=printed.text(), seconds=took, finished=finished)
+
+
+def _flowing(outcome: Outcome, result: Any, args: tuple[Any, ...]) -> Outcome:
+    """The outcome: a gradient counts where it arrives; `torch.tensor(…, requires_grad=True)` only says it has one."""
+    wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
+    if not wanted or not any(leaf.grad for leaf in outcome.leaves):
+        return outcome
+    ends = [part for part in tree_leaves(result) if isinstance(part, Tensor) and part.requires_grad]
+    found: Sequence[Tensor | None]
+    try:
+        # uneven weights: shares add up to 1, whatever they were made of
+        uneven = [torch.linspace(1, 2, part.numel()).reshape(part.shape).to(part) for part in ends]
+        found = torch.autograd.grad(ends, wanted, uneven, allow_unused=True)
+    except RuntimeError:  # none of the arguments is behind it, or one was overwritten
+        found = ()
+    if any(gradient is not None and bool(gradient.any()) for gradient in found):
+        return outcome
+    return replace(outcome, leaves=tuple(replace(leaf, grad=False) for leaf in outcome.leaves))
 
 
 def _read(result: Any, exercise: Asked, args: tuple[Any, ...]) -> Outcome:

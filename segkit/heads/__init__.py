@@ -9,6 +9,7 @@ from segkit.heads.decoder import Decoder
 from segkit.heads.enlarge import enlarge, enlarge_from_corners, to_picture, to_size
 from segkit.heads.fcn_head import FCNHead
 from segkit.heads.feedback import Feedback
+from segkit.heads.fpn import FPN, FPNHead
 from segkit.heads.fully_connected import FullyConnectedHead
 from segkit.heads.global_feature import GlobalFeature
 from segkit.heads.height_gates import HeightGates
@@ -18,8 +19,9 @@ from segkit.heads.skips import SummedMaps, SummedScores, upscaling
 from segkit.heads.sweeps import BoundarySweeps, ReNet, Sweep
 
 __all__ = [
-    "ASPP", "AxialAttention", "BoundarySweeps", "CascadeFusion", "ChannelAttention", "ChannelizedAxialAttention",
-    "ContextPrior", "CrissCross", "Decoder", "FCNHead", "Feedback", "FullyConnectedHead", "GlobalFeature",
-    "HeightGates", "ObjectContext", "PositionAttention", "PyramidPooling", "ReNet", "SummedASPP", "SummedMaps",
-    "SummedScores", "Sweep", "enlarge", "enlarge_from_corners", "rates_at", "to_picture", "to_size", "upscaling",
+    "ASPP", "FPN", "AxialAttention", "BoundarySweeps", "CascadeFusion", "ChannelAttention",
+    "ChannelizedAxialAttention", "ContextPrior", "CrissCross", "Decoder", "FCNHead", "FPNHead", "Feedback",
+    "FullyConnectedHead", "GlobalFeature", "HeightGates", "ObjectContext", "PositionAttention", "PyramidPooling",
+    "ReNet", "SummedASPP", "SummedMaps", "SummedScores", "Sweep", "enlarge", "enlarge_from_corners", "rates_at",
+    "to_picture", "to_size", "upscaling",
 ]  # fmt: skip

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from segkit.encoders.encoder import Encoder
 from segkit.engine import engine
-from segkit.layers.borders import last_again
+from segkit.layers.enlarge import check_enlarged
+from segkit.layers.enlarge import enlarge_from_corners as enlarge_from_corners  # its place for all that stands on heads
 
 
 def to_picture(score: Tensor, encoder: Encoder, height: int, width: int, align_corners: bool = True) -> Tensor:
@@ -64,20 +65,8 @@ def enlarge(score: Tensor, stride: int, corner_aligned: bool = False) -> Tensor:
     """
     if corner_aligned:
         return enlarge_from_corners(score, stride)
-    _check(score, stride, "enlarge")
+    check_enlarged(score, stride, "enlarge")
     return engine().interpolate(score, scale_factor=stride, mode="bilinear", align_corners=False)
-
-
-def enlarge_from_corners(score: Tensor, stride: int) -> Tensor:
-    """Enlarge a map whose cell i stands at pixel i·stride: bilinear between cells, constant after the last.
-
-    Shape:
-        N×K×h×w → N×K×(h·stride + 1)×(w·stride + 1); the first H, W of them are the picture's.
-    """
-    _check(score, stride, "enlarge_from_corners")
-    h, w = score.shape[-2:]
-    score = last_again(score)  # N, K, h + 1, w + 1
-    return engine().interpolate(score, (stride * h + 1, stride * w + 1), mode="bilinear", align_corners=True)
 
 
 def check_maps(maps: Sequence[Tensor], channels: Sequence[int], who: str, alike: bool = False) -> None:
@@ -102,13 +91,3 @@ def check_maps(maps: Sequence[Tensor], channels: Sequence[int], who: str, alike:
             f"{who} got maps of shape {', '.join(str(tuple(m.shape)) for m in maps) or '(none)'}; it takes "
             f"{', '.join(f'N×{c}×h×w' for c in channels)}, h and w at least 1{', all of one size' if alike else ''}"
         )
-
-
-def _check(score: Tensor, stride: int, who: str) -> None:
-    """Refuse what is no map or no whole stride; in a form that torch.compile and export can follow."""
-    empty = isinstance(score, Tensor) and not torch.compiler.is_compiling() and 0 in score.shape[1:]
-    if not isinstance(score, Tensor) or score.ndim != 4 or empty:
-        kind = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
-        raise ValueError(f"{who} got scores of shape {kind}; they are N×K×h×w, K, h and w at least 1")
-    if type(stride) is not int or stride < 1:
-        raise ValueError(f"{who} got stride={stride!r}; it is a whole number of pixels from 1 up")

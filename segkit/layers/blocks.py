@@ -1,4 +1,4 @@
-"""What heads are made of: convolution, BatchNorm and ReLU; a score layer; and BatchNorm's one impossible input."""
+"""What networks are made of: convolution, BatchNorm, ReLU or PReLU; a score layer; BatchNorm's one impossible input."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from segkit.layers.channels import PReLU
 from segkit.layers.conv import Conv2d
 from segkit.layers.separable import SeparableConv2d
 
@@ -41,6 +42,16 @@ def conv_norm_relu(conv: nn.Conv2d, norm: bool = True) -> nn.Sequential:
         nn.init.zeros_(conv.bias)
     layers: list[nn.Module] = [conv, *([nn.BatchNorm2d(conv.out_channels)] if norm else []), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
+
+
+def norm_prelu(channels: int, eps: float = 1e-5) -> nn.Sequential:
+    """BatchNorm, and PReLU with a slope for each channel."""
+    return nn.Sequential(nn.BatchNorm2d(channels, eps), PReLU(channels))
+
+
+def conv_norm_prelu(conv: nn.Conv2d, eps: float = 1e-5) -> nn.Sequential:
+    """A convolution with BatchNorm and PReLU after it; its weights stay as they are."""
+    return nn.Sequential(conv, *norm_prelu(conv.out_channels, eps))
 
 
 def norm_relu_3x3(before: int, channels: int, rate: int = 1, separable: bool = False) -> nn.Module:

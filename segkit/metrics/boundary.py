@@ -16,7 +16,7 @@ from torch import Tensor
 
 from segkit.checks import WrongKind, whole
 from segkit.labels import Labels, whole_numbers
-from segkit.metrics.confusion import ConfusionMatrix
+from segkit.metrics.confusion import ConfusionMatrix, same_kind
 from segkit.metrics.counting import count_pairs, label_maps
 from segkit.typed import typed
 
@@ -31,6 +31,7 @@ class _EdgeIoU:
 
     def merge(self, other: Self) -> None:
         """Add what another one has counted with the same settings."""
+        same_kind(self, other)
         for name in self.settings:
             if getattr(self, name) != getattr(other, name):
                 raise ValueError(f"merge got {name}={getattr(other, name)}; it must be {getattr(self, name)}")

@@ -11,10 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segkit.checks import whole
+from segkit.checks import WrongKind, whole
 from segkit.labels import Labels
 from segkit.metrics.counting import count_pairs, label_maps
-from segkit.typed import typed
+from segkit.typed import shown, typed
 
 
 class ConfusionMatrix:
@@ -55,8 +55,9 @@ class ConfusionMatrix:
         """Add what another matrix has counted.
 
         Raises:
-            ValueError: it counts other classes, or has another void.
+            TypeError: it is something else. ValueError: it counts other classes, or has another void.
         """
+        same_kind(self, other)
         mine, theirs = (self.num_classes, self.ignore_index), (other.num_classes, other.ignore_index)
         if mine != theirs:
             raise ValueError(f"merge got (num_classes, ignore_index) = {theirs}; it must be {mine}")
@@ -115,3 +116,10 @@ class ConfusionMatrix:
 
     def __repr__(self) -> str:
         return f"ConfusionMatrix(num_classes={self.num_classes}, {int(self.matrix.sum())} pixels)"
+
+
+def same_kind(mine: object, other: object) -> None:
+    """Refuse to add up counts of different things."""
+    if not isinstance(other, type(mine)):
+        who = type(mine).__name__
+        raise WrongKind(f"merge got {shown(other)}; it takes another {who}, which has counted other pictures")

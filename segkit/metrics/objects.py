@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segkit.labels import Labels
+from segkit.metrics.confusion import same_kind
 from segkit.metrics.partition import contingency, id_maps, partition_scores
 from segkit.typed import typed
 
@@ -143,6 +144,7 @@ class CellScores:
 
     def merge(self, other: CellScores) -> None:
         """Add what another one has seen with the same settings."""
+        same_kind(self, other)
         if (self.iou, self.zero) != (other.iou, other.zero):
             raise ValueError(f"merge got (iou, zero) = {(other.iou, other.zero)}; it must be {(self.iou, self.zero)}")
         self.per_picture += other.per_picture

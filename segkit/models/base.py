@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from segkit.checks import chosen
-from segkit.encoders.encoder import Encoder, picture_size
+from segkit.encoders.encoder import Encoder, check_type, picture_size
 from segkit.encoders.weights import load_exactly
 from segkit.layers.blocks import check_statistics
 from segkit.layers.borders import cut
@@ -67,7 +67,7 @@ class Model(nn.Module):
 
     Raises:
         ValueError: another shape; in training mode with BatchNorm, one picture so small that a map before one has one
-            cell. TypeError: not of a floating-point type.
+            cell. TypeError: no tensor, or not of the weights' floating-point type.
     """
 
     task: ClassVar[str] = "segmentation"
@@ -87,6 +87,7 @@ class Model(nn.Module):
 
     def forward(self, x: Tensor, outputs: bool = False) -> Any:
         H, W = picture_size(x, type(self).__name__, self.in_channels)
+        check_type(x, self)
         if self.training:
             self._check_statistics(x.shape[0], H, W)
         found = self.compute(x)
@@ -145,7 +146,11 @@ class Model(nn.Module):
         who, taken = type(self).__name__, list(inspect.signature(type(self).__init__).parameters)
         if "output_stride" not in taken:
             raise ValueError(f"{who} has no option output_stride to change; it takes {', '.join(taken[2:])}")
-        made = {**self.config, "output_stride": output_stride}
+        return self.with_options(output_stride=output_stride)
+
+    def with_options(self, **options: Any) -> Self:
+        """A copy with the same weights and other options, which must leave every weight's shape as it is."""
+        made = {**self.config, **options}
         name, here = made.pop("name"), next(self.parameters())
         twin = create(name, **made) if name else type(self)(**made)
         load_exactly(twin.to(here.device, here.dtype), self.state_dict())

@@ -115,7 +115,7 @@ class DeepLabV2(FullyConnectedHead, Model):
     def _check_statistics(self, pictures: int, height: int, width: int) -> None:
         """The smallest scale is the first to be left with a single cell."""
         smallest = SCALES["scale_0.5" if self.msc else "scale_1"]
-        super()._check_statistics(pictures, *(_scaled(n, smallest) for n in (height, width)))
+        super()._check_statistics(pictures, *(side_at(n, smallest) for n in (height, width)))
 
     def scores(self, x: Tensor) -> Tensor:
         """Class scores at stride 8, N×K×⌈H/8⌉×⌈W/8⌉."""
@@ -127,7 +127,7 @@ class DeepLabV2(FullyConnectedHead, Model):
         The corners of the pictures and of the scores fall together, so that no scale is shifted against another.
         """
         H, W = x.shape[-2:]
-        h, w = (_scaled(n, scale) for n in (H, W))
+        h, w = (side_at(n, scale) for n in (H, W))
         if scale != (1, 1):
             x = engine().interpolate(x, (h, w), mode="bilinear", align_corners=True)
         logits = cut(to_picture(self.scores(x), self.encoder, h, w), h, w)  # N, K, h, w
@@ -146,7 +146,7 @@ class DeepLabV2(FullyConnectedHead, Model):
         return decimated(weight, self.get_parameter(name).shape, first)
 
 
-def _scaled(side: int, scale: tuple[int, int]) -> int:
+def side_at(side: int, scale: tuple[int, int]) -> int:
     """So many pixels that the distance of the first to the last is `scale` times what it was, rounded."""
     numerator, denominator = scale
     return 1 + (2 * (side - 1) * numerator + denominator) // (2 * denominator)

@@ -20,7 +20,7 @@ from segkit.engine import engine
 from segkit.heads import FCNHead
 from segkit.heads.attention import as_map, as_rows
 from segkit.layers import Conv2d
-from segkit.layers.blocks import conv_norm_relu, norm_relu_3x3, score_layer
+from segkit.layers.blocks import check_statistics, conv_norm_relu, score_layer
 from segkit.models.base import register
 from segkit.models.on_resnet import OnResNet
 from segkit.ops.attention import softmax
@@ -71,12 +71,57 @@ class RegionContext(nn.Module):
         self.value, self.out = steps(channels, hidden), steps(hidden, channels)
 
     def forward(self, cells: Tensor, regions: Tensor) -> Tensor:
+        check_statistics(self.key[0][1], regions.shape[0] * regions.shape[2], "RegionContext, of one region,")  # type: ignore[index]
         query, key, value = (as_rows(part) for part in (self.query(cells), self.key(regions), self.value(regions)))
         return self.out(as_map(engine().attend(query, key, value), cells))  # N, C, h, w
 
 
+class Regions(nn.Module):
+    """What OCRNet and OCRHead share: the parts from a map and a first guess to scores, and their order."""
+
+    def add_parts(self, channels: int, hidden: int, num_classes: int, dropout: float, bias: bool = False) -> None:
+        self.before = conv_norm_relu(Conv2d(channels, hidden, 3, padding=1, bias=bias))
+        self.context = RegionContext(hidden, max(1, hidden // 2))
+        self.fuse = conv_norm_relu(Conv2d(2 * hidden, hidden, 1, bias=False))
+        self.drop = nn.Dropout2d(dropout)
+        self.score = score_layer(Conv2d(hidden, num_classes, 1))
+
+    def heard(self, x: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells that have heard their regions, and their scores."""
+        cells = self.before(x)  # N, hidden, h, w
+        regions = gather(cells, guess)  # N, hidden, K, 1
+        cells = self.drop(self.fuse(torch.cat([self.context(cells, regions), cells], 1)))
+        return cells, self.score(cells)
+
+
+class OCRHead(Regions):
+    """From a map and a first guess of the regions to cells that have heard their regions, and to scores.
+
+    Args:
+        channels: of the map.
+        hidden: of the cells.
+        num_classes: K.
+        dropout: probability of dropping a channel before the scores.
+        bias: of the first convolution, as in the authors' HRNet.
+
+    Shape:
+        x N×channels×h×w, guess N×K×h×w → cells N×hidden×h×w, scores N×K×h×w.
+
+    Source:
+        Section 3.3.
+    """
+
+    @typed
+    def __init__(self, channels: int, hidden: int, num_classes: int, dropout: float = 0.05, bias: bool = False) -> None:
+        super().__init__()
+        self.add_parts(channels, hidden, num_classes, dropout, bias)
+
+    def forward(self, x: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
+        return self.heard(x, guess)
+
+
 @register("ocrnet")
-class OCRNet(OnResNet):
+class OCRNet(OnResNet, Regions):
     """A ResNet at stride 8, a first guess of the regions, and object-contextual representations.
 
     Args:
@@ -112,18 +157,12 @@ class OCRNet(OnResNet):
         in_channels: int = 3,
     ) -> None:
         super().__init__(num_classes, encoder, width, output_stride, False, dropout, in_channels)
-        between = self.hidden
-        self.guess = FCNHead(self.third, self.num_classes, between, dropout)
-        self.before = norm_relu_3x3(self.last, between)
-        self.context = RegionContext(between, max(1, between // 2))
-        self.fuse = conv_norm_relu(Conv2d(2 * between, between, 1, bias=False))
-        self.drop = nn.Dropout2d(self.dropout)
-        self.score = score_layer(Conv2d(between, self.num_classes, 1))
+        self.guess = FCNHead(self.third, self.num_classes, self.hidden, dropout)
+        self.add_parts(self.last, self.hidden, self.num_classes, self.dropout)
 
     def compute(self, x: Tensor) -> dict[str, Tensor]:
         *_, third, last = self.encoder(x)  # N, channels[i], H/d, W/d
-        guess, cells = self.guess(third), self.before(last)  # N, K and hidden, H/d, W/d
+        guess = self.guess(third)  # N, K, H/d, W/d
         step = self.encoder.strides[-1] // self.encoder.strides[-2]
-        regions = gather(cells, guess[..., ::step, ::step])  # N, hidden, K, 1
-        fused = self.fuse(torch.cat([self.context(cells, regions), cells], 1))
-        return self.answer(x, third, self.score(self.drop(fused)), aux=guess)
+        _, score = self.heard(last, guess[..., ::step, ::step])  # N, K, H/d, W/d
+        return self.answer(x, third, score, aux=guess)

@@ -12,6 +12,7 @@ from segkit.ops.average_pooling import adaptive_avg_pool2d, avg_pool2d
 from segkit.ops.convolution import conv2d
 from segkit.ops.encoding import encode
 from segkit.ops.gating import gate
+from segkit.ops.grid_sampling import grid_sample, point_sample
 from segkit.ops.interpolation import interpolate
 from segkit.ops.max_pooling import max_pool2d
 from segkit.ops.pyramid_pooling import spatial_pyramid_pool
@@ -24,6 +25,6 @@ from segkit.ops.unpooling import bed_of_nails, max_unpool2d
 
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_max_pool2d", "attend", "avg_pool2d", "bed_of_nails", "channel_shuffle", "conv2d",
-    "conv_transpose2d", "encode", "gate", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle",
-    "pixel_unshuffle", "prelu", "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool", "sweep",
+    "conv_transpose2d", "encode", "gate", "grid_sample", "interpolate", "max_pool2d", "max_unpool2d", "pixel_shuffle",
+    "pixel_unshuffle", "point_sample", "prelu", "separable_conv2d", "shift_and_stitch", "spatial_pyramid_pool", "sweep",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from segkit.checks import pair as pair
 from segkit.checks import whole as whole  # the operators take theirs from here
 
 IntOrPair = int | Sequence[int]
+HALVES = (torch.float16, torch.bfloat16)
 _P = ParamSpec("_P")
 
 
@@ -88,10 +89,11 @@ def check_weight(x: Tensor, weight: Any, bias: Any, groups: int, op: str) -> Non
 
 
 def one_type(tensors: Sequence[Tensor], op: str) -> None:
-    """Input, weight and bias have one type and live on one device."""
+    """Input, weight and bias have one type and live on one device; torch.autocast brings float32 and halves to one."""
     first = tensors[0]
+    mixed = all(t.dtype in (torch.float32, *HALVES) for t in tensors) and autocast_is_on(first.device.type)
     for other in tensors[1:]:
-        if other.dtype != first.dtype:
+        if other.dtype != first.dtype and not mixed:
             raise TypeError(
                 f"{op} got tensors of {first.dtype} and {other.dtype}; bring all to one type (x.to({first.dtype}))"
             )
@@ -113,10 +115,9 @@ def in_float32(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
         given = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor) and v.is_floating_point()]
         dtypes = {v.dtype for v in given}
         device = given[0].device.type if given else "cpu"
-        known = device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)  # not for the meta device
-        if known and len(given) > 1 and torch.is_autocast_enabled(device) and torch.float64 not in dtypes:
+        if len(given) > 1 and autocast_is_on(device) and torch.float64 not in dtypes:
             dtypes = {torch.get_autocast_dtype(device)}
-        if len(dtypes) != 1 or not dtypes <= {torch.float16, torch.bfloat16}:
+        if len(dtypes) != 1 or not dtypes <= set(HALVES):
             return function(*args, **kwargs)
         (dtype,) = dtypes
 
@@ -124,8 +125,35 @@ def in_float32(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
             is_float = isinstance(value, Tensor) and value.is_floating_point()
             return value.to(dtype).float() if is_float else value
 
-        with torch.autocast(device, enabled=False) if known else nullcontext():
+        with torch.autocast(device, enabled=False) if _can_autocast(device) else nullcontext():
             answer = function(*map(widen, args), **{k: widen(v) for k, v in kwargs.items()})  # type: ignore[arg-type]
         return answer.to(dtype)
 
     return wrapped
+
+
+def at_widest(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
+    """Let an operator that is told places keep all their digits: where torch.autocast is on, it takes float32."""
+
+    @functools.wraps(function)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> Tensor:
+        given = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+        if not given or not autocast_is_on(device := given[0].device.type):
+            return function(*args, **kwargs)
+
+        def widen(value: Any) -> Any:
+            return value.float() if isinstance(value, Tensor) and value.dtype in HALVES else value
+
+        with torch.autocast(device, enabled=False):
+            return function(*map(widen, args), **{k: widen(v) for k, v in kwargs.items()})  # type: ignore[arg-type]
+
+    return wrapped
+
+
+def _can_autocast(device: str) -> bool:
+    return device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)  # not the meta device
+
+
+def autocast_is_on(device: str) -> bool:
+    """Whether torch.autocast is on there."""
+    return _can_autocast(device) and torch.is_autocast_enabled(device)

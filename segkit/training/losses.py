@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from segkit.checks import whole
+from segkit.checks import finite, whole
 from segkit.data import VOID
 from segkit.labels import whole_numbers
 from segkit.typed import typed
@@ -182,3 +182,50 @@ def dice_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None, igno
     w = (seen > 0).to(p) if weight is None else (seen > 0) * weight.to(p)
     dice = 2 * overlap / size.clamp_min(torch.finfo(p.dtype).tiny)
     return (w * (1 - dice)).sum() / w.sum().clamp_min(torch.finfo(p.dtype).tiny)
+
+
+@typed
+def distillation_loss(
+    student: Tensor, teacher: Tensor, target: Tensor | None = None, temperature: float = 1.0, ignore_index: int = VOID
+) -> Tensor:
+    """How far a student's distribution at each pixel is from its teacher's: T²·Σₖ tₖ·(log tₖ − log sₖ), the mean.
+
+    Args:
+        student, teacher: logits N×K×H×W of one shape, before the softmax; the teacher gets no gradient. In half
+            precision both are computed in float32.
+        target: labels N×H×W; pixels that are void there do not count. None: all count.
+        temperature: T, above 0: both are softmax(logits/T). The higher it is, the more the classes count that the
+            teacher holds unlikely. T² keeps the size of the gradient.
+        ignore_index: the void label.
+
+    Shape:
+        scalar, 0 or more; 0 where no pixel counts.
+
+    Raises:
+        TypeError, ValueError: no logits, shapes that do not belong together, a label that is not a class, a temperature
+            of 0 or less.
+
+    Source:
+        Hinton, Vinyals & Dean, arXiv 1503.02531, section 2; FasterSeg (arXiv 1912.10917), section 3.3, with T = 1.
+
+    Differs from the paper:
+        as released, FasterSeg's mean is over pixels times classes, K times smaller, and void counts too.
+    """
+    who = "distillation_loss"
+    if student.shape != teacher.shape or student.ndim != 4 or not student.shape[1]:
+        raise ValueError(f"{who} got a student {tuple(student.shape)} and a teacher {tuple(teacher.shape)}; both are "
+                         "logits N×K×H×W")  # fmt: skip
+    if not student.is_floating_point() or not teacher.is_floating_point():
+        raise TypeError(f"{who} got a student of {student.dtype} and a teacher of {teacher.dtype}; both are "
+                        "floating-point scores")  # fmt: skip
+    T = finite(temperature, "temperature", who, 0)
+    if not T:
+        raise ValueError(f"{who} got temperature=0; it is above 0: 1 for the distributions as they are")
+    log_s, log_t = ((x.float() if x.itemsize < 4 else x).div(T).log_softmax(1) for x in (student, teacher.detach()))
+    t = log_t.exp()
+    kl = T * T * torch.where(t == 0, 0, t * (log_t - log_s)).sum(1)  # N, H, W
+    if target is None:
+        counts = torch.ones_like(kl, dtype=torch.bool)
+    else:
+        counts = _checked(who, student, target, None, ignore_index) != ignore_index
+    return torch.where(counts, kl, 0).sum() / counts.sum().clamp_min(1)

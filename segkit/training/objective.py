@@ -13,7 +13,9 @@ from segkit.engine import engine
 from segkit.heads import enlarge
 from segkit.layers.borders import cut
 from segkit.models import unwrapped
+from segkit.training.edges import edge_loss
 from segkit.training.losses import cross_entropy, dice_loss, ohem_cross_entropy
+from segkit.training.points import labels_at
 from segkit.training.presence import presence_loss
 from segkit.training.recipe import Recipe
 
@@ -21,7 +23,8 @@ from segkit.training.recipe import Recipe
 def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Module, Batch], Tensor]:
     """What a recipe asks a network to minimise: its losses on the logits, and those on auxiliary outputs.
 
-    That is cross-entropy, and for an output named "presence" `presence_loss`.
+    That is cross-entropy, at the model's points for an output named "point_scores"; for one named "presence" it is
+    `presence_loss`, for "edge" `edge_loss`.
 
     Args:
         recipe: `losses`, `aux`, `ohem_threshold` and `ohem_kept` are read.
@@ -38,16 +41,22 @@ def objective(recipe: Recipe, weight: Tensor | None = None) -> Callable[[nn.Modu
         outputs = model(batch.image, outputs=True) if recipe.aux else {"logits": model(batch.image)}
         logits, labels = outputs.pop("logits"), batch.labels
         terms = [share * kinds[name](logits, labels, weight) for name, share in recipe.losses.items()]
-        outputs = {name: scores for name, scores in outputs.items() if scores.shape[1:2] == logits.shape[1:2]}
+        points = outputs.pop("points", None)
+        K = logits.shape[1]
+        outputs = {name: found for name, found in outputs.items() if name == "edge" or found.shape[1] == K}
         for name, share in recipe.aux.items():
             if name not in outputs:
                 raise ValueError(
                     f"the recipe weighs the auxiliary output {name!r}; this model has {', '.join(outputs) or 'none'} "
-                    f"with scores of {logits.shape[1]} classes"
+                    f"with scores of {K} classes"
                 )
             found = outputs[name]
             if name == "presence":  # it speaks of the whole picture
                 terms.append(share * presence_loss(found, labels))
+            elif name == "edge":
+                terms.append(share * edge_loss(_at_pixels(found, labels, model), labels))
+            elif name == "point_scores" and points is not None:
+                terms.append(share * cross_entropy(found, labels_at(labels, points), weight))
             else:
                 terms.append(share * cross_entropy(_at_pixels(found, labels, model), labels, weight))
         return torch.stack(terms).sum()

@@ -51,7 +51,8 @@ class Recipe:
         losses: name → weight, of "cross_entropy", "ohem" (cross-entropy of the hard pixels) and "dice"; they are added.
         ohem_threshold, ohem_kept: as for `segkit.training.ohem_cross_entropy`.
         class_weights: "none", "median" or "log", counted on the training set, or one number per class.
-        aux: name of an auxiliary output of the model → weight of its cross-entropy, such as {"aux": 0.4}.
+        aux: name of an auxiliary output of the model → weight of its cross-entropy, such as {"aux": 0.4}; "presence"
+            and "edge" have losses of their own.
         flip: chance that a picture is mirrored.
         scale: (smallest, largest) factor that pictures are scaled by.
         crop: (height, width) or one number: window to train on, in pixels; smaller pictures are filled up with void.

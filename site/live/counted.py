@@ -14,6 +14,7 @@ from segkit.explore import (
     AttentionExplorer,
     CostExplorer,
     GriddingExplorer,
+    LatencyExplorer,
     PyramidExplorer,
     UnpoolExplorer,
     UpsampleExplorer,
@@ -85,3 +86,9 @@ def attention() -> Live:
     pictures = np.stack([to_picture(front.image) for front in explorer.fronts])
     data = {"images": packed(pictures), "frames": packed(frames), "lights": packed(lights), "lamps": LIGHTS}
     return Live(explorer, dict.fromkeys(explorer.controls), data)
+
+
+def latency() -> Live:
+    """Chapter 14: which layers multiply most. A page cannot know how long they take on the reader's machine."""
+    explorer = LatencyExplorer()
+    return Live(explorer, dict.fromkeys(explorer.controls))

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from segkit.data.sample import VOID, Sample
 from segkit.data.street import StreetScenes
-from segkit.explore import CrfExplorer, LineageExplorer, MetricsExplorer, SkipExplorer
+from segkit.explore import CrfExplorer, LineageExplorer, MetricsExplorer, PointExplorer, SkipExplorer
+from segkit.explore.asked_again import lots, macs_per_point, stops
 from segkit.explore.crf_steps import STEPS
 from segkit.explore.labelled import LabelledExplorer
 from segkit.explore.shell import Explorer
@@ -161,5 +162,19 @@ def lineage() -> Live:
         "answers": bytes_of(answers),
         "macs": [one.macs for one in each],
         "recorded": [one.recorded for one in each],
+    }
+    return Live(explorer, dict.fromkeys(explorer.controls), data, ("labels",))
+
+
+def points() -> Live:
+    """Chapter 15: how many points, and which, repair a coarse answer's borders."""
+    explorer = PointExplorer()
+    pixels = explorer.labels.numel()
+    data = {
+        **labelled(explorer, explorer.samples),
+        "ranks": packed(lots(pixels, 0).numpy().astype(np.uint16)),
+        "luck": packed(lots(pixels, 1).numpy().astype(np.uint16)),
+        "stops": stops(pixels),
+        "macs": macs_per_point(len(explorer.classes)),
     }
     return Live(explorer, dict.fromkeys(explorer.controls), data, ("labels",))

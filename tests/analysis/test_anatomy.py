@@ -215,3 +215,29 @@ def test_keys_that_are_made_of_the_query_do_not_come_before_it() -> None:
 
     parts = {part.name: part.reads for part in anatomy(Self().eval(), (8, 8))}
     assert parts == {"picture": [], "query": ["picture"], "key": ["query"], "out": ["query"]}
+
+
+def test_a_smaller_map_that_two_read_stays() -> None:
+    """Two means that follow each other are one pooling only where nobody else reads the first."""
+
+    class Twice(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            once = x.mean(2, keepdim=True)  # N, C, 1, W
+            return once.mean(3, keepdim=True) + torch.cat([once, once], 1)[:, :3]
+
+    class Chain(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean(2, keepdim=True).mean(3, keepdim=True)
+
+    sizes = [[(part.height, part.width) for part in anatomy(net(), (8, 8), 3)] for net in (Twice, Chain)]
+    assert (1, 8) in sizes[0] and (1, 1) in sizes[0]
+    assert sizes[1] == [(8, 8), (1, 1)]
+    assert anatomy(create("pointrend", 5, encoder="resnet18", width=8, points=16), (33, 33))[-1].reads
+
+
+def test_a_cast_is_nobodys_map() -> None:
+    """Without that, the map that the body is taken from would be the module's own, and its grid of places a part."""
+    parts = anatomy(create("decouple", 5, encoder="resnet18", width=4), (97, 129))
+    body, edge = (part for part in parts if part.name.startswith("split"))
+    assert body.reads == ["pyramid.project"] and edge.reads == ["pyramid.project", body.name]
+    assert (body.channels, body.height, body.width) == (edge.channels, edge.height, edge.width) == (16, 13, 17)

@@ -80,8 +80,10 @@ def test_torchvision(build, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("name", segkit.models.available())
 @pytest.mark.parametrize("size", [(64, 96), (45, 71)])
 def test_every_model_of_segkit(name: str, size: tuple[int, int]) -> None:
-    deep = str(segkit.models.options(name).get("encoder")).startswith("resnet")  # one with fewer layers is enough
-    model = segkit.models.create(name, num_classes=3, width=2, **({"encoder": "resnet18"} if deep else {}))
+    options = segkit.models.options(name)
+    fewer = {"encoder": "resnet18"} if str(options.get("encoder")).startswith("resnet") else {}  # layers: enough here
+    fewer |= {"modules": (1, 1, 1)} if "modules" in options else {}
+    model = segkit.models.create(name, num_classes=3, width=2, **fewer)
     assert_agree(model, size)
 
 
@@ -111,3 +113,52 @@ def test_footprint_shows_the_holes_of_dilation() -> None:
 def test_max_pooling_counts_its_whole_window() -> None:
     mask = gradient_footprint([nn.MaxPool2d(3, 2, 1, ceil_mode=True)], 10, position=(5, 2))
     assert hull(mask) == (9, 10, 3, 6) and int(mask.sum()) == 3
+
+
+class Warped(nn.Module):
+    """A map read along a flow, as SFSegNet reads one."""
+
+    def __init__(self, fixed: bool = False) -> None:
+        super().__init__()
+        self.conv, self.flow, self.fixed = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 2, 5, padding=2), fixed
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flow = self.flow(x).movedim(1, -1)
+        return nn.functional.grid_sample(
+            self.conv(x), torch.zeros_like(flow) if self.fixed else flow, align_corners=False
+        )
+
+
+def test_a_flow_may_point_anywhere() -> None:
+    assert_agree(Warped(), (21, 30))
+    row = receptive_field(Warped(), (21, 30))["output"]
+    assert row.whole and row.box(0, 0) == (0, 21, 0, 30)
+    with pytest.raises(ValueError, match=r"there is no rule for aten\.grid_sampler_2d\.default at places that do not"):
+        receptive_field(Warped(fixed=True), (21, 30))
+
+
+class Chosen(nn.Module):
+    """Some columns of a map, the most promising ones, are computed once more and put back."""
+
+    def __init__(self, known: bool = False) -> None:
+        super().__init__()
+        self.conv, self.again, self.known = (
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.Conv2d(4, 4, (3, 1), padding=(1, 0)),
+            known,
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        promising = x.mean((1, 2))  # N, W
+        where = promising.topk(2, 1).indices
+        where = torch.zeros_like(where) if self.known else torch.arange(x.shape[3])[where]
+        where = where[:, None, None].expand(-1, *x.shape[1:3], -1)
+        return x.scatter(3, where, self.again(x.gather(3, where)))
+
+
+def test_a_chosen_column_may_be_any() -> None:
+    assert_agree(Chosen(), (12, 15))
+    assert receptive_field(Chosen(), (12, 15))["output"].box(3, 4) == (0, 12, 0, 15)
+    with pytest.raises(ValueError, match=r"there is no rule for aten\.scatter\.src to places that do not depend"):
+        receptive_field(Chosen(known=True), (12, 15))

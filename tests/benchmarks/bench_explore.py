@@ -37,10 +37,12 @@ def explorers() -> dict[str, Explorer]:
         "PyramidExplorer": explore.PyramidExplorer(),
         "AsppExplorer": explore.AsppExplorer(),
         "CostExplorer": explore.CostExplorer(),
+        "LatencyExplorer": explore.LatencyExplorer(),
         "SkipExplorer": explore.SkipExplorer(model),
         "LineageExplorer": explore.LineageExplorer({"FCN-8s": model, "SegNet": segnet}),
         "RaceExplorer": explore.RaceExplorer(RESULTS / "lineage.json"),
         "CrfExplorer": explore.CrfExplorer(model),
+        "PointExplorer": explore.PointExplorer(),
     }
 
 

@@ -60,6 +60,11 @@ def odd(random: Random) -> Tensor:
     return normal(random, 1, 2, random.randint(1, 9), random.randint(1, 9))
 
 
+def sampling(random: Random) -> dict[str, Any]:
+    x = odd(random)
+    return {"input": x, "grid": normal(random, 1, random.randint(1, 5), random.randint(1, 5), 2)}
+
+
 MAKES = {
     "conv2d": conv,
     "conv_transpose2d": transposed,
@@ -71,6 +76,8 @@ MAKES = {
     "adaptive_max_pool2d": lambda r: {"input": odd(r), "output_size": (r.randint(1, 9), r.randint(1, 9))},
     "interpolate": lambda r: {"input": odd(r), "size": (r.randint(1, 12), r.randint(1, 12)), "mode": "bilinear",
                               "align_corners": r.random() < 0.5},
+    "grid_sample": sampling,
+    "point_sample": lambda r: {"input": (given := sampling(r))["input"], "points": given["grid"][:, 0]},
     "channel_shuffle": lambda r: {"input": pictures(r), "groups": r.choice((1, 2, 4))},
     "pixel_shuffle": lambda r: {"input": pictures(r), "upscale_factor": r.choice((1, 2))},
     "pixel_unshuffle": lambda r: {"input": pictures(r), "downscale_factor": r.choice((1, 2))},

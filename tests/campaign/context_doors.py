@@ -161,9 +161,13 @@ ON_RESNET: dict[str, dict[str, Any]] = {
     "ANN": {}, "CCNet": {}, "DANet": {}, "EncNet": {}, "GCN": {}, "OCNet": {}, "OCRNet": {}, "PSANet": {"size": (3, 3)},
     "RefineNet": {},
 }  # fmt: skip
-OPTIONS = {**{name: {"encoder": "resnet18", **own} for name, own in ON_RESNET.items()}, "DenseASPP": {}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    **{name: {"encoder": "resnet18", **own} for name, own in ON_RESNET.items()}, "DenseASPP": {}, "DDRNet": {},
+    "BiSeNet": {"encoder": "xception39", "width": 8}, "SFSegNet": {"encoder": "resnet18"}, "DFANet": {"width": 8},
+}  # fmt: skip
 WRONG = {**SMALL, "recurrence": COUNT, "codewords": COUNT, "kernel_size": (0, 2, -1), "sign": ("plus",),
-         "size": ((2, 3), (0, 1), 4)}  # fmt: skip
+         "size": ((2, 3), (0, 1), 4), "base": ("24", None, 3),
+         "backbones": (*COUNT, 4)}  # fmt: skip
 for name, own in OPTIONS.items():
     cls = getattr(models, name)
     takes = inspect.signature(cls.__init__).parameters

@@ -12,16 +12,18 @@ from tests.campaign import (
     context_doors,
     crf_doors,
     data_doors,
+    edge_doors,
     metric_doors,
     network_doors,
+    search_doors,
     training_doors,
 )
 from tests.campaign.doors import Door
 
 ROOMS = ("analysis", "crf", "data", "encoders", "grading", "heads", "inference", "layers", "metrics", "models", "ops",
-         "training", "viz", "data.transforms")  # fmt: skip
+         "search", "training", "viz", "data.transforms")  # fmt: skip
 FILES_OF_DOORS = (array_doors, crf_doors, metric_doors, training_doors, data_doors, network_doors, analysis_doors,
-                 context_doors)  # fmt: skip
+                 context_doors, edge_doors, search_doors)  # fmt: skip
 DOORS: dict[str, Door] = {name: door for file in FILES_OF_DOORS for name, door in file.DOORS.items()}
 RECORD = "a record that segkit fills in; its figures are checked where they are made"
 FILES = "reads or writes files: tests/campaign/files.py"

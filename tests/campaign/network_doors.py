@@ -63,6 +63,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "PSPNet": {"encoder": "resnet18"}, "DeepLabV3": {"encoder": "resnet18"}, "FCNResNet": {"encoder": "resnet18"},
     "DeepLabV3Cascade": {"encoder": "resnet18"}, "DeepLabV3Plus": {"encoder": "resnet18"}, "UNet": {"levels": 3},
     "SegNet": {"encoder": "vgg11"}, "ENet": {}, "ICNet": {"encoder": "resnet18"}, "RTSeg": {"width": 8},
+    "ESNet": {}, "ESPNet": {}, "ESPNetv2": {},
 }  # fmt: skip
 
 

@@ -30,6 +30,20 @@ def as_torch(answer: Tensor, given: dict[str, Any]) -> None:
     close(answer, theirs.nan_to_num(0))
 
 
+def pupils(random: Random) -> dict[str, Any]:
+    given = scored(random)
+    return {"student": given["logits"], "teacher": normal(random, *given["logits"].shape), "target": given["target"],
+            "temperature": random.uniform(0.5, 3)}  # fmt: skip
+
+
+def divergence(answer: Tensor, given: dict[str, Any]) -> None:
+    s, t = (
+        given[name].movedim(1, -1)[given["target"] != 255] / given["temperature"] for name in ("student", "teacher")
+    )
+    theirs = nn.functional.kl_div(s.log_softmax(-1), t.softmax(-1), reduction="sum") / max(1, len(s))
+    close(answer, given["temperature"] ** 2 * theirs)
+
+
 def dice(answer: Tensor, given: dict[str, Any]) -> None:
     assert 0 <= float(answer) <= 1 + 1e-6
 
@@ -79,6 +93,9 @@ DOORS |= {
     "training.dice_loss": Door(training.dice_loss, scored, dice, LOSS),
     "training.ohem_cross_entropy": Door(training.ohem_cross_entropy, scored, hard,
                                         LOSS | {"threshold": (-1, 2), "kept": (-1, 2)}),
+    "training.distillation_loss": Door(training.distillation_loss, pupils, divergence, {
+        **{key: values for key, values in LOSS.items() if key in ("target", "ignore_index")},
+        "student": LOSS["logits"], "teacher": LOSS["logits"], "temperature": (0, -1, math.inf)}),
     "training.check_labels": Door(training.check_labels, lambda r: {"target": labels(r, K, 1, 4, 5), "num_classes": K},
                                   lambda a, g: None, {"target": (*LOSS["target"][1:2], torch.rand(1, 4, 4)),
                                                       "num_classes": COUNT, "ignore_index": MAPS["ignore_index"]}),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from segkit.cli import main
-from segkit.cli.runs import alone
-from segkit.models import create, save
+from segkit.cli.runs import alone, model_option
+from segkit.models import create, options, save
 from segkit.training import Trainer
 
 TINY = ["train", "--data", "street", "--model", "fcn32s", "--width", "1", "--hidden", "2", "--batch-size", "2",
@@ -99,3 +99,13 @@ def test_resume_auto_starts_a_run_or_goes_on(tmp_path: Path, capsys: pytest.Capt
     words = [*TINY, "--out", str(tmp_path / "run"), "--resume"]
     assert main(words) == 1 and "holds no checkpoint; leave out --resume" in capsys.readouterr().err
     assert main([*words, "auto"]) == 0 == main([*words, "auto"]) == main(words)
+
+
+@pytest.mark.parametrize(("model", "text", "value"), [
+    ("ddrnet", "base=39", "39"), ("ddrnet", "base=23-slim", "23-slim"), ("ddrnet", "exchange=False", False),
+    ("unet", "levels=3", 3), ("unet", "padding=same", "same"), ("deeplab_v1", "fov=2,3", (2, 3)),
+])  # fmt: skip
+def test_an_option_of_words_keeps_a_number_a_word(model: str, text: str, value: object) -> None:
+    found = model_option("--option", text, options(model), "padding=same")
+    assert found == (text.partition("=")[0], value)
+    create(model, 3, width=2, **dict([found]))

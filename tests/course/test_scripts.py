@@ -36,6 +36,11 @@ SCRIPTS = {
     "camvid": ("cpu", ["DeepLab v3+"]),
     "realtime": ("grid", ["ICNet"]),
     "realtime, ENet": ("arguments", ["as released"]),
+    "swift": ("paths", ["SFSegNet"]),
+    "fine": ("points", ["256 points, anywhere"]),
+    "fine, edges": ("edges", ["body and edge loss"]),
+    "search": ("search", ["search, λ = 0.2", "found, λ = 0.2", "random 1, as fast as λ = 0.2"]),
+    "search, taught": ("teacher", ["teacher, 20 labelled", "student, 20 labelled, taught on all"]),
 }
 
 
@@ -75,6 +80,11 @@ def scripts():
     context = importlib.import_module("context")
     yield from (*(partial(context.probe, twins) for twins in ("row", "apart")), context.streets)
     yield from [camvid.cpu] if results.recorded("camvid") else []
+    for script, names in {"swift": ("paths", "blocks"), "fine": ("exchange", "points", "scales", "edges")}.items():
+        studies = [name for name in names if results.recorded(f"{script}_{name}")]
+        yield from (getattr(importlib.import_module(script), name) for name in studies)
+    search = importlib.import_module("search")
+    yield from (getattr(search, name) for name in ("search", "teacher") if results.recorded(name))
 
 
 def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
@@ -88,7 +98,7 @@ def test_files_rest_on_the_data_and_the_claims_of_their_scripts(folder):
         for arm, its in recorded.arms.items():
             assert its["data"] == told["arms"][arm]["data"], (experiment.name, arm)
     on_a_gpu = {"lineage_gpu", "camvid_gpu", *(f"gpu_{step}" for step in gpu_steps.STEPS)}  # where there has been one
-    benched = {"bench_cpu", "bench_training_cpu", "bench_context_cpu"}  # by `segkit bench`
+    benched = {f"bench_{which}cpu" for which in ("", "training_", "context_", "light_")}  # by `segkit bench`
     assert names == {path.stem for path in results.RESULTS.glob("*.json")} - on_a_gpu - benched
 
 

@@ -48,7 +48,9 @@ MAKERS: dict[str, Callable[[], Explorer]] = {
 }
 MAKERS |= {"pyramid": explore.PyramidExplorer, "aspp": explore.AsppExplorer, "cost": explore.CostExplorer}
 MAKERS["lineage"] = lineage_explorer
+MAKERS["latency"] = explore.LatencyExplorer
 MAKERS |= {"race": lambda: explore.RaceExplorer(made_up()), "attention": explore.AttentionExplorer}
+MAKERS["points"] = explore.PointExplorer
 MOVES = {  # a control of each, and another place for it
     "receptive": ("column", 40),
     "metrics": ("grow", 2),
@@ -60,9 +62,11 @@ MOVES = {  # a control of each, and another place for it
     "pyramid": ("bins", 6),
     "aspp": ("rate", 30),
     "cost": ("channels", 24),
+    "latency": ("kind", "strips"),
     "lineage": ("left", "SegNet"),
     "race": ("score", "IoU of thing"),
     "attention": ("mask", "row"),
+    "points": ("count", 4096),
 }
 
 

@@ -3,63 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import nn
-
-from segkit.models import create
 from segkit.models.deeplab_v1 import FIELDS
 from segkit.models.segnet import UPSAMPLINGS
 from segkit.models.unet import PADDINGS, SKIPS, UPS
-
-CLASSES = 5
-
-
-@dataclass(frozen=True)
-class Case:
-    """A model, its options, and what a test has to know about it.
-
-    Args:
-        name: as `create` knows it.
-        options: what it is made with.
-        maps: what `outputs` gives besides "logits": for each name the side of the square of pixels that one cell stands
-            for (None where the map reaches beyond the picture), and the number of channels.
-        side: of the square pictures on which it learns, more where its cells are large; None if too narrow to learn.
-        rate: of learning.
-    """
-
-    name: str
-    options: dict[str, Any]
-    maps: dict[str, tuple[int | None, int]] = field(default_factory=dict)
-    side: int | None = 33
-    rate: float = 1e-2
-
-    def __str__(self) -> str:
-        own = (f"{k}={v}" for k, v in self.options.items() if k not in ("hidden", "batch_norm"))
-        return " ".join([self.name, *own])
-
-    @property
-    def channels(self) -> int:
-        return self.options.get("in_channels", 3)
-
-    def build(self, num_classes: int = CLASSES, **options: Any) -> nn.Module:
-        """The model as a course run starts it, each time with the same weights."""
-        torch.manual_seed(0)
-        return create(self.name, num_classes, **{**self.options, **options})
-
-    def lively(self) -> nn.Module:
-        """The same without convolutions and factors that start at zero, behind which every comparison would hold."""
-        model = self.build()
-        for module in model.modules():
-            if isinstance(module, nn.Conv2d) and not module.weight.any():
-                nn.init.normal_(module.weight)
-        for factor in model.parameters():
-            if factor.numel() == 1 and not factor.any():
-                nn.init.constant_(factor, 0.5)
-        return model
-
+from tests.models.case import CLASSES, RESNET18, Case
+from tests.models.common_later import LATER
 
 VGG = {"width": 4, "hidden": 16, "batch_norm": True}
 VGG11 = {**VGG, "encoder": "vgg11"}
@@ -143,9 +93,6 @@ def _deeplab_v1() -> list[Case]:
     fields = [Case("deeplab_v1", {**VGG11, "fov": fov}, score, side=65) for fov in (*FIELDS, (2, 3))]
     return [*fields, *(Case("deeplab_v1_msc", {**VGG11, "fov": fov}, score) for fov in ("large", "4x4")),
             Case("deeplab_v1_msc", {**VGG11, "in_channels": 4}, score)]  # fmt: skip
-
-
-RESNET18: dict[str, Any] = {"width": 4, "encoder": "resnet18"}
 
 
 def _fcn_resnet() -> list[Case]:
@@ -243,41 +190,7 @@ def _rtseg() -> list[Case]:
     ]
 
 
-def _context() -> list[Case]:
-    """The networks of context: on a ResNet of stride 8, or with all of its maps."""
-    eight, quarter = {"score": (8, CLASSES)}, {"score": (4, CLASSES)}
-    both = {"position": (8, CLASSES), "channel": (8, CLASSES)}
-    presence: dict[str, tuple[int | None, int]] = {**eight, "presence": (None, CLASSES)}
-    sixteen = dict.fromkeys((*eight, *both, "aux"), (16, CLASSES))
-    aux: dict[str, Any] = {"aux": True, "in_channels": 2}
-    return [
-        Case("danet", RESNET18, {**eight, **both}),
-        Case("danet", {**RESNET18, **aux, "output_stride": 16, "sign": "paper"}, sixteen),
-        Case("ccnet", RESNET18, eight),
-        Case("ccnet", {**RESNET18, **aux, "recurrence": 1}, {**eight, "aux": (8, CLASSES)}),
-        Case("ocnet", RESNET18, eight),
-        Case("ann", RESNET18, eight),
-        Case("ann", {**RESNET18, "bins": (), "output_stride": 16}, {"score": (16, CLASSES)}, side=65),
-        Case("ocrnet", RESNET18, {**eight, "aux": (8, CLASSES)}),
-        Case("ocrnet", {**RESNET18, "output_stride": 32}, {"score": (32, CLASSES), "aux": (16, CLASSES)}, side=65),
-        Case("encnet", RESNET18, presence),
-        Case("encnet", {**RESNET18, **aux, "lateral": True, "codewords": 4}, {**presence, "aux": (8, CLASSES)}),
-        Case("psanet", {**RESNET18, "size": (9, 9)}, {**eight, "aux": (8, CLASSES)}),
-        Case("psanet", {**RESNET18, "size": (3, 5), "aux": False}, eight),
-        Case("denseaspp", {"width": 4, "rates": (1, 2)}, eight),
-        Case(
-            "denseaspp",
-            {"width": 8, "encoder": "densenet161", "output_stride": 32, "in_channels": 2},
-            {"score": (32, CLASSES)},
-            side=65,
-        ),
-        Case("gcn", {**RESNET18, "kernel_size": 3}, quarter),
-        Case("gcn", {**RESNET18, "refine": False, "in_channels": 1}, quarter),
-        Case("refinenet", RESNET18, quarter),
-    ]
-
-
 CASES = [*_fcn(), *_segnet(), *_unet(), *_enet(), *_dilated(), *_duc_hdc(), *_deeplab_v1()]
 CASES += [*_fcn_resnet(), *_pspnet(), *_parsenet(), *_deeplab_v2(), *_deeplab_v3(), *_deeplab_v3plus()]
-CASES += [*_icnet(), *_rtseg(), *_context()]
+CASES += [*_icnet(), *_rtseg(), *LATER]
 CLASSIFIERS = _sppnet()  # scores for each picture, of any size

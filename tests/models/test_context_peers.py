@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Sequence
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from segkit.models import create
+from tests.models.peers import mmseg
 
-MMSEG = (
-    "pip install --no-deps mmsegmentation==1.2.2 mmengine==0.10.7 mmcv-lite==2.1.0 addict yapf termcolor ftfy regex "
-    "opencv-python-headless rich, into its own environment: remove the package `tests` that comes with it"
-)
 # model → its head there, what that head is told, and our parts in the order of its layers
 HEADS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "danet": (
@@ -51,10 +45,8 @@ def numbers_of(modules: Sequence[nn.Module]) -> list[Tensor]:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", HEADS)
 def test_mmsegmentation_gives_the_same_scores(monkeypatch: Any, name: str, training: bool) -> None:
-    monkeypatch.setitem(sys.modules, "mmcv._ext", MagicMock())  # compiled operators, of which these heads need none
-    pytest.importorskip("mmseg", reason=MMSEG)
     file, head, told, parts = HEADS[name]
-    make = getattr(importlib.import_module(f"mmseg.models.decode_heads.{file}"), head)
+    make = getattr(mmseg(monkeypatch, f"decode_heads.{file}"), head)
     common = {"channels": 64, "num_classes": 5, "norm_cfg": {"type": "BN"}}
     torch.manual_seed(0)
     ours = create(name, 5, encoder="resnet18", width=32, dropout=0.0)

@@ -106,17 +106,14 @@ def test_a_class_knows_how_it_was_made(made, config, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", available())
 def test_numbers_of_numpy_are_numbers(name: str, tmp_path) -> None:
-    """Class numbers and widths often come out of arrays."""
+    """Class numbers and widths often come out of arrays; `test_compiled` compiles such models."""
     sizes = {size: np.int64(4) for size in ("width", "hidden") if size in options(name)}
     encoder = {"encoder": "resnet18"} if str(options(name).get("encoder")).startswith(DEEP) else {}
     model = create(name, np.int64(3), **sizes, **encoder)
     assert type(model.num_classes) is int and type(model.config["width"]) is int
     assert load(save(model, tmp_path / "a.safetensors")).config == model.config
     also = create(name, np.int64(3), in_channels=np.int64(2), **sizes, **encoder)
-    torch._dynamo.reset()
     assert type(also.in_channels) is int
-    with torch.no_grad():
-        assert torch.compile(also.eval(), backend="eager", fullgraph=True)(torch.randn(1, 2, 33, 40)).shape[1] == 3
 
 
 def test_batch_norm_means_the_same_everywhere() -> None:

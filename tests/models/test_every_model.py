@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -77,6 +79,20 @@ def test_pictures_of_a_batch_do_not_meet(case: Case) -> None:
     assert both.dtype == torch.float64 and not torch.allclose(both[0], both[1]), "the pictures are not looked at"
 
 
+@every_case
+def test_mixed_precision(case: Case) -> None:
+    """Under torch.autocast, as a recipe trains on a card: the same outputs, and a gradient for all that is learned."""
+    model, x = case.lively(), torch.randn(2, case.channels, 41, 70)
+    for engine, training in itertools.product(("native", "scratch"), (False, True)):
+        with segkit.use_engine(engine), torch.autocast("cpu", torch.bfloat16):
+            found = model.train(training).outputs(x)
+        torch.stack([value.float().square().mean() for value in found.values()]).sum().backward()
+        assert list(found) == ["logits", *case.maps] and found["logits"].shape == (2, CLASSES, 41, 70)
+        assert all(bool(value.isfinite().all()) for value in found.values()), (engine, training)
+        assert all(p.grad is not None for p in model.parameters() if p.requires_grad), (engine, training)
+        model.zero_grad()
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case.side], ids=str)
 def test_training_lowers_the_loss(case: Case) -> None:
     """Two classes, left and right: a network that does not know where it is keeps a loss of log 2."""
@@ -114,6 +130,11 @@ def test_what_cannot_be_is_named(name: str) -> None:
             model(torch.zeros(shape))
     with pytest.raises(TypeError, match=r"torch\.uint8.*255"):
         model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    with pytest.raises(TypeError, match=r"torch\.float64, and has weights of torch\.float32; bring both"):
+        model(torch.zeros(1, 3, 32, 32, dtype=torch.float64))
+    for strange in ([[1.0]], None, np.zeros((1, 3, 32, 32))):
+        with pytest.raises(TypeError, match=r"got .*; it takes a tensor N×3×H×W"):
+            model(strange)
     for wrong in ("num_classes", "width"):
         with pytest.raises(ValueError, match=f"{wrong}=0"):
             create(name, **{"num_classes": 3, wrong: 0})

@@ -63,6 +63,7 @@ class Recorder(TorchDispatchMode):
 def calls() -> dict[str, Any]:
     x, w = torch.randn(2, 4, 20, 18, requires_grad=True), torch.randn(4, 4, 3, 3, requires_grad=True)
     values = torch.randn(2, 4, 10, 9, requires_grad=True)
+    grid = torch.rand(2, 5, 7, 2, requires_grad=True)
     places = torch.arange(90).view(10, 9).expand(2, 4, 10, 9).contiguous()
     return {
         "conv2d": lambda m: m.conv2d(x, w, padding=1) + m.conv2d(x, w, padding="same") + m.conv2d(x, w, None, 2).sum(),
@@ -74,6 +75,8 @@ def calls() -> dict[str, Any]:
         "max_unpool2d": lambda m: m.max_unpool2d(values, places, 2),
         "bed_of_nails": lambda m: m.bed_of_nails(x, 2),
         "interpolate": lambda m: m.interpolate(x, scale_factor=2, mode="bilinear") + m.interpolate(x, (40, 36)),
+        "grid_sample": lambda m: m.grid_sample(x, grid) + m.grid_sample(x, grid, "bicubic", "reflection"),
+        "point_sample": lambda m: m.point_sample(x, grid[:, 0], padding_mode="border"),
         "channel_shuffle": lambda m: m.channel_shuffle(x, 2),
         "prelu": lambda m: m.prelu(x, w[0, :, 0, 0]),
         "separable_conv2d": lambda m: (

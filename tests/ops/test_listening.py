@@ -149,6 +149,12 @@ def test_sweep_equals_torch(case: Any, seed: int) -> None:
     agree("sweep", *tensors, seed=seed, **settings)
 
 
+@pytest.mark.parametrize("engine", [ops, native])
+def test_a_sweep_over_no_pictures_gives_none(engine: Any) -> None:
+    x, ih, hh = normal(0, 1, 2, 3), normal(6, 1), normal(6, 2)
+    assert engine.sweep(x, ih, hh).shape == engine.sweep(x, ih, hh, direction="left").shape == (0, 2, 2, 3)
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_a_sweep_is_torchs_gru_over_lines(direction: str) -> None:
     """One step at a time by `nn.GRUCell`, with loops over places."""

@@ -16,7 +16,7 @@ X, W = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 3, 3)
 V = W.transpose(0, 1)  # for conv_transpose2d
 D, P = torch.randn(4, 1, 3, 3), torch.randn(5, 4, 1, 1)  # a depthwise and a pointwise weight
 INDICES = torch.arange(9).repeat(8).view(2, 4, 3, 3)
-Y = X[..., :3, :3].contiguous()
+Y, GRID = X[..., :3, :3].contiguous(), torch.rand(2, 2, 3, 2)
 Q, K, T = torch.randn(3, 5, 4), torch.randn(3, 6, 4), torch.randn(3, 6, 2)  # query, key and value
 WORDS, SCALE = torch.randn(3, 4), torch.randn(3)  # of an encoding
 GRU, AGAIN = torch.randn(6, 4), torch.randn(6, 2)  # weights of a sweep with 2 maps to come out
@@ -109,6 +109,17 @@ REJECTED: list[tuple[Callable[[Any], Any], type[Exception] | tuple[type[Exceptio
     (lambda m: m.interpolate(X, size=3, recompute_scale_factor=True), ValueError, "it is for scale_factor"),
     (lambda m: m.interpolate(X[:, :0], size=3), ValueError, "only the batch may be empty"),
     (lambda m: m.interpolate(X.long(), size=3), TypeError, "floating-point"),
+    (lambda m: m.grid_sample(X[0], GRID), ValueError, r"grid_sample got.*one picture: input\[None\]"),
+    (lambda m: m.grid_sample(X, GRID[..., :1]), ValueError, r"grid of shape \(.*, 1\); it takes a grid \d+×h×w×2"),
+    (lambda m: m.grid_sample(X, GRID[:0]), ValueError, r"grid of shape \(0, 2, 3, 2\); it takes a grid \d+×h×w×2"),
+    (lambda m: m.grid_sample(X, GRID.double()), TypeError, "grid_sample got tensors of torch.float32 and torch.f"),
+    (lambda m: m.grid_sample(X, GRID.numpy()), TypeError, "grid_sample got grid of type ndarray"),
+    (lambda m: m.grid_sample(X.long(), GRID), TypeError, "floating-point"),
+    (lambda m: m.grid_sample(X[:, :0], GRID), ValueError, "only the batch may be empty"),
+    (lambda m: m.grid_sample(X, GRID, "linear"), ValueError, "mode='linear'; it takes 'bilinear', 'nearest'"),
+    (lambda m: m.grid_sample(X, GRID, padding_mode="reflect"), ValueError, "padding_mode='reflect'; it takes 'zeros'"),
+    (lambda m: m.point_sample(X, GRID), ValueError, r"point_sample got points of shape .*; it takes N×P×2"),
+    (lambda m: m.point_sample(X, GRID[:, 0].numpy()), TypeError, "point_sample got points of type ndarray"),
     (lambda m: m.channel_shuffle(X, 3), ValueError, "4 channels and groups=3; the channels are a multiple"),
     (lambda m: m.channel_shuffle(X, 0), ValueError, "groups=0; groups is a whole number from 1 up"),
     (lambda m: m.channel_shuffle(X, 2.0), TypeError, r"channel_shuffle got groups=2\.0"),

@@ -8,6 +8,7 @@ import pytest
 
 from segkit.analysis import contributions, hdc_verdict, valid_weights
 from segkit.explore.cost import FORMS, count, forms
+from segkit.explore.latency_chain import Setting
 from segkit.explore.upsample import coverage
 from tests.site.alive import HOW_TO_GET_NODE, NODE, answers, random_states, said
 
@@ -100,3 +101,20 @@ def test_attention_hears_as_python_does() -> None:
         alike += answer["caption"] == caption
         assert "plain wall" in caption or answer["caption"].split(". ")[0] == caption.split(". ")[0], state
     assert alike > 0.97 * len(states), "all but what falls on a boundary of rounding is said in the same words"
+
+
+def test_latency_multiplies_as_python_does() -> None:
+    live = counted.latency()
+    states = random_states(live, 800)
+    for state, answer in zip(states, answers(live, states, ["found"]), strict=True):
+        chain = list(Setting(*(state[name] for name in ("side", "width", "schedule", "kind"))).layers())
+        macs = [count(layer.steps(), (layer.side, layer.side))[1] for layer in chain]
+        expected = [(layer.name, layer.after, layer.outputs, n) for layer, n in zip(chain, macs, strict=True)]
+        assert [(x["name"], x["side"], x["channels"], x["macs"]) for x in answer["found"]] == expected, state
+        share = f"{state['layer']} has {macs[[x.name for x in chain].index(state['layer'])] / sum(macs):.0%} of them"
+        assert share in answer["caption"], state
+    state = {"side": 32, "width": 8, "schedule": "late", "kind": "strips", "layer": "conv4"}
+    caption, (answer,) = said(live.explorer, state)[1], answers(live, [state])
+    assert answer["caption"].startswith(caption.partition(" in ")[0])
+    most = next(words for words in caption.split(". ") if "most multiply-adds" in words).split()[0]
+    assert f"{most} has the most" in answer["caption"]

@@ -150,3 +150,17 @@ def test_scripts_agree_with_python_about_edges() -> None:
     counts = picture_counts([results.prediction], [truth], len(explorer.classes))
     assert answer["pooled"] == pytest.approx(mean_iou_as(CONVENTIONS["data set"], counts), abs=1e-6)
     assert answer["figures"][6] == pytest.approx(boundary_iou(results.prediction, truth, 13, width=2), abs=1e-6)
+
+
+def test_points_are_asked_as_in_python() -> None:
+    live = pictured.points()
+    states = random_states(live, 16)
+    wanted = ["before", "after", "points", "curves", "wrong"]
+    for state, answer in zip(states, answers(live, states, wanted), strict=True):
+        results, caption = said(live.explorer, state)
+        assert answer["caption"] == caption, state
+        assert answer["points"] == results.points.tolist() and answer["wrong"] == list(results.wrong), state
+        for name in ("before", "after"):
+            assert answer[name] == getattr(results, name).flatten().tolist(), state
+        for way, line in results.curves.items():
+            assert np.allclose(answer["curves"][way], line, atol=1e-9), state

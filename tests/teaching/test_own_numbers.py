@@ -130,6 +130,27 @@ def again_13(height: int, width: int, key: int, value: int, rounds: int) -> dict
             "share_bytes": shares.numel() * shares.element_size()}  # fmt: skip
 
 
+def again_14(branches: int, channels: int, height: int, width: int) -> dict[str, float]:
+    few = nn.Conv2d(channels, channels // branches, 1, bias=False)
+    rates = [2**i for i in range(branches)]
+    looks = [nn.Conv2d(few.out_channels, few.out_channels, 3, padding=r, dilation=r, bias=False) for r in rates]
+    weights = sum(layer.weight.numel() for layer in (few, *looks))
+    read = {(r * u, r * v) for r in rates for u in (-1, 0, 1) for v in (-1, 0, 1)}
+    return {"weights": weights, "multiply_adds": weights * torch.empty(height, width, device="meta").numel(),
+            "cells": len(read)}  # fmt: skip
+
+
+def again_15(height: int, width: int, channels: int) -> dict[str, float]:
+    sizes, x = (channels, channels, channels, 8 * channels), torch.zeros(1, channels, -(-height // 4), -(-width // 4))
+    x, down = x.to("meta"), 0
+    for before, after in itertools.pairwise(sizes):
+        layer = nn.Conv2d(before, after, 3, 2, 1, bias=False, device="meta")
+        x = layer(x)
+        down += layer.weight.numel() * x[0, 0].numel()
+    back = nn.Conv2d(8 * channels, channels, 1, bias=False, device="meta")
+    return {"cells": x[0, 0].numel(), "down": down, "up": back.weight.numel() * x[0, 0].numel()}
+
+
 AGAIN = {name.replace("again_", "ch"): value for name, value in list(globals().items()) if name.startswith("again_")}
 
 

@@ -37,7 +37,7 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.parametrize("heading", ["Thirteen weeks", "Five days"])
+@pytest.mark.parametrize("heading", ["Fifteen weeks", "Five days"])
 def test_each_plan_has_every_chapter_once_with_its_minutes(heading: str) -> None:
     named = []
     for row in rows(heading):
@@ -50,7 +50,7 @@ def test_each_plan_has_every_chapter_once_with_its_minutes(heading: str) -> None
 
 def test_weeks_name_the_assignments_and_quizzes_of_their_chapters() -> None:
     given = []
-    for week, chapters, _, assignment, quiz in rows("Thirteen weeks"):
+    for week, chapters, _, assignment, quiz in rows("Fifteen weeks"):
         assert quiz == chapters
         for name, said in re.findall(r"(ch\d\d) \((\d+)\)", assignment):
             given.append(name)

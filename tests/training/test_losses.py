@@ -15,6 +15,7 @@ from segkit.training import (
     count_pixels,
     cross_entropy,
     dice_loss,
+    distillation_loss,
     keep_centre,
     ohem_cross_entropy,
     presence_loss,
@@ -259,3 +260,77 @@ def test_a_recipe_weighs_the_presence_of_classes() -> None:
     plain, told = (objective(Recipe(aux=aux))(model, batch) for aux in ({}, {"presence": 0.2}))
     found = model(batch.image, outputs=True)["presence"]
     torch.testing.assert_close(told, plain + 0.2 * presence_loss(found, batch.labels))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("void", [0.0, 0.3])
+def test_distillation_is_torchs_divergence_over_the_pixels_that_count(temperature, void):
+    student, target = case(void=void)
+    teacher = case(seed=9)[0].detach()
+    ours = distillation_loss(student, teacher, target, temperature)
+    s, t = (x.div(temperature).movedim(1, -1)[target != 255] for x in (student, teacher))  # pixels, K
+    theirs = temperature**2 * F.kl_div(s.log_softmax(1), t.softmax(1), reduction="batchmean")
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+    g = [torch.autograd.grad(loss, student, retain_graph=True)[0] for loss in (ours, theirs)]
+    torch.testing.assert_close(g[0], g[1], rtol=1e-10, atol=1e-12)
+    void_pixels = (target == 255)[:, None].expand_as(student)
+    assert not g[0][void_pixels].any() and g[0][~void_pixels].any()
+    if not void:
+        torch.testing.assert_close(distillation_loss(student, teacher, None, temperature), ours)
+
+
+def test_distillation_is_nought_at_the_teacher_and_where_all_is_void():
+    student, target = case(void=2.0)
+    shifted = student.detach() + 3  # the same distribution
+    assert float(distillation_loss(student, shifted).detach()) == pytest.approx(0, abs=1e-12)
+    loss = distillation_loss(student, -student, target)
+    loss.backward()
+    assert loss.item() == 0 and not student.grad.any()
+
+
+def test_a_teacher_that_is_no_number_teaches_nothing_unseen():
+    student, teacher = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
+    teacher[..., 1] = torch.nan
+    for pair in ((student, teacher), (teacher, student)):
+        assert distillation_loss(*pair).isnan()
+    assert distillation_loss(student, teacher, torch.tensor([[[0, 255]]])) == 0  # where it does not count
+
+
+def test_distillation_moves_the_student_alone():
+    (student, _), teacher = case(), case(seed=1)[0]
+    distillation_loss(student, teacher).backward()
+    assert student.grad.any() and teacher.grad is None
+
+
+def test_distillation_toward_certainty_is_cross_entropy():
+    student, target = case()
+    certain = 1e3 * F.one_hot(torch.where(target == 255, 0, target), 4).movedim(-1, 1).double()
+    torch.testing.assert_close(distillation_loss(student, certain, target), cross_entropy(student, target))
+    excluded = torch.where(certain > 0, 0.0, -math.inf)
+    found = distillation_loss(student, excluded, target)
+    torch.testing.assert_close(found, cross_entropy(student, target))
+    assert torch.autograd.grad(found, student)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_distillation_of_half_precision_is_computed_in_float32(dtype):
+    student, teacher = (case(seed, dtype=dtype)[0] for seed in (0, 1))
+    torch.testing.assert_close(distillation_loss(student, teacher), distillation_loss(student.float(), teacher.float()))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"teacher": torch.zeros(1, 3, 2, 2)}, r"a student \(1, 4, 2, 2\) and a teacher \(1, 3, 2, 2\)"),
+        ({"teacher": torch.zeros(1, 4, 2, 2, dtype=torch.int64)}, "a teacher of torch.int64"),
+        ({"target": torch.zeros(1, 3, 2, dtype=torch.int64)}, r"labels \(1, 3, 2\)"),
+        ({"target": torch.full((1, 2, 2), 4)}, "label 4"),
+        ({"temperature": 0.0}, "temperature=0"),
+        ({"temperature": -1.0}, "temperature=-1"),
+        ({"temperature": math.inf}, "temperature=inf"),
+    ],
+)
+def test_distillation_refuses_what_does_not_fit(wrong, said):
+    zeros = torch.zeros(1, 4, 2, 2)
+    with pytest.raises((TypeError, ValueError), match=said):
+        distillation_loss(**{"student": zeros, "teacher": zeros, **wrong})
