@@ -31,10 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays; Python's collector, which would go through it again and again, does
-    not have to."""
+    """What is there before the first test stays: Python's collector does not go through it again and again, and it
+    comes less often, which saves a twentieth of the time where torch's compilers make objects by the million."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_sessionfinish() -> None:

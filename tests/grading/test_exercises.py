@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from segkit.grading import check, describe, exercises
+from segkit.grading.asked import settled
 from segkit.grading.assignments import ASSIGNMENTS
 from segkit.grading.checking import does_nothing, judge
 from segkit.grading.exercise import catalogue, does, find, registry
@@ -31,8 +32,10 @@ def together(name):
     Those from the first on that does not come to an end there are left out.
     """
     exercise, answers = find(name), [function for answered, _, function in RIGHT + WRONG if answered == name]
-    count = len(exercise.all_cases())
-    outcomes = _run_forked(lambda i: call(answers[i // count], exercise, i % count), count * len(answers), 300.0)
+    asked, cases = exercise.unsettled(), exercise.all_cases()
+    count = len(cases)
+    outcomes = _run_forked(lambda i: call(answers[i // count], asked, i % count), count * len(answers), 300.0)
+    outcomes = [settled(exercise, outcome, cases[i % count].args) for i, outcome in enumerate(outcomes)]
     stuck = [i // count for i, outcome in enumerate(outcomes) if outcome.kind in ("timeout", "died", "skipped")]
     ended = answers[: min(stuck, default=len(answers))]
     parts = [outcomes[k * count : (k + 1) * count] for k in range(len(ended))]
