@@ -50,7 +50,7 @@ def to_run(book: nbformat.NotebookNode) -> list[int]:
     return every if book.cells[0].source.startswith(f"# {WHOLE}") else needed(book, widgets(book))
 
 
-# The longest first: two run at a time, and the short ones even out the ends.
+# The longest first: some run at a time, and the short ones even out the ends.
 CHAPTERS = sorted((n for n, book in BOOKS.items() if widgets(book)), key=lambda name: -seconds_of(BOOKS[name]))
 
 

@@ -83,7 +83,7 @@ def _edges() -> list[Case]:
     scales = dict.fromkeys(("aux", "scale_0.5", "scale_1"), full) | {"alpha_0.5": (1, 1)}
     asked: dict[str, tuple[int | None, int]] = {**quarter, "points": (None, 2), "point_scores": (None, CLASSES)}
     return [
-        Case("hrnet", small, quarter),
+        Case("hrnet", {**small, "modules": (1, 2, 1)}, quarter),
         Case("hrnet_ocr", {**small, "modules": (1, 1, 1)}, {**quarter, "aux": (4, CLASSES)}, settled=True),
         Case("pointrend", {**RESNET18, "points": 40, "train_points": 30}, asked, clear=clear_cut),
         Case("pointrend", {**RESNET18, "points": 9, "in_channels": 2}, asked, clear=clear_cut),
