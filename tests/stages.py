@@ -26,23 +26,23 @@ def real_data() -> Path | None:
 def stages(empty: str) -> list[tuple[str, list[str], dict[str, str]]]:
     """Name, pytest arguments and environment of each stage, in order. Benchmarks have the machine to themselves."""
     parallel = ["-n", str(CORES), "--dist", "loadscope"]
-    waiting = ["-n", str(CORES + 1), "--dist", "loadscope"]  # some tests wait, for another process or for its end
     chapters = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "course").glob("*.ipynb"))]
     one = {"OMP_NUM_THREADS": "1", "IPYTHONDIR": empty}
     bare = {**one, "SEGKIT_DATA": empty, "CUDA_VISIBLE_DEVICES": ""}  # the same results on every machine
     apart = [f"--ignore=tests/{name}" for name in ("benchmarks", "browser", "site")]
-    plan = [("units", ["tests", *apart, *waiting], {**one, "MPLBACKEND": "agg"})]
+    plan = [("units", ["tests", *apart, *parallel], {**one, "MPLBACKEND": "agg"})]
     if chapters:
         data, strict = real_data(), ["--nbval", *parallel]
         asking = [name for name in chapters if "needs-data" in (ROOT / name).read_text(encoding="utf-8")]
         plan.append(("notebooks", [*strict, "--course-limits", f"--data-too={data or ''}", *chapters], bare))
         if data and asking and shutil.which("nvidia-smi"):  # what asks for data again, from the first cell, on the GPU
             plan.append(("notebooks on GPU", [*strict, "--real-data", *asking], {**one, "SEGKIT_DATA": str(data)}))
-    more = ["-n", str(min(3, CORES + 1)), "--dist", "loadgroup"]  # a browser each, which is waited for now and then
-    alone = {**one, "SEGKIT_DATA": empty}
-    for name, how, extra in (("benchmarks", [], {}), ("browser", more, alone), ("site", more, one)):
-        if list((ROOT / "tests" / name).glob("test_*.py")):
-            plan.append((name, [f"tests/{name}", *how], extra))
+    pages = [f"tests/{name}" for name in ("browser", "site") if list((ROOT / "tests" / name).glob("test_*.py"))]
+    if list((ROOT / "tests/benchmarks").glob("test_*.py")):
+        plan.append(("benchmarks", ["tests/benchmarks"], {}))
+    if pages:  # a browser each, which is waited for now and then; while one builds the site, others move controls
+        more = ["-n", str(min(3, CORES + 1)), "--dist", "loadgroup"]
+        plan.append(("browser", [*pages, *more], {**one, "SEGKIT_DATA": empty}))
     return plan
 
 
