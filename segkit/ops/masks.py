@@ -35,9 +35,9 @@ def _along_columns(x: Tensor, count: int | None, mode: str) -> Tensor:
     if count == 1:
         return x.mean(-1, keepdim=True) if mode == "avg" else x.amax(-1, keepdim=True)
     n = x.shape[-1]
-    window = torch.arange(count, device=x.device)[:, None]
-    place = torch.arange(n, device=x.device)
-    inside = (place >= window * n // count) & (place * count < (window + 1) * n)  # count, n
+    starts = n * torch.arange(count, device=x.device).unsqueeze(1)  # of windows, in units of 1/count of a cell
+    beyond = count * torch.arange(n, device=x.device) - starts  # count, n: how far each cell begins behind each start
+    inside = (beyond > -count) & (beyond < n)  # it has not ended before the window begins, and begins before its end
     if mode == "max":
         return torch.where(inside, x[..., None, :], -torch.inf).amax(-1)  # …, count
     share = inside.to(x.dtype)
