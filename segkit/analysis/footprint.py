@@ -44,8 +44,9 @@ def gradient_footprint(
     position = checked_position(row, position)
     # so faint that no ReLU6 or hard sigmoid saturates, however many branches add up
     picture = 1e-20 * (1 + torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    weights = _positive(network)
     with _Open():
-        gradient = input_gradient(network, picture, layer, row, position, None, _positive(network))
+        gradient = input_gradient(network, picture, layer, row, position, None, weights)
     return gradient.abs().sum((0, 1)) > 0
 
 
@@ -66,13 +67,16 @@ def _positive(network: nn.Module) -> dict[str, Tensor]:
 class _Open(TorchFunctionMode):
     """Max pooling lets every value of its window through, unpooling fills its window; a choice may fall anywhere."""
 
+    chosen = False  # whether there are indices that remember what they were chosen from
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
         if name == "grid_sample":
             return _anywhere(*args[:2])
-        if any(hasattr(t, "_segkit_origin") for t in tree_leaves((args, kwargs))):
+        if self.chosen and any(hasattr(t, "_segkit_origin") for t in tree_leaves((args, kwargs))):
             return _of_a_choice(name, func, args, kwargs)
         if name == "topk":
+            self.chosen = True
             return _chosen(func(*args, **kwargs), *args, **kwargs)
         if name in ("max_pool2d", "max_pool2d_with_indices"):
             return _window_mean(name, *args, **kwargs)

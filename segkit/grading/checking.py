@@ -14,7 +14,7 @@ from segkit.grading.explain import GENERAL, diagnose
 from segkit.grading.outcome import Outcome, Tried
 from segkit.grading.result_types import passes, type_problem
 from segkit.grading.sandbox import attempt
-from segkit.grading.values import article, leaf, same
+from segkit.grading.values import all_same, article, leaf, same
 from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 
 KEPT = 0.4  # what a slip that the check names leaves of the marks at least
@@ -196,12 +196,20 @@ def _gradient_lost(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | N
     for index, (case, outcome) in enumerate(zip(exercise.all_cases(), outcomes, strict=True)):
         if case.group != GRADIENT:
             continue
-        lost = passes(exercise, index, outcome) and not outcome.leaves[0].grad
-        if lost or _numpy_answer(case.group, outcome):
+        right = passes(exercise, index, outcome)
+        if (right and not outcome.leaves[0].grad) or _numpy_answer(case.group, outcome):
             message = (
                 "The number is right, but no gradient can flow back from it, so nothing could be trained with it. "
                 "Compute with torch to the end: leave out `.item()`, `float(...)`, `math`, numpy, `.detach()`, "
                 "`.data`, `torch.tensor(...)` and `torch.no_grad()` on the way."
             )
             return Diagnosis("gradient-lost", message)
+        if right and not all_same(outcome.flow, exercise.expected_flow(index)):
+            message = (
+                "The number is right, but its gradient is not: part of what you compute from "
+                f"`{exercise.parameters[0]}` lets none through, and training would go another way. Look for an "
+                "`.item()`, `float(...)`, `.detach()`, `.data`, `torch.tensor(...)` or `torch.no_grad()` in one of the "
+                "terms."
+            )
+            return Diagnosis("gradient-partly-lost", message)
     return None

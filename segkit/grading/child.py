@@ -51,25 +51,38 @@ def _send(stream: int, item: Any) -> None:
         data = data[os.write(stream, data) :]
 
 
-def owed(pid: int, seconds: float, began: float) -> float:
-    """Time that a child still has because a busy machine let it wait: up to five times as long by the clock.
+def owed(pid: int, seconds: float) -> Callable[[], float]:
+    """What gives, asked at the end of `seconds` from now, the time that a busy machine still owes a child.
 
-    A child that sleeps, or has had its share of the processor, is owed nothing.
+    It is owed what it waited for a processor; and, while it wants one, what it has not had of it. A child that sleeps
+    of its own accord is owed nothing. In all it has up to five times `seconds` by the clock.
     """
+    began, before, waited_before = time.monotonic(), _ran(pid)[0], waited(pid)
+
+    def more() -> float:
+        used, wants_more = _ran(pid)
+        late = time.monotonic() - began - seconds
+        if late >= 4 * seconds:
+            return 0.0
+        return max(seconds - (used - before) if wants_more else 0.0, waited(pid) - waited_before - late)
+
+    return more
+
+
+def _ran(pid: int) -> tuple[float, bool]:
+    """Seconds of a processor that a process has had, and whether it runs or would if it could."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             fields = file.read().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    runnable = fields[0] in "RD"
-    return seconds - used if runnable and time.monotonic() < began + 5 * seconds else 0.0
+        return 0.0, False
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0] in "RD"
 
 
-def waited() -> float:
-    """Seconds that this process has waited for a processor that others had, as far as the system counts them."""
+def waited(pid: int | str = "self") -> float:
+    """Seconds that a process has waited for a processor that others had, as far as the system counts them."""
     try:
-        with open("/proc/self/schedstat", encoding="ascii") as file:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
             return int(file.read().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0

@@ -31,6 +31,7 @@ class Outcome:
         printed: the beginning of what was printed.
         seconds: how long it took.
         finished: the operator that the exercise is about, where the answer called one.
+        flow: the gradients that arrived at the arguments that want one.
     """
 
     kind: str
@@ -42,10 +43,12 @@ class Outcome:
     printed: str = ""
     seconds: float = 0.0
     finished: str = ""
+    flow: tuple[Leaf, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """As plain data."""
-        return {**vars(self), "leaves": [vars(leaf) for leaf in self.leaves]}
+        arrays = {name: [vars(leaf) for leaf in getattr(self, name)] for name in ("leaves", "flow")}
+        return {**vars(self), **arrays}
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def read_outcome(said: Any) -> Outcome:
         Unreadable: it is none.
     """
     _fields(said, Outcome)
-    if said["kind"] not in KINDS or not isinstance(said["leaves"], list):
+    if said["kind"] not in KINDS or not all(isinstance(said[name], list) for name in ("leaves", "flow")):
         raise Unreadable(f"an outcome of the kind {said['kind']!r:.40}")
     seconds, changed = said["seconds"], _tuple(said["changed"])
     if type(seconds) is not float or not math.isfinite(seconds) or not all(type(i) is int for i in changed):
@@ -83,6 +86,7 @@ def read_outcome(said: Any) -> Outcome:
         said["kind"], tuple(_leaf(one) for one in said["leaves"]), words(said["error"], 80), words(said["note"]),
         tuple(words(line, 300) for line in _tuple(said["trace"])), tuple(i for i in changed if 0 <= i < 20),
         words(said["printed"]), min(max(seconds, 0.0), 1e5), words(said["finished"], 80),
+        tuple(_leaf(one) for one in said["flow"]),
     )  # fmt: skip
 
 

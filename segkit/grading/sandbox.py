@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from segkit.grading.asked import Asked, Function, settled
 from segkit.grading.binding import bind
@@ -34,7 +33,7 @@ from segkit.grading.finished import watched
 from segkit.grading.limits import TimeIsUp, in_thread, under_alarm
 from segkit.grading.outcome import Outcome, Tried, read_outcome
 from segkit.grading.stubs import is_stub, stops_as_stub
-from segkit.grading.values import Unusable, article, fresh, unchanged
+from segkit.grading.values import Unusable, arrived, article, fresh, unchanged
 from segkit.grading.wire import Unreadable
 
 GRACE = 0.4  # seconds for each further case once the time is used up
@@ -117,20 +116,14 @@ def call(function: Function, exercise: Asked, index: int) -> Outcome:
 
 def _flowing(outcome: Outcome, result: Any, args: tuple[Any, ...]) -> Outcome:
     """The outcome: a gradient counts where it arrives; `torch.tensor(…, requires_grad=True)` only says it has one."""
-    wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
-    if not wanted or not any(leaf.grad for leaf in outcome.leaves):
+    if not any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
         return outcome
-    ends = [part for part in tree_leaves(result) if isinstance(part, Tensor) and part.requires_grad]
-    found: Sequence[Tensor | None]
-    try:
-        # uneven weights: shares add up to 1, whatever they were made of
-        uneven = [torch.linspace(1, 2, part.numel()).reshape(part.shape).to(part) for part in ends]
-        found = torch.autograd.grad(ends, wanted, uneven, allow_unused=True)
-    except RuntimeError:  # none of the arguments is behind it, or one was overwritten
-        found = ()
-    if any(gradient is not None and bool(gradient.any()) for gradient in found):
+    if not any(leaf.grad for leaf in outcome.leaves):
         return outcome
-    return replace(outcome, leaves=tuple(replace(leaf, grad=False) for leaf in outcome.leaves))
+    flow = arrived(result, args)
+    return replace(
+        outcome, flow=flow, leaves=tuple(replace(leaf, grad=leaf.grad and bool(flow)) for leaf in outcome.leaves)
+    )
 
 
 def _read(result: Any, exercise: Asked, args: tuple[Any, ...]) -> Outcome:
@@ -213,10 +206,10 @@ def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: f
 
     pid, stream = fork_child(work)
     try:
-        done, began = start, time.monotonic()
+        done, began, more = start, time.monotonic(), owed(pid, seconds)
         while done < count:
             try:
-                said = receive(pid, stream, began + seconds, partial(owed, pid, seconds, began))
+                said = receive(pid, stream, began + seconds, more)
                 if done == start and said == "no gradients":
                     raise NoAutograd
                 outcome = None if said is None else read_outcome(said)
@@ -228,6 +221,7 @@ def _one_child(one: Callable[[int], Outcome], start: int, count: int, seconds: f
                 return
             yield outcome
             done += 1
-            began = time.monotonic() if each else began
+            if each:
+                began, more = time.monotonic(), owed(pid, seconds)
     finally:
         end_child(pid, stream)

@@ -39,7 +39,7 @@ class HMSA(HRNetOCR):
 
     Args:
         num_classes, base, width, exchange, dropout, in_channels, modules: as in `HRNetOCR`.
-        scales: of the picture; 1 is among them. The weights fit any number of scales: see `at_scales`.
+        scales: of the picture, to three decimals; 1 is among them. The weights fit any number of them: see `at_scales`.
 
     Shape:
         N×C×H×W → N×K×H×W, any H, W ≥ 1 (a program of torch.export: more than 64 with scales from 0.5 on, where no map
@@ -141,7 +141,7 @@ def _scales(scales: Sequence[float]) -> tuple[Fraction, ...]:
     """In order, coarse to fine, as fractions."""
     if isinstance(scales, str) or not isinstance(scales, Sequence):
         raise ValueError(f"HMSA got scales={scales!r}; give several numbers, such as (0.5, 1.0)")
-    exact = {Fraction(finite(s, "scales", "HMSA", 1 / 16, 16)).limit_denominator(64) for s in scales}
+    exact = {Fraction(finite(s, "scales", "HMSA", 1 / 16, 16)).limit_denominator(1000) for s in scales}  # 0.3333 is 1/3
     if 1 not in exact or len(exact) != len(scales):
         raise ValueError(f"HMSA got scales={tuple(scales)}; they are different from each other, and 1 is among them")
     return tuple(sorted(exact))

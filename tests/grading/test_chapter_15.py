@@ -232,6 +232,10 @@ FALSE_GRADIENTS = {
     "added to something new": lambda loss, scores: torch.zeros((), requires_grad=True) + loss.item(),
     "of zeros": lambda loss, scores: loss.detach() + 0 * scores.sum(),
 }
+HALF_GRADIENTS = {
+    "half of it a number": lambda loss, scores: loss / 2 + loss.item() / 2,
+    "another's beside it": lambda loss, scores: loss + (scores - scores.detach()).sum(),
+}
 
 
 @pytest.mark.parametrize("name", FALSE_GRADIENTS)
@@ -239,3 +243,12 @@ def test_a_gradient_that_does_not_arrive_is_told(name):
     change = FALSE_GRADIENTS[name]
     told = check("boundary_loss", lambda scores, *a: change(loss_loops(scores, *a), scores), quiet=True)
     assert not told.passed and told.diagnoses[0].code == "gradient-lost", told.text()
+
+
+@pytest.mark.parametrize("name", HALF_GRADIENTS)
+def test_a_gradient_of_something_else_is_told(name):
+    """Marks for the number, and not for the gradient."""
+    change = HALF_GRADIENTS[name]
+    told = check("boundary_loss", lambda scores, *a: change(loss_torch(scores, *a), scores), quiet=True)
+    assert told.status == PARTLY and told.diagnoses[0].code == "gradient-partly-lost", told.text()
+    assert [group for group, passed in told.groups.items() if not passed] == ["gradient"]

@@ -82,14 +82,17 @@ def test_random_changes_of_a_message_give_plain_data_or_are_refused() -> None:
 
 
 def test_outcomes_come_back_and_false_ones_are_refused() -> None:
-    outcome = Outcome("value", (Leaf(np.arange(3), "int64", "torch", True),), "", "note", ("line 1",), (0,), "p", 0.5)
+    result, flow = Leaf(np.arange(3), "int64", "torch", True), Leaf(np.ones(2), "float64", "torch")
+    outcome = Outcome("value", (result,), "", "note", ("line 1",), (0,), "p", 0.5, "conv2d", (flow,))
     back = read_outcome(read(frame(outcome.plain())))
     assert back.leaves[0].grad and (back.leaves[0].array == np.arange(3)).all()
-    assert {**back.plain(), "leaves": 0} == {**outcome.plain(), "leaves": 0}
+    assert len(back.flow) == 1 and (back.flow[0].array == np.ones(2)).all()
+    assert {**back.plain(), "leaves": 0, "flow": 0} == {**outcome.plain(), "leaves": 0, "flow": 0}
     for change in (
         {"kind": "perfect"}, {"score": 1.0}, {"seconds": float("nan")}, {"seconds": "1"}, {"leaves": [1]}, {"note": 1},
         {"leaves": [{"array": 1, "dtype": "int64", "origin": "torch", "grad": False}]}, {"changed": ("a",)},
         {"leaves": [{"array": np.ones(1), "dtype": "x", "origin": "any", "grad": False}]}, {"trace": "line"},
+        {"flow": 1}, {"flow": [1]}, {"flow": outcome.leaves},
     ):  # fmt: skip
         with pytest.raises(Unreadable):
             read_outcome({**outcome.plain(), **change})

@@ -188,6 +188,11 @@ def test_a_pair_of_scales_is_a_mean_weighed_at_each_pixel_and_any_chain_has_its_
         same(three(x), resized(alpha * p_low, 41, 58) + (1 - resized(alpha, 41, 58)) * p_high)
 
 
+def test_scales_are_what_was_given() -> None:
+    model = create("hmsa", 2, base=18, width=8, scales=(0.501, 0.3333, 1.0))
+    assert [str(scale) for scale in model.scales] == ["1/3", "501/1000", "1"]
+
+
 def test_scales_that_do_not_go() -> None:
     for wrong in ((0.5,), (1.0, 1.0), (0.0, 1.0), (1.0, 99.0)):
         with pytest.raises(ValueError, match="HMSA got scales"):

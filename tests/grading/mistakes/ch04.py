@@ -348,6 +348,17 @@ def loss_logsumexp(logits, target, weight=None, ignore_index=255):
     return torch.dot(each, w) / w.sum()
 
 
+def loss_in_two(logits, target, weight=None, ignore_index=255, *, cut=None):
+    """The logarithm of the sum, less the score of the class; one of the two as a number that nobody can learn from."""
+    keep = target != ignore_index
+    share = keep.to(logits.dtype) if weight is None else weight[torch.where(keep, target, 0)] * keep
+    of_class = logits.gather(1, torch.where(keep, target, 0)[:, None])[:, 0]
+    terms = [(part * share).sum() / share.sum() for part in (logits.logsumexp(1), of_class)]
+    if cut is not None:
+        terms[cut] = terms[cut].item()
+    return terms[0] - terms[1]
+
+
 def loss_one_hot(logits, target, weight=None, ignore_index=255):
     keep = (target != ignore_index).to(logits.dtype)
     safe = torch.where(target == ignore_index, 0, target)
@@ -442,6 +453,7 @@ RIGHT = {
         "logsumexp": loss_logsumexp,
         "one-hot": loss_one_hot,
         "loops": loss_loops,
+        "two terms": loss_in_two,
     },
 }
 
@@ -589,6 +601,8 @@ WRONG = {
         "gradient-lost item": lambda *args: loss_logsumexp(*args).item(),
         "gradient-lost detached numpy": lambda *args: loss_logsumexp(*args).detach().numpy(),
         "gradient-lost numpy": loss_numpy,
+        "gradient-partly-lost": partial(loss_in_two, cut=0),
+        "gradient-partly-lost in the other term": partial(loss_in_two, cut=1),
         "input-changed": loss_changes_target,
     },
 }
