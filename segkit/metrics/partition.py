@@ -17,6 +17,8 @@ from scipy import ndimage
 from segkit.checks import chosen
 from segkit.labels import Labels, whole_numbers
 
+_FEW = 4  # as many ids for each pixel are counted in a table; more are sorted
+
 
 @dataclass(frozen=True)
 class PartitionScores:
@@ -145,10 +147,25 @@ class Contingency:
 
 def contingency(a: np.ndarray, b: np.ndarray) -> Contingency:
     """How two maps of ids of one shape lie on each other."""
-    a_ids, rows = np.unique(a, return_inverse=True)
-    b_ids, columns = np.unique(b, return_inverse=True)
-    pairs, pixels = np.unique(rows.reshape(-1) * len(b_ids) + columns.reshape(-1), return_counts=True)
+    (a_ids, rows), (b_ids, columns) = _ranked(a), _ranked(b)
+    places = rows * len(b_ids) + columns
+    if len(a_ids) * len(b_ids) <= _FEW * places.size:
+        counts = np.bincount(places)
+        pairs = np.flatnonzero(counts)
+        pixels = counts[pairs]
+    else:
+        pairs, pixels = np.unique(places, return_counts=True)
     return Contingency(a_ids, b_ids, pairs // max(1, len(b_ids)), pairs % max(1, len(b_ids)), pixels)
+
+
+def _ranked(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ids there are, in order, and the rank of each pixel's id, flat: counted where ids are small, else sorted."""
+    flat = ids.reshape(-1)
+    if not flat.size or flat.min() < 0 or flat.max() >= _FEW * flat.size:
+        found, ranks = np.unique(flat, return_inverse=True)
+        return found, ranks.reshape(-1)
+    there = np.bincount(flat.astype(np.int64)) > 0
+    return np.flatnonzero(there).astype(ids.dtype), (np.cumsum(there) - 1)[flat]
 
 
 def totals(places: np.ndarray, counts: np.ndarray, length: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from segkit.metrics import (
     partition_scores,
     rand_score,
 )
+from segkit.metrics.partition import contingency
 
 SMALL = st.integers(0, 10**6)
 
@@ -153,6 +154,20 @@ def test_a_match_needs_more_than_the_threshold():
     assert match_objects(p, t, 0.5).tp == 0  # exactly one half
     with pytest.raises(ValueError, match=r"iou=0\.4"):
         match_objects(p, t, 0.4)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_names_of_any_size_give_the_same_table(seed):
+    """Small ids are counted, large ones sorted: the same segments either way, in the order of their ids."""
+    a, b = maps(seed, most=6)
+    few, many = contingency(a, b), contingency(a * 10**12, b * 10**12)
+    assert np.array_equal(few.a_ids * 10**12, many.a_ids) and np.array_equal(few.b_ids * 10**12, many.b_ids)
+    for name in ("a", "b", "pixels", "a_area", "b_area"):
+        x, y = getattr(few, name), getattr(many, name)
+        assert np.array_equal(x, y) and x.dtype == y.dtype, name
+    assert few.a_ids.dtype == many.a_ids.dtype == a.dtype and few.pixels.sum() == a.size
+    for i, j, pixels in zip(few.a, few.b, few.pixels, strict=True):
+        assert pixels == ((a == few.a_ids[i]) & (b == few.b_ids[j])).sum() > 0
 
 
 def test_many_ids_take_no_table_of_all_pairs():
