@@ -13,18 +13,19 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
+GPU = torch.cuda.is_available()
 
 # The same cases on every run and machine; SEGKIT_HYPOTHESIS=explore looks for new ones.
 hypothesis.settings.register_profile("segkit", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("SEGKIT_HYPOTHESIS", "segkit"))
 
-if not torch.cuda.is_available():  # before torch.compile pretends that there are GPUs; segkit/analysis/running.py says
+if not GPU:  # before torch.compile pretends that there are GPUs; segkit/analysis/running.py says
     torch.ones(1, requires_grad=True).sum().backward()  # what would come of that in the tests of graders, which fork
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not torch.cuda.is_available():
+    if not GPU:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
@@ -45,9 +46,9 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(autouse=True)
 def same_random_numbers() -> None:
     """Every test draws the same numbers from torch, in whatever order the tests run."""
-    if torch.cuda.is_initialized():
+    if GPU:
         torch.manual_seed(20)
-    else:  # the same, and `manual_seed` would write down who asked, for a GPU that may never come
+    else:  # the same, without writing down who asked, for a GPU that may come
         torch.default_generator.manual_seed(20)
 
 

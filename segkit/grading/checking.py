@@ -13,7 +13,7 @@ from segkit.grading.exercise import Exercise, find, registry
 from segkit.grading.explain import GENERAL, diagnose
 from segkit.grading.outcome import Outcome, Tried
 from segkit.grading.result_types import passes, type_problem
-from segkit.grading.sandbox import attempt
+from segkit.grading.sandbox import attempt, gradients
 from segkit.grading.values import all_same, article, leaf, same
 from segkit.grading.verdict import FULL, NOT_YET, PARTLY, REJECTED, Diagnosis, Result
 
@@ -204,7 +204,7 @@ def _gradient_lost(exercise: Exercise, outcomes: list[Outcome]) -> Diagnosis | N
                 "`.data`, `torch.tensor(...)` and `torch.no_grad()` on the way."
             )
             return Diagnosis("gradient-lost", message)
-        if right and not all_same(outcome.flow, exercise.expected_flow(index)):
+        if right and not all_same(outcome.flow, gradients(exercise.reference, exercise, index)):
             message = (
                 "The number is right, but its gradient is not: part of what you compute from "
                 f"`{exercise.parameters[0]}` lets none through, and training would go another way. Look for an "

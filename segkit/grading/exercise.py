@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from segkit.grading.asked import Asked, Case, Function, Told
-from segkit.grading.values import Leaf, Unusable, arrived, fresh
+from segkit.grading.values import Leaf, Unusable, fresh
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,6 @@ class Exercise(Asked):
         if found is None:
             raise RuntimeError(f"the reference of {self.name} fails on case {index}")
         return found
-
-    def expected_flow(self, index: int) -> tuple[Leaf, ...]:
-        """The gradients that flow from the right result of a case to the arguments that want one."""
-        args = fresh(self.all_cases()[index].args)
-        return arrived(self.reference(*args), args)
 
     def imitate(self, variants: tuple[Variant, ...], index: int) -> tuple[Leaf, ...] | None:
         """What an answer with these mistakes gives on a case; None where it fails."""

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from segkit.grading.asked import Asked, Function, settled
 from segkit.grading.binding import bind
@@ -33,7 +34,7 @@ from segkit.grading.finished import watched
 from segkit.grading.limits import TimeIsUp, in_thread, under_alarm
 from segkit.grading.outcome import Outcome, Tried, read_outcome
 from segkit.grading.stubs import is_stub, stops_as_stub
-from segkit.grading.values import Unusable, arrived, article, fresh, unchanged
+from segkit.grading.values import Leaf, Unusable, article, fresh, leaf, unchanged
 from segkit.grading.wire import Unreadable
 
 GRACE = 0.4  # seconds for each further case once the time is used up
@@ -60,17 +61,27 @@ def attempt(exercise: Asked, function: Any, seconds: float) -> Tried:
 
 def run_cases(function: Function, exercise: Asked, seconds: float, how: str | None = None) -> list[Outcome]:
     """Call the function on every case of an exercise, within `seconds` for all of them together."""
-    count = len(exercise.all_cases())
+    return _run(partial(call, function, exercise), len(exercise.all_cases()), seconds, how)
+
+
+def gradients(function: Function, exercise: Asked, index: int, seconds: float = 60.0) -> tuple[Leaf, ...]:
+    """The gradients that flow from the result of one case, computed where those of an answer are: never beside it, for
+    once a process has computed gradients it may be that its forks cannot."""
+    (outcome,) = _run(lambda _: call(function, exercise, index), 1, seconds)
+    return outcome.flow
+
+
+def _run(one: Callable[[int], Outcome], count: int, seconds: float, how: str | None = None) -> list[Outcome]:
     if (how or method()) == "fork":
         with suppress(NoAutograd):
-            return _run_forked(partial(call, function, exercise), count, seconds)
+            return _run_forked(one, count, seconds)
     guard = guarded(how)
     outcomes: list[Outcome] = []
     started, late = time.monotonic(), 0
     for index in range(count):
         left = seconds - (time.monotonic() - started)
         allowed = GRACE if late else max(left, GRACE)
-        outcome = Outcome("skipped") if late > PATIENCE else guard(partial(call, function, exercise, index), allowed)
+        outcome = Outcome("skipped") if late > PATIENCE else guard(partial(one, index), allowed)
         late += outcome.kind == "timeout"
         outcomes.append(read_outcome(outcome.plain()))  # what a child would tell: words cut to size, plain arrays
     return outcomes
@@ -115,15 +126,20 @@ def call(function: Function, exercise: Asked, index: int) -> Outcome:
 
 
 def _flowing(outcome: Outcome, result: Any, args: tuple[Any, ...]) -> Outcome:
-    """The outcome: a gradient counts where it arrives; `torch.tensor(…, requires_grad=True)` only says it has one."""
-    if not any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
+    """The outcome with the gradients that arrive; `torch.tensor(…, requires_grad=True)` only says it has one."""
+    wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
+    if not wanted or not any(one.grad for one in outcome.leaves):
         return outcome
-    if not any(leaf.grad for leaf in outcome.leaves):
-        return outcome
-    flow = arrived(result, args)
-    return replace(
-        outcome, flow=flow, leaves=tuple(replace(leaf, grad=leaf.grad and bool(flow)) for leaf in outcome.leaves)
-    )
+    ends = [part for part in tree_leaves(result) if isinstance(part, Tensor) and part.requires_grad]
+    try:
+        # uneven weights: shares add up to 1, whatever they were made of
+        uneven = [torch.linspace(1, 2, part.numel()).reshape(part.shape).to(part) for part in ends]
+        found = torch.autograd.grad(ends, wanted, uneven, allow_unused=True, materialize_grads=True)
+    except RuntimeError:  # none of the arguments is behind it, or one was overwritten
+        found = ()
+    if any(bool(gradient.any()) for gradient in found):
+        return replace(outcome, flow=tuple(leaf(gradient) for gradient in found))
+    return replace(outcome, leaves=tuple(replace(one, grad=False) for one in outcome.leaves))
 
 
 def _read(result: Any, exercise: Asked, args: tuple[Any, ...]) -> Outcome:

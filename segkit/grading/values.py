@@ -11,7 +11,6 @@ from weakref import WeakSet
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 ANY = object()  # in an imitation: whatever stands here
 ROUNDING = {"float16": 2e-3, "bfloat16": 1.6e-2}  # twice what a number loses when it is rounded to such a type
@@ -107,23 +106,6 @@ def leaves(result: Any, count: int) -> tuple[Leaf, ...]:
         found = f"{len(result)} results" if isinstance(result, (tuple, list)) else f"a single {type(result).__name__}"
         raise Unusable(f"{found} where {count} are asked for, separated by a comma")
     return tuple(leaf(part) for part in result)
-
-
-def arrived(result: Any, args: tuple[Any, ...]) -> tuple[Leaf, ...]:
-    """The gradients that flow from a result to the arguments that want one; nothing where none arrives.
-
-    The parts of a result are weighed unevenly: shares add up to 1, whatever they were made of.
-    """
-    wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
-    ends = [part for part in tree_leaves(result) if isinstance(part, Tensor) and part.requires_grad]
-    if not wanted or not ends:
-        return ()
-    uneven = [torch.linspace(1, 2, part.numel()).reshape(part.shape).to(part) for part in ends]
-    try:
-        found = torch.autograd.grad(ends, wanted, uneven, allow_unused=True, materialize_grads=True)
-    except RuntimeError:  # none of the arguments is behind it, or one was overwritten
-        return ()
-    return tuple(leaf(gradient) for gradient in found) if any(gradient.any() for gradient in found) else ()
 
 
 def same_shape(got: np.ndarray, expected: np.ndarray) -> bool:

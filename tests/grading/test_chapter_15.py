@@ -252,3 +252,8 @@ def test_a_gradient_of_something_else_is_told(name):
     told = check("boundary_loss", lambda scores, *a: change(loss_torch(scores, *a), scores), quiet=True)
     assert told.status == PARTLY and told.diagnoses[0].code == "gradient-partly-lost", told.text()
     assert [group for group, passed in told.groups.items() if not passed] == ["gradient"]
+
+
+def test_a_gradient_is_compared_wherever_the_check_is_called():
+    with torch.no_grad():
+        assert check("boundary_loss", loss_torch, quiet=True).passed

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from segkit.grading import check, sandbox
 from segkit.grading.exercise import find
 from segkit.grading.hosting import end_servers
-from segkit.grading.sandbox import method, run_cases
+from segkit.grading.sandbox import gradients, method, run_cases
 from segkit.grading.verdict import PARTLY, REJECTED
 
 needs_fork = pytest.mark.skipif(
@@ -266,3 +266,13 @@ def test_where_a_gpu_was_used_answers_run_in_this_process(monkeypatch):
     monkeypatch.setattr(sandbox, "_gradients", lambda: False)
     assert check("conv2d_backward", find("conv2d_backward").reference, quiet=True).score == 1.0
     assert check("pixel_accuracy", lambda matrix: 1 / 0, quiet=True).diagnoses[0].code == "raises"
+
+
+@needs_fork
+def test_the_right_gradient_is_computed_in_a_child_too():
+    """On a GPU's machine forks compute none once their parent has."""
+    exercise = find("boundary_loss")
+    index = next(i for i, case in enumerate(exercise.all_cases()) if case.group == "gradient")
+    (flow,) = gradients(lambda scores, *_: (scores * os.getpid()).double().sum(), exercise, index)
+    assert flow.array.min() == flow.array.max() != os.getpid()
+    assert gradients(lambda scores, *_: scores.detach().sum(), exercise, index) == ()
